@@ -1,0 +1,24 @@
+# Build options and the compiler flags that every target shares.
+option(HEARTH_TESTS "Build the tests" ON)
+option(HEARTH_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
+set(HEARTH_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
+
+add_library(hearth_options INTERFACE)
+target_compile_options(hearth_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  -fno-math-errno)
+target_compile_definitions(hearth_options INTERFACE HEARTH_VERSION="${PROJECT_VERSION}")
+
+if(HEARTH_SANITIZE STREQUAL "address")
+  set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(HEARTH_SANITIZE STREQUAL "thread")
+  set(sanitize -fsanitize=thread -fno-omit-frame-pointer)
+endif()
+if(sanitize)
+  target_compile_options(hearth_options INTERFACE ${sanitize})
+  target_link_options(hearth_options INTERFACE ${sanitize})
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()

@@ -1,0 +1,11 @@
+// The command line: one file per command, each a registered Command; main() here wires them.
+#pragma once
+
+namespace hearth::cli {
+
+// Exit codes, documented in docs/cli.md.
+inline constexpr int kExitSuccess = 0, kExitFailed = 1, kExitUsage = 2, kExitRefused = 3;
+
+int main(int argc, char** argv);
+
+}  // namespace hearth::cli

@@ -1,0 +1,161 @@
+// What every device implements: memory and about a dozen coarse ops. An op works on a whole ragged
+// batch; one virtual call per op and step. Ops are queued in order; results are on the host only after
+// finish(). Ops cannot fail one by one: what goes wrong shows in finish().
+//
+// Rows of the batch that is being worked on are set by begin(). Unless said otherwise an array of
+// activations has batch.rows() rows, float32, `width` values each, rows adjacent.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "device/types.h"
+
+namespace hearth::device {
+
+struct Facts {
+  std::string name;         // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
+  uint64_t memory_bytes;    // total that may be used
+};
+
+class Device;
+
+// Device memory; freed with the object.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Device* device, std::byte* data, size_t bytes) : device_(device), data_(data), bytes_(bytes) {}
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// x -> rows of the embedding table, times `scale`; plus row `position` of `positions` if there is one.
+struct EmbedArgs {
+  Matrix table;
+  float scale = 1;
+  Matrix positions;
+  float* out = nullptr;  // width table.cols
+};
+
+// out = norm(in) * weight + bias. Written to the operand, to `out`, or added to `out`, as given.
+struct NormArgs {
+  NormKind kind = NormKind::kRms;
+  float epsilon = 0;
+  Vector weight, bias;
+  const float* in = nullptr;  // width weight.size
+  bool logit_rows = false;    // only batch.logit_rows of `in`, compacted: row i of the result is logit_rows[i]
+  Operand operand;            // ignored if data is null
+  float* out = nullptr;       // ignored if null
+  bool add = false;           // out += instead of out =
+};
+
+// out = weight * in + bias, or out += ...
+struct Projection {
+  Matrix weight;
+  Vector bias;
+  float* out = nullptr;
+  uint32_t stride = 0;  // values between rows of out; at least weight.rows
+  bool add = false;
+};
+
+// Normalises (optional) and rotates queries in place and keys on their way into the cache; appends
+// keys and values at their positions.
+struct RotateAppendArgs {
+  float* q = nullptr;        // [heads][key_dim] per row
+  const float* k = nullptr;  // [kv_heads][key_dim]
+  const float* v = nullptr;  // [kv_heads][value_dim]
+  uint32_t q_stride = 0, k_stride = 0, v_stride = 0;
+  uint32_t heads = 0;
+  const Rope* rope = nullptr;  // null: no rotation
+  Vector q_norm, k_norm;       // RMS norm per head (size key_dim); absent: none
+  float epsilon = 0;
+  CacheLayer cache;
+};
+
+// softmax(cap(scale q K^T)) V over the sequence's cached positions <= the row's own (and, with a
+// window, > position - window). Grouped heads: query head h reads kv head h * kv_heads / heads.
+struct AttentionArgs {
+  const float* q = nullptr;
+  uint32_t q_stride = 0;
+  uint32_t heads = 0;
+  CacheLayer cache;
+  float scale = 1;
+  uint32_t window = 0;  // 0: none
+  float soft_cap = 0;   // 0: none; else s -> cap * tanh(s / cap)
+  Operand out;          // width heads * value_dim
+};
+
+// out = activation(gate) * up, or activation(gate) if `up` is null.
+struct ActivateArgs {
+  Activation kind = Activation::kSilu;
+  const float* gate = nullptr;
+  const float* up = nullptr;
+  uint32_t stride = 0;  // of both
+  Operand out;
+};
+
+// Mixture of experts, whole: router, softmax, the `used` best (ties: the lower index), weights
+// normalised to sum 1 if asked, and out += sum of weight * down(act(gate x) * up x).
+struct ExpertsArgs {
+  Matrix router;          // rows: experts
+  Matrix gate, up, down;  // rows: experts * rows of one expert, expert by expert
+  uint32_t experts = 0, used = 0;
+  bool normalise = true;
+  float scale = 1;  // on the routing weights
+  Activation kind = Activation::kSilu;
+  Operand in;
+  float* out = nullptr;  // width down.rows / experts
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual Facts facts() const = 0;
+
+  // Memory. alloc: kNoMemory names needed and available bytes. place: makes weights that lie in host
+  // memory usable by ops and returns their device address; the CPU uses them where they are, so the
+  // host memory must outlive the device's use.
+  virtual Result<Buffer> alloc(size_t bytes) = 0;
+  virtual Result<const uint8_t*> place(std::span<const uint8_t> host) = 0;
+  virtual void download(const float* from, std::span<float> to) = 0;  // after all ops queued so far
+
+  // Which operand form a multiplication by this weight wants; combine with |.
+  virtual OperandForms operand_forms(const Matrix& weight) const = 0;
+  virtual size_t operand_bytes(OperandForms forms, uint32_t width) const = 0;  // per row
+  virtual size_t page_bytes(const CacheShape& shape) const = 0;
+  // Whether caches of this shape can be used; the error says why not.
+  virtual Status supports(const CacheShape& shape) const = 0;
+  // Scratch of ops that need it (experts, attention) for up to `rows` rows; call before the first step.
+  virtual Status reserve(uint32_t rows) = 0;
+
+  // One step: begin, ops, finish. The batch stays alive until finish() returns.
+  virtual void begin(const Batch& batch) = 0;
+  virtual void embed(const EmbedArgs& args) = 0;
+  virtual void norm(const NormArgs& args) = 0;
+  // Several weights on one operand of `rows` rows (the batch's, or the number of logit rows).
+  virtual void project(const Operand& in, uint32_t rows, std::span<const Projection> outs) = 0;
+  virtual void rotate_append(const RotateAppendArgs& args) = 0;
+  virtual void attention(const AttentionArgs& args) = 0;
+  virtual void activate(const ActivateArgs& args) = 0;
+  virtual void experts(const ExpertsArgs& args) = 0;
+  virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place
+  // Copies pages (all layers of one cache share page numbers): for prefix sharing on write.
+  virtual void copy_page(const CacheLayer& cache, int32_t from, int32_t to) = 0;
+  virtual Status finish() = 0;
+
+ private:
+  friend class Buffer;
+  virtual void free(std::byte* data, size_t bytes) = 0;
+};
+
+}  // namespace hearth::device

@@ -1,0 +1,92 @@
+// What ops work on. Addresses are device addresses: on the CPU ordinary pointers, on a GPU not to be
+// followed by the host. Row-major everywhere; a "row" of activations is one token of the batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "quant/format.h"
+
+namespace hearth::device {
+
+// A weight matrix: y = W x has `rows` outputs and `cols` inputs. Rows are contiguous, in `format`.
+struct Matrix {
+  const quant::Format* format = nullptr;
+  const uint8_t* data = nullptr;
+  uint32_t rows = 0, cols = 0;
+
+  explicit operator bool() const { return data != nullptr; }
+  size_t row_bytes() const { return format->bytes(cols); }
+  size_t bytes() const { return rows * row_bytes(); }
+};
+
+// A float32 parameter vector (norm weights, biases); data is null where a model has none.
+struct Vector {
+  const float* data = nullptr;
+  uint32_t size = 0;
+
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// In which forms an operand is written, as the device's matmuls want them: bits that only the device
+// that gave them understands (float32, 8-bit blocks, ...).
+using OperandForms = uint32_t;
+
+// Activations ready to be multiplied: rows of `width` values in every form of `forms`. Written once by
+// the op before, read by every matmul after. Size per row: Device::operand_bytes.
+struct Operand {
+  std::byte* data = nullptr;
+  uint32_t width = 0;
+  OperandForms forms = 0;
+};
+
+// Rotary position embedding, reduced to what every variant is: a table of inverse frequencies (linear
+// scaling, frequency factors, YaRN and long-rope all end here) and a factor on the result.
+struct Rope {
+  enum class Pairs { kAdjacent, kHalves };  // (x0,x1),(x2,x3).. or (x0,x[n/2]),(x1,x[n/2+1])..
+  Pairs pairs = Pairs::kAdjacent;
+  uint32_t dims = 0;                     // rotated values at the start of each head; even
+  std::vector<float> inverse_frequency;  // dims / 2: angle of pair i = position * inverse_frequency[i]
+  float magnitude = 1;                   // multiplies sine and cosine (YaRN's attention factor)
+};
+
+enum class CacheType { kF32, kF16, kQ8_0 };
+
+// Tokens in a page: a page holds the keys and values of one layer for this many adjacent positions.
+inline constexpr uint32_t kPage_tokens = 32;
+
+// The shape of one layer's cache.
+struct CacheShape {
+  CacheType type = CacheType::kF16;
+  uint32_t kv_heads = 0, key_dim = 0, value_dim = 0;  // per head
+};
+
+// One layer's cache: page p lies at data + p * page_bytes. The layout inside is the device's own.
+struct CacheLayer {
+  CacheShape shape;
+  std::byte* data = nullptr;
+  size_t page_bytes = 0;
+};
+
+// One sequence's part of a batch: adjacent rows, in order of position.
+struct BatchSequence {
+  uint32_t first_row = 0, rows = 0;
+  uint32_t first_position = 0;      // of first_row; the rows are first_position, +1, +2, ...
+  std::span<const int32_t> pages;   // page of positions 0..31, 32..63, ...; covers the last row's
+};
+
+// The ragged batch of one step. Host memory, alive until the step ends.
+struct Batch {
+  std::span<const int32_t> tokens;  // one per row
+  std::vector<BatchSequence> sequences;
+  std::vector<uint32_t> logit_rows;  // rows whose logits are wanted, ascending
+
+  uint32_t rows() const { return static_cast<uint32_t>(tokens.size()); }
+};
+
+enum class NormKind { kRms, kLayer };
+enum class Activation { kSilu, kGeluTanh };
+
+}  // namespace hearth::device

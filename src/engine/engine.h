@@ -1,0 +1,85 @@
+// One loaded model that answers many requests at once: submit, cancel, and a step loop on a thread of
+// its own. Every accepted request ends in exactly one final event.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "models/model.h"
+#include "sampling/options.h"
+#include "sampling/sampler.h"
+#include "text/tokenizer.h"
+
+namespace hearth::engine {
+
+struct EngineOptions {
+  uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
+  uint32_t queue = 512;        // that may wait
+  uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
+};
+
+struct Request {
+  std::vector<text::Token> prompt;  // must not be empty
+  sampling::Options options;
+  std::vector<std::string> stops;  // beside options.stop: the chat template's
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+// Counts and times of one request. Durations in nanoseconds.
+struct Usage {
+  uint32_t prompt_tokens = 0;         // all of them
+  uint32_t prompt_tokens_cached = 0;  // of these, taken from shared pages
+  uint32_t generated_tokens = 0;
+  std::chrono::nanoseconds queued{0}, prompt{0}, generation{0};
+};
+
+struct Event {
+  std::string text;               // complete UTF-8; may be empty
+  std::vector<text::Token> tokens;  // generated since the last event
+  std::vector<sampling::Choice> choices;  // one per token, if logprobs were asked for
+  // Set in the last event only.
+  std::optional<FinishReason> finish;
+  Usage usage;
+  std::optional<Error> error;  // with kError
+};
+
+using RequestId = uint64_t;
+// Called on the engine's thread; must not block and must not call the engine.
+using EventSink = std::function<void(const Event&)>;
+
+struct Stats {
+  uint32_t running = 0, waiting = 0;
+  uint32_t pages_total = 0, pages_free = 0;  // free: unused, or holding only a reusable prefix
+  uint64_t steps = 0, tokens_prefilled = 0, tokens_generated = 0;
+};
+
+class Engine {
+ public:
+  Engine(std::unique_ptr<models::Model> model, std::shared_ptr<const text::Tokenizer> tokenizer,
+         const EngineOptions& options);
+  // Cancels what still runs; each gets its final event.
+  ~Engine();
+
+  // Errors: kUsage (empty prompt, token out of range, prompt longer than the context, bad options),
+  // kRefused (queue full). On success `sink` will get events, the last one with `finish`.
+  Result<RequestId> submit(Request request, EventSink sink);
+  // The request ends with kCancelled, soon; nothing happens if it has ended.
+  void cancel(RequestId id);
+
+  Stats stats() const;
+  const models::Model& model() const;
+  const text::Tokenizer& tokenizer() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hearth::engine

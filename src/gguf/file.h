@@ -1,0 +1,79 @@
+// Reads GGUF files (versions 2 and 3, one file or a split set) and validates all of it: no length,
+// offset or count is trusted.
+// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "gguf/value.h"
+#include "quant/format.h"
+
+namespace hearth::gguf {
+
+inline constexpr int kMaxDimensions = 4;
+
+// A tensor in a mapped file. shape[0] is the innermost (contiguous) dimension: a matrix of R rows and
+// C columns has shape {C, R}. Unused dimensions are 1.
+struct Tensor {
+  std::string name;
+  const quant::Format* format;
+  int dimensions;
+  std::array<uint64_t, kMaxDimensions> shape;
+  const uint8_t* data;  // whole, inside the mapping
+  uint64_t bytes;
+  uint64_t offset;  // of data, from the start of its file
+
+  uint64_t values() const { return shape[0] * shape[1] * shape[2] * shape[3]; }
+};
+
+class File {
+ public:
+  // Opens one file, or every file of a split set given its first. Errors: kNotFound, kIo,
+  // kInvalidData (file, offset and reason), kUnsupported (version or tensor type, by name).
+  static Result<std::shared_ptr<const File>> open(const std::string& path);
+
+  // Parses bytes that stay alive as long as the File; `name` is for messages. For tests and fuzzing.
+  static Result<std::shared_ptr<const File>> parse(std::span<const std::byte> bytes, const std::string& name);
+
+  uint32_t version() const { return version_; }
+  const std::string& path() const { return path_; }  // the first file's
+  uint64_t file_bytes() const { return file_bytes_; }  // of all files of the set
+
+  // In file order.
+  const std::vector<std::pair<std::string, Value>>& metadata() const { return metadata_; }
+  const Value* find(std::string_view key) const;  // null if absent
+
+  // Typed look-ups. Missing or wrong type: an error (kInvalidData) that names file and key.
+  Result<uint64_t> get_u64(std::string_view key) const;
+  Result<double> get_f64(std::string_view key) const;
+  Result<std::string_view> get_string(std::string_view key) const;
+  // The value, or `fallback` if the key is absent (or of another type).
+  uint64_t u64_or(std::string_view key, uint64_t fallback) const;
+  double f64_or(std::string_view key, double fallback) const;
+  bool bool_or(std::string_view key, bool fallback) const;
+  std::string_view string_or(std::string_view key, std::string_view fallback) const;
+
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  const Tensor* tensor(std::string_view name) const;  // null if absent
+
+ private:
+  friend class Parser;
+  std::string path_;
+  uint32_t version_ = 0;
+  uint64_t file_bytes_ = 0;
+  std::vector<MappedFile> files_;
+  std::vector<std::pair<std::string, Value>> metadata_;
+  std::unordered_map<std::string_view, size_t> metadata_index_;
+  std::vector<Tensor> tensors_;
+  std::unordered_map<std::string_view, size_t> tensor_index_;
+};
+
+}  // namespace hearth::gguf

@@ -1,0 +1,53 @@
+// Text to tokens and back, as the vocabulary in a GGUF file says (tokenizer.ggml.*).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+
+namespace hearth::text {
+
+using Token = int32_t;
+inline constexpr Token kNoToken = -1;
+
+struct EncodeOptions {
+  bool add_special = true;     // the start (and end) token where the vocabulary asks for it
+  bool parse_special = false;  // the texts of control tokens in the input become those tokens
+};
+
+// Immutable once loaded; safe to use from several threads.
+class Tokenizer {
+ public:
+  // Errors: kInvalidData (missing or contradictory keys), kUnsupported (tokenizer model or
+  // pre-tokenizer, by name, with the list of what is supported).
+  static Result<std::unique_ptr<Tokenizer>> load(const gguf::File& file);
+  virtual ~Tokenizer() = default;
+
+  // Any bytes are accepted: invalid UTF-8 becomes byte tokens where the vocabulary has them, else the
+  // replacement character or the unknown token.
+  virtual std::vector<Token> encode(std::string_view text, const EncodeOptions& options) const = 0;
+
+  // The bytes a token stands for in a text (control tokens: empty unless `special`). May end inside
+  // a UTF-8 sequence; see Utf8Stream. An id out of range gives an empty piece.
+  virtual std::string piece(Token token, bool special) const = 0;
+  // As decoders of whole texts do: a leading space that encode() added is removed.
+  virtual std::string decode(std::span<const Token> tokens, bool special) const = 0;
+
+  virtual size_t size() const = 0;
+  virtual std::string_view model_name() const = 0;  // tokenizer.ggml.model: "llama", "gpt2", "bert"
+  virtual std::string_view pre_name() const = 0;    // tokenizer.ggml.pre, or empty
+  virtual Token bos() const = 0;                    // kNoToken if there is none
+  virtual Token eos() const = 0;
+  virtual bool adds_bos() const = 0;
+  virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom and their kin by text
+  virtual bool is_control(Token token) const = 0;
+  virtual Token find(std::string_view text) const = 0;  // the token of exactly this text, or kNoToken
+};
+
+}  // namespace hearth::text

@@ -1,0 +1,50 @@
+// What every test needs: where the shared material is, a printed seed, temporary folders.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace hearth::test {
+
+// Path inside the shared material (expected values made by independent programs).
+std::filesystem::path shared(const std::string& relative);
+
+// A fresh seed, printed, or the one in HEARTH_SEED so that a failure can be repeated.
+uint64_t seed();
+
+// A folder that is removed with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A NumPy .npy file (version 1, C order, float32 little-endian).
+struct Npy {
+  std::vector<size_t> shape;
+  std::vector<float> values;
+};
+Npy read_npy(const std::filesystem::path& path);
+
+std::vector<uint8_t> read_bytes(const std::filesystem::path& path);
+
+// |a - b| / |b| with Euclidean norms.
+double relative_error(std::span<const float> a, std::span<const float> b);
+
+}  // namespace hearth::test
+
+// Skips the test, with a message, where the shared material is absent.
+#define REQUIRE_SHARED(relative)                                                            \
+  if (!std::filesystem::exists(::hearth::test::shared(relative)))                          \
+  GTEST_SKIP() << "shared material not found: " << ::hearth::test::shared(relative)
