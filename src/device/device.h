@@ -127,6 +127,7 @@ class Device {
   // host memory must outlive the device's use.
   virtual Result<Buffer> alloc(size_t bytes) = 0;
   virtual Result<const uint8_t*> place(std::span<const uint8_t> host) = 0;
+  virtual void upload(std::span<const float> from, float* to) = 0;
   virtual void download(const float* from, std::span<float> to) = 0;  // after all ops queued so far
 
   // Which operand form a multiplication by this weight wants; combine with |.
