@@ -3,9 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <variant>
 #include <vector>
+
+#include "base/result.h"
 
 namespace hearth::sampling {
 
@@ -22,11 +27,30 @@ struct Options {
   int mirostat = 0;  // 0 off, 1, 2
   float mirostat_tau = 5.0f;
   float mirostat_eta = 0.1f;
-  std::unordered_map<int32_t, float> logit_bias;  // added to the logit
+  std::unordered_map<int32_t, float> logit_bias;  // added to the logit; -infinity bans. Unknown ids: no effect
   int64_t seed = -1;                              // negative: a random one
   int num_predict = -1;                           // negative: until a stop
   std::vector<std::string> stop;
   int logprobs = 0;  // how many alternatives to report per token; 0: none
 };
+
+// One option that is a number: what a command line, an interactive session or an API can set by name.
+struct Parameter {
+  const char* name;     // "top_k"
+  const char* summary;  // one line
+  std::variant<float Options::*, int Options::*, int64_t Options::*> field;
+  double least, most;  // allowed, both included
+};
+std::span<const Parameter> parameters();
+
+// The value as people write it: "0.8", "40".
+std::string to_string(const Options& options, const Parameter& parameter);
+
+// Sets one option from text: a Parameter by name, "stop" (adds one), or "logit_bias" ("ID=BIAS", adds one).
+// kUsage for an unknown name (lists the known ones), a value that is no number, or one out of range.
+Status set(Options& options, std::string_view name, std::string_view value);
+
+// kUsage with the name of the option, its value and the allowed range; nothing if all is well.
+Status validate(const Options& options);
 
 }  // namespace hearth::sampling

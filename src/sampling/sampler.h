@@ -1,12 +1,22 @@
 // Logits to token. Pure and seeded: the same options, history and logits give the same tokens.
+//
+// Steps, in this order (the one that people know from llama.cpp and Ollama): logit bias; penalties; then at
+// temperature 0 the most likely token; else with mirostat: temperature, truncation, draw; else top-k,
+// typical, top-p, min-p, temperature, draw.
+//   repeat penalty   Keskar et al. 2019, "CTRL", section 4.1 (positive logits divided, negative multiplied)
+//   presence, frequency penalty   OpenAI API reference, "Frequency and presence penalties"
+//   typical          Meister et al. 2022, "Locally Typical Sampling", arXiv:2202.00666
+//   top-p            Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751
+//   min-p            Nguyen et al. 2024, "Turning Up the Heat", arXiv:2407.01082
+//   mirostat         Basu et al. 2020, arXiv:2007.14966; version 2: the authors' simplification
 #pragma once
 
 #include <cstdint>
 #include <random>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
-#include "base/result.h"
 #include "sampling/options.h"
 
 namespace hearth::sampling {
@@ -22,18 +32,23 @@ struct Choice {
   std::vector<TokenLogprob> most_likely;  // options.logprobs of them, best first
 };
 
-// kUsage with the name of the option, its value and the allowed range; nothing if all is well.
-Status validate(const Options& options);
+// One token that may be chosen.
+struct Candidate {
+  int32_t token;
+  float logit;
+  float weight;  // not normalised: exp(logit - largest logit)
+};
 
 // One sequence's sampler: options, random state, mirostat state and the tokens so far.
 class Sampler {
  public:
+  // `options` must be valid (see validate()). `context_tokens` is what repeat_last_n = -1 stands for.
   Sampler(Options options, size_t context_tokens);
 
   // Tells it of a token that is part of the sequence (prompt or answer): the penalties look back.
   void accept(int32_t token);
 
-  // Chooses the next token from the logits of the last position; `logits` is used as scratch.
+  // Chooses the next token from the logits of the last position; `logits` (at least one) is used as scratch.
   // Does not call accept(). NaN logits never win; all -inf or NaN gives the smallest token id.
   Choice sample(std::span<float> logits);
 
@@ -41,13 +56,22 @@ class Sampler {
   uint64_t seed() const { return seed_; }  // the one in use, for a user who wants to repeat a run
 
  private:
+  void bias(std::span<float> logits) const;
+  void penalise(std::span<float> logits) const;
+  int32_t choose(std::span<const float> logits);
+  int32_t draw_truncated(std::span<const float> logits);
+  int32_t draw_mirostat(std::span<const float> logits);
+  const Candidate& draw();
+
   Options options_;
   uint64_t seed_;
   std::mt19937_64 random_;
   float mirostat_mu_;
-  std::vector<int32_t> recent_;  // ring of the last repeat_last_n tokens
+  std::vector<int32_t> recent_;  // ring of the last recent_capacity_ tokens
   size_t recent_next_ = 0, recent_capacity_ = 0;
-  std::vector<TokenLogprob> candidates_;
+  std::unordered_map<int32_t, uint32_t> recent_counts_;
+  std::vector<Candidate> candidates_;
+  std::vector<float> model_logits_;  // before bias and penalties, if log probabilities are asked for
 };
 
 }  // namespace hearth::sampling

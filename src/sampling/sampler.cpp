@@ -1,0 +1,157 @@
+#include "sampling/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "sampling/select.h"
+
+namespace hearth::sampling {
+namespace {
+
+constexpr size_t kMirostatRanks = 100;  // most likely tokens from which the Zipf exponent is estimated (m in the paper)
+
+uint64_t resolve_seed(int64_t seed) {
+  if (seed >= 0) return static_cast<uint64_t>(seed);
+  std::random_device device;
+  return device();  // 32 bits: short enough to be typed again
+}
+
+bool penalises(const Options& options) {
+  return options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f || options.frequency_penalty != 0.0f;
+}
+
+size_t recent_capacity(const Options& options, size_t context_tokens) {
+  if (!penalises(options)) return 0;
+  return options.repeat_last_n < 0 ? context_tokens : static_cast<size_t>(options.repeat_last_n);
+}
+
+// How many of the most likely tokens keep the expected surprise at mu bits, when probabilities fall as in
+// Zipf's law (Basu et al. 2020, algorithm 1). `ranked`: the best first, with their weights.
+double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabulary) {
+  double products = 0, squares = 0;
+  for (size_t i = 0; i + 1 < ranked.size() && ranked[i + 1].weight > 0; ++i) {
+    const double t = std::log(double(i + 2) / double(i + 1));
+    products += t * std::log(double(ranked[i].weight) / ranked[i + 1].weight);
+    squares += t * t;
+  }
+  const double exponent = squares > 0 ? products / squares : 0;
+  if (exponent < 1e-6) return std::exp2(mu);  // all equally likely: k tokens have log2(k) bits
+  const double epsilon = exponent - 1;
+  const double scale = std::abs(epsilon) > 1e-6 ? epsilon / (1 - std::pow(vocabulary, -epsilon)) : 1 / std::log(vocabulary);
+  return std::pow(scale * std::exp2(mu), 1 / exponent);
+}
+
+void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
+  std::vector<Candidate> all, best;
+  select_top_k(logits, 0, all);
+  select_top_k(logits, static_cast<size_t>(count), best);
+  if (best.empty()) return;
+  const double log_total = std::log(set_weights(all, 1)) + best[0].logit;
+  const auto logprob = [&](int32_t token) { return static_cast<float>(logits[static_cast<size_t>(token)] - log_total); };
+  choice.logprob = logprob(choice.token);
+  for (const Candidate& candidate : best) choice.most_likely.push_back({candidate.token, logprob(candidate.token)});
+}
+
+}  // namespace
+
+Sampler::Sampler(Options options, size_t context_tokens)
+    : options_(std::move(options)), seed_(resolve_seed(options_.seed)), random_(seed_),
+      mirostat_mu_(2 * options_.mirostat_tau), recent_capacity_(recent_capacity(options_, context_tokens)) {}
+
+void Sampler::accept(int32_t token) {
+  if (recent_capacity_ == 0) return;
+  ++recent_counts_[token];
+  if (recent_.size() < recent_capacity_) return recent_.push_back(token);
+  const auto oldest = recent_counts_.find(recent_[recent_next_]);
+  if (--oldest->second == 0) recent_counts_.erase(oldest);
+  recent_[recent_next_] = token;
+  recent_next_ = (recent_next_ + 1) % recent_capacity_;
+}
+
+Choice Sampler::sample(std::span<float> logits) {
+  CHECK(!logits.empty());
+  sanitise(logits);
+  if (options_.logprobs > 0) model_logits_.assign(logits.begin(), logits.end());
+  bias(logits);
+  penalise(logits);
+  Choice choice{.token = choose(logits), .logprob = 0, .most_likely = {}};
+  if (options_.logprobs > 0) add_logprobs(model_logits_, options_.logprobs, choice);
+  return choice;
+}
+
+void Sampler::bias(std::span<float> logits) const {
+  for (const auto& [token, value] : options_.logit_bias) {
+    if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
+    float& logit = logits[static_cast<size_t>(token)];
+    logit += value;
+    sanitise({&logit, 1});
+  }
+}
+
+void Sampler::penalise(std::span<float> logits) const {
+  for (const auto& [token, count] : recent_counts_) {
+    if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
+    float& logit = logits[static_cast<size_t>(token)];
+    logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+    logit -= options_.presence_penalty + static_cast<float>(count) * options_.frequency_penalty;
+    sanitise({&logit, 1});
+  }
+}
+
+int32_t Sampler::choose(std::span<const float> logits) {
+  if (options_.temperature == 0) return most_likely(logits);
+  return options_.mirostat == 0 ? draw_truncated(logits) : draw_mirostat(logits);
+}
+
+int32_t Sampler::draw_truncated(std::span<const float> logits) {
+  select_top_k(logits, options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : 0, candidates_);
+  if (candidates_.empty()) return 0;
+  set_weights(candidates_, 1);
+  if (options_.typical_p < 1) keep_typical(candidates_, options_.typical_p);
+  if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p);
+  set_weights(candidates_, 1);  // min-p is relative to the best that is left
+  if (options_.min_p > 0) keep_min_p(candidates_, options_.min_p);
+  set_weights(candidates_, options_.temperature);
+  return draw().token;
+}
+
+int32_t Sampler::draw_mirostat(std::span<const float> logits) {
+  if (options_.mirostat == 1) {
+    select_top_k(logits, kMirostatRanks, candidates_);
+    set_weights(candidates_, options_.temperature);
+    const double k = mirostat_k(candidates_, mirostat_mu_, static_cast<double>(logits.size()));
+    const double most = static_cast<double>(logits.size());
+    select_top_k(logits, static_cast<size_t>(std::isfinite(k) ? std::clamp(k, 1.0, most) : most), candidates_);
+  } else {
+    select_top_k(logits, 0, candidates_);
+  }
+  if (candidates_.empty()) return 0;
+  const double total = set_weights(candidates_, options_.temperature);
+  if (options_.mirostat == 2) {  // drop what would surprise by more than mu bits, but never the best (weight 1)
+    const double least = std::min(1.0, total * std::exp2(-double(mirostat_mu_)));
+    std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < least; });
+  }
+  const double kept = set_weights(candidates_, options_.temperature);
+  const Candidate& chosen = draw();
+  const double surprise_bits = -std::log2(chosen.weight / kept);
+  mirostat_mu_ -= options_.mirostat_eta * static_cast<float>(surprise_bits - options_.mirostat_tau);
+  return chosen.token;
+}
+
+// By weight. Written out, since the standard distributions differ between libraries.
+const Candidate& Sampler::draw() {
+  double total = 0;
+  for (const Candidate& candidate : candidates_) total += candidate.weight;
+  double left = total * (static_cast<double>(random_() >> 11) * 0x1p-53);
+  const Candidate* last = &candidates_.front();
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.weight <= 0) continue;
+    last = &candidate;
+    if (left < candidate.weight) break;
+    left -= candidate.weight;
+  }
+  return *last;
+}
+
+}  // namespace hearth::sampling

@@ -1,0 +1,140 @@
+#include "sampling/select.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace hearth::sampling {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr size_t kBlock = 32;  // logits that are compared at once
+
+bool better(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+float largest_of_block(const float* values) {
+  float lanes[8];
+  std::copy_n(values, 8, lanes);
+  for (size_t i = 8; i < kBlock; i += 8) {
+    for (size_t j = 0; j < 8; ++j) lanes[j] = values[i + j] > lanes[j] ? values[i + j] : lanes[j];
+  }
+  return *std::max_element(lanes, lanes + 8);
+}
+
+float largest_logit(const std::vector<Candidate>& candidates) {
+  float largest = -kInfinity;
+  for (const Candidate& candidate : candidates) largest = std::max(largest, candidate.logit);
+  return largest;
+}
+
+double total_weight(const std::vector<Candidate>& candidates) {
+  double total = 0;
+  for (const Candidate& candidate : candidates) total += candidate.weight;
+  return total;
+}
+
+// Keeps the shortest prefix, in the order `before`, that has `p` of the weight. Sorts piece by piece, since
+// the prefix is short as a rule.
+template <class Before>
+void keep_mass(std::vector<Candidate>& candidates, float p, Before before) {
+  const double wanted = p * total_weight(candidates);
+  double mass = 0;
+  for (size_t sorted = 0, piece = 64; sorted < candidates.size(); piece *= 4) {
+    const size_t end = std::min(sorted + piece, candidates.size());
+    const auto at = candidates.begin();
+    if (end < candidates.size()) std::nth_element(at + sorted, at + end, candidates.end(), before);
+    std::sort(at + sorted, at + end, before);
+    for (; sorted < end; ++sorted) {
+      mass += candidates[sorted].weight;
+      if (mass >= wanted) return candidates.resize(sorted + 1);
+    }
+  }
+}
+
+}  // namespace
+
+void sanitise(std::span<float> logits) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (float& logit : logits) {
+    const float number = logit == logit ? logit : -kInfinity;
+    logit = number < kMost ? number : kMost;
+  }
+}
+
+int32_t most_likely(std::span<const float> logits) {
+  float largest = -kInfinity;
+  size_t i = 0;
+  size_t found_from = 0;  // start of the block that holds the largest so far
+  for (; i + kBlock <= logits.size(); i += kBlock) {
+    const float block = largest_of_block(&logits[i]);
+    if (block > largest) {
+      largest = block;
+      found_from = i;
+    }
+  }
+  for (; i < logits.size(); ++i) {
+    if (logits[i] > largest) {
+      largest = logits[i];
+      found_from = i;
+    }
+  }
+  if (largest == -kInfinity) return 0;
+  return static_cast<int32_t>(std::find(logits.begin() + found_from, logits.end(), largest) - logits.begin());
+}
+
+void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& out) {
+  out.clear();
+  float threshold = -kInfinity;  // what is not above it is not among the best k
+  const size_t room = k == 0 ? SIZE_MAX : 2 * std::min(k, logits.size()) + kBlock;
+  const auto cut = [&] {
+    if (k == 0 || out.size() <= k) return;
+    std::nth_element(out.begin(), out.begin() + k - 1, out.end(), better);
+    out.resize(k);
+    threshold = out.back().logit;
+  };
+  for (size_t i = 0; i < logits.size(); i += kBlock) {
+    const size_t end = std::min(i + kBlock, logits.size());
+    if (end - i == kBlock && !(largest_of_block(&logits[i]) > threshold)) continue;
+    for (size_t j = i; j < end; ++j) {
+      if (logits[j] > threshold) out.push_back({static_cast<int32_t>(j), logits[j], 0});
+    }
+    if (out.size() >= room) cut();
+  }
+  cut();
+  if (k != 0) std::sort(out.begin(), out.end(), better);
+}
+
+double set_weights(std::vector<Candidate>& candidates, float temperature) {
+  const float largest = largest_logit(candidates);
+  double total = 0;
+  for (Candidate& candidate : candidates) {
+    candidate.weight = std::exp((candidate.logit - largest) / temperature);
+    total += candidate.weight;
+  }
+  return total;
+}
+
+void keep_top_p(std::vector<Candidate>& candidates, float p) { keep_mass(candidates, p, better); }
+
+void keep_typical(std::vector<Candidate>& candidates, float p) {
+  // With w = exp(l - m) and Z = sum w: -log(w/Z) - H = (m - l) - sum (w/Z) (m - l); log Z cancels out.
+  const float largest = largest_logit(candidates);
+  double expected = 0;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.weight > 0) expected += double(candidate.weight) * (largest - candidate.logit);
+  }
+  expected /= total_weight(candidates);
+  const auto distance = [&](const Candidate& candidate) { return std::abs(double(largest) - candidate.logit - expected); };
+  keep_mass(candidates, p, [&](const Candidate& a, const Candidate& b) {
+    const double from_a = distance(a), from_b = distance(b);
+    return from_a != from_b ? from_a < from_b : better(a, b);
+  });
+}
+
+void keep_min_p(std::vector<Candidate>& candidates, float p) {
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.weight < p; });  // the best has 1
+}
+
+}  // namespace hearth::sampling

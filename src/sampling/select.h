@@ -1,0 +1,32 @@
+// Which tokens stay candidates. A vocabulary has up to a few hundred thousand entries and a step has
+// milliseconds, so nothing here sorts more than it must.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "sampling/sampler.h"
+
+namespace hearth::sampling {
+
+// NaN becomes -infinity and +infinity the largest number, so that the rest need not think of them.
+void sanitise(std::span<float> logits);
+
+// The smallest index of the largest value; 0 if all are -infinity.
+int32_t most_likely(std::span<const float> logits);
+
+// The `k` largest that are not -infinity (all of them if k is 0), weights not set; equal logits: the
+// smaller token first. Sorted, the best first, unless k is 0.
+void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& out);
+
+// Sets the weights from the logits divided by `temperature` (> 0); returns their sum.
+double set_weights(std::vector<Candidate>& candidates, float temperature);
+
+// The smallest set, taken by descending weight, that has at least `p` of the weight; at least one.
+void keep_top_p(std::vector<Candidate>& candidates, float p);
+// The same, taken by ascending distance of the token's information content from the entropy.
+void keep_typical(std::vector<Candidate>& candidates, float p);
+// Those with at least `p` times the weight of the best.
+void keep_min_p(std::vector<Candidate>& candidates, float p);
+
+}  // namespace hearth::sampling
