@@ -4,8 +4,8 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,13 +34,17 @@ struct Tensor {
   uint64_t values() const { return shape[0] * shape[1] * shape[2] * shape[3]; }
 };
 
+struct Split;
+
 class File {
  public:
   // Opens one file, or every file of a split set given its first. Errors: kNotFound, kIo,
-  // kInvalidData (file, offset and reason), kUnsupported (version or tensor type, by name).
+  // kInvalidData (file, offset and reason), kUnsupported (version or tensor type, by name), kUsage (a
+  // later part of a split set).
   static Result<std::shared_ptr<const File>> open(const std::string& path);
 
   // Parses bytes that stay alive as long as the File; `name` is for messages. For tests and fuzzing.
+  // Of a split set, this one part.
   static Result<std::shared_ptr<const File>> parse(std::span<const std::byte> bytes, const std::string& name);
 
   uint32_t version() const { return version_; }
@@ -66,6 +70,10 @@ class File {
 
  private:
   friend class Parser;
+  Status read_part(std::span<const std::byte> bytes, const std::string& name, Split* split);
+  Status open_part(const std::string& path, Split* split);
+  Status open_other_parts(const Split& first);
+
   std::string path_;
   uint32_t version_ = 0;
   uint64_t file_bytes_ = 0;
