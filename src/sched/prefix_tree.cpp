@@ -1,0 +1,73 @@
+#include "sched/prefix_tree.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace hearth::sched {
+
+bool PrefixTree::Node::Less::operator()(std::span<const Token> a, std::span<const Token> b) const {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+}
+
+PrefixTree::~PrefixTree() {
+  while (evict()) {
+  }
+  CHECK(root_.children_.empty());
+}
+
+PrefixTree::Node* PrefixTree::descend(Node* node, std::span<const Token> tokens) {
+  const auto found = node->children_.find(tokens);
+  if (found == node->children_.end()) return nullptr;
+  hold(found->second.get());
+  return found->second.get();
+}
+
+PrefixTree::Node* PrefixTree::insert(Node* node, std::span<const Token> tokens, Page page) {
+  if (Node* known = descend(node, tokens)) {
+    pool_.give_back(page);
+    return known;
+  }
+  const auto [place, added] =
+      node->children_.emplace(std::vector<Token>(tokens.begin(), tokens.end()), std::make_unique<Node>());
+  CHECK(added);
+  Node* child = place->second.get();
+  child->parent_ = node;
+  child->page_ = page;
+  child->depth_ = node->depth_ + 1;
+  child->holders_ = 1;
+  child->in_parent_ = place;
+  return child;
+}
+
+void PrefixTree::hold(Node* node) {
+  if (node->holders_++ == 0) idle_.erase(node->in_idle_);
+}
+
+void PrefixTree::release(Node* node) {
+  for (; node != &root_; node = node->parent_) {
+    CHECK(node->holders_ > 0);
+    if (--node->holders_ == 0) node->in_idle_ = idle_.insert(idle_.end(), node);
+  }
+}
+
+bool PrefixTree::evict() {
+  if (idle_.empty()) return false;
+  Node* node = idle_.front();
+  idle_.pop_front();
+  CHECK(node->holders_ == 0 && node->children_.empty());
+  pool_.give_back(node->page_);
+  node->parent_->children_.erase(node->in_parent_);
+  return true;
+}
+
+std::vector<const PrefixTree::Node*> PrefixTree::nodes() const {
+  std::vector<const Node*> nodes{&root_};
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    for (const auto& [tokens, child] : nodes[i]->children_) nodes.push_back(child.get());
+  }
+  nodes.erase(nodes.begin());
+  return nodes;
+}
+
+}  // namespace hearth::sched
