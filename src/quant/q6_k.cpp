@@ -1,0 +1,53 @@
+// Q6_K: 256 values, 210 bytes; sub-block s (0..15) is values 16 s .. 16 s + 15.
+// x = d * scale[s] * (q - 32), q of 6 bits, scale int8.
+//
+//   offset  bytes
+//        0    128  byte 64 h + 32 e + i (h 0..1, e 0..1, i 0..31): bits 0-3 of q[128 h + 32 e + i] in bits 0-3,
+//                  of q[128 h + 64 + 32 e + i] in bits 4-7
+//      128     64  byte 32 h + i: bits 4-5 of q[128 h + 32 c + i] in bits 2c, 2c+1 (c 0..3)
+//      192     16  scale[0..15], int8
+//      208      2  d, half
+#include "quant/format.h"
+#include "quant/packed.h"
+#include "quant/super_block.h"
+
+namespace hearth::quant {
+namespace {
+
+constexpr size_t kBytes = 210;
+
+void decode(const uint8_t* blocks, size_t values, float* out) {
+  for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
+    const float d = load_half(blocks + 208);
+    for (size_t i = 0; i < kSuper_values; ++i) {
+      const int low = blocks[i / 128 * 64 + i % 64] >> i / 64 % 2 * 4 & 15;
+      const int high = blocks[128 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
+      const float scale = static_cast<float>(load<int8_t>(blocks + 192 + i / 16));
+      out[i] = d * scale * static_cast<float>((low | high << 4) - 32);
+    }
+  }
+}
+
+void encode(const float* in, size_t values, const float* importance, uint8_t* blocks) {
+  for (size_t at = 0; at < values; at += kSuper_values, blocks += kBytes) {
+    const Samples samples(in + at, importance != nullptr ? importance + at : nullptr, kSuper_values);
+    const ScaledSuper fit = fit_scaled_super(samples, 16, 128, 32);
+    uint8_t q[kSuper_values];
+    for (size_t i = 0; i < kSuper_values; ++i) q[i] = static_cast<uint8_t>(fit.q[i] + 32);
+    for (size_t h = 0; h < 2; ++h) {
+      pack_nibbles(q + 128 * h, 64, blocks + 64 * h);
+      for (size_t i = 0; i < 32; ++i) {
+        const uint8_t* v = q + 128 * h + i;
+        blocks[128 + 32 * h + i] = static_cast<uint8_t>(v[0] >> 4 | v[32] >> 4 << 2 | v[64] >> 4 << 4 | v[96] >> 4 << 6);
+      }
+    }
+    std::memcpy(blocks + 192, fit.scales, 16);
+    store_half(blocks + 208, fit.d);
+  }
+}
+
+const Format kQ6K{"Q6_K", 14, kSuper_values, kBytes, decode, encode};
+const RegisterFormat registered(&kQ6K);
+
+}  // namespace
+}  // namespace hearth::quant
