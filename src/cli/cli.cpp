@@ -1,0 +1,140 @@
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <clocale>
+#include <cstdio>
+#include <map>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+
+namespace hearth::cli {
+namespace {
+
+int exit_code(const Status& status) {
+  if (status) return kExitSuccess;
+  switch (status.error().kind) {
+    case ErrorKind::kUsage: return kExitUsage;
+    case ErrorKind::kRefused: return kExitRefused;
+    default: return kExitFailed;
+  }
+}
+
+std::string version_text() { return fmt::format("hearth {}\nCUDA: not in this build\n", HEARTH_VERSION); }
+
+// Levenshtein distance, for "did you mean".
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replace = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replace, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+Error unknown_command(std::string_view name) {
+  const Command* nearest = nullptr;
+  size_t distance = 3;  // more typing errors than two are another word
+  for (const Command* command : RegisterCommand::all()) {
+    const size_t here = edit_distance(name, command->name);
+    if (here < distance) {
+      distance = here;
+      nearest = command;
+    }
+  }
+  const std::string hint = nearest != nullptr ? fmt::format("did you mean \"hearth {}\"?", nearest->name)
+                                              : std::string("\"hearth --help\" lists the commands");
+  return error(ErrorKind::kUsage, "unknown command \"{}\"; {}", name, hint);
+}
+
+bool is_command(std::string_view name) {
+  return std::ranges::any_of(RegisterCommand::all(), [&](const Command* command) { return name == command->name; });
+}
+
+// By name, since registration order is link order.
+std::map<std::string, const Command*> commands() {
+  std::map<std::string, const Command*> all;
+  for (const Command* command : RegisterCommand::all()) all[command->name] = command;
+  return all;
+}
+
+// What CLI11 says, as one line in our form.
+Error usage_error(const CLI::ParseError& problem, const CLI::App& app) {
+  std::string text = problem.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
+  std::string command = "hearth";
+  for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
+  return error(ErrorKind::kUsage, "{} (see {} --help)", text, command);
+}
+
+Status parse_and_run(int argc, char** argv) {
+  if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) return unknown_command(argv[1]);
+  CLI::App app("hearth serves large language models on your own machine.", "hearth");
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.get_formatter()->column_width(34);
+  bool version = false;
+  app.add_flag("-v,--version", version, "Print the version and what this build can do, and exit");
+  app.require_subcommand(0, 1);
+  std::map<const CLI::App*, Action> actions;
+  for (const auto& [name, command] : commands()) {
+    CLI::App* sub = app.add_subcommand(name, command->summary);
+    actions[sub] = command->configure(*sub);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    return print(chosen.empty() ? app.help() : chosen[0]->help());
+  } catch (const CLI::ParseError& problem) {
+    return usage_error(problem, app);
+  }
+  if (version) return print(version_text());
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) return error(ErrorKind::kUsage, "no command given; \"hearth --help\" lists them");
+  return actions.at(chosen[0])();
+}
+
+// Without this a file of ours could become descriptor 1 or 2, and messages would go into it.
+void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) ::_exit(kExitFailed);
+  }
+}
+
+Status guarded(int argc, char** argv) {
+  try {
+    TRY(parse_and_run(argc, argv));
+  } catch (const std::bad_alloc&) {
+    return error(ErrorKind::kNoMemory, "out of memory; close other programs or use a smaller model or --ctx");
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return output_error(errno);
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  ignore_broken_pipes();
+  std::setlocale(LC_CTYPE, "");
+  init_log(spdlog::level::warn);
+  const Status status = guarded(argc, argv);
+  if (!status && !status.error().message.empty()) print_error(status.error().message);
+  return exit_code(status);
+}
+
+}  // namespace hearth::cli

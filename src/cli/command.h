@@ -1,0 +1,27 @@
+// One command of the command line: one file in this folder defines one of these and registers it.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <functional>
+
+#include "base/registry.h"
+#include "base/result.h"
+
+namespace hearth::cli {
+
+// Runs after the options are parsed. The error's kind decides the exit code, its message is printed; an
+// empty message prints nothing.
+using Action = std::function<Status()>;
+
+struct Command {
+  const char* name;     // "run"
+  const char* summary;  // one line for `hearth --help`
+  // Adds its options to `app` and returns the action, which owns what the options are written to.
+  Action (*configure)(CLI::App& app);
+};
+
+using RegisterCommand = Register<Command>;
+
+}  // namespace hearth::cli
