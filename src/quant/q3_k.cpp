@@ -15,6 +15,9 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kBytes = 110;
+const Levels kLevels{
+    [](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -4, 3); },
+    [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -4, 3, q); }};
 
 int scale_of(const uint8_t* packed, size_t s) {
   const int low = packed[s % 8] >> (s < 8 ? 0 : 4) & 15;
@@ -44,7 +47,7 @@ void decode(const uint8_t* blocks, size_t values, float* out) {
 void encode(const float* in, size_t values, const float* importance, uint8_t* blocks) {
   for (size_t at = 0; at < values; at += kSuper_values, blocks += kBytes) {
     const Samples samples(in + at, importance != nullptr ? importance + at : nullptr, kSuper_values);
-    const ScaledSuper fit = fit_scaled_super(samples, 16, 32, 4);
+    const ScaledSuper fit = fit_scaled_super(samples, 16, 32, kLevels);
     std::memset(blocks, 0, 96);
     for (size_t i = 0; i < kSuper_values; ++i) {
       const int q = fit.q[i] + 4;

@@ -15,6 +15,9 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kBytes = 210;
+const Levels kLevels{
+    [](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -32, 31); },
+    [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -32, 31, q); }};
 
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
@@ -31,7 +34,7 @@ void decode(const uint8_t* blocks, size_t values, float* out) {
 void encode(const float* in, size_t values, const float* importance, uint8_t* blocks) {
   for (size_t at = 0; at < values; at += kSuper_values, blocks += kBytes) {
     const Samples samples(in + at, importance != nullptr ? importance + at : nullptr, kSuper_values);
-    const ScaledSuper fit = fit_scaled_super(samples, 16, 128, 32);
+    const ScaledSuper fit = fit_scaled_super(samples, 16, 128, kLevels);
     uint8_t q[kSuper_values];
     for (size_t i = 0; i < kSuper_values; ++i) q[i] = static_cast<uint8_t>(fit.q[i] + 32);
     for (size_t h = 0; h < 2; ++h) {

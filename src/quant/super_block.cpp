@@ -112,12 +112,12 @@ AffineSuper fit_affine_super(const Samples& samples, size_t sub_values, int scal
   return out;
 }
 
-ScaledSuper fit_scaled_super(const Samples& samples, size_t sub_values, int scale_low, int low) {
+ScaledSuper fit_scaled_super(const Samples& samples, size_t sub_values, int scale_low, const Levels& levels) {
   const size_t subs = kSuper_values / sub_values;
   float wanted[16], top = 0;
   for (size_t s = 0; s < subs; ++s) {
     const size_t at = s * sub_values;
-    wanted[s] = fit_scale(samples.x + at, samples.w + at, sub_values, -low, low - 1);
+    wanted[s] = levels.fit(samples.x + at, samples.w + at, sub_values);
     if (std::fabs(wanted[s]) > std::fabs(top)) top = wanted[s];
   }
   ScaledSuper out;
@@ -128,7 +128,7 @@ ScaledSuper fit_scaled_super(const Samples& samples, size_t sub_values, int scal
       const size_t at = s * sub_values;
       const int scale = nearest_in(quotient(wanted[s], out.d), -scale_low, scale_low - 1);
       out.scales[s] = static_cast<int8_t>(scale);
-      quantize(samples.x + at, sub_values, out.d * static_cast<float>(scale), -low, low - 1, out.q + at);
+      levels.round(samples.x + at, sub_values, out.d * static_cast<float>(scale), out.q + at);
       const SubSums sums(samples.x + at, samples.w + at, sub_values, out.q + at);
       aa += static_cast<float>(scale * scale) * sums.wqq;
       ax += static_cast<float>(scale) * sums.wxq;

@@ -19,13 +19,19 @@ struct AffineSuper {
 // scales and mins in 0..scale_high, q in 0..high; sub_values is 16 or 32.
 AffineSuper fit_affine_super(const Samples& samples, size_t sub_values, int scale_high, int high);
 
+// Which integers the values of a sub-block are rounded to.
+struct Levels {
+  float (*fit)(const float* x, const float* w, size_t n);            // the best scale
+  void (*round)(const float* x, size_t n, float scale, int8_t* q);  // the best integers for a scale
+};
+
 // x[i] = d * scales[s] * q[i].
 struct ScaledSuper {
   float d = 0;  // as rounded to half
   int8_t scales[16] = {};
   int8_t q[kSuper_values] = {};
 };
-// scales in -scale_low..scale_low-1, q in -low..low-1.
-ScaledSuper fit_scaled_super(const Samples& samples, size_t sub_values, int scale_low, int low);
+// scales in -scale_low..scale_low-1.
+ScaledSuper fit_scaled_super(const Samples& samples, size_t sub_values, int scale_low, const Levels& levels);
 
 }  // namespace hearth::quant
