@@ -1,5 +1,6 @@
 // One loaded model that answers many requests at once: submit, cancel, and a step loop on a thread of
-// its own. Every accepted request ends in exactly one final event.
+// its own. Every accepted request ends in exactly one final event, and gets the same tokens whatever else
+// runs beside it.
 #pragma once
 
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/backend.h"
 #include "models/model.h"
 #include "sampling/options.h"
 #include "sampling/sampler.h"
@@ -18,6 +20,8 @@
 
 namespace hearth::engine {
 
+// What is larger than the model was loaded for (LoadOptions' batch_rows, logit_rows) is cut to that, with a
+// warning in the log.
 struct EngineOptions {
   uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
   uint32_t queue = 512;        // that may wait
@@ -26,23 +30,29 @@ struct EngineOptions {
 
 struct Request {
   std::vector<text::Token> prompt;  // must not be empty
-  sampling::Options options;
-  std::vector<std::string> stops;  // beside options.stop: the chat template's
+  sampling::Options options;        // num_predict 0: the prompt is computed (and cached), nothing generated
+  std::vector<std::string> stops;   // beside options.stop: the chat template's
 };
 
-enum class FinishReason { kStop, kLength, kCancelled, kError };
+enum class FinishReason {
+  kStop,       // an end-of-generation token, or a stop string (which is not part of the text)
+  kLength,     // num_predict tokens, or the context is full
+  kCancelled,  // by cancel(), by the engine's end, or because the sink threw
+  kError,      // the device failed; see Event::error
+};
 
 // Counts and times of one request. Durations in nanoseconds.
 struct Usage {
   uint32_t prompt_tokens = 0;         // all of them
   uint32_t prompt_tokens_cached = 0;  // of these, taken from shared pages
-  uint32_t generated_tokens = 0;
+  uint32_t generated_tokens = 0;      // with the end-of-generation token
+  // Until its first step; from there to its first token; from there to its end.
   std::chrono::nanoseconds queued{0}, prompt{0}, generation{0};
 };
 
 struct Event {
-  std::string text;               // complete UTF-8; may be empty
-  std::vector<text::Token> tokens;  // generated since the last event
+  std::string text;                       // complete UTF-8; may be empty
+  std::vector<text::Token> tokens;        // generated since the last event, the end-of-generation token too
   std::vector<sampling::Choice> choices;  // one per token, if logprobs were asked for
   // Set in the last event only.
   std::optional<FinishReason> finish;
@@ -51,22 +61,28 @@ struct Event {
 };
 
 using RequestId = uint64_t;
-// Called on the engine's thread; must not block and must not call the engine.
+// Called on the engine's thread, maybe before submit() returns. Must not block. May submit and cancel, must
+// not destroy the engine. If it throws, its request is cancelled.
 using EventSink = std::function<void(const Event&)>;
 
 struct Stats {
   uint32_t running = 0, waiting = 0;
   uint32_t pages_total = 0, pages_free = 0;  // free: unused, or holding only a reusable prefix
-  uint64_t steps = 0, tokens_prefilled = 0, tokens_generated = 0;
+  // Since the start. Prefilled: of prompts, and again after a preemption; not those from shared pages (cached).
+  uint64_t steps = 0, tokens_prefilled = 0, tokens_cached = 0, tokens_generated = 0;
+  uint64_t preemptions = 0;  // sequences put back and computed again because the pages ran out
 };
 
 class Engine {
  public:
   Engine(std::unique_ptr<models::Model> model, std::shared_ptr<const text::Tokenizer> tokenizer,
          const EngineOptions& options);
+  // Over anything that computes; model() must not be called then.
+  Engine(Backend backend, std::shared_ptr<const text::Tokenizer> tokenizer, const EngineOptions& options);
   // Cancels what still runs; each gets its final event.
   ~Engine();
 
+  // Safe from any thread, like cancel() and stats().
   // Errors: kUsage (empty prompt, token out of range, prompt longer than the context, bad options),
   // kRefused (queue full). On success `sink` will get events, the last one with `finish`.
   Result<RequestId> submit(Request request, EventSink sink);

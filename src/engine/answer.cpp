@@ -1,0 +1,56 @@
+#include "engine/answer.h"
+
+namespace hearth::engine {
+namespace {
+
+std::vector<std::string> all_stops(const Request& request) {
+  std::vector<std::string> stops = request.options.stop;
+  stops.insert(stops.end(), request.stops.begin(), request.stops.end());
+  return stops;
+}
+
+}  // namespace
+
+Answer::Answer(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens)
+    : tokenizer_(tokenizer), sampler_(request.options, context_tokens), stops_(all_stops(request)) {
+  for (text::Token token : request.prompt) sampler_.accept(token);
+}
+
+Event Answer::next(std::span<float> logits) {
+  Event event;
+  const int num_predict = sampler_.options().num_predict;
+  if (num_predict == 0) {
+    event.finish = FinishReason::kLength;
+    return event;
+  }
+
+  sampling::Choice choice = sampler_.sample(logits);
+  const text::Token token = choice.token;
+  sampler_.accept(token);
+  ++generated_;
+  event.tokens.push_back(token);
+  if (sampler_.options().logprobs > 0) event.choices.push_back(std::move(choice));
+
+  if (tokenizer_.is_end_of_generation(token)) {
+    event.finish = FinishReason::kStop;
+    return event;
+  }
+  auto [text, stopped] = stops_.feed(utf8_.feed(tokenizer_.piece(token, false)));
+  event.text = std::move(text);
+  stopped_ = stopped;
+  if (stopped) {
+    event.finish = FinishReason::kStop;
+  } else if (num_predict > 0 && generated_ >= static_cast<uint32_t>(num_predict)) {
+    event.finish = FinishReason::kLength;
+  }
+  return event;
+}
+
+std::string Answer::rest() {
+  if (stopped_) return {};
+  auto [text, stopped] = stops_.feed(utf8_.finish());
+  if (!stopped) text += stops_.finish();
+  return text;
+}
+
+}  // namespace hearth::engine

@@ -1,0 +1,37 @@
+// One request's way from logits to events: choose a token, turn it into text, decide whether it is the last.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "engine/engine.h"
+#include "sampling/sampler.h"
+#include "sampling/stop_strings.h"
+#include "text/tokenizer.h"
+#include "text/utf8_stream.h"
+
+namespace hearth::engine {
+
+class Answer {
+ public:
+  // `tokenizer` must outlive it. The request's options are valid (sampling::validate).
+  Answer(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens);
+
+  // The next token, from the logits of the last position (used as scratch): token, text that is decided,
+  // choice. `finish` is set if the answer ends with it.
+  Event next(std::span<float> logits);
+  // Text still held back when the answer ends. Nothing after a stop string.
+  std::string rest();
+
+  uint32_t generated_tokens() const { return generated_; }
+
+ private:
+  const text::Tokenizer& tokenizer_;
+  sampling::Sampler sampler_;
+  sampling::StopStrings stops_;
+  text::Utf8Stream utf8_;
+  bool stopped_ = false;
+  uint32_t generated_ = 0;
+};
+
+}  // namespace hearth::engine

@@ -1,0 +1,20 @@
+#include "engine/backend.h"
+
+#include "models/model.h"
+
+namespace hearth::engine {
+
+Backend backend_of(models::Model& model) {
+  Backend backend;
+  backend.vocabulary = model.spec().vocabulary;
+  backend.context = model.options().context;
+  backend.pages = model.options().pages;
+  backend.batch_rows = model.options().batch_rows;
+  backend.logit_rows = model.options().logit_rows;
+  backend.forward = [&model](const device::Batch& batch, std::span<float> logits) {
+    return model.forward(batch, logits);
+  };
+  return backend;
+}
+
+}  // namespace hearth::engine

@@ -1,0 +1,338 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/answer.h"
+#include "sched/scheduler.h"
+
+namespace hearth::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+uint32_t cut(uint32_t wanted, uint32_t most, const char* name) {
+  if (wanted > most) spdlog::warn("engine: {} {} is cut to {}, for which the model was loaded", name, wanted, most);
+  return std::clamp(wanted, 1u, most);
+}
+
+EngineOptions cut_to(EngineOptions options, const Backend& backend) {
+  CHECK(backend.forward && backend.vocabulary > 0 && backend.batch_rows > 0 && backend.logit_rows > 0);
+  options.step_rows = cut(options.step_rows, backend.batch_rows, "step_rows");
+  const uint32_t most = std::min(options.step_rows, backend.logit_rows);  // a decoding sequence has one of each
+  options.max_sequences = cut(options.max_sequences, most, "max_sequences");
+  return options;
+}
+
+sched::Limits limits_of(const Backend& backend, const EngineOptions& options) {
+  return {.pages = backend.pages,
+          .page_tokens = device::kPage_tokens,
+          .context = backend.context,
+          .max_sequences = options.max_sequences,
+          .step_rows = options.step_rows};
+}
+
+device::Batch batch_of(const sched::Step& step) {
+  device::Batch batch;
+  batch.tokens = step.tokens;
+  for (const sched::StepSequence& part : step.sequences) {
+    batch.sequences.push_back({part.first_row, part.rows, part.first_position, part.pages});
+  }
+  batch.logit_rows = step.logit_rows;
+  return batch;
+}
+
+// A request that was accepted and has not had its final event.
+struct Active {
+  Active(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens, EventSink to)
+      : answer(request, tokenizer, context_tokens), sink(std::move(to)) {
+    usage.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
+  }
+
+  Answer answer;
+  EventSink sink;
+  Usage usage;
+  Clock::time_point submitted = Clock::now();
+  std::optional<Clock::time_point> first_step, first_token;
+};
+
+Usage usage_at_end(const Active& active) {
+  Usage usage = active.usage;
+  const Clock::time_point now = Clock::now();
+  usage.generated_tokens = active.answer.generated_tokens();
+  usage.queued = active.first_step.value_or(now) - active.submitted;
+  usage.prompt = active.first_token.value_or(now) - active.first_step.value_or(now);
+  usage.generation = now - active.first_token.value_or(now);
+  return usage;
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  Impl(Backend what, std::shared_ptr<const text::Tokenizer> tokens, const EngineOptions& wanted)
+      : backend(std::move(what)),
+        tokenizer(std::move(tokens)),
+        options(cut_to(wanted, backend)),
+        scheduler(limits_of(backend, options)),
+        context(scheduler.context()) {
+    publish();
+    thread = std::thread([this] { run(); });
+  }
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    wake.notify_one();
+    thread.join();
+  }
+
+  // On any thread.
+  Status check(const Request& request) const;
+  Result<RequestId> submit(Request request, EventSink sink);
+  void cancel(RequestId id);
+  Stats read_stats() const;
+
+  // On the engine's thread.
+  void run();
+  bool take_inbox();
+  void step();
+  void start(const sched::Step& step);
+  void fail(const sched::Step& step, const Error& error);
+  void deliver(RequestId id, std::span<float> row);
+  void finish(RequestId id, FinishReason reason, Event last = {});
+  bool send(const EventSink& sink, const Event& event) const;
+  void publish(uint32_t ended = 0);
+
+  struct Arrival {
+    RequestId id;
+    std::vector<text::Token> prompt;
+    std::unique_ptr<Active> active;
+  };
+
+  std::unique_ptr<models::Model> model;  // behind `backend`, if the engine owns it
+  const Backend backend;
+  const std::shared_ptr<const text::Tokenizer> tokenizer;
+  const EngineOptions options;
+
+  // The engine's thread's own.
+  sched::Scheduler scheduler;
+  const uint32_t context;
+  std::map<RequestId, std::unique_ptr<Active>> actives;
+  std::vector<float> logits;
+  Stats counted;  // the sums; the rest is filled in by publish()
+
+  // Shared, under `mutex`.
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::vector<Arrival> arrivals;
+  std::vector<RequestId> cancels;
+  bool stopping = false;
+  RequestId last_id = 0;
+  uint32_t unfinished = 0;  // accepted, without final event
+  Stats published;
+
+  std::thread thread;
+};
+
+Status Engine::Impl::check(const Request& request) const {
+  if (request.prompt.empty()) return error(ErrorKind::kUsage, "the prompt is empty; give at least one token");
+  if (request.prompt.size() > context) {
+    return error(ErrorKind::kUsage,
+                 "the prompt has {} tokens but the context holds {}; shorten the prompt or use a larger context",
+                 request.prompt.size(), context);
+  }
+  for (size_t i = 0; i < request.prompt.size(); ++i) {
+    const text::Token token = request.prompt[i];
+    if (token < 0 || static_cast<uint32_t>(token) >= backend.vocabulary) {
+      return error(ErrorKind::kUsage, "token {} of the prompt is {}; the model has tokens 0 to {}", i, token,
+                   backend.vocabulary - 1);
+    }
+  }
+  return sampling::validate(request.options);
+}
+
+Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
+  CHECK(sink);
+  TRY(check(request));
+  auto active = std::make_unique<Active>(request, *tokenizer, context, std::move(sink));
+  RequestId id;
+  {
+    std::lock_guard lock(mutex);
+    if (unfinished >= uint64_t{options.max_sequences} + options.queue) {
+      return error(ErrorKind::kRefused, "the queue is full ({} requests run or wait); try again later", unfinished);
+    }
+    ++unfinished;
+    id = ++last_id;
+    arrivals.push_back({id, std::move(request.prompt), std::move(active)});
+  }
+  wake.notify_one();
+  return id;
+}
+
+void Engine::Impl::cancel(RequestId id) {
+  {
+    std::lock_guard lock(mutex);
+    cancels.push_back(id);
+  }
+  wake.notify_one();
+}
+
+Stats Engine::Impl::read_stats() const {
+  std::lock_guard lock(mutex);
+  Stats stats = published;
+  stats.waiting = unfinished - stats.running;
+  return stats;
+}
+
+void Engine::Impl::run() {
+  while (take_inbox()) step();
+  while (!actives.empty()) finish(actives.begin()->first, FinishReason::kCancelled);
+}
+
+// Sleeps while there is nothing to do. False: the engine ends.
+bool Engine::Impl::take_inbox() {
+  std::vector<Arrival> new_arrivals;
+  std::vector<RequestId> new_cancels;
+  bool ending;
+  {
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [&] { return stopping || !arrivals.empty() || !cancels.empty() || !scheduler.empty(); });
+    new_arrivals.swap(arrivals);
+    new_cancels.swap(cancels);
+    ending = stopping;
+  }
+  for (Arrival& arrival : new_arrivals) {
+    scheduler.add(arrival.id, std::move(arrival.prompt));
+    actives.emplace(arrival.id, std::move(arrival.active));
+  }
+  for (RequestId id : new_cancels) {
+    if (actives.contains(id)) finish(id, FinishReason::kCancelled);
+  }
+  return !ending;
+}
+
+void Engine::Impl::step() {
+  const sched::Step step = scheduler.plan();
+  if (step.empty()) return;
+  start(step);
+  const size_t logits_size = step.logit_rows.size() * size_t{backend.vocabulary};
+  if (logits.size() < logits_size) logits.resize(logits_size);
+  const Status status = backend.forward(batch_of(step), std::span(logits).first(logits_size));
+  if (!status) return fail(step, status.error());
+
+  scheduler.commit(step);
+  ++counted.steps;
+  size_t logits_row = 0;
+  for (const sched::StepSequence& part : step.sequences) {
+    const bool decodes = part.sample && actives.at(part.id)->answer.generated_tokens() > 0;
+    counted.tokens_prefilled += part.rows - (decodes ? 1 : 0);
+    if (part.sample) deliver(part.id, std::span(logits).subspan(logits_row++ * backend.vocabulary, backend.vocabulary));
+  }
+  publish();
+}
+
+void Engine::Impl::start(const sched::Step& step) {
+  const Clock::time_point now = Clock::now();
+  for (const sched::StepSequence& part : step.sequences) {
+    Active& active = *actives.at(part.id);
+    if (!active.first_step) active.first_step = now;
+    if (!active.first_token) active.usage.prompt_tokens_cached = part.cached_tokens;
+  }
+  publish();
+}
+
+// What the others had in the cache cannot be trusted either: they are computed again.
+void Engine::Impl::fail(const sched::Step& step, const Error& error) {
+  spdlog::error("engine: a step failed: {}", error.message);
+  for (const sched::StepSequence& part : step.sequences) {
+    Event last;
+    last.error = error;
+    finish(part.id, FinishReason::kError, std::move(last));
+  }
+  scheduler.forget();
+  publish();
+}
+
+void Engine::Impl::deliver(RequestId id, std::span<float> row) {
+  Active& active = *actives.at(id);
+  if (!active.first_token) active.first_token = Clock::now();
+  Event event = active.answer.next(row);
+  counted.tokens_generated += event.tokens.size();
+  if (!event.finish && !scheduler.append(id, event.tokens.back())) event.finish = FinishReason::kLength;
+  if (event.finish) {
+    const FinishReason reason = *event.finish;
+    finish(id, reason, std::move(event));
+  } else if (!send(active.sink, event)) {
+    finish(id, FinishReason::kCancelled);
+  }
+}
+
+void Engine::Impl::finish(RequestId id, FinishReason reason, Event last) {
+  const std::unique_ptr<Active> active = std::move(actives.at(id));
+  actives.erase(id);
+  scheduler.remove(id);
+  last.finish = reason;
+  last.text += active->answer.rest();
+  last.usage = usage_at_end(*active);
+  publish(1);  // before the sink, which may want to submit the next one
+  send(active->sink, last);
+}
+
+bool Engine::Impl::send(const EventSink& sink, const Event& event) const {
+  try {
+    sink(event);
+    return true;
+  } catch (const std::exception& exception) {
+    spdlog::error("engine: a receiver of events failed, its request is cancelled: {}", exception.what());
+  } catch (...) {
+    spdlog::error("engine: a receiver of events failed, its request is cancelled");
+  }
+  return false;
+}
+
+void Engine::Impl::publish(uint32_t ended) {
+  const sched::Counts counts = scheduler.counts();
+  std::lock_guard lock(mutex);
+  unfinished -= ended;
+  published = counted;
+  published.running = counts.running;
+  published.pages_total = counts.pages_total;
+  published.pages_free = counts.pages_unused + counts.pages_evictable;
+  published.tokens_cached = counts.tokens_cached;
+  published.preemptions = counts.preemptions;
+}
+
+Engine::Engine(std::unique_ptr<models::Model> model, std::shared_ptr<const text::Tokenizer> tokenizer,
+               const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(backend_of(*model), std::move(tokenizer), options)) {
+  impl_->model = std::move(model);
+}
+
+Engine::Engine(Backend backend, std::shared_ptr<const text::Tokenizer> tokenizer, const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(backend), std::move(tokenizer), options)) {}
+
+Engine::~Engine() = default;
+
+Result<RequestId> Engine::submit(Request request, EventSink sink) {
+  return impl_->submit(std::move(request), std::move(sink));
+}
+
+void Engine::cancel(RequestId id) { impl_->cancel(id); }
+
+Stats Engine::stats() const { return impl_->read_stats(); }
+
+const models::Model& Engine::model() const {
+  CHECK(impl_->model != nullptr);
+  return *impl_->model;
+}
+
+const text::Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+
+}  // namespace hearth::engine

@@ -1,0 +1,280 @@
+// What one request sees: its text, its end, its counts, its errors.
+#include "engine/engine.h"
+
+#include <thread>
+
+#include "engine/fake_model.h"
+#include "support/support.h"
+
+namespace hearth::engine::test {
+namespace {
+
+Request prompt(std::string_view text) {
+  Request request;
+  request.prompt = FakeTokenizer().encode(text, {});
+  request.options.temperature = 0;
+  return request;
+}
+
+class EngineTest : public testing::Test {
+ protected:
+  // An engine over a model that says `answer` after a prompt of five tokens.
+  Engine& start(const std::string& answer, EngineOptions options = {}) { return start(say(answer, 5), options); }
+  Engine& start(Predict predict, EngineOptions options = {}, uint32_t context = 96, uint32_t pages = 16) {
+    model_ = std::make_unique<FakeModel>(std::move(predict), pages, context);
+    engine_ = std::make_unique<Engine>(model_->backend(), std::make_shared<FakeTokenizer>(), options);
+    return *engine_;
+  }
+  RequestId submit(Request request, Receiver& receiver) {
+    auto id = engine_->submit(std::move(request), receiver.sink());
+    EXPECT_TRUE(id.ok());
+    return id.ok() ? *id : 0;
+  }
+  Event answer(Request request) {
+    Receiver receiver;
+    submit(std::move(request), receiver);
+    Event event = receiver.wait();
+    EXPECT_TRUE(receiver.exactly_one_final());
+    return event;
+  }
+
+  std::unique_ptr<FakeModel> model_;
+  std::unique_ptr<Engine> engine_;  // ends first: it uses the model
+};
+
+TEST_F(EngineTest, StreamsTheAnswerUntilTheEndToken) {
+  start("once upon a time");
+  Receiver receiver;
+  submit(prompt("hello"), receiver);
+  const Event event = receiver.wait();
+  EXPECT_EQ(event.text, "once upon a time");
+  EXPECT_EQ(event.finish, FinishReason::kStop);
+  EXPECT_EQ(event.tokens.back(), FakeTokenizer::kEnd);
+  EXPECT_EQ(receiver.texts().size(), 17u) << "one event per token";
+  EXPECT_EQ(event.usage.prompt_tokens, 5u);
+  EXPECT_EQ(event.usage.generated_tokens, 17u);
+  EXPECT_GT(event.usage.prompt.count(), 0);
+  EXPECT_GT(event.usage.generation.count(), 0);
+}
+
+TEST_F(EngineTest, StopsAtAStopStringAcrossTokenBordersAndHidesIt) {
+  start("a cat and a dog");
+  Request request = prompt("hello");
+  request.options.stop = {"dog"};
+  request.stops = {"t a"};  // the chat template's
+  Receiver receiver;
+  submit(request, receiver);
+  const Event event = receiver.wait();
+  EXPECT_EQ(event.text, "a ca");
+  EXPECT_EQ(event.finish, FinishReason::kStop);
+  EXPECT_EQ(event.usage.generated_tokens, 7u);
+}
+
+TEST_F(EngineTest, ShowsTheBeginningOfAStopStringWhenTheAnswerEndsThere) {
+  start("a do");
+  Request request = prompt("hello");
+  request.options.stop = {"dog"};
+  EXPECT_EQ(answer(request).text, "a do");
+  request.options.num_predict = 3;
+  EXPECT_EQ(answer(request).text, "a d");
+}
+
+TEST_F(EngineTest, CutsTheStreamOnlyBetweenCharacters) {
+  start("caf\xC3\xA9 \xC3");
+  Receiver receiver;
+  submit(prompt("hello"), receiver);
+  EXPECT_EQ(receiver.wait().text, "café \uFFFD") << "a character that never came is replaced";
+  EXPECT_EQ(receiver.texts(), (std::vector<std::string>{"c", "a", "f", "", "é", " ", "", "\uFFFD"}));
+}
+
+TEST_F(EngineTest, EndsAfterNumPredictTokens) {
+  start("abcdef");
+  Request request = prompt("hello");
+  request.options.num_predict = 2;
+  Event event = answer(request);
+  EXPECT_EQ(event.text, "ab");
+  EXPECT_EQ(event.finish, FinishReason::kLength);
+  request.options.num_predict = 0;
+  event = answer(request);
+  EXPECT_TRUE(event.tokens.empty());
+  EXPECT_EQ(event.finish, FinishReason::kLength);
+}
+
+TEST_F(EngineTest, EndsWhenTheContextIsFull) {
+  start(say(std::string(200, 'x'), 5), {}, 96);
+  const Event event = answer(prompt("hello"));
+  EXPECT_EQ(event.finish, FinishReason::kLength);
+  EXPECT_EQ(event.tokens.size(), 92u) << "96 positions and the token after the last";
+}
+
+TEST_F(EngineTest, EndsWhenThePagesHoldLessThanTheContext) {
+  start(say(std::string(200, 'x'), 5), {}, 96, 2);
+  EXPECT_EQ(answer(prompt("hello")).tokens.size(), 60u);
+  EXPECT_FALSE(engine_->submit(prompt(std::string(65, 'a')), Receiver().sink()).ok());
+}
+
+TEST_F(EngineTest, ReportsLogprobsWhenAsked) {
+  start("ab");
+  Request request = prompt("hello");
+  EXPECT_TRUE(answer(request).choices.empty());
+  request.options.logprobs = 3;
+  const Event event = answer(request);
+  ASSERT_EQ(event.choices.size(), event.tokens.size());
+  EXPECT_EQ(event.choices[0].token, event.tokens[0]);
+  EXPECT_EQ(event.choices[0].most_likely.size(), 3u);
+  EXPECT_NEAR(event.choices[0].logprob, 0, 1e-3);
+}
+
+TEST_F(EngineTest, TellsHowMuchOfThePromptWasCached) {
+  start(say("yes", 70));
+  const std::string text(70, 'q');
+  EXPECT_EQ(answer(prompt(text)).usage.prompt_tokens_cached, 0u);
+  const Event event = answer(prompt(text));
+  EXPECT_EQ(event.usage.prompt_tokens_cached, 64u);
+  EXPECT_EQ(event.text, "yes");
+  EXPECT_EQ(engine_->stats().tokens_cached, 64u);
+  EXPECT_EQ(engine_->stats().tokens_prefilled, 76u);
+  EXPECT_EQ(engine_->stats().pages_free, 16u);
+}
+
+TEST_F(EngineTest, RefusesBadRequestsWithAReason) {
+  Engine& engine = start("a");
+  const auto message = [&](Request request) {
+    const auto result = engine.submit(std::move(request), Receiver().sink());
+    EXPECT_FALSE(result.ok());
+    if (result.ok()) return std::string();
+    EXPECT_EQ(result.error().kind, ErrorKind::kUsage);
+    return result.error().message;
+  };
+  EXPECT_NE(message({}).find("empty"), std::string::npos);
+  EXPECT_NE(message(prompt(std::string(97, 'a'))).find("97 tokens but the context holds 96"), std::string::npos);
+  Request foreign = prompt("hello");
+  foreign.prompt[2] = 31;
+  EXPECT_NE(message(foreign).find("token 2 of the prompt is 31"), std::string::npos);
+  foreign.prompt[2] = -1;
+  EXPECT_NE(message(foreign).find("token 2 of the prompt is -1"), std::string::npos);
+  Request bad_option = prompt("hello");
+  bad_option.options.temperature = -1;
+  EXPECT_NE(message(bad_option).find("temperature"), std::string::npos);
+}
+
+TEST_F(EngineTest, RefusesMoreThanTheQueueHoldsAndTakesMoreAgainLater) {
+  Engine& engine = start("a", {.max_sequences = 1, .queue = 2});
+  model_->hold();
+  Receiver receivers[3], refused;
+  for (Receiver& receiver : receivers) submit(prompt("hello"), receiver);
+  const auto result = engine.submit(prompt("hello"), refused.sink());
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().kind, ErrorKind::kRefused);
+  model_->wait_until_in_forward();
+  EXPECT_EQ(engine.stats().running, 1u);
+  EXPECT_EQ(engine.stats().waiting, 2u);
+  model_->release();
+  for (Receiver& receiver : receivers) EXPECT_EQ(receiver.wait().text, "a");
+  EXPECT_EQ(answer(prompt("hello")).text, "a");
+}
+
+TEST_F(EngineTest, CancelsARunningAndAWaitingRequest) {
+  Engine& engine = start(say(std::string(80, 'x'), 5), {.max_sequences = 1});
+  Receiver running, waiting;
+  model_->hold();
+  const RequestId running_id = submit(prompt("hello"), running);
+  const RequestId waiting_id = submit(prompt("there"), waiting);
+  model_->wait_until_in_forward();
+  engine.cancel(waiting_id);
+  engine.cancel(running_id);
+  model_->release();
+  EXPECT_EQ(running.wait().finish, FinishReason::kCancelled);
+  EXPECT_EQ(running.wait().tokens.size(), 1u);
+  EXPECT_EQ(waiting.wait().finish, FinishReason::kCancelled);
+  EXPECT_TRUE(waiting.wait().tokens.empty());
+  engine.cancel(running_id);  // has ended: nothing happens
+  engine.cancel(12345);
+  EXPECT_EQ(answer(prompt("hello")).tokens.size(), 81u);
+  EXPECT_TRUE(running.exactly_one_final());
+  EXPECT_EQ(engine.stats().pages_free, 16u);
+}
+
+TEST_F(EngineTest, GivesEveryRequestItsFinalEventWhenItEnds) {
+  start(say(std::string(80, 'x'), 5), {.max_sequences = 2});
+  Receiver receivers[5];
+  model_->hold();
+  for (Receiver& receiver : receivers) submit(prompt("hello"), receiver);
+  model_->wait_until_in_forward();
+  std::thread later([this] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    model_->release();
+  });
+  engine_.reset();
+  later.join();
+  for (Receiver& receiver : receivers) {
+    EXPECT_TRUE(receiver.exactly_one_final());
+    EXPECT_EQ(receiver.wait().finish, FinishReason::kCancelled);
+  }
+}
+
+TEST_F(EngineTest, EndsTheRequestsOfAFailedStepWithTheErrorAndServesTheOthers) {
+  start(say("fine", 5), {.max_sequences = 2});
+  Receiver first, second, third;
+  model_->hold();
+  submit(prompt("hello"), first);
+  model_->wait_until_in_forward();
+  submit(prompt("there"), second);
+  submit(prompt("again"), third);
+  model_->fail_after(1);
+  model_->release();
+  for (Receiver* receiver : {&first, &second}) {
+    const Event event = receiver->wait();
+    EXPECT_EQ(event.finish, FinishReason::kError);
+    ASSERT_TRUE(event.error.has_value());
+    EXPECT_EQ(event.error->message, "the fake device fell over");
+  }
+  EXPECT_EQ(third.wait().text, "fine");
+  EXPECT_EQ(answer(prompt("hello")).text, "fine") << "nothing of the lost cache was used";
+  EXPECT_EQ(model_->unwritten_reads(), 0u);
+}
+
+TEST_F(EngineTest, ASinkThatThrowsEndsOnlyItsOwnRequest) {
+  start("abcdef", {.max_sequences = 2});
+  std::atomic<int> calls = 0, finals = 0;
+  auto id = engine_->submit(prompt("hello"), [&](const Event& event) {
+    finals += event.finish == FinishReason::kCancelled;
+    if (++calls >= 2) throw std::runtime_error("the reader went away");
+  });
+  ASSERT_TRUE(id.ok());
+  EXPECT_EQ(answer(prompt("there")).text, "abcdef");
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(finals, 1);
+}
+
+TEST_F(EngineTest, ASinkMaySubmitAndCancel) {
+  Engine& engine = start("abc", {.max_sequences = 1, .queue = 0});
+  Receiver second;
+  auto id = engine.submit(prompt("hello"), [&](const Event& event) {
+    if (event.finish) submit(prompt("there"), second);
+  });
+  ASSERT_TRUE(id.ok());
+  EXPECT_EQ(second.wait().text, "abc");
+
+  std::atomic<RequestId> own = 0;
+  Receiver third;
+  model_->hold();
+  own = *engine.submit(prompt("hello"), [&, sink = third.sink()](const Event& event) {
+    sink(event);
+    engine.cancel(own);
+  });
+  model_->release();
+  EXPECT_EQ(third.wait().finish, FinishReason::kCancelled);
+  EXPECT_EQ(third.wait().text, "a");
+}
+
+TEST_F(EngineTest, SleepsWhenThereIsNothingToDo) {
+  start("abc");
+  answer(prompt("hello"));
+  const uint64_t steps = model_->steps();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(model_->steps(), steps);
+}
+
+}  // namespace
+}  // namespace hearth::engine::test

@@ -1,0 +1,229 @@
+// A model and a tokenizer for tests of the engine. The model has a real paged cache, of tokens: what it
+// predicts depends on all tokens that it finds through the page table, so that a wrong page shows.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace hearth::engine::test {
+
+using text::Token;
+
+// Token 0 ends the answer; 1 .. 26 are a .. z, 27 a space, 28 and 29 the two bytes of é, 30 nothing.
+class FakeTokenizer : public text::Tokenizer {
+ public:
+  static constexpr Token kEnd = 0, kVocabulary = 31;
+
+  std::vector<Token> encode(std::string_view text, const text::EncodeOptions&) const override {
+    std::vector<Token> tokens;
+    for (char c : text) tokens.push_back(of_byte(c));
+    return tokens;
+  }
+  std::string piece(Token token, bool) const override {
+    if (token >= 1 && token <= 26) return std::string(1, static_cast<char>('a' + token - 1));
+    if (token == 27) return " ";
+    if (token == 28) return "\xC3";
+    if (token == 29) return "\xA9";
+    return {};
+  }
+  std::string decode(std::span<const Token> tokens, bool special) const override {
+    std::string text;
+    for (Token token : tokens) text += piece(token, special);
+    return text;
+  }
+  size_t size() const override { return kVocabulary; }
+  std::string_view model_name() const override { return "fake"; }
+  std::string_view pre_name() const override { return ""; }
+  Token bos() const override { return text::kNoToken; }
+  Token eos() const override { return kEnd; }
+  bool adds_bos() const override { return false; }
+  bool is_end_of_generation(Token token) const override { return token == kEnd; }
+  bool is_control(Token token) const override { return token == kEnd; }
+  Token find(std::string_view) const override { return text::kNoToken; }
+
+ private:
+  static Token of_byte(char c) {
+    if (c == ' ') return 27;
+    if (c == '\xC3') return 28;
+    if (c == '\xA9') return 29;
+    return c >= 'a' && c <= 'z' ? c - 'a' + 1 : 30;
+  }
+};
+
+// Writes the logits of the token that follows `tokens`.
+using Predict = std::function<void(std::span<const Token> tokens, std::span<float> logits)>;
+
+// Random-looking logits that depend on every token and its place; an end about once in `length` tokens.
+inline Predict babble(uint32_t length = 40) {
+  return [length](std::span<const Token> tokens, std::span<float> logits) {
+    uint64_t hash = 1469598103934665603u;
+    for (Token token : tokens) hash = (hash ^ static_cast<uint64_t>(token + 1)) * 1099511628211u + 7;
+    for (float& logit : logits) {
+      hash = hash * 6364136223846793005u + 1442695040888963407u;
+      logit = static_cast<float>(hash >> 40) / static_cast<float>(1u << 22);
+    }
+    logits[FakeTokenizer::kEnd] = (hash >> 20) % length == 0 ? 100.0f : -100.0f;
+  };
+}
+
+// Says `text` after a prompt of `prompt_tokens` tokens, then ends.
+inline Predict say(std::string text, size_t prompt_tokens) {
+  const std::vector<Token> answer = FakeTokenizer().encode(text, {});
+  return [answer, prompt_tokens](std::span<const Token> tokens, std::span<float> logits) {
+    const size_t place = tokens.size() - prompt_tokens;
+    std::fill(logits.begin(), logits.end(), -20.0f);
+    logits[static_cast<size_t>(place < answer.size() ? answer[place] : FakeTokenizer::kEnd)] = 20.0f;
+  };
+}
+
+class FakeModel {
+ public:
+  FakeModel(Predict predict, uint32_t pages, uint32_t context)
+      : predict_(std::move(predict)), pages_(pages), context_(context),
+        cache_(size_t{pages} * device::kPage_tokens, kUnwritten) {}
+
+  Backend backend(uint32_t batch_rows = 512, uint32_t logit_rows = 64) {
+    Backend backend;
+    backend.vocabulary = FakeTokenizer::kVocabulary;
+    backend.context = context_;
+    backend.pages = pages_;
+    backend.batch_rows = batch_rows;
+    backend.logit_rows = logit_rows;
+    backend.forward = [this](const device::Batch& batch, std::span<float> logits) { return forward(batch, logits); };
+    return backend;
+  }
+
+  // The next forward() after `steps` more fails, and what is in the cache is lost, as with a lost device.
+  void fail_after(int steps) { fails_after_ = steps; }
+
+  // Holds the engine's thread at the start of forward() until release().
+  void hold() {
+    std::lock_guard lock(mutex_);
+    held_ = true;
+  }
+  void release() {
+    std::lock_guard lock(mutex_);
+    held_ = false;
+    changed_.notify_all();
+  }
+  void wait_until_in_forward() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return inside_; });
+  }
+
+  uint64_t steps() const { return steps_; }
+  uint64_t unwritten_reads() const { return unwritten_reads_; }
+
+ private:
+  static constexpr Token kUnwritten = -1;
+
+  Status forward(const device::Batch& batch, std::span<float> logits) {
+    wait_while_held();
+    ++steps_;
+    if (fails_after_ >= 0 && fails_after_-- == 0) {
+      std::fill(cache_.begin(), cache_.end(), kUnwritten);
+      return Error{ErrorKind::kIo, "the fake device fell over"};
+    }
+    size_t logit_row = 0;
+    for (const device::BatchSequence& sequence : batch.sequences) {
+      for (uint32_t i = 0; i < sequence.rows; ++i) {
+        const uint32_t row = sequence.first_row + i;
+        cell(sequence, sequence.first_position + i) = batch.tokens[row];
+        if (logit_row == batch.logit_rows.size() || batch.logit_rows[logit_row] != row) continue;
+        predict_(read(sequence, sequence.first_position + i + 1),
+                 logits.subspan(logit_row++ * FakeTokenizer::kVocabulary, FakeTokenizer::kVocabulary));
+      }
+    }
+    return {};
+  }
+
+  void wait_while_held() {
+    std::unique_lock lock(mutex_);
+    inside_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !held_; });
+    inside_ = false;
+  }
+
+  std::vector<Token> read(const device::BatchSequence& sequence, uint32_t count) {
+    std::vector<Token> tokens;
+    for (uint32_t i = 0; i < count; ++i) tokens.push_back(cell(sequence, i));
+    unwritten_reads_ += static_cast<uint64_t>(std::count(tokens.begin(), tokens.end(), kUnwritten));
+    return tokens;
+  }
+
+  Token& cell(const device::BatchSequence& sequence, uint32_t position) {
+    const auto page = static_cast<size_t>(sequence.pages[position / device::kPage_tokens]);
+    return cache_.at(page * device::kPage_tokens + position % device::kPage_tokens);
+  }
+
+  const Predict predict_;
+  const uint32_t pages_, context_;
+  std::vector<Token> cache_;
+  std::atomic<int> fails_after_ = -1;
+  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false, inside_ = false;
+};
+
+// Gathers the events of one request; wait() gives them joined together.
+class Receiver {
+ public:
+  EventSink sink() {
+    return [state = state_](const Event& event) {
+      std::lock_guard lock(state->mutex);
+      state->finals += event.finish ? 1 : 0;
+      state->after_final += state->finals > 0 && !event.finish ? 1 : 0;
+      state->all.text += event.text;
+      state->all.tokens.insert(state->all.tokens.end(), event.tokens.begin(), event.tokens.end());
+      state->all.choices.insert(state->all.choices.end(), event.choices.begin(), event.choices.end());
+      state->texts.push_back(event.text);
+      if (event.finish) {
+        state->all.finish = event.finish;
+        state->all.usage = event.usage;
+        state->all.error = event.error;
+      }
+      state->changed.notify_all();
+    };
+  }
+
+  Event wait() {
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait(lock, [this] { return state_->finals > 0; });
+    return state_->all;
+  }
+  // Returns once `count` tokens have come, or the end.
+  void wait_for_tokens(size_t count) {
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait(lock, [&] { return state_->finals > 0 || state_->all.tokens.size() >= count; });
+  }
+  bool exactly_one_final() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->finals == 1 && state_->after_final == 0;
+  }
+  std::vector<std::string> texts() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->texts;
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    Event all;
+    std::vector<std::string> texts;
+    int finals = 0, after_final = 0;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+}  // namespace hearth::engine::test
