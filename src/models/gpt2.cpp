@@ -1,0 +1,25 @@
+// GPT-2 and DialoGPT: layer norms, biases everywhere, learned positions, GELU without a gate.
+// Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
+#include "models/metadata.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions&) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  spec.norm = device::NormKind::kLayer;
+  ASSIGN_OR_RETURN(spec.norm_epsilon, keys.number("attention.layer_norm_epsilon", 0, 1));
+  spec.activation = device::Activation::kGeluTanh;
+  spec.gated = false;
+  spec.learned_positions = true;
+  return spec;
+}
+
+const Architecture kGpt2{"gpt2", read};
+const RegisterArchitecture registered(&kGpt2);
+
+}  // namespace
+
+}  // namespace hearth::models

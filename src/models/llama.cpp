@@ -1,0 +1,27 @@
+// Llama 1 to 3, and what shares its architecture: Mistral (with a sliding window if the file says so),
+// Mixtral (experts), TinyLlama, Yi, deepseek-coder. Touvron et al. 2023; Jiang et al. 2023, 2024.
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  TRY(read_rms_norm(keys, &spec));
+  TRY(read_window(keys, 0, &spec));
+  // Converters reorder the rows of q and k so that rotated pairs are adjacent.
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
+  spec.ropes.push_back(std::move(rope));
+  return spec;
+}
+
+const Architecture kLlama{"llama", read};
+const Architecture kMistral{"mistral", read};
+const RegisterArchitecture registered_llama(&kLlama);
+const RegisterArchitecture registered_mistral(&kMistral);
+
+}  // namespace
+
+}  // namespace hearth::models

@@ -1,0 +1,170 @@
+#include "models/metadata.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace hearth::models {
+
+namespace {
+
+// Keys that change what a model computes in ways that nothing here implements, and the value (besides
+// 0, which writers put where a key is not used) at which they change nothing.
+struct Foreign {
+  const char* key;
+  double neutral;
+};
+constexpr Foreign kForeign[] = {
+    {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attention.temperature_scale", 0},
+    {"attention.shared_kv_layers", 0},
+    {"embedding_length_per_layer_input", 0},
+    {"embedding_scale", 1},
+    {"residual_scale", 1},
+    {"logit_scale", 1},
+    {"use_parallel_residual", 0},
+    {"expert_shared_count", 0},
+    {"expert_group_used_count", 0},
+    {"expert_gating_func", 1},  // softmax
+    {"nextn_predict_layers", 0},
+    {"rope.scaling.yarn_log_multiplier", 0},
+};
+
+Error unsupported(const Metadata& keys, std::string_view key, const std::string& value) {
+  return error(ErrorKind::kUnsupported, "{}: {} = {} asks for a behaviour that is not supported", keys.file().path(),
+               keys.name(key), value);
+}
+
+Status refuse_foreign(const Metadata& keys) {
+  for (const Foreign& foreign : kForeign) {
+    const gguf::Value* value = keys.find(foreign.key);
+    if (value == nullptr) continue;
+    std::optional<double> number = value->as_f64();
+    if (!number && value->as_bool()) number = *value->as_bool() ? 1 : 0;
+    if (!number) return unsupported(keys, foreign.key, "(not a number)");
+    if (*number != 0 && *number != foreign.neutral)
+      return unsupported(keys, foreign.key, fmt::format("{}", *number));
+  }
+  if (!keys.file().bool_or(keys.name("attention.causal"), true)) return unsupported(keys, "attention.causal", "false");
+  return {};
+}
+
+Status read_experts(const Metadata& keys, Spec* spec) {
+  ASSIGN_OR_RETURN(spec->experts, keys.count_or("expert_count", 0, 0, kMost_experts));
+  if (spec->experts == 0) return {};
+  ASSIGN_OR_RETURN(spec->experts_used, keys.count("expert_used_count", 1, spec->experts));
+  ASSIGN_OR_RETURN(spec->expert_feed_forward,
+                   keys.count_or("expert_feed_forward_length", spec->feed_forward, 1, kMost_width));
+  ASSIGN_OR_RETURN(spec->expert_scale, keys.number_or("expert_weights_scale", 1, 0, 1e6));
+  if (spec->expert_scale == 0) spec->expert_scale = 1;  // writers' "not set"
+  spec->normalise_experts = keys.file().bool_or(keys.name("expert_weights_norm"), true);
+  return {};
+}
+
+Status read_heads(const Metadata& keys, Spec* spec) {
+  ASSIGN_OR_RETURN(spec->heads, keys.count("attention.head_count", 1, kMost_heads));
+  ASSIGN_OR_RETURN(spec->kv_heads, keys.count_or("attention.head_count_kv", spec->heads, 1, kMost_heads));
+  if (spec->heads % spec->kv_heads != 0)
+    return keys.invalid("attention.head_count_kv",
+                        fmt::format("is {}, which does not divide the {} query heads", spec->kv_heads, spec->heads));
+  const uint32_t even_share = spec->width / spec->heads;
+  ASSIGN_OR_RETURN(spec->key_dim, keys.count_or("attention.key_length", even_share, 1, kMost_head));
+  ASSIGN_OR_RETURN(spec->value_dim, keys.count_or("attention.value_length", even_share, 1, kMost_head));
+  if (spec->key_dim == 0 || spec->value_dim == 0 || spec->key_dim > kMost_head || spec->value_dim > kMost_head)
+    return keys.invalid("attention.head_count",
+                        fmt::format("is {}, which does not fit the width of {}", spec->heads, spec->width));
+  return {};
+}
+
+Status read_attention(const Metadata& keys, Spec* spec) {
+  const float usual = 1 / std::sqrt(static_cast<float>(spec->key_dim));
+  ASSIGN_OR_RETURN(spec->attention_scale, keys.number_or("attention.scale", usual, 0, 1e6));
+  if (spec->attention_scale == 0) spec->attention_scale = usual;
+  ASSIGN_OR_RETURN(spec->attention_soft_cap, keys.number_or("attn_logit_softcapping", 0, 0, 1e9));
+  ASSIGN_OR_RETURN(spec->logit_soft_cap, keys.number_or("final_logit_softcapping", 0, 0, 1e9));
+  return {};
+}
+
+Status read_vocabulary(const gguf::File& file, Spec* spec) {
+  const gguf::Tensor* table = file.tensor("token_embd.weight");
+  if (table == nullptr) return error(ErrorKind::kInvalidData, "{}: tensor token_embd.weight is missing", file.path());
+  if (table->shape[1] == 0 || table->shape[1] > kMost_width)
+    return error(ErrorKind::kInvalidData, "{}: tensor token_embd.weight has {} rows; expected 1 to {}", file.path(),
+                 table->shape[1], kMost_width);
+  spec->vocabulary = static_cast<uint32_t>(table->shape[1]);
+  return {};
+}
+
+}  // namespace
+
+Error Metadata::invalid(std::string_view key, const std::string& why) const {
+  return error(ErrorKind::kInvalidData, "{}: {} {}", file_.path(), name(key), why);
+}
+
+Result<uint32_t> Metadata::count(std::string_view key, uint32_t least, uint32_t most) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr) return invalid(key, "is missing");
+  std::optional<uint64_t> number = value->as_u64();
+  if (value->is_array() && value->size() > 0 && value->element_type() != gguf::Type::kString) {
+    for (size_t i = 1; i < value->size(); ++i)
+      if (value->at_i64(i) != value->at_i64(0))
+        return error(ErrorKind::kUnsupported, "{}: {} differs from layer to layer, which is not supported",
+                     file_.path(), name(key));
+    if (value->at_i64(0) >= 0) number = static_cast<uint64_t>(value->at_i64(0));
+  }
+  if (!number) return invalid(key, "is not a whole number of at least 0");
+  if (*number < least || *number > most)
+    return invalid(key, fmt::format("is {}; expected {} to {}", *number, least, most));
+  return static_cast<uint32_t>(*number);
+}
+
+Result<uint32_t> Metadata::count_or(std::string_view key, uint32_t fallback, uint32_t least, uint32_t most) const {
+  if (!has(key)) return fallback;
+  return count(key, least, most);
+}
+
+Result<float> Metadata::number(std::string_view key, double least, double most) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr) return invalid(key, "is missing");
+  const std::optional<double> number = value->as_f64();
+  if (!number) return invalid(key, "is not a number");
+  if (!(*number >= least && *number <= most))
+    return invalid(key, fmt::format("is {}; expected {} to {}", *number, least, most));
+  return static_cast<float>(*number);
+}
+
+Result<float> Metadata::number_or(std::string_view key, float fallback, double least, double most) const {
+  if (!has(key)) return fallback;
+  return number(key, least, most);
+}
+
+Result<Spec> read_sizes(const Metadata& keys) {
+  Spec spec;
+  spec.architecture = keys.file().string_or("general.architecture", "");
+  TRY(refuse_foreign(keys));
+  ASSIGN_OR_RETURN(spec.context, keys.count("context_length", 1, kMost_context));
+  ASSIGN_OR_RETURN(spec.layers, keys.count("block_count", 1, kMost_layers));
+  ASSIGN_OR_RETURN(spec.width, keys.count("embedding_length", 1, kMost_width));
+  ASSIGN_OR_RETURN(spec.feed_forward, keys.count("feed_forward_length", 1, kMost_width));
+  TRY(read_vocabulary(keys.file(), &spec));
+  TRY(read_heads(keys, &spec));
+  TRY(read_attention(keys, &spec));
+  TRY(read_experts(keys, &spec));
+  spec.per_layer.resize(spec.layers);
+  return spec;
+}
+
+Status read_rms_norm(const Metadata& keys, Spec* spec) {
+  spec->norm = device::NormKind::kRms;
+  ASSIGN_OR_RETURN(spec->norm_epsilon, keys.number("attention.layer_norm_rms_epsilon", 0, 1));
+  return {};
+}
+
+Status read_window(const Metadata& keys, uint32_t fallback, Spec* spec) {
+  ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", fallback, 0, kMost_context));
+  for (LayerSpec& layer : spec->per_layer) layer.window = window;
+  return {};
+}
+
+}  // namespace hearth::models

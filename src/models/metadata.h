@@ -1,0 +1,56 @@
+// What the architectures share in reading metadata: ranges are checked, so that what follows can trust
+// the numbers, and behaviours that no code here implements are refused by key.
+// Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "gguf/file.h"
+#include "models/architecture.h"
+#include "models/spec.h"
+
+namespace hearth::models {
+
+// Keys of one architecture: "attention.head_count" stands for "llama.attention.head_count".
+class Metadata {
+ public:
+  explicit Metadata(const gguf::File& file)
+      : file_(file), prefix_(std::string(file.string_or("general.architecture", "")) + ".") {}
+
+  const gguf::File& file() const { return file_; }
+  std::string name(std::string_view key) const { return prefix_ + std::string(key); }
+  const gguf::Value* find(std::string_view key) const { return file_.find(name(key)); }
+  bool has(std::string_view key) const { return find(key) != nullptr; }
+
+  // A count from `least` to `most`. An array of equal numbers (one per layer) counts as that number;
+  // one of different numbers is kUnsupported. Absent: kInvalidData, or the fallback unchecked.
+  Result<uint32_t> count(std::string_view key, uint32_t least, uint32_t most) const;
+  Result<uint32_t> count_or(std::string_view key, uint32_t fallback, uint32_t least, uint32_t most) const;
+
+  // A finite number from `least` to `most`.
+  Result<float> number(std::string_view key, double least, double most) const;
+  Result<float> number_or(std::string_view key, float fallback, double least, double most) const;
+
+  Error invalid(std::string_view key, const std::string& why) const;
+
+ private:
+  const gguf::File& file_;
+  std::string prefix_;
+};
+
+// Largest values that are accepted; far above any model, small enough that no product overflows.
+inline constexpr uint32_t kMost_layers = 4096, kMost_heads = 1 << 14, kMost_head = 1 << 13,
+                          kMost_width = 1 << 24, kMost_experts = 1 << 16, kMost_context = 1u << 31;
+
+// Everything but the norm's epsilon, the ropes and what an architecture does in its own way: sizes,
+// experts, attention scale 1/sqrt(key_dim), soft caps, one LayerSpec per layer.
+Result<Spec> read_sizes(const Metadata& keys);
+
+Status read_rms_norm(const Metadata& keys, Spec* spec);
+
+// Sets the window of attention.sliding_window, or `fallback`, on every layer.
+Status read_window(const Metadata& keys, uint32_t fallback, Spec* spec);
+
+}  // namespace hearth::models

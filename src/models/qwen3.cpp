@@ -1,0 +1,26 @@
+// Qwen 3, dense and with experts: as Qwen 2 without biases, with norms on the heads of q and k.
+// Yang et al. 2025, "Qwen3 Technical Report".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  TRY(read_rms_norm(keys, &spec));
+  spec.qk_norm = true;
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
+  spec.ropes.push_back(std::move(rope));
+  return spec;
+}
+
+const Architecture kQwen3{"qwen3", read};
+const Architecture kQwen3Moe{"qwen3moe", read};
+const RegisterArchitecture registered(&kQwen3);
+const RegisterArchitecture registered_moe(&kQwen3Moe);
+
+}  // namespace
+
+}  // namespace hearth::models

@@ -1,0 +1,227 @@
+#include "models/transformer.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "base/checked.h"
+
+namespace hearth::models {
+
+namespace {
+
+using device::Matrix;
+using device::Operand;
+using device::OperandForms;
+using device::Projection;
+
+constexpr uint64_t kAlignment = 64;
+
+uint32_t q_width(const Spec& spec) { return spec.heads * spec.key_dim; }
+uint32_t k_width(const Spec& spec) { return spec.kv_heads * spec.key_dim; }
+uint32_t v_width(const Spec& spec) { return spec.kv_heads * spec.value_dim; }
+uint32_t qkv_width(const Spec& spec) { return q_width(spec) + k_width(spec) + v_width(spec); }
+uint32_t attention_width(const Spec& spec) { return spec.heads * spec.value_dim; }
+uint32_t inner_width(const Spec& spec) { return spec.gated ? 2 * spec.feed_forward : spec.feed_forward; }
+uint32_t scratch_width(const Spec& spec) { return std::max({qkv_width(spec), inner_width(spec), spec.width}); }
+
+OperandForms forms_for(const device::Device& device, std::initializer_list<const Matrix*> weights) {
+  OperandForms forms = 0;
+  for (const Matrix* weight : weights)
+    if (*weight) forms |= device.operand_forms(*weight);
+  return forms;
+}
+
+OperandForms attention_forms(const device::Device& device, const LayerWeights& layer) {
+  return forms_for(device, {&layer.qkv.weight, &layer.q.weight, &layer.k.weight, &layer.v.weight});
+}
+
+OperandForms feed_forward_forms(const device::Device& device, const LayerWeights& layer) {
+  return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up});
+}
+
+uint64_t operand_row_bytes(const device::Device& device, const Spec& spec, const Weights& weights) {
+  size_t most = device.operand_bytes(forms_for(device, {&weights.output.weight}), spec.width);
+  for (const LayerWeights& layer : weights.layers) {
+    most = std::max({most, device.operand_bytes(attention_forms(device, layer), spec.width),
+                     device.operand_bytes(forms_for(device, {&layer.attention_output.weight}), attention_width(spec)),
+                     device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
+    if (layer.down.weight)
+      most = std::max(most, device.operand_bytes(forms_for(device, {&layer.down.weight}), spec.feed_forward));
+  }
+  return most;
+}
+
+struct Parts {
+  uint64_t x, scratch, operand, logits;
+};
+
+Parts part_bytes(const device::Device& device, const Spec& spec, const Weights& weights, uint32_t rows,
+                 uint32_t logit_rows) {
+  const auto floats = [](uint64_t n, uint64_t width) { return round_up(n * width * sizeof(float), kAlignment); };
+  const uint64_t operand = std::max(rows, logit_rows) * operand_row_bytes(device, spec, weights);
+  return {floats(rows, spec.width), floats(rows, scratch_width(spec)), round_up(operand, kAlignment),
+          floats(logit_rows, spec.vocabulary)};
+}
+
+Operand operand(const Step& step, uint32_t width, OperandForms forms) {
+  return {step.workspace.operand, width, forms};
+}
+
+Operand normed(const Step& step, const Norm& norm, OperandForms forms, bool logit_rows = false) {
+  const Operand out = operand(step, step.spec.width, forms);
+  step.device.norm({.kind = step.spec.norm,
+                    .epsilon = step.spec.norm_epsilon,
+                    .weight = norm.weight,
+                    .bias = norm.bias,
+                    .in = step.workspace.x,
+                    .logit_rows = logit_rows,
+                    .operand = out});
+  return out;
+}
+
+// x += projection of `in`, through a norm if there is one.
+void add_result(const Step& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
+  const uint32_t width = step.spec.width;
+  float* out = post_norm.weight ? step.workspace.scratch : step.workspace.x;
+  const Projection projection{linear.weight, linear.bias, out, width, !post_norm.weight};
+  step.device.project(in, step.batch.rows(), {&projection, 1});
+  if (!post_norm.weight) return;
+  step.device.norm({.kind = step.spec.norm,
+                    .epsilon = step.spec.norm_epsilon,
+                    .weight = post_norm.weight,
+                    .bias = post_norm.bias,
+                    .in = out,
+                    .operand = {},
+                    .out = step.workspace.x,
+                    .add = true});
+}
+
+void project_qkv(const Step& step, const Operand& in, const LayerWeights& layer) {
+  float* q = step.workspace.scratch;
+  const uint32_t stride = qkv_width(step.spec);
+  if (layer.qkv.weight) {
+    const Projection all{layer.qkv.weight, layer.qkv.bias, q, stride};
+    step.device.project(in, step.batch.rows(), {&all, 1});
+    return;
+  }
+  float* k = q + q_width(step.spec);
+  float* v = k + k_width(step.spec);
+  const Projection each[] = {{layer.q.weight, layer.q.bias, q, stride},
+                             {layer.k.weight, layer.k.bias, k, stride},
+                             {layer.v.weight, layer.v.bias, v, stride}};
+  step.device.project(in, step.batch.rows(), each);
+}
+
+void attention(const Step& step, uint32_t index) {
+  const Spec& spec = step.spec;
+  const LayerWeights& layer = step.weights.layers[index];
+  const uint32_t stride = qkv_width(spec);
+  float* q = step.workspace.scratch;
+  project_qkv(step, normed(step, layer.attention_norm, attention_forms(step.device, layer)), layer);
+  step.device.rotate_append({.q = q,
+                             .k = q + q_width(spec),
+                             .v = q + q_width(spec) + k_width(spec),
+                             .q_stride = stride,
+                             .k_stride = stride,
+                             .v_stride = stride,
+                             .heads = spec.heads,
+                             .rope = spec.ropes.empty() ? nullptr : &spec.ropes[spec.per_layer[index].rope],
+                             .q_norm = layer.q_norm,
+                             .k_norm = layer.k_norm,
+                             .epsilon = spec.norm_epsilon,
+                             .cache = step.cache[index]});
+  const Operand out =
+      operand(step, attention_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
+  step.device.attention({.q = q,
+                         .q_stride = stride,
+                         .heads = spec.heads,
+                         .cache = step.cache[index],
+                         .scale = spec.attention_scale,
+                         .window = spec.per_layer[index].window,
+                         .soft_cap = spec.attention_soft_cap,
+                         .out = out});
+  add_result(step, out, layer.attention_output, layer.post_attention_norm);
+}
+
+void dense(const Step& step, const LayerWeights& layer, const Operand& in) {
+  const Spec& spec = step.spec;
+  const uint32_t stride = inner_width(spec), rows = step.batch.rows();
+  float* gate = step.workspace.scratch;
+  float* up = spec.gated ? gate + spec.feed_forward : nullptr;
+  if (spec.gated && !spec.gate_in_up) {
+    const Projection both[] = {{layer.gate.weight, layer.gate.bias, gate, stride},
+                               {layer.up.weight, layer.up.bias, up, stride}};
+    step.device.project(in, rows, both);
+  } else {
+    const Projection one{layer.up.weight, layer.up.bias, gate, stride};
+    step.device.project(in, rows, {&one, 1});
+  }
+  const Operand out = operand(step, spec.feed_forward, forms_for(step.device, {&layer.down.weight}));
+  step.device.activate({.kind = spec.activation, .gate = gate, .up = up, .stride = stride, .out = out});
+  add_result(step, out, layer.down, layer.post_feed_forward_norm);
+}
+
+void experts(const Step& step, const LayerWeights& layer, const Operand& in) {
+  CHECK(!layer.post_feed_forward_norm.weight);  // no architecture has both
+  step.device.experts({.router = layer.router,
+                       .gate = layer.expert_gate,
+                       .up = layer.expert_up,
+                       .down = layer.expert_down,
+                       .experts = step.spec.experts,
+                       .used = step.spec.experts_used,
+                       .normalise = step.spec.normalise_experts,
+                       .scale = step.spec.expert_scale,
+                       .kind = step.spec.activation,
+                       .in = in,
+                       .out = step.workspace.x});
+}
+
+void feed_forward(const Step& step, const LayerWeights& layer) {
+  const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
+  if (layer.router)
+    experts(step, layer, in);
+  else
+    dense(step, layer, in);
+}
+
+void logits(const Step& step) {
+  const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
+  if (rows == 0) return;
+  const Linear& output = step.weights.output;
+  const Operand in = normed(step, step.weights.output_norm, forms_for(step.device, {&output.weight}), true);
+  const Projection projection{output.weight, output.bias, step.workspace.logits, width};
+  step.device.project(in, rows, {&projection, 1});
+  if (step.spec.logit_soft_cap != 0)
+    step.device.soft_cap(step.workspace.logits, rows, width, step.spec.logit_soft_cap);
+}
+
+}  // namespace
+
+uint64_t workspace_bytes(const device::Device& device, const Spec& spec, const Weights& weights, uint32_t rows,
+                         uint32_t logit_rows) {
+  const Parts parts = part_bytes(device, spec, weights, rows, logit_rows);
+  return parts.x + parts.scratch + parts.operand + parts.logits;
+}
+
+Workspace lay_out(std::byte* buffer, const device::Device& device, const Spec& spec, const Weights& weights,
+                  uint32_t rows, uint32_t logit_rows) {
+  const Parts parts = part_bytes(device, spec, weights, rows, logit_rows);
+  const auto floats = [](std::byte* at) { return reinterpret_cast<float*>(at); };
+  std::byte* scratch = buffer + parts.x;
+  std::byte* operand_at = scratch + parts.scratch;
+  return {floats(buffer), floats(scratch), operand_at, floats(operand_at + parts.operand)};
+}
+
+void run(const Step& step) {
+  step.device.embed({.table = step.weights.embedding,
+                     .scale = step.spec.embedding_scale,
+                     .positions = step.weights.positions,
+                     .out = step.workspace.x});
+  for (uint32_t i = 0; i < step.spec.layers; ++i) {
+    attention(step, i);
+    feed_forward(step, step.weights.layers[i]);
+  }
+  logits(step);
+}
+
+}  // namespace hearth::models

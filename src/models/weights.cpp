@@ -1,0 +1,186 @@
+#include "models/weights.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+
+namespace hearth::models {
+
+namespace {
+
+using device::Matrix;
+using device::Vector;
+
+constexpr size_t kAlignment = 64;
+
+std::string shape_text(const std::array<uint64_t, gguf::kMaxDimensions>& shape) {
+  size_t used = shape.size();
+  while (used > 1 && shape[used - 1] == 1) --used;
+  return fmt::format("[{}]", fmt::join(shape.begin(), shape.begin() + static_cast<ptrdiff_t>(used), ", "));
+}
+
+// Written by converters of 2023; nothing reads them.
+bool is_obsolete(std::string_view name) {
+  return name == "rope.freqs" || name.ends_with(".attn_rot_embd.freqs") || name.ends_with(".rope.freqs");
+}
+
+bool is_other(const Spec& spec, std::string_view name) {
+  for (const std::string& other : spec.other_tensors)
+    if (name == other || (other.ends_with('.') && name.starts_with(other))) return true;
+  return false;
+}
+
+}  // namespace
+
+Result<const gguf::Tensor*> TensorReader::take(const std::string& name,
+                                               const std::array<uint64_t, gguf::kMaxDimensions>& shape) {
+  const gguf::Tensor* tensor = file_.tensor(name);
+  if (tensor == nullptr) return error(ErrorKind::kInvalidData, "{}: tensor {} is missing", file_.path(), name);
+  if (tensor->shape != shape)
+    return error(ErrorKind::kInvalidData, "{}: tensor {} has shape {}; expected {}", file_.path(), name,
+                 shape_text(tensor->shape), shape_text(shape));
+  taken_.insert(tensor->name);
+  return tensor;
+}
+
+Result<Matrix> TensorReader::matrix(const std::string& name, uint32_t rows, uint32_t cols) {
+  return matrices(name, 1, rows, cols);
+}
+
+Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
+  if (uint64_t{count} * rows > UINT32_MAX)
+    return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), name, UINT32_MAX);
+  Matrix matrix{tensor->format, tensor->data, count * rows, cols};
+  matrix_bytes_ += tensor->bytes;
+  if (device_ != nullptr) {
+    ASSIGN_OR_RETURN(matrix.data, device_->place({tensor->data, tensor->bytes}));
+  }
+  return matrix;
+}
+
+Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {size, 1, 1, 1}));
+  Vector vector{nullptr, size};
+  if (device_ != nullptr) {
+    std::vector<float> values(size);
+    tensor->format->decode(tensor->data, size, values.data());
+    float* to = reinterpret_cast<float*>(vectors_ + vector_bytes_);
+    device_->upload(values, to);
+    vector.data = to;
+  }
+  vector_bytes_ += round_up(size * sizeof(float), kAlignment);
+  return vector;
+}
+
+Result<Vector> TensorReader::optional_vector(const std::string& name, uint32_t size) {
+  if (!has(name)) return Vector{};
+  return vector(name, size);
+}
+
+Result<Linear> TensorReader::linear(const std::string& name, uint32_t rows, uint32_t cols) {
+  Linear linear;
+  ASSIGN_OR_RETURN(linear.weight, matrix(name + ".weight", rows, cols));
+  ASSIGN_OR_RETURN(linear.bias, optional_vector(name + ".bias", rows));
+  return linear;
+}
+
+Result<Norm> TensorReader::norm(const std::string& name, uint32_t size) {
+  Norm norm;
+  ASSIGN_OR_RETURN(norm.weight, vector(name + ".weight", size));
+  ASSIGN_OR_RETURN(norm.bias, optional_vector(name + ".bias", size));
+  return norm;
+}
+
+Status TensorReader::check_all_taken(const Spec& spec) const {
+  for (const gguf::Tensor& tensor : file_.tensors()) {
+    if (taken_.contains(tensor.name) || is_other(spec, tensor.name) || is_obsolete(tensor.name)) continue;
+    return error(ErrorKind::kUnsupported,
+                 "{}: tensor {} is not known for architecture {} with {} layers; what it does is not supported",
+                 file_.path(), tensor.name, spec.architecture, spec.layers);
+  }
+  return {};
+}
+
+namespace {
+
+Status read_attention(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  const uint32_t q = spec.heads * spec.key_dim, k = spec.kv_heads * spec.key_dim, v = spec.kv_heads * spec.value_dim;
+  ASSIGN_OR_RETURN(layer->attention_norm, reader.norm(block + "attn_norm", spec.width));
+  if (reader.has(block + "attn_qkv.weight")) {
+    ASSIGN_OR_RETURN(layer->qkv, reader.linear(block + "attn_qkv", q + k + v, spec.width));
+  } else {
+    ASSIGN_OR_RETURN(layer->q, reader.linear(block + "attn_q", q, spec.width));
+    ASSIGN_OR_RETURN(layer->k, reader.linear(block + "attn_k", k, spec.width));
+    ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
+  }
+  if (spec.qk_norm) {
+    ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", spec.key_dim));
+    ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", spec.key_dim));
+  }
+  ASSIGN_OR_RETURN(layer->attention_output,
+                   reader.linear(block + "attn_output", spec.width, spec.heads * spec.value_dim));
+  if (spec.post_norms) {
+    ASSIGN_OR_RETURN(layer->post_attention_norm, reader.norm(block + "post_attention_norm", spec.width));
+  }
+  return {};
+}
+
+Status read_dense(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  const uint32_t up_rows = spec.gate_in_up ? 2 * spec.feed_forward : spec.feed_forward;
+  if (spec.gated && !spec.gate_in_up) {
+    ASSIGN_OR_RETURN(layer->gate, reader.linear(block + "ffn_gate", spec.feed_forward, spec.width));
+  }
+  ASSIGN_OR_RETURN(layer->up, reader.linear(block + "ffn_up", up_rows, spec.width));
+  ASSIGN_OR_RETURN(layer->down, reader.linear(block + "ffn_down", spec.width, spec.feed_forward));
+  return {};
+}
+
+Status read_experts(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  if (reader.has(block + "ffn_gate.0.weight"))
+    return error(ErrorKind::kUnsupported,
+                 "{}: the experts are separate tensors ({}ffn_gate.0.weight), as in files made before April 2024; "
+                 "get a newer file or convert the model again",
+                 reader.file().path(), block);
+  const uint32_t inner = spec.expert_feed_forward;
+  ASSIGN_OR_RETURN(layer->router, reader.matrix(block + "ffn_gate_inp.weight", spec.experts, spec.width));
+  ASSIGN_OR_RETURN(layer->expert_gate,
+                   reader.matrices(block + "ffn_gate_exps.weight", spec.experts, inner, spec.width));
+  ASSIGN_OR_RETURN(layer->expert_up, reader.matrices(block + "ffn_up_exps.weight", spec.experts, inner, spec.width));
+  ASSIGN_OR_RETURN(layer->expert_down,
+                   reader.matrices(block + "ffn_down_exps.weight", spec.experts, spec.width, inner));
+  return {};
+}
+
+Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
+  const std::string block = fmt::format("blk.{}.", index);
+  TRY(read_attention(reader, spec, block, layer));
+  ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
+  const bool dense = spec.experts == 0 || reader.has(block + "ffn_up.weight");  // some models mix both
+  TRY(dense ? read_dense(reader, spec, block, layer) : read_experts(reader, spec, block, layer));
+  if (spec.post_norms) {
+    ASSIGN_OR_RETURN(layer->post_feed_forward_norm, reader.norm(block + "post_ffw_norm", spec.width));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Weights> read_weights(TensorReader& reader, const Spec& spec) {
+  Weights weights;
+  ASSIGN_OR_RETURN(weights.embedding, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
+  if (spec.learned_positions) {
+    ASSIGN_OR_RETURN(weights.positions, reader.matrix("position_embd.weight", spec.context, spec.width));
+  }
+  weights.layers.resize(spec.layers);
+  for (uint32_t i = 0; i < spec.layers; ++i) TRY(read_layer(reader, spec, i, &weights.layers[i]));
+  ASSIGN_OR_RETURN(weights.output_norm, reader.norm("output_norm", spec.width));
+  if (reader.has("output.weight")) {
+    ASSIGN_OR_RETURN(weights.output, reader.linear("output", spec.vocabulary, spec.width));
+  } else {
+    weights.output.weight = weights.embedding;
+  }
+  TRY(reader.check_all_taken(spec));
+  return weights;
+}
+
+}  // namespace hearth::models

@@ -1,0 +1,132 @@
+// Every architecture against logits that an independent program computed, in one batch, in chunks, and
+// as several sequences in ragged batches over scattered pages.
+#include <boost/json.hpp>
+
+#include "base/file.h"
+#include "models/devices.h"
+#include "models/runner.h"
+
+namespace hearth::test {
+namespace {
+
+struct Golden {
+  std::vector<int32_t> tokens;
+  std::string model;
+  std::vector<float> logits;  // tokens * vocabulary
+  double tolerance = 0;
+};
+
+constexpr const char* kIndex = "golden/logits/index.json";
+const char* const kModels[] = {"llama", "llama31", "deepseek-coder", "mixtral", "qwen2",
+                               "qwen3", "gemma2",  "gemma3",         "phi3",    "gpt2"};
+
+boost::json::object read_index() {
+  auto text = read_file(shared(kIndex).string());
+  EXPECT_TRUE(text.ok());
+  return boost::json::parse(*text).as_object();
+}
+
+Golden read_golden(const std::string& name) {
+  const boost::json::object index = read_index();
+  const auto& entry = index.at("cases").at(name).as_object();
+  Golden golden;
+  golden.tokens = boost::json::value_to<std::vector<int32_t>>(index.at("tokens"));
+  golden.model = shared(std::string(entry.at("model").as_string())).string();
+  golden.logits = read_npy(shared(std::string(entry.at("logits").as_string()))).values;
+  golden.tolerance = entry.at("relative_error_at_most").as_double();
+  return golden;
+}
+
+// Position by position the error may be somewhat larger than that of the whole.
+void expect_close(std::span<const float> logits, std::span<const float> expected, double tolerance, size_t width) {
+  ASSERT_EQ(logits.size(), expected.size());
+  EXPECT_LE(relative_error(logits, expected), tolerance);
+  for (size_t at = 0; at < logits.size(); at += width)
+    EXPECT_LE(relative_error(logits.subspan(at, width), expected.subspan(at, width)), 3 * tolerance)
+        << "position " << at / width;
+}
+
+class GoldenLogits : public testing::TestWithParam<std::tuple<TestDevice, const char*>> {
+ protected:
+  void SetUp() override {
+    REQUIRE_SHARED(kIndex);
+    golden_ = read_golden(std::get<1>(GetParam()));
+    device_ = std::get<0>(GetParam()).make();
+    auto file = gguf::File::open(golden_.model);
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    auto model = models::Model::load(
+        *file, *device_,
+        {.context = 128, .batch_rows = 192, .logit_rows = 192, .pages = 16, .cache = device::CacheType::kF32});
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    model_ = std::move(*model);
+  }
+
+  Golden golden_;
+  std::unique_ptr<device::Device> device_;
+  std::unique_ptr<models::Model> model_;
+};
+
+TEST_P(GoldenLogits, InOneBatch) {
+  const auto logits = run_in_chunks(*model_, golden_.tokens, {64});
+  expect_close(logits, golden_.logits, golden_.tolerance, model_->spec().vocabulary);
+}
+
+TEST_P(GoldenLogits, InChunks) {
+  const auto logits = run_in_chunks(*model_, golden_.tokens, {7, 1, 30, 5});
+  expect_close(logits, golden_.logits, golden_.tolerance, model_->spec().vocabulary);
+}
+
+// Three sequences at different places: prompt pieces and single tokens share batches.
+TEST_P(GoldenLogits, AsRaggedBatches) {
+  const size_t width = model_->spec().vocabulary, count = 3;
+  auto sequences = scattered_sequences(golden_.tokens, count, model_->options().pages, seed());
+  const std::vector<std::vector<uint32_t>> plan = {{40, 1, 0}, {1, 20, 0}, {1, 1, 64}, {22, 42, 0}};
+  for (const std::vector<uint32_t>& rows : plan) {
+    std::vector<uint32_t> first;
+    for (const Sequence& sequence : sequences) first.push_back(sequence.done);
+    const std::vector<float> logits = step(*model_, sequences, rows);
+    std::span<const float> rest = logits;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t values = rows[i] * width;
+      const auto expected = std::span<const float>(golden_.logits).subspan(first[i] * width, values);
+      if (rows[i] > 0) expect_close(rest.first(values), expected, golden_.tolerance * 1.5, width);
+      rest = rest.subspan(values);
+    }
+  }
+  for (const Sequence& sequence : sequences) EXPECT_EQ(sequence.done, golden_.tokens.size());
+}
+
+// Only the rows that were asked for, in their order.
+TEST_P(GoldenLogits, OfSomeRows) {
+  auto sequences = scattered_sequences(golden_.tokens, 1, model_->options().pages, 2);
+  const size_t width = model_->spec().vocabulary;
+  device::Batch batch;
+  batch.tokens = golden_.tokens;
+  batch.sequences = {{0, 64, 0, sequences[0].pages}};
+  batch.logit_rows = {3, 31, 63};
+  std::vector<float> logits(3 * width), expected;
+  for (const uint32_t row : batch.logit_rows)
+    expected.insert(expected.end(), golden_.logits.begin() + static_cast<ptrdiff_t>(row * width),
+                    golden_.logits.begin() + static_cast<ptrdiff_t>((row + 1) * width));
+  ASSERT_TRUE(model_->forward(batch, logits).ok());
+  expect_close(logits, expected, golden_.tolerance * 1.5, width);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenLogits,
+                         testing::Combine(testing::ValuesIn(test_devices()), testing::ValuesIn(kModels)),
+                         [](const auto& test) {
+                           std::string name = std::get<0>(test.param).name + "_" + std::get<1>(test.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(GoldenIndex, HasNoModelThatIsNotTested) {
+  REQUIRE_SHARED(kIndex);
+  const boost::json::object index = read_index();
+  for (const auto& entry : index.at("cases").as_object())
+    EXPECT_NE(std::find(std::begin(kModels), std::end(kModels), std::string_view(entry.key())), std::end(kModels))
+        << entry.key();
+}
+
+}  // namespace
+}  // namespace hearth::test

@@ -1,0 +1,285 @@
+#include "support/reference_device.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace hearth::test {
+
+using namespace hearth::device;
+
+namespace {
+
+std::vector<float> matrix_row(const Matrix& matrix, uint64_t row) {
+  std::vector<float> out(matrix.cols);
+  matrix.format->decode(matrix.data + row * matrix.row_bytes(), matrix.cols, out.data());
+  return out;
+}
+
+double dot(std::span<const float> a, const float* b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+float* operand_row(const Operand& operand, uint32_t row) {
+  return reinterpret_cast<float*>(operand.data) + size_t{row} * operand.width;
+}
+
+double as_half(double x) { return half_to_float(float_to_half(static_cast<float>(x))); }
+
+double gelu(double exact) {
+  if (exact >= 10) return exact;
+  const double x = as_half(exact);
+  return as_half(0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))));
+}
+
+double activation(Activation kind, double x) {
+  return kind == Activation::kSilu ? x / (1 + std::exp(-x)) : gelu(x);
+}
+
+void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
+  double squares = 0;
+  for (const float x : head) squares += static_cast<double>(x) * x;
+  const double scale = 1 / std::sqrt(squares / static_cast<double>(head.size()) + static_cast<double>(epsilon));
+  for (size_t i = 0; i < head.size(); ++i) head[i] = static_cast<float>(head[i] * scale * weight.data[i]);
+}
+
+void rotate_head(std::span<float> head, const Rope& rope, uint32_t position) {
+  const uint32_t half = rope.dims / 2;
+  for (uint32_t i = 0; i < half; ++i) {
+    float& a = rope.pairs == Rope::Pairs::kAdjacent ? head[2 * i] : head[i];
+    float& b = rope.pairs == Rope::Pairs::kAdjacent ? head[2 * i + 1] : head[i + half];
+    const double angle = static_cast<double>(position) * rope.inverse_frequency[i];
+    const double cosine = std::cos(angle) * rope.magnitude, sine = std::sin(angle) * rope.magnitude;
+    const double x = a, y = b;
+    a = static_cast<float>(x * cosine - y * sine);
+    b = static_cast<float>(x * sine + y * cosine);
+  }
+}
+
+// Where the key (or the value, which follows all keys of the page) of a position and head lies.
+float* cached(const CacheLayer& cache, const BatchSequence& sequence, uint32_t position, uint32_t head, bool value) {
+  const CacheShape& shape = cache.shape;
+  const int32_t page = sequence.pages[position / kPage_tokens];
+  float* base = reinterpret_cast<float*>(cache.data + static_cast<size_t>(page) * cache.page_bytes);
+  const size_t slot = size_t{position % kPage_tokens} * shape.kv_heads + head;
+  if (!value) return base + slot * shape.key_dim;
+  return base + size_t{kPage_tokens} * shape.kv_heads * shape.key_dim + slot * shape.value_dim;
+}
+
+}  // namespace
+
+ReferenceDevice::~ReferenceDevice() { CHECK(allocated_bytes_ == 0); }
+
+Result<Buffer> ReferenceDevice::alloc(size_t bytes) {
+  if (bytes > memory_bytes_ - allocated_bytes_)
+    return error(ErrorKind::kNoMemory, "{} bytes needed, {} available", bytes, memory_bytes_ - allocated_bytes_);
+  allocated_bytes_ += bytes;
+  return Buffer(this, new std::byte[bytes], bytes);
+}
+
+void ReferenceDevice::free(std::byte* data, size_t bytes) {
+  delete[] data;
+  allocated_bytes_ -= bytes;
+}
+
+void ReferenceDevice::upload(std::span<const float> from, float* to) { std::copy(from.begin(), from.end(), to); }
+
+void ReferenceDevice::download(const float* from, std::span<float> to) {
+  std::copy(from, from + to.size(), to.begin());
+}
+
+size_t ReferenceDevice::page_bytes(const CacheShape& shape) const {
+  return size_t{kPage_tokens} * shape.kv_heads * (shape.key_dim + shape.value_dim) * sizeof(float);
+}
+
+Status ReferenceDevice::supports(const CacheShape& shape) const {
+  if (shape.type == CacheType::kQ8_0 && (shape.key_dim % 32 != 0 || shape.value_dim % 32 != 0))
+    return error(ErrorKind::kUnsupported, "a q8_0 cache needs head sizes that are multiples of 32, not {} and {}",
+                 shape.key_dim, shape.value_dim);
+  return {};
+}
+
+void ReferenceDevice::round_through(CacheType type, std::span<float> values) {
+  if (type == CacheType::kF16)
+    for (float& x : values) x = half_to_float(float_to_half(x));
+  if (type == CacheType::kQ8_0) {
+    const quant::Format* format = quant::find_name("Q8_0");
+    std::vector<uint8_t> blocks(format->bytes(values.size()));
+    format->encode(values.data(), values.size(), nullptr, blocks.data());
+    format->decode(blocks.data(), values.size(), values.data());
+  }
+}
+
+void ReferenceDevice::embed(const EmbedArgs& args) {
+  const uint32_t width = args.table.cols;
+  for (const BatchSequence& sequence : batch_->sequences) {
+    for (uint32_t i = 0; i < sequence.rows; ++i) {
+      const uint32_t row = sequence.first_row + i;
+      const std::vector<float> token = matrix_row(args.table, static_cast<uint64_t>(batch_->tokens[row]));
+      float* out = args.out + size_t{row} * width;
+      for (uint32_t c = 0; c < width; ++c) out[c] = token[c] * args.scale;
+      if (!args.positions) continue;
+      const std::vector<float> position = matrix_row(args.positions, sequence.first_position + i);
+      for (uint32_t c = 0; c < width; ++c) out[c] += position[c];
+    }
+  }
+}
+
+void ReferenceDevice::norm(const NormArgs& args) {
+  const uint32_t width = args.weight.size;
+  const uint32_t rows = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
+  for (uint32_t row = 0; row < rows; ++row) {
+    const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
+    double mean = 0, squares = 0;
+    if (args.kind == NormKind::kLayer) mean = std::accumulate(in, in + width, 0.0) / width;
+    for (uint32_t c = 0; c < width; ++c) squares += (in[c] - mean) * (in[c] - mean);
+    const double scale = 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
+    for (uint32_t c = 0; c < width; ++c) {
+      double value = (in[c] - mean) * scale * args.weight.data[c];
+      if (args.bias) value += args.bias.data[c];
+      if (args.operand.data != nullptr) operand_row(args.operand, row)[c] = static_cast<float>(value);
+      if (args.out == nullptr) continue;
+      float& out = args.out[size_t{row} * width + c];
+      out = static_cast<float>(args.add ? out + value : value);
+    }
+  }
+}
+
+void ReferenceDevice::project(const Operand& in, uint32_t rows, std::span<const Projection> outs) {
+  for (const Projection& projection : outs) {
+    for (uint32_t r = 0; r < projection.weight.rows; ++r) {
+      const std::vector<float> weight = matrix_row(projection.weight, r);
+      for (uint32_t row = 0; row < rows; ++row) {
+        double value = dot(weight, operand_row(in, row));
+        if (projection.bias) value += projection.bias.data[r];
+        float& out = projection.out[size_t{row} * projection.stride + r];
+        out = static_cast<float>(projection.add ? out + value : value);
+      }
+    }
+  }
+}
+
+void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
+  const CacheShape& shape = args.cache.shape;
+  const auto prepare = [&](std::span<float> head, const Vector& norm_weight, uint32_t position) {
+    if (norm_weight) rms_norm_head(head, norm_weight, args.epsilon);
+    if (args.rope != nullptr) rotate_head(head, *args.rope, position);
+  };
+  for (const BatchSequence& sequence : batch_->sequences) {
+    for (uint32_t i = 0; i < sequence.rows; ++i) {
+      const size_t row = sequence.first_row + i;
+      const uint32_t position = sequence.first_position + i;
+      for (uint32_t h = 0; h < args.heads; ++h)
+        prepare({args.q + row * args.q_stride + size_t{h} * shape.key_dim, shape.key_dim}, args.q_norm, position);
+      for (uint32_t h = 0; h < shape.kv_heads; ++h) {
+        const float* k = args.k + row * args.k_stride + size_t{h} * shape.key_dim;
+        const float* v = args.v + row * args.v_stride + size_t{h} * shape.value_dim;
+        std::span<float> key(cached(args.cache, sequence, position, h, false), shape.key_dim);
+        std::span<float> value(cached(args.cache, sequence, position, h, true), shape.value_dim);
+        std::copy(k, k + shape.key_dim, key.begin());
+        std::copy(v, v + shape.value_dim, value.begin());
+        prepare(key, args.k_norm, position);
+        round_through(shape.type, key);
+        round_through(shape.type, value);
+      }
+    }
+  }
+}
+
+void ReferenceDevice::attention(const AttentionArgs& args) {
+  const CacheShape& shape = args.cache.shape;
+  for (const BatchSequence& sequence : batch_->sequences) {
+    for (uint32_t i = 0; i < sequence.rows; ++i) {
+      const uint32_t row = sequence.first_row + i, position = sequence.first_position + i;
+      const uint32_t first = args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+      for (uint32_t h = 0; h < args.heads; ++h) {
+        const uint32_t kv_head = static_cast<uint32_t>(uint64_t{h} * shape.kv_heads / args.heads);
+        const float* q = args.q + size_t{row} * args.q_stride + size_t{h} * shape.key_dim;
+        std::vector<double> weights(position - first + 1);
+        for (uint32_t p = first; p <= position; ++p) {
+          const float* key = cached(args.cache, sequence, p, kv_head, false);
+          double score = static_cast<double>(args.scale) * dot({q, shape.key_dim}, key);
+          if (args.soft_cap != 0) score = args.soft_cap * std::tanh(score / args.soft_cap);
+          weights[p - first] = score;
+        }
+        const double largest = *std::max_element(weights.begin(), weights.end());
+        double sum = 0;
+        for (double& w : weights) sum += (w = std::exp(w - largest));
+        float* out = operand_row(args.out, row) + size_t{h} * shape.value_dim;
+        for (uint32_t d = 0; d < shape.value_dim; ++d) {
+          double total = 0;
+          for (uint32_t p = first; p <= position; ++p)
+            total += weights[p - first] * cached(args.cache, sequence, p, kv_head, true)[d];
+          out[d] = static_cast<float>(total / sum);
+        }
+      }
+    }
+  }
+}
+
+void ReferenceDevice::activate(const ActivateArgs& args) {
+  for (uint32_t row = 0; row < batch_->rows(); ++row) {
+    for (uint32_t c = 0; c < args.out.width; ++c) {
+      const size_t at = size_t{row} * args.stride + c;
+      const double up = args.up != nullptr ? args.up[at] : 1;
+      operand_row(args.out, row)[c] = static_cast<float>(activation(args.kind, args.gate[at]) * up);
+    }
+  }
+}
+
+void ReferenceDevice::experts(const ExpertsArgs& args) {
+  const uint32_t inner = args.gate.rows / args.experts, outer = args.down.rows / args.experts;
+  for (uint32_t row = 0; row < batch_->rows(); ++row) {
+    const float* in = operand_row(args.in, row);
+    std::vector<double> share(args.experts);
+    for (uint32_t e = 0; e < args.experts; ++e) share[e] = dot(matrix_row(args.router, e), in);
+    const double largest = *std::max_element(share.begin(), share.end());
+    double sum = 0;
+    for (double& s : share) sum += (s = std::exp(s - largest));
+    for (double& s : share) s /= sum;
+
+    std::vector<uint32_t> order(args.experts);
+    std::iota(order.begin(), order.end(), 0u);
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return share[a] > share[b]; });
+    order.resize(args.used);
+    double chosen = 0;
+    for (const uint32_t e : order) chosen += share[e];
+
+    std::vector<float> hidden(inner);
+    for (const uint32_t e : order) {
+      for (uint32_t r = 0; r < inner; ++r) {
+        const uint64_t at = uint64_t{e} * inner + r;
+        hidden[r] = static_cast<float>(activation(args.kind, dot(matrix_row(args.gate, at), in)) *
+                                       dot(matrix_row(args.up, at), in));
+      }
+      const double weight = static_cast<double>(args.scale) * (args.normalise ? share[e] / chosen : share[e]);
+      for (uint32_t r = 0; r < outer; ++r) {
+        float& out = args.out[size_t{row} * outer + r];
+        out = static_cast<float>(out + weight * dot(matrix_row(args.down, uint64_t{e} * outer + r), hidden.data()));
+      }
+    }
+  }
+}
+
+void ReferenceDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
+  for (size_t i = 0; i < size_t{rows} * width; ++i)
+    values[i] = static_cast<float>(cap * std::tanh(static_cast<double>(values[i]) / cap));
+}
+
+void ReferenceDevice::copy_page(const CacheLayer& cache, int32_t from, int32_t to) {
+  std::memcpy(cache.data + static_cast<size_t>(to) * cache.page_bytes,
+              cache.data + static_cast<size_t>(from) * cache.page_bytes, cache.page_bytes);
+}
+
+Status ReferenceDevice::finish() {
+  batch_ = nullptr;
+  return {};
+}
+
+}  // namespace hearth::test

@@ -1,0 +1,56 @@
+// A device that does every op in the plainest way: scalar loops, sums in double, weights decoded by
+// quant::Format::decode, one row at a time. It is what other devices are compared with.
+//
+// Operands are float32; a cache page is float32, rounded through the cache type it stands for.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "device/device.h"
+
+namespace hearth::test {
+
+class ReferenceDevice final : public device::Device {
+ public:
+  // `memory_bytes` is what facts() tells; allocations beyond it fail.
+  explicit ReferenceDevice(uint64_t memory_bytes = uint64_t{8} << 30) : memory_bytes_(memory_bytes) {}
+  ~ReferenceDevice() override;
+
+  uint64_t allocated_bytes() const { return allocated_bytes_; }
+
+  device::Facts facts() const override { return {"reference", memory_bytes_}; }
+  Result<device::Buffer> alloc(size_t bytes) override;
+  Result<const uint8_t*> place(std::span<const uint8_t> host) override { return host.data(); }
+  void upload(std::span<const float> from, float* to) override;
+  void download(const float* from, std::span<float> to) override;
+
+  device::OperandForms operand_forms(const device::Matrix&) const override { return 1; }
+  size_t operand_bytes(device::OperandForms, uint32_t width) const override { return width * sizeof(float); }
+  size_t page_bytes(const device::CacheShape& shape) const override;
+  Status supports(const device::CacheShape& shape) const override;
+  Status reserve(uint32_t) override { return {}; }
+
+  void begin(const device::Batch& batch) override { batch_ = &batch; }
+  void embed(const device::EmbedArgs& args) override;
+  void norm(const device::NormArgs& args) override;
+  void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override;
+  void rotate_append(const device::RotateAppendArgs& args) override;
+  void attention(const device::AttentionArgs& args) override;
+  void activate(const device::ActivateArgs& args) override;
+  void experts(const device::ExpertsArgs& args) override;
+  void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) override;
+  Status finish() override;
+
+  // What a cached vector of this type gives back.
+  static void round_through(device::CacheType type, std::span<float> values);
+
+ private:
+  void free(std::byte* data, size_t bytes) override;
+
+  uint64_t memory_bytes_, allocated_bytes_ = 0;
+  const device::Batch* batch_ = nullptr;
+};
+
+}  // namespace hearth::test
