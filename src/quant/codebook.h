@@ -2,7 +2,7 @@
 #pragma once
 
 #include <array>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 namespace hearth::quant {
@@ -22,8 +22,8 @@ struct Codebook {
   }
 
   uint8_t code(float v) const {
-    const float cell = std::floor(2 * std::fmin(std::fmax(v, -127.5f), 127.0f));
-    return static_cast<uint8_t>(nearest_code[static_cast<size_t>(static_cast<int>(cell) + 256)]);
+    const float cell = 2 * (v > -127.5f ? v < 127.0f ? v : 127.0f : -127.5f) + 256;  // positive: truncation is floor
+    return static_cast<uint8_t>(nearest_code[static_cast<size_t>(static_cast<int>(cell))]);
   }
 
  private:

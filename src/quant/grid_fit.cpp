@@ -9,6 +9,7 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kMost_halves = 81;  // 3 levels in 4 dimensions; 8 levels in 2: 64
+constexpr uint16_t kNo_point = 0xffff;
 
 // x ~ scale * y over a sub-block; y holds what the chosen codes stand for.
 struct Sums {
@@ -72,39 +73,48 @@ GridSearch::GridSearch(const int8_t* grid, size_t points, size_t dimensions) : g
                static_cast<size_t>(std::lower_bound(levels.begin(), levels.end(), coordinates[j]) - levels.begin());
     return number;
   };
+  at_lattice_.assign(halves_ * halves_, kNo_point);
   for (size_t h = 0; h < halves_; ++h) {
     start_.push_back(static_cast<uint16_t>(number_.size()));
     for (size_t i = 0; i < points; ++i) {
       if (half(point(i)) != h) continue;
       number_.push_back(static_cast<uint16_t>(i));
       second_.push_back(static_cast<uint16_t>(half(point(i) + dimensions / 2)));
+      at_lattice_[h * halves_ + second_.back()] = number_.back();
     }
   }
   start_.push_back(static_cast<uint16_t>(number_.size()));
 }
 
-// errors[h]: of half h against dimensions / 2 targets.
-void GridSearch::tabulate(const float* x, const float* w, float scale, float shift, float* errors) const {
-  size_t size = 1;
+size_t GridSearch::tabulate(const float* x, const float* w, float scale, float shift, float* errors) const {
+  const size_t levels = levels_.size();
+  size_t best = 0, size = 1;
   errors[0] = 0;
-  for (size_t j = 0; j < dimensions_ / 2; ++j) {
-    for (size_t h = size; h-- > 0;) {
-      const float before = errors[h];
-      for (size_t l = levels_.size(); l-- > 0;) {
-        const float difference = x[j] - scale * (levels_[l] + shift);
-        errors[h * levels_.size() + l] = before + w[j] * difference * difference;
-      }
+  for (size_t j = dimensions_ / 2; j-- > 0;) {  // the last coordinate is the fastest digit of a half's number
+    float error[8];
+    size_t nearest_level = 0;
+    for (size_t l = 0; l < levels; ++l) {
+      const float difference = x[j] - scale * (levels_[l] + shift);
+      error[l] = w[j] * difference * difference;
+      if (error[l] < error[nearest_level]) nearest_level = l;
     }
-    size *= levels_.size();
+    best += nearest_level * size;
+    for (size_t l = levels; l-- > 0;)
+      for (size_t h = 0; h < size; ++h) errors[l * size + h] = errors[h] + error[l];
+    size *= levels;
   }
+  return best;
 }
 
 GridSearch::Nearest GridSearch::nearest(const float* x, const float* w, float scale, float shift) const {
   float first[kMost_halves], second[kMost_halves];
   const size_t half = dimensions_ / 2;
-  tabulate(x, w, scale, shift, first);
-  tabulate(x + half, w + half, scale, shift, second);
-  const float least_second = *std::min_element(second, second + halves_);
+  const size_t best_first = tabulate(x, w, scale, shift, first);
+  const size_t best_second = tabulate(x + half, w + half, scale, shift, second);
+  const float least_second = second[best_second];
+  const uint16_t exact = at_lattice_[best_first * halves_ + best_second];
+  if (exact != kNo_point) return {exact, first[best_first] + least_second};
+
   Nearest best{number_[0], INFINITY};
   const auto visit = [&](size_t h) {
     for (size_t i = start_[h]; i < start_[h + 1]; ++i) {
@@ -112,7 +122,7 @@ GridSearch::Nearest GridSearch::nearest(const float* x, const float* w, float sc
       if (error < best.error) best = {number_[i], error};
     }
   };
-  visit(static_cast<size_t>(std::min_element(first, first + halves_) - first));
+  visit(best_first);
   for (size_t h = 0; h < halves_; ++h)
     if (first[h] + least_second < best.error) visit(h);
   return best;

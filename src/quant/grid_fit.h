@@ -10,9 +10,10 @@
 
 namespace hearth::quant {
 
-// Finds the point of a grid nearest to a target. Exact: the error of a point is the sum of those of its
-// two halves; there are few different halves (81 or 64), so their errors are tabulated, and first halves
-// whose error alone is too large are skipped with all their points.
+// Finds the point of a grid nearest to a target, exactly. Coordinates take few levels (3 or 8), so that
+// the nearest lattice point is found coordinate by coordinate; often it is in the grid. If not: the error
+// of a point is the sum of those of its two halves; there are few different halves (81 or 64), so their
+// errors are tabulated, and first halves whose error is too large already are skipped with all their points.
 class GridSearch {
  public:
   template <size_t N, size_t D>
@@ -30,7 +31,8 @@ class GridSearch {
 
  private:
   GridSearch(const int8_t* grid, size_t points, size_t dimensions);
-  void tabulate(const float* x, const float* w, float scale, float shift, float* errors) const;
+  // Errors of every half against dimensions / 2 targets; returns the number of the best half.
+  size_t tabulate(const float* x, const float* w, float scale, float shift, float* errors) const;
 
   const int8_t* grid_;
   size_t dimensions_;
@@ -39,6 +41,7 @@ class GridSearch {
   size_t halves_;                         // levels to the power dimensions / 2
   std::vector<uint16_t> start_;           // the points with first half h are start_[h] .. start_[h + 1]
   std::vector<uint16_t> second_, number_;  // their second halves and numbers
+  std::vector<uint16_t> at_lattice_;       // number of the point made of halves (h1, h2) at h1 * halves_ + h2
 };
 
 // How a group of values is stored: one or more points, and signs (bit j: value j is negative) or the

@@ -29,7 +29,8 @@ inline uint8_t even_signs(uint32_t seven) {
 }
 
 inline float with_sign(int magnitude, uint8_t signs, size_t j) {
-  return static_cast<float>((signs >> j & 1) != 0 ? -magnitude : magnitude);
+  const uint32_t bits = std::bit_cast<uint32_t>(static_cast<float>(magnitude));
+  return std::bit_cast<float>(bits ^ static_cast<uint32_t>(signs >> j & 1) << 31);
 }
 
 // Points from packed ones: coordinate j is the level whose number is in bits `Bits` j and up.

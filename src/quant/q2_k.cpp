@@ -18,10 +18,10 @@ constexpr size_t kBytes = 84;
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
     const float d = load_half(blocks + 80), dmin = load_half(blocks + 82);
-    for (size_t i = 0; i < kSuper_values; ++i) {
-      const uint8_t packed = blocks[i / 16];
-      const int q = blocks[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
-      out[i] = d * static_cast<float>(packed & 15) * static_cast<float>(q) - dmin * static_cast<float>(packed >> 4);
+    for (size_t s = 0; s < 16; ++s) {
+      const float scale = d * static_cast<float>(blocks[s] & 15), min = dmin * static_cast<float>(blocks[s] >> 4);
+      const uint8_t* q = blocks + 16 + s / 8 * 32 + s % 2 * 16;
+      for (size_t i = 0; i < 16; ++i) out[16 * s + i] = scale * static_cast<float>(q[i] >> s / 2 % 4 * 2 & 3) - min;
     }
   }
 }

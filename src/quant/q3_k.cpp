@@ -36,10 +36,13 @@ void pack_scales(const int8_t* scales, uint8_t* packed) {
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
     const float d = load_half(blocks + 108);
-    for (size_t i = 0; i < kSuper_values; ++i) {
-      const int low = blocks[32 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
-      const int high = blocks[i % 32] >> i / 32 & 1;
-      out[i] = d * static_cast<float>(scale_of(blocks + 96, i / 16)) * static_cast<float>((low | high << 2) - 4);
+    for (size_t s = 0; s < 16; ++s) {
+      const float scale = d * static_cast<float>(scale_of(blocks + 96, s));
+      const uint8_t *high = blocks + s % 2 * 16, *low = blocks + 32 + s / 8 * 32 + s % 2 * 16;
+      for (size_t i = 0; i < 16; ++i) {
+        const int q = (low[i] >> s / 2 % 4 * 2 & 3) | (high[i] >> s / 2 & 1) << 2;
+        out[16 * s + i] = scale * static_cast<float>(q - 4);
+      }
     }
   }
 }

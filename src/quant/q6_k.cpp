@@ -22,11 +22,13 @@ const Levels kLevels{
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
     const float d = load_half(blocks + 208);
-    for (size_t i = 0; i < kSuper_values; ++i) {
-      const int low = blocks[i / 128 * 64 + i % 64] >> i / 64 % 2 * 4 & 15;
-      const int high = blocks[128 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
-      const float scale = static_cast<float>(load<int8_t>(blocks + 192 + i / 16));
-      out[i] = d * scale * static_cast<float>((low | high << 4) - 32);
+    for (size_t s = 0; s < 16; ++s) {
+      const float scale = d * static_cast<float>(load<int8_t>(blocks + 192 + s));
+      const uint8_t *low = blocks + s / 8 * 64 + s % 4 * 16, *high = blocks + 128 + s / 8 * 32 + s % 2 * 16;
+      for (size_t i = 0; i < 16; ++i) {
+        const int q = (low[i] >> s / 4 % 2 * 4 & 15) | (high[i] >> s / 2 % 4 * 2 & 3) << 4;
+        out[16 * s + i] = scale * static_cast<float>(q - 32);
+      }
     }
   }
 }

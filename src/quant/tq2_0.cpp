@@ -15,8 +15,9 @@ constexpr size_t kValues = 256, kBytes = 66;
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kValues, blocks += kBytes, out += kValues) {
     const float d = load_half(blocks + 64);
-    for (size_t i = 0; i < kValues; ++i)
-      out[i] = static_cast<float>((blocks[i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) - 1) * d;
+    for (size_t c = 0; c < 8; ++c)
+      for (size_t i = 0; i < 32; ++i)
+        out[32 * c + i] = static_cast<float>((blocks[c / 4 * 32 + i] >> c % 4 * 2 & 3) - 1) * d;
   }
 }
 
