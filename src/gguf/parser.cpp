@@ -21,16 +21,11 @@ T load(const std::byte* at) {
   return value;
 }
 
-// Tensor types that exist in ggml but hold no weights that a model here uses, or were withdrawn.
-const char* foreign_type_name(uint64_t type) {
+// Tensor types that ggml had once.
+const char* withdrawn_type_name(uint64_t type) {
   switch (type) {
     case 4: return "Q4_2, withdrawn";
     case 5: return "Q4_3, withdrawn";
-    case 24: return "I8";
-    case 25: return "I16";
-    case 26: return "I32";
-    case 27: return "I64";
-    case 28: return "F64";
     case 31: return "Q4_0_4_4, withdrawn: use Q4_0";
     case 32: return "Q4_0_4_8, withdrawn: use Q4_0";
     case 33: return "Q4_0_8_8, withdrawn: use Q4_0";
@@ -87,10 +82,12 @@ Status Parser::read_header() {
   ASSIGN_OR_RETURN(tensor_count_, read_u64("the number of tensors"));
   ASSIGN_OR_RETURN(metadata_count_, read_u64("the number of metadata entries"));
   if (tensor_count_ > std::min(kMaxTensors, remaining() / kMinTensor_bytes)) {
-    return invalid(8, "{} tensors cannot be: {} bytes follow", tensor_count_, remaining());
+    return invalid(8, "{} tensors cannot be: {} bytes follow, and at most {} are supported", tensor_count_, remaining(),
+                   kMaxTensors);
   }
   if (metadata_count_ > std::min(kMaxMetadata, remaining() / kMinMetadata_bytes)) {
-    return invalid(16, "{} metadata entries cannot be: {} bytes follow", metadata_count_, remaining());
+    return invalid(16, "{} metadata entries cannot be: {} bytes follow, and at most {} are supported", metadata_count_,
+                   remaining(), kMaxMetadata);
   }
   return {};
 }
@@ -278,7 +275,7 @@ Status Parser::set_format(Tensor& tensor, uint64_t type, uint64_t at) const {
   tensor.format = quant::find_type(static_cast<uint32_t>(type));
   if (tensor.format == nullptr) {
     return unsupported(at, "tensor '{}' is of type {} ({}), which is not supported", printable(tensor.name), type,
-                       foreign_type_name(type));
+                       withdrawn_type_name(type));
   }
   const quant::Format& format = *tensor.format;
   if (tensor.shape[0] % format.block_values != 0) {

@@ -1,0 +1,44 @@
+// The JSON documents of a model in Ollama's store: manifest, configuration, parameters, messages.
+// Format: the OCI image manifest (https://github.com/opencontainers/image-spec) with media types of
+// https://github.com/ollama/ollama (server/images.go). Unknown members are ignored; wrong types, digests
+// that are none, and documents that are no JSON are errors (kInvalidData; the caller names the file).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hearth::store {
+
+// "sha256:<64 hex>" or "sha256-<64 hex>"; nothing else, so a digest can be used as a file name.
+bool is_digest(std::string_view text);
+
+struct Layer {
+  std::string media_type;  // "application/vnd.ollama.image.model"
+  std::string digest;      // "sha256:<64 hex>"
+  uint64_t bytes = 0;
+};
+
+struct Manifest {
+  std::string config_digest;  // empty if there is none
+  std::vector<Layer> layers;
+};
+Result<Manifest> parse_manifest(std::string_view json);
+
+// "host/model" of the cloud model that a configuration stands for; empty for a model with weights.
+Result<std::string> parse_remote(std::string_view config_json);
+
+// Option names and their values as text; a list ("stop") gives one pair per element.
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+Result<Parameters> parse_parameters(std::string_view json);
+
+struct Message {
+  std::string role, content;
+};
+Result<std::vector<Message>> parse_messages(std::string_view json);
+
+}  // namespace hearth::store

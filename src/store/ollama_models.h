@@ -1,0 +1,38 @@
+// Finds models by name in the model folders of an existing Ollama installation. Read only.
+// Layout: <folder>/manifests/<host>/<namespace>/<model>/<tag> (JSON), <folder>/blobs/sha256-<64 hex>.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/manifest.h"
+
+namespace hearth::store {
+
+struct ModelFiles {
+  std::string name;   // as people know it: the path that was given, or "llama3.2:latest"
+  std::string model;  // path of the GGUF file
+
+  // What a named model brings along; all empty for a path.
+  std::string template_text;  // of the chat, in Go's template language
+  std::string system;         // the default system prompt
+  Parameters parameters;      // default options
+  std::vector<Message> messages;  // the start of every conversation
+  std::string projector;      // path of a vision or audio encoder (GGUF)
+};
+
+// $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models: in this order, those that are set.
+std::vector<std::string> model_folders();
+
+// Names of all models there, sorted; folders that are absent or unreadable have none.
+std::vector<std::string> list_models(std::span<const std::string> folders);
+
+// An existing file wins; otherwise the argument is a name. Errors: kNotFound (says where was searched and
+// what is there), kUsage (no valid name), kInvalidData (bad manifest), kIo, kUnsupported (a model that
+// is no GGUF file, or one with an adapter).
+Result<ModelFiles> resolve_model(const std::string& name_or_path, std::span<const std::string> folders);
+Result<ModelFiles> resolve_model(const std::string& name_or_path);
+
+}  // namespace hearth::store
