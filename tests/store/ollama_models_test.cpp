@@ -1,5 +1,7 @@
 #include "store/ollama_models.h"
 
+#include <fmt/format.h>
+
 #include <fstream>
 
 #include "store/model_name.h"
@@ -29,7 +31,10 @@ class FakeFolder {
   // A model with these layers (kind, content), whose blobs are numbered from 1.
   void model(const std::string& path, const std::vector<std::pair<std::string, std::string>>& layers) {
     std::string list;
-    for (const auto& [kind, content] : layers) list += (list.empty() ? "" : ",") + layer(kind, content);
+    for (const auto& [kind, content] : layers) {
+      if (!list.empty()) list += ',';
+      list += layer(kind, content);
+    }
     manifest(path, R"({"schemaVersion":2,"config":null,"layers":[)" + list + "]}");
   }
 
@@ -153,7 +158,7 @@ TEST(OllamaModels, NotFoundSaysWhereAndWhatIsThere) {
   EXPECT_EQ(empty.error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(empty.error().message,
             "'nope' is neither a file nor a model in " + store.path() + " (absent); models there: none");
-  for (int i = 10; i < 22; ++i) store.model(kLibrary + "m" + std::to_string(i) + "/latest", {{"model", "w"}});
+  for (int i = 10; i < 22; ++i) store.model(fmt::format("{}m{}/latest", kLibrary, i), {{"model", "w"}});
   const std::string message = resolve_model("nope", store.folders()).error().message;
   EXPECT_NE(message.find("models there: m10:latest, m11:latest, "), std::string::npos) << message;
   EXPECT_NE(message.find("m19:latest and 2 more"), std::string::npos) << message;
