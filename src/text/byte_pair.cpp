@@ -1,0 +1,139 @@
+// Byte-level byte pair encoding as in GPT-2, Llama 3, Qwen: the text is cut into words, and the bytes of a
+// word join in the order of the learned merges.
+// Algorithm: Radford et al. 2019, section 2.2; https://github.com/openai/gpt-2/blob/master/src/encoder.py
+#include <array>
+#include <unordered_map>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "text/byte_alphabet.h"
+#include "text/merge_table.h"
+#include "text/pretokenizer.h"
+#include "text/tokenizer_base.h"
+#include "text/word_cache.h"
+
+namespace hearth::text {
+namespace {
+
+constexpr std::string_view kMerges = "tokenizer.ggml.merges";
+// Longer words are cut, so that positions fit 32 bits.
+constexpr size_t kMaxWordBytes = size_t{1} << 30;
+
+class BytePair : public TokenizerBase {
+ public:
+  BytePair(const gguf::File& file, Vocabulary vocabulary, const Pretokenizer& pretokenizer,
+           std::span<const std::string_view> merges);
+
+ protected:
+  void encode_words(std::string_view text, bool first, std::vector<Token>* out) const override;
+  Token find_word(std::string_view bytes) const override { return words_.find(bytes); }
+  bool adds_space() const override { return false; }
+
+ private:
+  Token intern(std::string_view bytes);
+  void encode_word(std::string_view word, Merger* merger, std::vector<Token>* out) const;
+  void append_bytes(std::string_view bytes, std::vector<Token>* out) const;
+
+  const Pretokenizer& pretokenizer_;
+  TokenTable words_;
+  MergeTable merges_;
+  std::array<Token, 256> byte_tokens_;
+  // Texts that merges speak of, but that are no tokens: they get numbers behind the vocabulary, and if one
+  // is left at the end, its bytes go out one by one.
+  std::unordered_map<std::string, Token> not_tokens_;
+};
+
+BytePair::BytePair(const gguf::File& file, Vocabulary vocabulary, const Pretokenizer& pretokenizer,
+                   std::span<const std::string_view> merges)
+    : TokenizerBase(file, std::move(vocabulary)),
+      pretokenizer_(pretokenizer),
+      words_(vocabulary_.size()),
+      merges_(merges.size()) {
+  for (Token token = 0; vocabulary_.contains(token); ++token) {
+    const std::string_view bytes = vocabulary_.bytes(token);
+    if (vocabulary_.type(token) == TokenType::kNormal && !bytes.empty()) words_.insert(bytes, token);
+  }
+  std::string bytes;
+  for (uint32_t rank = 0; rank < merges.size(); ++rank) {
+    const size_t space = merges[rank].find(' ', 1);
+    if (space == std::string_view::npos) continue;
+    bytes.clear();
+    append_byte_alphabet(merges[rank].substr(0, space), &bytes);
+    const size_t middle = bytes.size();
+    append_byte_alphabet(merges[rank].substr(space + 1), &bytes);
+    const std::string_view both = bytes;
+    merges_.insert(intern(both.substr(0, middle)), intern(both.substr(middle)), rank, intern(both));
+  }
+  for (int byte = 0; byte < 256; ++byte) byte_tokens_[byte] = intern(std::string(1, static_cast<char>(byte)));
+}
+
+Token BytePair::intern(std::string_view bytes) {
+  const Token token = words_.find(bytes);
+  if (token != kNoToken) return token;
+  const auto next = static_cast<Token>(vocabulary_.size() + not_tokens_.size());
+  return not_tokens_.try_emplace(std::string(bytes), next).first->second;
+}
+
+void BytePair::encode_words(std::string_view text, bool, std::vector<Token>* out) const {
+  WordCache cache(text, out);
+  Merger merger;
+  for (size_t begin = 0; begin < text.size(); begin += kMaxWordBytes) {
+    split_words(pretokenizer_.passes, text.substr(begin, kMaxWordBytes), [&](std::string_view piece) {
+      cache.append(piece, [&](std::string_view word) { encode_word(word, &merger, out); });
+    });
+  }
+}
+
+void BytePair::encode_word(std::string_view word, Merger* merger, std::vector<Token>* out) const {
+  if (pretokenizer_.ignore_merges) {
+    const Token token = words_.find(word);
+    if (token != kNoToken) return out->push_back(token);
+  }
+  merger->clear();
+  for (const char byte : word) merger->add(1, byte_tokens_[static_cast<uint8_t>(byte)]);
+  merger->run([&](const Symbol& left, const Symbol& right) { return merges_.find(left.token, right.token); });
+  merger->for_each([&](const Symbol& symbol) {
+    if (vocabulary_.contains(symbol.token)) return out->push_back(symbol.token);
+    append_bytes(word.substr(symbol.begin, symbol.bytes), out);
+  });
+}
+
+void BytePair::append_bytes(std::string_view bytes, std::vector<Token>* out) const {
+  for (const char byte : bytes) {
+    const Token token = byte_tokens_[static_cast<uint8_t>(byte)];
+    if (vocabulary_.contains(token)) {
+      out->push_back(token);
+    } else if (vocabulary_.unknown != kNoToken) {
+      out->push_back(vocabulary_.unknown);
+    }
+  }
+}
+
+Error unknown_pretokenizer(const gguf::File& file, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const Pretokenizer& entry : all_pretokenizers()) known.insert(known.end(), entry.names.begin(), entry.names.end());
+  return error(ErrorKind::kUnsupported, "{}: pre-tokenizer '{}' (tokenizer.ggml.pre) is not supported; supported are: {}",
+               file.path(), name, fmt::join(known, ", "));
+}
+
+Result<std::unique_ptr<Tokenizer>> load(const gguf::File& file) {
+  // Old converters did not write the key; what they made was cut as "default" says.
+  const std::string_view name = file.string_or("tokenizer.ggml.pre", "default");
+  const Pretokenizer* pretokenizer = find_pretokenizer(name);
+  if (pretokenizer == nullptr) return unknown_pretokenizer(file, name);
+  const gguf::Value* merges = file.find(kMerges);
+  if (merges == nullptr || !merges->is_array() || merges->element_type() != gguf::Type::kString)
+    return error(ErrorKind::kInvalidData, "{}: {} must be a list of texts: without merges there is no byte pair encoding",
+                 file.path(), kMerges);
+  ASSIGN_OR_RETURN(Vocabulary vocabulary,
+                   Vocabulary::load(file, append_byte_alphabet, {.add_bos = pretokenizer->adds_bos}));
+  return std::unique_ptr<Tokenizer>(
+      std::make_unique<BytePair>(file, std::move(vocabulary), *pretokenizer, merges->as_strings()));
+}
+
+const TokenizerKind kKind{"gpt2", load};
+const Register<TokenizerKind> kRegistered(&kKind);
+
+}  // namespace
+}  // namespace hearth::text

@@ -1,0 +1,50 @@
+// The merges of byte pair encoding: from two neighbouring tokens to what they become and how early.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "text/merge.h"
+#include "text/token_table.h"
+
+namespace hearth::text {
+
+class MergeTable {
+ public:
+  // Room for at most `count` merges.
+  explicit MergeTable(size_t count = 0) : slots_(std::bit_ceil(count * 2 + 1)), mask_(slots_.size() - 1) {}
+
+  // Keeps the first merge of a pair that comes twice. No token may be kNoToken.
+  void insert(Token left, Token right, uint32_t rank, Token joined) {
+    Slot& slot = slots_[place(key_of(left, right))];
+    if (slot.key == kEmpty) slot = {key_of(left, right), rank, joined};
+  }
+  Join find(Token left, Token right) const {
+    const Slot& slot = slots_[place(key_of(left, right))];
+    if (slot.key == kEmpty) return {};
+    return {slot.rank, slot.joined, true};
+  }
+
+ private:
+  static constexpr uint64_t kEmpty = ~uint64_t{0};
+  struct Slot {
+    uint64_t key = kEmpty;
+    uint32_t rank = 0;
+    Token joined = kNoToken;
+  };
+  static uint64_t key_of(Token left, Token right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+  }
+  // Where the key is, or would be.
+  size_t place(uint64_t key) const {
+    size_t i = mix(key, 0x9E3779B97F4A7C15) & mask_;
+    while (slots_[i].key != key && slots_[i].key != kEmpty) i = (i + 1) & mask_;
+    return i;
+  }
+
+  std::vector<Slot> slots_;  // a power of two, never full
+  size_t mask_;
+};
+
+}  // namespace hearth::text

@@ -1,0 +1,86 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "text/tokenizer_base.h"
+
+namespace hearth::text {
+namespace {
+
+// Phi-3's tokenizer.json says of its special tokens that they take the white space behind them; GGUF has
+// no key for it, so the name must do.
+bool strips_after_special(const gguf::File& file) {
+  std::string name(file.string_or("general.name", ""));
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
+}
+
+bool keeps_space_behind(std::string_view special) {
+  return special == "<unk>" || special == "<s>" || special == "<|endoftext|>";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const gguf::File& file) {
+  ASSIGN_OR_RETURN(const std::string_view model, file.get_string("tokenizer.ggml.model"));
+  std::set<std::string_view> known;
+  for (const TokenizerKind* kind : Register<TokenizerKind>::all()) {
+    if (model == kind->model) return kind->load(file);
+    known.insert(kind->model);
+  }
+  return error(ErrorKind::kUnsupported, "{}: tokenizer '{}' is not supported; supported are: {}", file.path(), model,
+               fmt::join(known, ", "));
+}
+
+TokenizerBase::TokenizerBase(const gguf::File& file, Vocabulary vocabulary)
+    : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), strips_after_special_(strips_after_special(file)) {}
+
+std::vector<Token> TokenizerBase::encode(std::string_view text, const EncodeOptions& options) const {
+  std::vector<Token> out;
+  out.reserve(text.size() / 3 + 8);
+  if (options.add_special && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
+  bool first = true;
+  for (size_t at = 0; at < text.size();) {
+    const SpecialTokens::Match special = specials_.next(text, at, options.parse_special);
+    if (special.begin > at) encode_words(text.substr(at, special.begin - at), first, &out);
+    at = special.end;
+    if (special.token == kNoToken) break;
+    out.push_back(special.token);
+    first = true;
+    if (strips_after_special_ && !keeps_space_behind(vocabulary_.bytes(special.token)))
+      at = std::min(text.find_first_not_of(" \t\n\v\f\r", at), text.size());
+  }
+  if (options.add_special && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
+  return out;
+}
+
+std::string TokenizerBase::piece(Token token, bool special) const {
+  if (!vocabulary_.contains(token) || vocabulary_.type(token) == TokenType::kUnused) return {};
+  if (vocabulary_.is_control(token) && !special) return {};
+  return std::string(vocabulary_.bytes(token));
+}
+
+std::string TokenizerBase::decode(std::span<const Token> tokens, bool special) const {
+  std::string out;
+  bool first = adds_space();
+  for (const Token token : tokens) {
+    std::string text = piece(token, special);
+    if (first && vocabulary_.contains(token) && !vocabulary_.is_control(token)) {
+      if (text.starts_with(' ')) text.erase(0, 1);
+      first = false;
+    }
+    out += text;
+  }
+  return out;
+}
+
+Token TokenizerBase::find(std::string_view text) const {
+  const Token special = specials_.find(text);
+  return special != kNoToken ? special : find_word(text);
+}
+
+}  // namespace hearth::text

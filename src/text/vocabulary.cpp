@@ -1,0 +1,174 @@
+#include "text/vocabulary.h"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <unordered_set>
+
+#include "base/error.h"
+
+namespace hearth::text {
+namespace {
+
+constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
+constexpr std::string_view kScores = "tokenizer.ggml.scores";
+constexpr size_t kMaxTokens = 1u << 30;
+
+// Texts of tokens that end an answer, from the tokenizer_config.json of the models named. Files often
+// name only one of several in tokenizer.ggml.eos_token_id.
+const std::unordered_set<std::string_view> kEndTexts = {
+    "<|eot_id|>", "<|eom_id|>",               // Llama 3
+    "<|im_end|>",                             // ChatML: Qwen, Yi, SmolLM
+    "<|end|>",                                // Phi-3
+    "<|return|>", "<|call|>",                 // gpt-oss
+    "<end_of_turn>",                          // Gemma
+    "<|endoftext|>", "<|end_of_text|>",       // GPT-2, Granite
+    "<|fim_pad|>", "<|repo_name|>", "<|fim_repo|>", "<|file_sep|>",  // code completion: the next file begins
+    "<EOT>", "_<EOT>", "[EOT]", "[EOS]",      // CodeLlama, Kimi
+    "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",  // SmolVLM, DeepSeek
+    "<|END_OF_TURN_TOKEN|>",                  // Command R
+};
+
+// "<0x0A>" as 10; -1 if the text is not of this form.
+int byte_of(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+  int value = -1;
+  const auto parsed = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
+  return parsed.ptr == text.data() + 5 ? value : -1;
+}
+
+}  // namespace
+
+void append_with_spaces(std::string_view text, std::string* out) {
+  constexpr std::string_view kSpaceSign = "\u2581";
+  for (size_t at = text.find(kSpaceSign); at != std::string_view::npos; at = text.find(kSpaceSign)) {
+    out->append(text.substr(0, at)).push_back(' ');
+    text.remove_prefix(at + kSpaceSign.size());
+  }
+  out->append(text);
+}
+
+Result<std::vector<float>> load_scores(const gguf::File& file, size_t tokens) {
+  const gguf::Value* value = file.find(kScores);
+  if (value == nullptr || !value->is_array() || value->element_type() != gguf::Type::kF32 || value->size() != tokens)
+    return error(ErrorKind::kInvalidData, "{}: {} must hold one float for each of the {} tokens", file.path(), kScores, tokens);
+  std::vector<float> scores(tokens);
+  std::memcpy(scores.data(), value->bytes().data(), tokens * sizeof(float));
+  return scores;
+}
+
+Result<Vocabulary> Vocabulary::load(const gguf::File& file, Decode decode, const Defaults& defaults) {
+  const gguf::Value* tokens = file.find(kTokens);
+  if (tokens == nullptr) return error(ErrorKind::kInvalidData, "{}: {} is missing: the file has no vocabulary", file.path(), kTokens);
+  const std::span<const std::string_view> texts = tokens->as_strings();
+  if (texts.empty() || texts.size() > kMaxTokens)
+    return error(ErrorKind::kInvalidData, "{}: {} must be a list of texts that is neither empty nor absurdly long", file.path(), kTokens);
+
+  Vocabulary vocabulary;
+  vocabulary.model = file.string_or("tokenizer.ggml.model", "");
+  vocabulary.pre = file.string_or("tokenizer.ggml.pre", "");
+  vocabulary.types_.assign(texts.size(), TokenType::kNormal);
+  vocabulary.ends_generation_.assign(texts.size(), false);
+  if (file.find(kTypes) != nullptr) {
+    TRY(vocabulary.load_types(file));
+  } else {
+    for (size_t i = 0; i < texts.size(); ++i)
+      if (vocabulary.model == "llama" && byte_of(texts[i]) >= 0) vocabulary.types_[i] = TokenType::kByte;
+  }
+  vocabulary.load_bytes(texts, decode);
+  TRY(vocabulary.load_roles(file, defaults));
+  return vocabulary;
+}
+
+Status Vocabulary::load_types(const gguf::File& file) {
+  const gguf::Value* value = file.find(kTypes);
+  if (!value->is_array() || !value->as_strings().empty() || value->size() != size())
+    return error(ErrorKind::kInvalidData, "{}: {} must hold one number for each of the {} tokens", file.path(), kTypes, size());
+  for (size_t i = 0; i < size(); ++i) {
+    const int64_t type = value->at_i64(i);
+    if (type < 0 || type > static_cast<int64_t>(TokenType::kByte))
+      return error(ErrorKind::kInvalidData, "{}: {} of token {} is {}, which is no type", file.path(), kTypes, i, type);
+    types_[i] = type == 0 ? TokenType::kNormal : static_cast<TokenType>(type);
+  }
+  return {};
+}
+
+void Vocabulary::load_bytes(std::span<const std::string_view> texts, Decode decode) {
+  size_t total = 0;
+  for (const std::string_view text : texts) total += text.size();
+  arena_.reserve(total);
+  ends_.reserve(texts.size() + 1);
+  ends_.push_back(0);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const int byte = types_[i] == TokenType::kByte ? byte_of(texts[i]) : -1;
+    if (byte >= 0) {
+      arena_.push_back(static_cast<char>(byte));
+    } else if (types_[i] == TokenType::kNormal) {
+      decode(texts[i], &arena_);
+    } else {
+      arena_.append(texts[i]);
+    }
+    ends_.push_back(arena_.size());
+  }
+}
+
+Status Vocabulary::read_id(const gguf::File& file, std::string_view key, Token* id) const {
+  constexpr uint64_t kNone = 0xFFFFFFFF;  // how converters write "no such token"
+  const gguf::Value* value = file.find(key);
+  if (value == nullptr) return {};
+  const std::optional<uint64_t> number = value->as_u64();
+  if (number == kNone || value->as_i64() == -1) {
+    *id = kNoToken;
+  } else if (!number || *number >= size()) {
+    return error(ErrorKind::kInvalidData, "{}: {} names no token (the vocabulary has {})", file.path(), key, size());
+  } else {
+    *id = static_cast<Token>(*number);
+  }
+  return {};
+}
+
+Status Vocabulary::load_roles(const gguf::File& file, const Defaults& defaults) {
+  const auto if_present = [&](Token token) { return contains(token) ? token : kNoToken; };
+  bos = if_present(defaults.bos);
+  eos = if_present(defaults.eos);
+  unknown = if_present(defaults.unknown);
+  Token eot = kNoToken, eom = kNoToken;
+  TRY(read_id(file, "tokenizer.ggml.bos_token_id", &bos));
+  if (model == "bert") TRY(read_id(file, "tokenizer.ggml.cls_token_id", &bos));
+  TRY(read_id(file, "tokenizer.ggml.eos_token_id", &eos));
+  TRY(read_id(file, "tokenizer.ggml.eot_token_id", &eot));
+  TRY(read_id(file, "tokenizer.ggml.eom_token_id", &eom));
+  TRY(read_id(file, "tokenizer.ggml.unknown_token_id", &unknown));
+  TRY(read_id(file, "tokenizer.ggml.seperator_token_id", &separator));  // the key is spelled so
+  add_bos = file.bool_or("tokenizer.ggml.add_bos_token", defaults.add_bos) && bos != kNoToken;
+  add_eos = file.bool_or("tokenizer.ggml.add_eos_token", defaults.add_eos) && eos != kNoToken;
+  if (file.find(kTypes) == nullptr) {
+    for (const Token token : {bos, eos})
+      if (token != kNoToken) types_[static_cast<size_t>(token)] = TokenType::kControl;
+    if (unknown != kNoToken) types_[static_cast<size_t>(unknown)] = TokenType::kUnknown;
+  }
+  find_ends(std::array{eos, eot, eom});
+  return {};
+}
+
+void Vocabulary::find_ends(std::span<const Token> from_metadata) {
+  Token end = kNoToken, harmony_return = kNoToken, harmony_call = kNoToken;
+  for (Token token = 0; contains(token); ++token) {
+    const std::string_view text = bytes(token);
+    // "</s>" is an HTML tag to some vocabularies.
+    if (!kEndTexts.contains(text) && !(text == "</s>" && is_control(token))) continue;
+    ends_generation_[static_cast<size_t>(token)] = true;
+    types_[static_cast<size_t>(token)] = TokenType::kControl;
+    if (text == "<|end|>") end = token;
+    if (text == "<|return|>") harmony_return = token;
+    if (text == "<|call|>") harmony_call = token;
+  }
+  // gpt-oss: <|end|> ends one message of several in an answer.
+  if (end != kNoToken && harmony_return != kNoToken && harmony_call != kNoToken)
+    ends_generation_[static_cast<size_t>(end)] = false;
+  for (const Token token : from_metadata)
+    if (token != kNoToken) ends_generation_[static_cast<size_t>(token)] = true;
+}
+
+}  // namespace hearth::text
