@@ -33,8 +33,8 @@ Status fill_in(const gguf::File& file, const Spec& spec, LoadOptions* options) {
   if (options->context == 0) options->context = spec.context;
   if (options->pages == 0) options->pages = static_cast<uint32_t>(divide_up(options->context, kPage_tokens));
   if (options->batch_rows == 0 || options->batch_rows > kMost_batch_rows || options->logit_rows == 0)
-    return error(ErrorKind::kUsage, "a batch of {} rows with {} rows of logits was asked for; 1 to {} are possible",
-                 options->batch_rows, options->logit_rows, kMost_batch_rows);
+    return error(ErrorKind::kUsage, "{}: batches of {} rows and {} rows of logits were asked for; 1 to {} are possible",
+                 file.path(), options->batch_rows, options->logit_rows, kMost_batch_rows);
   options->logit_rows = std::min(options->logit_rows, options->batch_rows);
   return {};
 }

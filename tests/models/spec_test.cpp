@@ -1,0 +1,157 @@
+// What the architectures read from metadata.
+#include <cmath>
+
+#include "models/architecture.h"
+#include "models/small_model.h"
+
+namespace hearth::test {
+namespace {
+
+models::Spec spec_of(const SmallModel& model, uint32_t context = 0) {
+  const auto file = model.open();
+  auto architecture = models::find_architecture(*file);
+  EXPECT_TRUE(architecture.ok()) << architecture.error().message;
+  auto spec = (*architecture)->read(*file, {.context = context});
+  EXPECT_TRUE(spec.ok()) << spec.error().message;
+  return *spec;
+}
+
+TEST(Spec, SizesOfLlama) {
+  const models::Spec spec = spec_of(SmallModel("llama"));
+  EXPECT_EQ(spec.heads, 4u);
+  EXPECT_EQ(spec.kv_heads, 2u);
+  EXPECT_EQ(spec.key_dim, 16u);
+  EXPECT_EQ(spec.value_dim, 16u);
+  EXPECT_FLOAT_EQ(spec.attention_scale, 0.25f);
+  ASSERT_EQ(spec.ropes.size(), 1u);
+  EXPECT_EQ(spec.ropes[0].pairs, device::Rope::Pairs::kAdjacent);
+  EXPECT_EQ(spec.ropes[0].dims, 16u);
+  EXPECT_FLOAT_EQ(spec.ropes[0].inverse_frequency[0], 1);
+  EXPECT_FLOAT_EQ(spec.ropes[0].inverse_frequency[4], 0.01f);  // 10000 ^ -(8/16)
+}
+
+TEST(Spec, QwenRotatesHalves) {
+  EXPECT_EQ(spec_of(SmallModel("qwen2")).ropes[0].pairs, device::Rope::Pairs::kHalves);
+}
+
+TEST(Spec, LinearScalingUnderBothNamesAndNone) {
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    SmallModel model("llama");
+    model.set(key, 4.0f);
+    EXPECT_FLOAT_EQ(spec_of(model).ropes[0].inverse_frequency[0], 0.25f);
+    model.set("rope.scaling.type", std::string("none"));
+    EXPECT_FLOAT_EQ(spec_of(model).ropes[0].inverse_frequency[0], 1);
+  }
+}
+
+// By hand, for 16 dimensions, base 10000 and an original context of 4096: dimension d turns
+// 4096 / (2 pi 10000^(2d/16)) times, which is 32 at d = 2.62 and 1 at d = 5.63; so pairs 0 to 2 are kept,
+// from 6 on they are divided, and 4 is half way.
+TEST(Spec, YarnKeepsFastPairsAndStretchesSlowOnes) {
+  SmallModel model("llama");
+  const std::vector<float> plain = spec_of(model).ropes[0].inverse_frequency;
+  model.set("rope.scaling.type", std::string("yarn"));
+  model.set("rope.scaling.factor", 8.0f);
+  model.set("rope.scaling.original_context_length", 4096u);
+  const device::Rope rope = spec_of(model).ropes[0];
+  for (const size_t kept : {0, 1, 2}) EXPECT_FLOAT_EQ(rope.inverse_frequency[kept], plain[kept]);
+  EXPECT_FLOAT_EQ(rope.inverse_frequency[4], plain[4] * (0.5f + 0.5f / 8));
+  for (const size_t stretched : {6, 7}) EXPECT_FLOAT_EQ(rope.inverse_frequency[stretched], plain[stretched] / 8);
+  EXPECT_FLOAT_EQ(rope.magnitude, 0.1f * std::log(8.0f) + 1);
+}
+
+TEST(Spec, RopeFactorsDivideFrequencies) {
+  SmallModel model("llama");
+  model.add("rope_freqs.weight", {8}).values = {1, 1, 1, 2, 4, 8, 8, 8};
+  const std::vector<float> plain = spec_of(SmallModel("llama")).ropes[0].inverse_frequency;
+  const std::vector<float> scaled = spec_of(model).ropes[0].inverse_frequency;
+  EXPECT_FLOAT_EQ(scaled[0], plain[0]);
+  EXPECT_FLOAT_EQ(scaled[4], plain[4] / 4);
+}
+
+TEST(Spec, BadRopeFactorsAreNamed) {
+  for (const std::vector<float>& factors :
+       {std::vector<float>{1, 1, 1, 0, 1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, NAN, 1, 1, 1, 1}}) {
+    SmallModel model("llama");
+    model.add("rope_freqs.weight", {factors.size()}).values = factors;
+    const auto file = model.open();
+    auto spec = (*models::find_architecture(*file))->read(*file, {});
+    ASSERT_FALSE(spec.ok());
+    EXPECT_EQ(spec.error().kind, ErrorKind::kInvalidData);
+    EXPECT_NE(spec.error().message.find("rope_freqs.weight"), std::string::npos);
+  }
+}
+
+TEST(Spec, Gemma2) {
+  const models::Spec spec = spec_of(SmallModel("gemma2"));
+  EXPECT_FLOAT_EQ(spec.embedding_scale, 8);
+  EXPECT_FLOAT_EQ(spec.attention_soft_cap, 50);
+  EXPECT_FLOAT_EQ(spec.logit_soft_cap, 30);
+  EXPECT_EQ(spec.per_layer[0].window, 4096u);
+  EXPECT_EQ(spec.per_layer[1].window, 0u);
+  EXPECT_EQ(spec.activation, device::Activation::kGeluTanh);
+}
+
+TEST(Spec, LargestGemmasScaleAttentionByTheirWidth) {
+  for (const auto& [name, layers] : {std::pair{"gemma2", 46u}, {"gemma3", 62u}}) {
+    SmallModel model(name);
+    model.set("attention.sliding_window", 16u);
+    model.set("attention.key_length", 32u);
+    EXPECT_FLOAT_EQ(spec_of(model).attention_scale, 1 / std::sqrt(32.0f));
+    model.set("block_count", layers);
+    EXPECT_FLOAT_EQ(spec_of(model).attention_scale, 1 / std::sqrt(16.0f));  // 64 wide, 4 heads
+  }
+}
+
+TEST(Spec, Gemma3HasFiveLocalLayersToOneGlobal) {
+  SmallModel model("gemma3");
+  model.set("block_count", 13u);
+  model.set("attention.sliding_window", 16u);
+  model.set("rope.freq_base", 1e6f);
+  model.set("rope.scaling.type", std::string("linear"));
+  model.set("rope.scaling.factor", 8.0f);
+  const models::Spec spec = spec_of(model);
+  for (const uint32_t layer : {0, 4, 6, 10, 12}) {
+    EXPECT_EQ(spec.per_layer[layer].window, 16u) << layer;
+    EXPECT_FLOAT_EQ(spec.ropes[spec.per_layer[layer].rope].inverse_frequency[4], 0.01f) << layer;
+  }
+  for (const uint32_t layer : {5, 11}) {
+    EXPECT_EQ(spec.per_layer[layer].window, 0u) << layer;
+    EXPECT_FLOAT_EQ(spec.ropes[spec.per_layer[layer].rope].inverse_frequency[4], 0.001f / 8) << layer;
+  }
+}
+
+TEST(Spec, Gemma3OfOllamaNamesItsBasesDifferently) {
+  SmallModel model("gemma3");
+  model.set("attention.sliding_window", 16u);
+  model.set("rope.global.freq_base", 1e8f);
+  model.set("rope.local.freq_base", 1e6f);
+  const models::Spec spec = spec_of(model);
+  EXPECT_FLOAT_EQ(spec.ropes[0].inverse_frequency[4], 1e-4f);
+  EXPECT_FLOAT_EQ(spec.ropes[1].inverse_frequency[4], 1e-3f);
+}
+
+TEST(Spec, PhiLongRopeDependsOnTheContextInUse) {
+  SmallModel model("phi3");
+  model.set("rope.scaling.original_context_length", 32u);
+  model.set("rope.scaling.attn_factor", 1.2f);
+  model.add("rope_factors_short.weight", {8}).values.assign(8, 2);
+  model.add("rope_factors_long.weight", {8}).values.assign(8, 5);
+  EXPECT_FLOAT_EQ(spec_of(model, 32).ropes[0].inverse_frequency[0], 0.5f);
+  EXPECT_FLOAT_EQ(spec_of(model, 33).ropes[0].inverse_frequency[0], 0.2f);
+  EXPECT_FLOAT_EQ(spec_of(model).ropes[0].inverse_frequency[0], 0.2f);
+  EXPECT_FLOAT_EQ(spec_of(model).ropes[0].magnitude, 1.2f);
+}
+
+TEST(Spec, EarlyPhiFilesLackTheirWindow) {
+  SmallModel model("phi3");
+  EXPECT_EQ(spec_of(model).per_layer[0].window, 0u);
+  model.set("block_count", 32u);
+  model.set("context_length", 4096u);
+  EXPECT_EQ(spec_of(model).per_layer[0].window, 2047u);
+  model.set("attention.sliding_window", 0u);
+  EXPECT_EQ(spec_of(model).per_layer[0].window, 0u);
+}
+
+}  // namespace
+}  // namespace hearth::test
