@@ -6,7 +6,9 @@
 namespace hearth::quant {
 namespace {
 
-void decode(const uint8_t* blocks, size_t values, float* out) { std::memcpy(out, blocks, values * sizeof(float)); }
+void decode(const uint8_t* blocks, size_t values, float* out) {
+  std::memcpy(out, blocks, values * sizeof(float));
+}
 
 void encode(const float* in, size_t values, const float*, uint8_t* blocks) {
   std::memcpy(blocks, in, values * sizeof(float));

@@ -11,8 +11,13 @@ namespace {
 constexpr float kLargest = 0x1p28f;  // above 65504 * 127 * 32, the largest value of any block format
 constexpr float kTiny = 1e-30f;      // sums below this come from values that a half-precision scale cannot hold
 
-float clean(float x) { return x == x ? std::clamp(x, -kLargest, kLargest) : 0.0f; }
-float clean_weight(float w) { return w > 0 ? std::min(w, 1e30f) : 0.0f; }
+float clean(float x) {
+  return x == x ? std::clamp(x, -kLargest, kLargest) : 0.0f;
+}
+float clean_weight(float w) {
+  return w > 0 ? std::min(w, 1e30f) : 0.0f;
+}
+constexpr float kLeast_weight = 1e-6f;  // so that values of no importance still come out about right
 
 // Value of the largest magnitude.
 float peak(const float* x, size_t n) {
@@ -86,7 +91,7 @@ Samples::Samples(const float* in, const float* importance, size_t n) {
   if (largest < kTiny) {
     std::fill(w, w + n, 1.0f);
   } else {
-    for (size_t i = 0; i < n; ++i) w[i] /= largest;
+    for (size_t i = 0; i < n; ++i) w[i] = std::max(w[i] / largest, kLeast_weight);
   }
 }
 

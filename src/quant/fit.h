@@ -12,13 +12,14 @@ namespace hearth::quant {
 // Values per sub-block and block: multiples of 4, at most 256.
 inline constexpr size_t kMax_block_values = 256;
 
-// A block to be encoded, made safe: NaN became 0 and what no block format can hold (beyond +-2^28,
-// infinities) was clamped; weights are in [0, 1], not all of them 0.
+// A block to be encoded, made safe: NaN became 0 and what blocks with a half-precision scale cannot hold
+// (beyond +-2^28, infinities) was clamped; weights are in (0, 1].
 struct Samples {
   alignas(16) float x[kMax_block_values];
   alignas(16) float w[kMax_block_values];
 
-  // importance: null (all weights are equal) or one weight per value; NaN and negative ones count as 0.
+  // importance: null (all weights are equal) or one weight per value; NaN and negative ones count as 0,
+  // and 0 as very little.
   Samples(const float* in, const float* importance, size_t n);
 };
 

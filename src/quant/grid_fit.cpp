@@ -36,7 +36,7 @@ float fit_groups(const GroupCoder& coder, const float* x, const float* w, size_t
     wxx += w[i] * x[i] * x[i];
     total += w[i];
   }
-  if (!(total > 0) || !(wxx > 0)) return 0;
+  if (!(wxx > 0)) return 0;
   const float first_guess = std::sqrt(wxx / total) / coder.rms();
 
   GroupCode ignored[4];
@@ -48,7 +48,7 @@ float fit_groups(const GroupCoder& coder, const float* x, const float* w, size_t
     scale = sums.wxy / sums.wyy;
     return true;
   };
-  for (int step = -4; step <= 4; ++step) consider(first_guess * (1 + 0.1f * static_cast<float>(step)));
+  for (int step = -3; step <= 3; ++step) consider(first_guess * (1 + 0.13f * static_cast<float>(step)));
   for (int round = 0; round < 2 && scale > 0; ++round)
     if (!consider(scale)) break;
   return scale;
@@ -165,7 +165,8 @@ GroupCode ShiftedGroups::choose(const float* x, const float* w, float scale, flo
     if (error < best_error) best_error = error, best = code;
   }
   for (size_t i = 0; i < 8 * points_; ++i)
-    decoded[i] = static_cast<float>(search_.point(best.points[i / 8])[i % 8]) + (best.bits != 0 ? -kIq1_shift : kIq1_shift);
+    decoded[i] =
+        static_cast<float>(search_.point(best.points[i / 8])[i % 8]) + (best.bits != 0 ? -kIq1_shift : kIq1_shift);
   return best;
 }
 

@@ -37,9 +37,9 @@ class GridSearch {
   const int8_t* grid_;
   size_t dimensions_;
   float rms_ = 0;
-  std::vector<float> levels_;             // the different coordinates
-  size_t halves_;                         // levels to the power dimensions / 2
-  std::vector<uint16_t> start_;           // the points with first half h are start_[h] .. start_[h + 1]
+  std::vector<float> levels_;              // the different coordinates
+  size_t halves_;                          // levels to the power dimensions / 2
+  std::vector<uint16_t> start_;            // the points with first half h are start_[h] .. start_[h + 1]
   std::vector<uint16_t> second_, number_;  // their second halves and numbers
   std::vector<uint16_t> at_lattice_;       // number of the point made of halves (h1, h2) at h1 * halves_ + h2
 };

@@ -42,7 +42,8 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
     for (size_t g = 0; g < 32; ++g) {
       const int number = fit.codes[g].points[0];
       blocks[g] = static_cast<uint8_t>(number);
-      blocks[32 + g / 2] = static_cast<uint8_t>(blocks[32 + g / 2] | (number >> 8 | fit.codes[g].bits << 3) << g % 2 * 4);
+      blocks[32 + g / 2] =
+          static_cast<uint8_t>(blocks[32 + g / 2] | (number >> 8 | fit.codes[g].bits << 3) << g % 2 * 4);
     }
     const int bits = finite_half(fit.d);
     for (size_t w = 0; w < 4; ++w) {

@@ -1,12 +1,13 @@
 // The grids of IQ2_XXS, IQ2_XS and IQ2_S: points of eight magnitudes 8, 25 or 43.
 //
-// The points are data of the format, from ggml's ggml-common.h (iq2xxs_grid, iq2xs_grid, iq2s_grid; MIT licence, Copyright (c)
-// 2023-2024 The ggml authors), packed: level of coordinate j in bits 2 j .. 2 j + 1.
+// The points are data of the format, from ggml's ggml-common.h (iq2xxs_grid, iq2xs_grid, iq2s_grid; MIT licence,
+// Copyright (c) 2023-2024 The ggml authors), packed: level of coordinate j in bits 2 j .. 2 j + 1.
 #include "quant/grids.h"
 
 namespace hearth::quant {
 namespace {
 
+// clang-format off
 constexpr std::array<uint16_t, 256> kIq2_xxs_packed{
     0, 2, 5, 8, 10, 17, 20, 32, 34, 40, 42, 65, 68, 80, 88, 97, 100, 128, 130, 138, 162, 257, 260, 272, 277, 320, 388,
     408, 512, 514, 546, 642, 1025, 1028, 1040, 1057, 1060, 1088, 1090, 1096, 1120, 1153, 1156, 1168, 1188, 1280, 1282,
@@ -118,6 +119,7 @@ constexpr std::array<uint16_t, 1024> kIq2_s_packed{
     41602, 41608, 41610, 41640, 41985, 41988, 42000, 42048, 42121, 42148, 42240, 42265, 42577, 43018, 43048, 43170,
     43348, 43398, 43528, 43530, 43552, 43554, 43560, 43656, 43690,
 };
+// clang-format on
 
 }  // namespace
 

@@ -40,7 +40,8 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
       blocks[34 + g] = code.bits;
       blocks[66 + g / 4] = static_cast<uint8_t>(blocks[66 + g / 4] | code.points[0] >> 8 << g % 4 * 2);
     }
-    for (size_t b = 0; b < 8; ++b) blocks[74 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
+    for (size_t b = 0; b < 8; ++b)
+      blocks[74 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
   }
 }
 

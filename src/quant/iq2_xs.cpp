@@ -34,7 +34,8 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
     store_half(blocks, fit.d);
     for (size_t g = 0; g < 32; ++g)
       store(blocks + 2 + 2 * g, static_cast<uint16_t>(fit.codes[g].points[0] | (fit.codes[g].bits & 127) << 9));
-    for (size_t b = 0; b < 8; ++b) blocks[66 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
+    for (size_t b = 0; b < 8; ++b)
+      blocks[66 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
   }
 }
 

@@ -41,7 +41,8 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
       blocks[66 + p / 8] = static_cast<uint8_t>(blocks[66 + p / 8] | number >> 8 << p % 8);
     }
     for (size_t g = 0; g < 32; ++g) blocks[74 + g] = fit.codes[g].bits;
-    for (size_t b = 0; b < 4; ++b) blocks[106 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
+    for (size_t b = 0; b < 4; ++b)
+      blocks[106 + b] = static_cast<uint8_t>(fit.scales[2 * b] | fit.scales[2 * b + 1] << 4);
   }
 }
 

@@ -21,15 +21,23 @@ inline void store(uint8_t* to, T value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-inline float load_half(const uint8_t* from) { return half_to_float(load<uint16_t>(from)); }
+inline float load_half(const uint8_t* from) {
+  return half_to_float(load<uint16_t>(from));
+}
 
 // The nearest finite half: a block's scale must never become infinite.
-inline uint16_t finite_half(float value) { return float_to_half(std::clamp(value, -65504.0f, 65504.0f)); }
+inline uint16_t finite_half(float value) {
+  return float_to_half(std::clamp(value, -65504.0f, 65504.0f));
+}
 
 // `value` as it will be read back.
-inline float round_to_half(float value) { return half_to_float(finite_half(value)); }
+inline float round_to_half(float value) {
+  return half_to_float(finite_half(value));
+}
 
-inline void store_half(uint8_t* to, float value) { store(to, finite_half(value)); }
+inline void store_half(uint8_t* to, float value) {
+  store(to, finite_half(value));
+}
 
 // 2 n values of 4 bits: value i in the low half of byte i, value n + i in the high half.
 inline void pack_nibbles(const uint8_t* values, size_t n, uint8_t* to) {

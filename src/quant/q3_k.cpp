@@ -15,9 +15,8 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kBytes = 110;
-const Levels kLevels{
-    [](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -4, 3); },
-    [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -4, 3, q); }};
+const Levels kLevels{[](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -4, 3); },
+                     [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -4, 3, q); }};
 
 int scale_of(const uint8_t* packed, size_t s) {
   const int low = packed[s % 8] >> (s < 8 ? 0 : 4) & 15;

@@ -15,9 +15,8 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kBytes = 210;
-const Levels kLevels{
-    [](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -32, 31); },
-    [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -32, 31, q); }};
+const Levels kLevels{[](const float* x, const float* w, size_t n) { return fit_scale(x, w, n, -32, 31); },
+                     [](const float* x, size_t n, float scale, int8_t* q) { quantize(x, n, scale, -32, 31, q); }};
 
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes, out += kSuper_values) {
@@ -43,7 +42,8 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
       pack_nibbles(q + 128 * h, 64, blocks + 64 * h);
       for (size_t i = 0; i < 32; ++i) {
         const uint8_t* v = q + 128 * h + i;
-        blocks[128 + 32 * h + i] = static_cast<uint8_t>(v[0] >> 4 | v[32] >> 4 << 2 | v[64] >> 4 << 4 | v[96] >> 4 << 6);
+        blocks[128 + 32 * h + i] =
+            static_cast<uint8_t>(v[0] >> 4 | v[32] >> 4 << 2 | v[64] >> 4 << 4 | v[96] >> 4 << 6);
       }
     }
     std::memcpy(blocks + 192, fit.scales, 16);

@@ -12,7 +12,9 @@ int nearest_in(float value, int low, int high) {
   return static_cast<int>(std::lrintf(std::clamp(value, static_cast<float>(low), static_cast<float>(high))));
 }
 
-float quotient(float a, float b) { return b != 0 ? a / b : 0; }
+float quotient(float a, float b) {
+  return b != 0 ? a / b : 0;
+}
 
 // Sums over one sub-block for its rounding q.
 struct SubSums {
@@ -50,7 +52,8 @@ void place_sub_block(const float* x, const float* w, size_t n, size_t s, Affine 
       uint8_t q[32];
       quantize(x, n, {d, -out->dmin * static_cast<float>(min)}, high, q);
       const SubSums sums(x, w, n, q);
-      const int better = sums.w > 0 ? nearest_in(quotient(d * sums.wq - sums.wx, sums.w * out->dmin), 0, scale_high) : min;
+      const int better =
+          sums.w > 0 ? nearest_in(quotient(d * sums.wq - sums.wx, sums.w * out->dmin), 0, scale_high) : min;
       const float error = sums.error(d, -out->dmin * static_cast<float>(better));
       if (!found || error < best) {
         found = true;

@@ -21,7 +21,7 @@ AffineSuper fit_affine_super(const Samples& samples, size_t sub_values, int scal
 
 // Which integers the values of a sub-block are rounded to.
 struct Levels {
-  float (*fit)(const float* x, const float* w, size_t n);            // the best scale
+  float (*fit)(const float* x, const float* w, size_t n);           // the best scale
   void (*round)(const float* x, size_t n, float scale, int8_t* q);  // the best integers for a scale
 };
 

@@ -8,6 +8,14 @@
 namespace hearth::quant {
 namespace {
 
+// All but F32 and the plain numbers, which are copied or converted.
+std::vector<const Format*> formats_with_golden_blocks() {
+  std::vector<const Format*> list;
+  for (const Format* format : all_formats())
+    if (format->type != 0 && (format->type < 24 || format->type > 28)) list.push_back(format);
+  return list;
+}
+
 class Golden : public testing::TestWithParam<const Format*> {};
 
 TEST_P(Golden, DecodesToTheSameBits) {
@@ -27,7 +35,7 @@ TEST_P(Golden, EncodesAtLeastAsWell) {
   const Format& format = *GetParam();
   const std::string file = std::string("golden/quant/") + format.name + ".npy";
   REQUIRE_SHARED(file);
-  if (format.encode == nullptr) GTEST_SKIP() << format.name << " cannot be written";
+  ASSERT_NE(format.encode, nullptr);
   const std::vector<float> original = test::read_npy(test::shared("golden/quant/original.npy")).values;
   const std::vector<float> theirs = test::read_npy(test::shared(file)).values;
   std::vector<uint8_t> blocks(format.bytes(original.size()));
@@ -40,7 +48,7 @@ TEST_P(Golden, EncodesAtLeastAsWell) {
   EXPECT_LE(error, 1.02 * allowed);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Golden, testing::ValuesIn(all_formats()),
+INSTANTIATE_TEST_SUITE_P(Formats, Golden, testing::ValuesIn(formats_with_golden_blocks()),
                          [](const auto& p) { return std::string(p.param->name); });
 
 }  // namespace
