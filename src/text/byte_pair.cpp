@@ -19,6 +19,7 @@ namespace {
 constexpr std::string_view kMerges = "tokenizer.ggml.merges";
 // Longer words are cut, so that positions fit 32 bits.
 constexpr size_t kMaxWordBytes = size_t{1} << 30;
+constexpr size_t kMergesAtOnce = 64;
 
 class BytePair : public TokenizerBase {
  public:
@@ -31,7 +32,9 @@ class BytePair : public TokenizerBase {
   bool adds_space() const override { return false; }
 
  private:
-  Token intern(std::string_view bytes);
+  void add_merges(std::span<const std::string_view> merges, uint32_t first_rank);
+  Token next_joined(std::string_view bytes);
+  Token intern(std::string_view bytes, TextKey key);
   void encode_word(std::string_view word, Merger* merger, std::vector<Token>* out) const;
   void append_bytes(std::string_view bytes, std::vector<Token>* out) const;
 
@@ -42,34 +45,75 @@ class BytePair : public TokenizerBase {
   // Texts that merges speak of, but that are no tokens: they get numbers behind the vocabulary, and if one
   // is left at the end, its bytes go out one by one.
   std::unordered_map<std::string, Token> not_tokens_;
+  Token joined_ = kNoToken;  // while merges are added: what the last one made
 };
 
 BytePair::BytePair(const gguf::File& file, Vocabulary vocabulary, const Pretokenizer& pretokenizer,
                    std::span<const std::string_view> merges)
     : TokenizerBase(file, std::move(vocabulary)),
       pretokenizer_(pretokenizer),
-      words_(vocabulary_.size()),
+      words_(vocabulary_, vocabulary_.size()),
       merges_(merges.size()) {
   for (Token token = 0; vocabulary_.contains(token); ++token) {
-    const std::string_view bytes = vocabulary_.bytes(token);
-    if (vocabulary_.type(token) == TokenType::kNormal && !bytes.empty()) words_.insert(bytes, token);
+    if (vocabulary_.type(token) == TokenType::kNormal && !vocabulary_.bytes(token).empty()) words_.insert(token);
   }
-  std::string bytes;
-  for (uint32_t rank = 0; rank < merges.size(); ++rank) {
-    const size_t space = merges[rank].find(' ', 1);
-    if (space == std::string_view::npos) continue;
-    bytes.clear();
-    append_byte_alphabet(merges[rank].substr(0, space), &bytes);
-    const size_t middle = bytes.size();
-    append_byte_alphabet(merges[rank].substr(space + 1), &bytes);
-    const std::string_view both = bytes;
-    merges_.insert(intern(both.substr(0, middle)), intern(both.substr(middle)), rank, intern(both));
+  for (size_t rank = 0; rank < merges.size(); rank += kMergesAtOnce)
+    add_merges(merges.subspan(rank, std::min(kMergesAtOnce, merges.size() - rank)), static_cast<uint32_t>(rank));
+  for (int byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    byte_tokens_[byte] = intern({&text, 1}, key_of({&text, 1}));
   }
-  for (int byte = 0; byte < 256; ++byte) byte_tokens_[byte] = intern(std::string(1, static_cast<char>(byte)));
 }
 
-Token BytePair::intern(std::string_view bytes) {
-  const Token token = words_.find(bytes);
+// Hundreds of thousands of merges are looked up and stored in tables larger than the processor's caches:
+// going in small steps over a batch lets it load many entries at a time.
+void BytePair::add_merges(std::span<const std::string_view> merges, uint32_t first_rank) {
+  struct Merge {
+    std::string_view left, right, both;
+    TextKey left_key, right_key;
+    Token left_token, right_token;
+  };
+  std::array<Merge, kMergesAtOnce> batch;
+  std::string bytes;
+  size_t total = 0;
+  for (const std::string_view merge : merges) total += merge.size();
+  bytes.reserve(total);  // the views into it must last
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const size_t space = std::min(merges[i].find(' ', 1), merges[i].size());
+    const size_t begin = bytes.size();
+    append_byte_alphabet(merges[i].substr(0, space), &bytes);
+    const size_t middle = bytes.size();
+    if (space < merges[i].size()) append_byte_alphabet(merges[i].substr(space + 1), &bytes);
+    const std::string_view all = bytes;
+    const std::string_view left = all.substr(begin, middle - begin), right = all.substr(middle);
+    batch[i] = {left, right, all.substr(begin), key_of(left), key_of(right), kNoToken, kNoToken};
+    words_.prefetch(batch[i].left_key);
+    words_.prefetch(batch[i].right_key);
+  }
+  for (size_t i = 0; i < merges.size(); ++i) {
+    Merge& merge = batch[i];
+    merge.left_token = intern(merge.left, merge.left_key);
+    merge.right_token = intern(merge.right, merge.right_key);
+    merges_.prefetch(merge.left_token, merge.right_token);
+  }
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const Merge& merge = batch[i];
+    if (merge.left.empty() || merge.right.empty()) continue;
+    joined_ = next_joined(merge.both);
+    merges_.insert(merge.left_token, merge.right_token, first_rank + static_cast<uint32_t>(i), joined_);
+  }
+}
+
+// Merges come in the order of the tokens that they make, often several for one.
+Token BytePair::next_joined(std::string_view bytes) {
+  for (const Token guess : {joined_, joined_ + 1})
+    if (vocabulary_.contains(guess) && vocabulary_.type(guess) == TokenType::kNormal && vocabulary_.bytes(guess) == bytes)
+      return guess;
+  return intern(bytes, key_of(bytes));
+}
+
+Token BytePair::intern(std::string_view bytes, TextKey key) {
+  const Token token = words_.find(bytes, key);
   if (token != kNoToken) return token;
   const auto next = static_cast<Token>(vocabulary_.size() + not_tokens_.size());
   return not_tokens_.try_emplace(std::string(bytes), next).first->second;

@@ -29,7 +29,7 @@ class SentencePiece : public TokenizerBase {
   SentencePiece(const gguf::File& file, Vocabulary vocabulary, const std::vector<float>& scores)
       : TokenizerBase(file, std::move(vocabulary)),
         adds_space_(file.bool_or("tokenizer.ggml.add_space_prefix", true)),
-        words_(vocabulary_.size()) {
+        words_(vocabulary_, vocabulary_.size()) {
     byte_tokens_.fill(vocabulary_.unknown);
     for (const float score : scores) orders_.push_back(order_of(score));
     for (Token token = 0; vocabulary_.contains(token); ++token) add_token(token);
@@ -60,7 +60,7 @@ void SentencePiece::add_token(Token token) {
   if (bytes.empty()) return;
   if (type == TokenType::kByte) byte_tokens_[static_cast<uint8_t>(bytes[0])] = token;
   if (type != TokenType::kNormal && type != TokenType::kUserDefined) return;
-  words_.insert(bytes, token);
+  words_.insert(token);
   for (size_t i = 1; i < bytes.size(); ++i)
     if (bytes[i] == ' ') joins_space_[static_cast<uint8_t>(bytes[i - 1])] = true;
 }

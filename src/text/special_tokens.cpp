@@ -13,14 +13,14 @@ bool is_special(const Vocabulary& vocabulary, Token token) {
 
 }  // namespace
 
-SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : vocabulary_(&vocabulary) {
+SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : vocabulary_(&vocabulary), table_(vocabulary, 0) {
   std::vector<Token> tokens;
   for (Token token = 0; vocabulary.contains(token); ++token)
     if (is_special(vocabulary, token)) tokens.push_back(token);
-  table_ = TokenTable(tokens.size());
+  table_ = TokenTable(vocabulary, tokens.size());
   for (const Token token : tokens) {
     const std::string_view text = vocabulary.bytes(token);
-    table_.insert(text, token);
+    table_.insert(token);
     std::vector<size_t>& lengths = lengths_[static_cast<uint8_t>(text[0])];
     const auto at = std::lower_bound(lengths.begin(), lengths.end(), text.size(), std::greater<>());
     if (at == lengths.end() || *at != text.size()) lengths.insert(at, text.size());

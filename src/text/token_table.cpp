@@ -4,18 +4,18 @@
 
 namespace hearth::text {
 
-TokenTable::TokenTable(size_t count) : slots_(std::bit_ceil(count * 2 + 1)), mask_(slots_.size() - 1) {
-  entries_.reserve(count);
-}
+TokenTable::TokenTable(const Vocabulary& vocabulary, size_t count)
+    : vocabulary_(&vocabulary), slots_(std::bit_ceil(count * 2 + 1)), mask_(slots_.size() - 1) {}
 
-void TokenTable::insert(std::string_view text, Token token) {
-  CHECK(entries_.size() < slots_.size() / 2);
-  const uint64_t hash = hash_bytes(text);
-  size_t i = hash & mask_;
-  for (; slots_[i].entry != kEmpty; i = (i + 1) & mask_)
-    if (slots_[i].tag == tag_of(hash) && entries_[slots_[i].entry].text == text) return;
-  slots_[i] = {tag_of(hash), static_cast<uint32_t>(entries_.size())};
-  entries_.push_back({text, token});
+void TokenTable::insert(Token token) {
+  CHECK(used_ < slots_.size() / 2);
+  const std::string_view text = vocabulary_->bytes(token);
+  const TextKey key = key_of(text);
+  size_t i = key.hash & mask_;
+  for (; slots_[i].token != kNoToken; i = (i + 1) & mask_)
+    if (holds(slots_[i], text, key)) return;
+  slots_[i] = {key.head, static_cast<uint32_t>(text.size()), token};
+  ++used_;
 }
 
 }  // namespace hearth::text

@@ -21,7 +21,7 @@ class WordCache {
   template <class Make>
   void append(std::string_view word, Make make) {
     if (word.size() > kMaxWordBytes) return make(word);
-    Entry& entry = entries_[hash_bytes(word) & (entries_.size() - 1)];
+    Entry& entry = entries_[key_of(word).hash & (entries_.size() - 1)];
     if (text_.substr(entry.begin, entry.bytes) == word) {
       for (size_t i = 0; i < entry.tokens; ++i) out_->push_back((*out_)[entry.first + i]);
       return;

@@ -44,11 +44,11 @@ std::string normalise(std::string_view text) {
 class WordPiece : public TokenizerBase {
  public:
   WordPiece(const gguf::File& file, Vocabulary vocabulary)
-      : TokenizerBase(file, std::move(vocabulary)), words_(vocabulary_.size()) {
+      : TokenizerBase(file, std::move(vocabulary)), words_(vocabulary_, vocabulary_.size()) {
     for (Token token = 0; vocabulary_.contains(token); ++token) {
       const std::string_view bytes = vocabulary_.bytes(token);
       if (vocabulary_.type(token) != TokenType::kNormal || bytes.empty()) continue;
-      words_.insert(bytes, token);
+      words_.insert(token);
       longest_bytes_ = std::max(longest_bytes_, bytes.size());
     }
   }
