@@ -1,0 +1,203 @@
+#include "cli/chat.h"
+
+#include <functional>
+#include <span>
+
+#include "base/error.h"
+#include "cli/conversation.h"
+#include "cli/input.h"
+#include "cli/line_editor.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "cli/units.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr std::string_view kQuotes = "\"\"\"";
+constexpr const char* kHelp =
+    "/set parameter NAME VALUE   set a sampling parameter, such as temperature 0.5\n"
+    "/set system TEXT            set the system message\n"
+    "/set verbose, /set quiet    show times, rates and memory after each answer, or do not\n"
+    "/show info                  what model this is\n"
+    "/show parameters            the sampling parameters\n"
+    "/show system                the system message\n"
+    "/show template              the model's chat template\n"
+    "/clear                      forget the conversation\n"
+    "/bye, /exit                 leave (also Ctrl-D)\n"
+    "/?, /help                   this\n"
+    "\"\"\"                         begins and ends a message of several lines\n"
+    "Ctrl-C                      stops an answer\n";
+
+// The first word of `text`, which loses it.
+std::string_view take_word(std::string_view& text) {
+  const auto skip_spaces = [&] { text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size())); };
+  skip_spaces();
+  const size_t length = std::min(text.find_first_of(" \t"), text.size());
+  const std::string_view word = text.substr(0, length);
+  text.remove_prefix(length);
+  skip_spaces();
+  return word;
+}
+
+class Chat {
+ public:
+  explicit Chat(Session session)
+      : session_(std::move(session)), conversation_(start_conversation(session_)), editor_(default_history_file()) {}
+
+  Status run();
+
+ private:
+  // A message, perhaps of several lines; kInterrupted and kEnd as the editor's.
+  LineEditor::Outcome read_message(std::string& message);
+  Status say(std::string message);
+  // One that starts with a slash. False: leave.
+  Result<bool> command(std::string_view line);
+  Status set(std::string_view what, std::string_view value);
+  Result<std::string> show(std::string_view what) const;
+  std::string info() const;
+
+  Session session_;
+  Conversation conversation_;
+  LineEditor editor_;
+};
+
+LineEditor::Outcome Chat::read_message(std::string& message) {
+  const auto outcome = editor_.read(">>> ", message);
+  if (outcome != LineEditor::Outcome::kLine || !message.starts_with(kQuotes)) return outcome;
+  message.erase(0, kQuotes.size());
+  std::string line = message;
+  while (!line.ends_with(kQuotes)) {
+    const auto more = editor_.read("... ", line);
+    if (more != LineEditor::Outcome::kLine) return more;
+    message += "\n" + line;
+  }
+  message.resize(message.size() - kQuotes.size());
+  return outcome;
+}
+
+Status Chat::run() {
+  const InterruptScope interrupts;
+  while (true) {
+    std::string message;
+    switch (read_message(message)) {
+      case LineEditor::Outcome::kEnd: return print("\n");
+      case LineEditor::Outcome::kInterrupted:
+        if (!take_interrupt()) return Error{ErrorKind::kCancelled, {}};  // SIGTERM
+        TRY(print("\n(Ctrl-D or /bye leaves)\n"));
+        continue;
+      case LineEditor::Outcome::kLine: break;
+    }
+    if (message.find_first_not_of(" \t\r\n") == std::string::npos) continue;
+    editor_.remember(message);
+    Status done;
+    if (message.starts_with('/')) {
+      const Result<bool> stay = command(message);
+      if (stay && !*stay) return {};
+      if (!stay) done = stay.error();
+    } else {
+      done = say(std::move(message));
+    }
+    if (interrupted() && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
+    if (done) continue;
+    if (done.error().kind != ErrorKind::kUsage) return done;  // a mistake can be corrected, a dead device not
+    print_error(done.error().message);
+  }
+}
+
+Status Chat::say(std::string message) {
+  TRY(check_utf8(message, "the message"));
+  conversation_.add("user", std::move(message));
+  Result<Conversation::Prompt> prompt = conversation_.prompt(session_.context);
+  if (!prompt) {
+    conversation_.remove_last();
+    return prompt.error();
+  }
+  if (prompt->dropped > 0) {
+    print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten", session_.context, prompt->dropped));
+  }
+  Result<Answer> done = answer(session_, std::move(prompt->tokens), conversation_.stops());
+  if (!done) {
+    conversation_.remove_last();
+    return done.error();
+  }
+  conversation_.add("assistant", std::move(done->text));
+  return print("\n");
+}
+
+Result<bool> Chat::command(std::string_view line) {
+  std::string_view rest = line;
+  const std::string_view name = take_word(rest);
+  if (name == "/bye" || name == "/exit") return false;
+  if (name == "/?" || name == "/help") {
+    TRY(print(kHelp));
+  } else if (name == "/clear") {
+    conversation_.clear();
+    TRY(print("The conversation is forgotten.\n"));
+  } else if (name == "/set") {
+    const std::string_view what = take_word(rest);
+    TRY(set(what, rest));
+  } else if (name == "/show") {
+    ASSIGN_OR_RETURN(const std::string text, show(take_word(rest)));
+    TRY(print(text + "\n"));
+  } else {
+    return error(ErrorKind::kUsage, "unknown command \"{}\"; /? lists them", name);
+  }
+  return true;
+}
+
+Status Chat::set(std::string_view what, std::string_view value) {
+  if (what == "verbose" || what == "quiet") {
+    session_.verbose = what == "verbose";
+  } else if (what == "system") {
+    while (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+    TRY(check_utf8(value, "the system message"));
+    conversation_.set_system(std::string(value));
+  } else if (what == "parameter") {
+    const std::string_view name = take_word(value);
+    if (name == "num_ctx") return error(ErrorKind::kUsage, "num_ctx is set at the start, with --ctx");
+    sampling::Options changed = session_.sampling;
+    TRY(sampling::set(changed, name, value));
+    session_.sampling = std::move(changed);
+  } else {
+    return error(ErrorKind::kUsage, "/set {}: unknown; known are parameter NAME VALUE, system TEXT, verbose and quiet", what);
+  }
+  return {};
+}
+
+Result<std::string> Chat::show(std::string_view what) const {
+  if (what == "info") return info();
+  if (what == "system") return conversation_.system().empty() ? std::string("(no system message)") : conversation_.system();
+  if (what == "template") return std::string(session_.file->string_or("tokenizer.chat_template", "(this model has no chat template)"));
+  if (what != "parameters") {
+    return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
+  }
+  std::string text = fmt::format("{:<20}{}", "num_ctx", session_.context);
+  for (const sampling::Parameter& parameter : sampling::parameters()) {
+    text += fmt::format("\n{:<20}{}", parameter.name, sampling::to_string(session_.sampling, parameter));
+  }
+  for (const std::string& stop : session_.sampling.stop) text += fmt::format("\n{:<20}\"{}\"", "stop", stop);
+  for (const auto& [token, bias] : session_.sampling.logit_bias) text += fmt::format("\n{:<20}{}={}", "logit_bias", token, bias);
+  return text;
+}
+
+std::string Chat::info() const {
+  const models::Model& model = session_.engine->model();
+  uint64_t parameters = 0;
+  for (const gguf::Tensor& tensor : session_.file->tensors()) parameters += tensor.values();
+  return fmt::format("{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, workspace {}", "file",
+                     session_.file->path(), "architecture", model.spec().architecture, "parameters", static_cast<double>(parameters) / 1e6,
+                     "context", session_.context, model.spec().context, "chat template",
+                     session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory",
+                     format_bytes(model.memory().weights), format_bytes(model.memory().cache), format_bytes(model.memory().workspace));
+}
+
+}  // namespace
+
+Status chat(const RunOptions& options) {
+  ASSIGN_OR_RETURN(Session session, start_session(options));
+  if (session.chat_template == nullptr) print_note("note: without a chat template, this model goes on with the text it is given");
+  return Chat(std::move(session)).run();
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,23 @@
+// One answer of an engine, streamed to the calling thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "engine/engine.h"
+
+namespace hearth::cli {
+
+struct Answer {
+  std::string text;
+  engine::FinishReason finish;
+  engine::Usage usage;
+};
+
+// Submits and waits; `show` gets the text piece by piece. If show() fails, or once interrupted(), the request is
+// cancelled and waited for. Errors: those of submit() and show(), and the engine's.
+Result<Answer> generate(engine::Engine& engine, engine::Request request, const std::function<Status(std::string_view)>& show);
+
+}  // namespace hearth::cli

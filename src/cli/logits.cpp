@@ -1,0 +1,59 @@
+// hearth logits: what the model says at every position, for conformance checks.
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/evaluate.h"
+#include "cli/input.h"
+#include "cli/model_options.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string tokens, out;
+};
+
+// NumPy's format, version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+std::string npy_header(size_t rows, size_t columns) {
+  constexpr size_t kAlignment = 64, kPrefix = 10;
+  std::string text = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, columns);
+  text.append(kAlignment - (kPrefix + text.size() + 1) % kAlignment, ' ');
+  text += '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += static_cast<char>(text.size() & 0xff);
+  header += static_cast<char>(text.size() >> 8);
+  return header + text;
+}
+
+Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(options.tokens));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, parse_token_ids(text, options.tokens));
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
+  const InterruptScope tidy_up;  // removes the unfinished file
+  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(options.out));
+  const std::string header = npy_header(tokens.size(), loaded.model->spec().vocabulary);
+  TRY(file.write(header.data(), header.size()));
+  Progress progress("computing", tokens.size(), Progress::Unit::kCount);
+  TRY(evaluate(*loaded.model, tokens, 0, [&](size_t position, std::span<const float> logits) -> Status {
+    progress.update(position);
+    return file.write(std::as_bytes(logits));
+  }));
+  return file.commit();
+}
+
+Action configure(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  add_model_options(app, options->model);
+  app.add_option("--tokens", options->tokens, "File of token ids, separated by white space or commas")->required();
+  app.add_option("--out", options->out, "The .npy file to write: float32, positions x vocabulary")->required();
+  return [options] { return run(*options); };
+}
+
+const Command kCommand = {"logits", "Write the logits of every position of a text", configure};
+const RegisterCommand registered(&kCommand);
+
+}  // namespace
+}  // namespace hearth::cli

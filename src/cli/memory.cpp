@@ -1,0 +1,98 @@
+#include "cli/memory.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <optional>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+
+namespace hearth::cli {
+namespace {
+
+std::optional<uint64_t> number(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  uint64_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return code == std::errc() ? std::optional(value) : std::nullopt;
+}
+
+// The number in the only line of `path`; nothing for "max".
+std::optional<uint64_t> number_in(const std::string& path) {
+  const auto text = read_file(path);
+  return text ? number(*text) : std::nullopt;
+}
+
+// The number behind `key` at the start of a line; 0 if it is not there.
+uint64_t field(const std::string& text, std::string_view key) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(key)) return number(std::string_view(line).substr(key.size())).value_or(0);
+  }
+  return 0;
+}
+
+// Where a version of control groups keeps what we need.
+struct Version {
+  const char* mount;
+  const char* limit;
+  const char* usage;
+  const char* inactive_file;
+  const char* active_file;
+};
+constexpr Version kVersion1 = {"/sys/fs/cgroup/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes",
+                               "total_inactive_file ", "total_active_file "};
+constexpr Version kVersion2 = {"/sys/fs/cgroup", "/memory.max", "/memory.current", "inactive_file ", "active_file "};
+
+std::optional<uint64_t> room(const std::string& folder, const Version& version) {
+  const auto limit = number_in(folder + version.limit), usage = number_in(folder + version.usage);
+  if (!limit || !usage) return std::nullopt;
+  const auto stat = read_file(folder + "/memory.stat");
+  const uint64_t droppable = stat ? field(*stat, version.inactive_file) + field(*stat, version.active_file) : 0;
+  const uint64_t held = *usage > droppable ? *usage - droppable : 0;
+  return *limit > held ? *limit - held : 0;
+}
+
+// The least room from the group `path` up to the mount point. A container often sees its own group as the
+// mount point, whatever the path says.
+void limit_by_groups(const std::string& root, std::string path, const Version& version, AvailableMemory& least) {
+  while (true) {
+    const auto bytes = room(root + version.mount + (path == "/" ? "" : path), version);
+    if (bytes && *bytes < least.bytes) least = {*bytes, fmt::format("the control group {}", path)};
+    if (path.empty() || path == "/") return;
+    path.resize(path.rfind('/'));
+    if (path.empty()) path.push_back('/');
+  }
+}
+
+}  // namespace
+
+AvailableMemory available_memory(const std::string& root) {
+  AvailableMemory least{UINT64_MAX, "this machine"};
+  if (const auto text = read_file(root + "/proc/meminfo"); text) {
+    if (const uint64_t kib = field(*text, "MemAvailable:"); kib > 0) least.bytes = kib * 1024;
+  }
+  const auto groups = read_file(root + "/proc/self/cgroup");
+  std::istringstream lines(groups ? *groups : std::string());
+  for (std::string line; std::getline(lines, line);) {  // "0::/path" or "9:memory:/path"
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos || line[second + 1] != '/') continue;
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
+    const std::string path = line.substr(second + 1);
+    if (controllers == ",,") limit_by_groups(root, path, kVersion2, least);
+    if (controllers.find(",memory,") != std::string::npos) limit_by_groups(root, path, kVersion1, least);
+  }
+  return least;
+}
+
+uint64_t resident_bytes() {
+  const auto text = read_file("/proc/self/statm");  // pages: size resident ...
+  const size_t space = text ? text->find(' ') : std::string::npos;
+  if (space == std::string::npos) return 0;
+  return number(std::string_view(*text).substr(space)).value_or(0) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace hearth::cli

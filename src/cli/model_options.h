@@ -1,0 +1,54 @@
+// The options of every command that takes a model, and what they lead to.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <CLI/App.hpp>
+
+#include "base/result.h"
+#include "device/device.h"
+#include "gguf/file.h"
+#include "models/model.h"
+#include "store/ollama_models.h"
+#include "text/tokenizer.h"
+
+namespace hearth::cli {
+
+inline constexpr uint32_t kDefaultContext_tokens = 4096;  // as Ollama without a GPU; less if the model has less
+
+struct ModelOptions {
+  std::string model;
+  uint32_t context = 0;  // 0: the command's default
+  int threads = 0;       // 0: all that this process may use
+  std::string kv_type = "f16";
+  std::string cpu_isa;   // empty: the best that the machine has
+  bool verbose = false;
+};
+
+void add_model_argument(CLI::App& app, std::string& model);                // MODEL
+void add_model_options(CLI::App& app, ModelOptions& options);              // MODEL, --ctx, --threads, ...
+device::CacheType cache_type(const std::string& kv_type);                  // of a checked --kv-type
+
+// What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
+// Errors: kNotFound, saying where was looked, and those of store::resolve_model.
+Result<store::ModelFiles> find_model(const std::string& model);
+Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model);
+
+struct LoadedModel {
+  store::ModelFiles found;
+  std::shared_ptr<const gguf::File> file;
+  std::unique_ptr<device::Device> device;  // outlives the model
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  std::unique_ptr<models::Model> model;
+  std::chrono::nanoseconds load_duration{0};
+};
+
+// Opens, checks that it fits in memory, reads it in (with a progress bar) and makes it ready. `load` gives
+// what the command needs; context (from --ctx, else load.context, else kDefaultContext_tokens) and cache are
+// filled in from `options`. Errors: those of gguf::File::open, Tokenizer::load and Model::load; kNoMemory with
+// needed and available, before anything is read.
+Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load);
+
+}  // namespace hearth::cli

@@ -1,0 +1,68 @@
+// hearth quantize: a model's weights in another format.
+#include "gguf/quantize.h"
+
+#include <CLI/Validators.hpp>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "cli/units.h"
+#include "cpu/cpu_device.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+  std::string in, out, type;
+  int threads = 0;
+};
+
+std::string summary_text(const gguf::QuantizeSummary& summary, const std::string& mix, const std::string& out) {
+  std::string text;
+  for (const std::string& note : summary.notes) text += fmt::format("note: {}\n", note);
+  std::string types;
+  for (const auto& [name, bytes] : summary.bytes_by_type) {
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", name, format_bytes(bytes));
+  }
+  return text + fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, format_bytes(summary.bytes_before),
+                            format_bytes(summary.bytes_after),
+                            100.0 * static_cast<double>(summary.bytes_after) / static_cast<double>(summary.bytes_before),
+                            types);
+}
+
+Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const gguf::Mix mix, gguf::find_mix(options.type));
+  ASSIGN_OR_RETURN(const store::ModelFiles in, find_model(options.in));
+  const InterruptScope tidy_up;  // removes the unfinished file
+  std::optional<Progress> bar;
+  gguf::QuantizeOptions work;
+  work.threads = options.threads != 0 ? options.threads : cpu::usable_processors();
+  work.progress = [&](uint64_t done, uint64_t total, std::string_view tensor) -> Status {
+    if (!bar) bar.emplace("quantizing", total);
+    bar->update(done, std::string(tensor));
+    if (interrupted()) return error(ErrorKind::kCancelled, "interrupted; {} is not written", options.out);
+    return {};
+  };
+  ASSIGN_OR_RETURN(const gguf::QuantizeSummary summary, gguf::quantize_file(in.model, options.out, mix, work));
+  bar.reset();
+  return print(summary_text(summary, mix.name, options.out));
+}
+
+Action configure(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("IN", options->in, "The model to read: a GGUF file or a name, best in F32, F16 or BF16")->required();
+  app.add_option("OUT", options->out, "The GGUF file to write")->required();
+  app.add_option("TYPE", options->type, fmt::format("One of {}", fmt::join(gguf::mix_names(), ", ")))->required();
+  app.add_option("--threads", options->threads, "Threads (default: all that this process may use)")
+      ->check(CLI::Range(1, 4096));
+  return [options] { return run(*options); };
+}
+
+const Command kCommand = {"quantize", "Write a model with its weights in another format", configure};
+const RegisterCommand registered(&kCommand);
+
+}  // namespace
+}  // namespace hearth::cli

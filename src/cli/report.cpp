@@ -1,0 +1,55 @@
+#include "cli/report.h"
+
+#include <fmt/format.h>
+
+#include "cli/memory.h"
+#include "cli/units.h"
+
+namespace hearth::cli {
+namespace {
+
+double per_second(double amount, std::chrono::nanoseconds duration) {
+  return duration.count() > 0 ? amount * 1e9 / static_cast<double>(duration.count()) : 0;
+}
+
+}  // namespace
+
+uint64_t bytes_per_token(const gguf::File& file, const models::Spec& spec) {
+  const bool tied = file.tensor("output.weight") == nullptr;  // then the embedding table is the output matrix too
+  uint64_t bytes = 0;
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    if (tensor.name == "position_embd.weight" || (tensor.name == "token_embd.weight" && !tied)) continue;
+    const bool expert = tensor.name.find("_exps.") != std::string::npos && spec.experts > 0;
+    bytes += expert ? tensor.bytes / spec.experts * spec.experts_used : tensor.bytes;
+  }
+  return bytes;
+}
+
+std::string to_string(const Report& report) {
+  std::string text;
+  const auto line = [&](const char* label, bool show, const std::string& value) {
+    if (show) text += fmt::format("{}{:<22}{}", text.empty() ? "" : "\n", label, value);
+  };
+  const auto duration = [&](const char* label, std::chrono::nanoseconds value) { line(label, value.count() != 0, format_duration(value)); };
+  const engine::Usage& usage = report.usage;
+  // The rate is of the tokens that were computed, not of those that were there already.
+  const uint32_t computed = usage.prompt_tokens - usage.prompt_tokens_cached;
+  // The first token comes with the prompt's last step.
+  const uint32_t decoded = usage.generated_tokens > 0 ? usage.generated_tokens - 1 : 0;
+  const double rate = per_second(decoded, usage.generation);
+  duration("total duration:", report.total);
+  duration("load duration:", report.load);
+  line("prompt eval count:", usage.prompt_tokens > 0, fmt::format("{} token(s)", usage.prompt_tokens));
+  line("prompt eval cached:", usage.prompt_tokens_cached > 0, fmt::format("{} token(s)", usage.prompt_tokens_cached));
+  duration("prompt eval duration:", usage.prompt);
+  line("prompt eval rate:", computed > 0 && usage.prompt.count() > 0, fmt::format("{:.2f} tokens/s", per_second(computed, usage.prompt)));
+  line("eval count:", usage.generated_tokens > 0, fmt::format("{} token(s)", usage.generated_tokens));
+  duration("eval duration:", usage.generation);
+  line("eval rate:", rate > 0, fmt::format("{:.2f} tokens/s", rate));
+  line("eval bandwidth:", rate > 0, fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
+  line("memory:", true, fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(report.memory.weights),
+                                    format_bytes(report.memory.cache), format_bytes(report.memory.workspace), format_bytes(resident_bytes())));
+  return text;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,26 @@
+// The figures that --verbose shows after an answer.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "engine/engine.h"
+#include "gguf/file.h"
+
+namespace hearth::cli {
+
+// Bytes of weights that are read to generate one token: all but the rows of the embedding table that are not
+// looked up, and the experts that are not used.
+uint64_t bytes_per_token(const gguf::File& file, const models::Spec& spec);
+
+struct Report {
+  std::chrono::nanoseconds total, load;
+  engine::Usage usage;
+  uint64_t bytes_per_token = 0;
+  models::Memory memory;
+};
+// Lines as Ollama's --verbose prints them (label padded to 22 columns, zero values skipped), then bandwidth
+// and memory. Ends without a newline.
+std::string to_string(const Report& report);
+
+}  // namespace hearth::cli

@@ -1,0 +1,76 @@
+#include "cli/session.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/report.h"
+#include "cli/terminal.h"
+
+namespace hearth::cli {
+
+namespace {
+
+// What the model brings along may be meant for other versions of other programs, so it never fails.
+void apply_model_parameters(const store::Parameters& parameters, sampling::Options& options) {
+  for (const auto& [name, value] : parameters) {
+    if (name == "num_ctx") continue;  // load_model() has heeded it
+    if (const Status status = sampling::set(options, name, value); !status) {
+      print_note(fmt::format("note: a parameter that comes with the model is ignored: {}", status.error().message));
+    }
+  }
+}
+
+Status apply_settings(const store::Parameters& settings, sampling::Options& options) {
+  const auto is_stop = [](const auto& setting) { return setting.first == "stop"; };
+  if (std::ranges::any_of(settings, is_stop)) options.stop.clear();  // they replace the model's
+  for (const auto& [name, value] : settings) TRY(sampling::set(options, name, value));
+  return {};
+}
+
+void note_if_cut(const Session& session, const Answer& answer) {
+  const int64_t generated = answer.usage.generated_tokens;
+  const bool asked = session.sampling.num_predict >= 0 && generated >= session.sampling.num_predict;
+  if (answer.finish != engine::FinishReason::kLength || asked) return;
+  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut; --ctx makes it larger", session.context));
+}
+
+}  // namespace
+
+Result<Session> start_session(const RunOptions& options) {
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, {}));
+  Session session;
+  apply_model_parameters(loaded.found.parameters, session.sampling);
+  TRY(apply_settings(options.settings, session.sampling));
+  session.verbose = options.model.verbose;
+  session.file = loaded.file;
+  session.device = std::move(loaded.device);
+  session.context = loaded.model->options().context;
+  session.load_duration = loaded.load_duration;
+  session.engine = std::make_unique<engine::Engine>(std::move(loaded.model), loaded.tokenizer, engine::EngineOptions());
+  if (options.raw) return session;
+  session.system = options.system.empty() ? loaded.found.system : options.system;
+  session.messages = std::move(loaded.found.messages);
+  session.chat_template = text::find_chat_template(*session.file);
+  if (session.chat_template == nullptr && session.file->find("tokenizer.chat_template") != nullptr) {
+    print_note("note: the chat template of this model is not known here, so the text is given to it as it is");
+  }
+  return session;
+}
+
+Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
+  const auto start = std::chrono::steady_clock::now();
+  engine::Request request{std::move(prompt), session.sampling, std::move(stops)};
+  ASSIGN_OR_RETURN(Answer answer, generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
+  if (!answer.text.ends_with('\n')) TRY(print("\n"));
+  note_if_cut(session, answer);
+  if (session.verbose) {
+    const auto total = std::chrono::steady_clock::now() - start + session.load_duration;
+    const models::Model& model = session.engine->model();
+    const Report report{total, session.load_duration, answer.usage, bytes_per_token(*session.file, model.spec()), model.memory()};
+    print_note(fmt::format("\n{}", to_string(report)));
+  }
+  session.load_duration = {};  // only the first answer had to wait for it
+  return answer;
+}
+
+}  // namespace hearth::cli

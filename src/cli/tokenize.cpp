@@ -1,0 +1,44 @@
+// hearth tokenize: the ids of a text.
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/model_options.h"
+#include "cli/terminal.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+  std::string model, text;
+  text::EncodeOptions encode{.add_special = false, .parse_special = false};
+};
+
+Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const auto file, open_model(options.model));
+  ASSIGN_OR_RETURN(const auto tokenizer, text::Tokenizer::load(*file));
+  std::string text = options.text;
+  if (text == "-") {
+    ASSIGN_OR_RETURN(text, read_standard_input());
+  }
+  TRY(check_utf8(text, "the text"));
+  std::string line;
+  for (const text::Token token : tokenizer->encode(text, options.encode)) {
+    line += fmt::format("{}{}", line.empty() ? "" : " ", token);
+  }
+  return print(line + "\n");
+}
+
+Action configure(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  add_model_argument(app, options->model);
+  app.add_option("TEXT", options->text, "The text; - reads standard input")->required();
+  app.add_flag("--bos", options->encode.add_special, "Add the start (and end) token where the model wants it");
+  app.add_flag("--special", options->encode.parse_special, "Read the texts of special tokens as these tokens");
+  return [options] { return run(*options); };
+}
+
+const Command kCommand = {"tokenize", "Print the token ids of a text", configure};
+const RegisterCommand registered(&kCommand);
+
+}  // namespace
+}  // namespace hearth::cli
