@@ -1,5 +1,10 @@
 # Instruction sets of src/cpu: each kernels_<isa>.cpp is compiled with the flags of its instruction set.
-set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_avx2.cpp PROPERTIES COMPILE_OPTIONS
-  "-mavx2;-mfma;-mf16c;-mbmi2;-O3")
-set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_avx512.cpp PROPERTIES COMPILE_OPTIONS
-  "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx512bf16;-mavx2;-mfma;-mf16c;-mbmi2;-O3")
+set(avx2_flags -mavx2 -mfma -mf16c -mbmi2)
+# g++ 12 takes the undefined vectors inside its own AVX-512 header for uninitialised variables
+# (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105593).
+set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+  -Wno-uninitialized -Wno-maybe-uninitialized)
+foreach(isa avx2 avx512)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_${isa}.cpp PROPERTIES
+    COMPILE_OPTIONS "${${isa}_flags}")
+endforeach()

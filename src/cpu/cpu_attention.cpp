@@ -1,0 +1,85 @@
+// Rotation, the cache and attention of the CPU device.
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/device_impl.h"
+#include "cpu/kernels/cache_page.h"
+
+namespace hearth::cpu {
+namespace {
+
+void rotate(const device::Rope& rope, const float* cosines, const float* sines, float* head) {
+  const uint32_t half = rope.dims / 2;
+  const bool adjacent = rope.pairs == device::Rope::Pairs::kAdjacent;
+  const uint32_t distance = adjacent ? 1 : half, step = adjacent ? 2 : 1;
+  for (uint32_t i = 0; i < half; ++i) {
+    float& a = head[i * step];
+    float& b = head[i * step + distance];
+    const float x = a, y = b;
+    a = x * cosines[i] - y * sines[i];
+    b = x * sines[i] + y * cosines[i];
+  }
+}
+
+}  // namespace
+
+const CpuDevice::RotationTable& CpuDevice::rotations(const device::Rope& rope) {
+  for (size_t i = 0; i < rotations_used_; ++i)
+    if (rotations_[i].rope == &rope) return rotations_[i];
+  if (rotations_used_ == rotations_.size()) rotations_.emplace_back();
+  RotationTable& table = rotations_[rotations_used_++];
+  const uint32_t half = rope.dims / 2;
+  table.rope = &rope;
+  table.cosines.resize(size_t{batch_->rows()} * half);
+  table.sines.resize(table.cosines.size());
+  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+    for (uint32_t i = 0; i < half; ++i) {
+      const double angle = double{rope.inverse_frequency[i]} * positions_[row];
+      table.cosines[size_t{row} * half + i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
+      table.sines[size_t{row} * half + i] = static_cast<float>(std::sin(angle)) * rope.magnitude;
+    }
+  });
+  return table;
+}
+
+void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
+  const device::CacheShape& shape = args.cache.shape;
+  const RotationTable* table = args.rope != nullptr ? &rotations(*args.rope) : nullptr;
+  const auto prepare = [&](float* head, const device::Vector& weight, uint32_t row) {
+    if (weight) kernels_.rms_norm(head, weight.data, nullptr, shape.key_dim, args.epsilon, head);
+    if (table == nullptr) return;
+    const size_t at = size_t{row} * (args.rope->dims / 2);
+    rotate(*args.rope, table->cosines.data() + at, table->sines.data() + at, head);
+  };
+  const auto run_row = [&](const device::BatchSequence& sequence, uint32_t row) {
+    thread_local std::vector<float> key;
+    key.resize(shape.key_dim);
+    for (uint32_t h = 0; h < args.heads; ++h) prepare(args.q + size_t{row} * args.q_stride + h * shape.key_dim, args.q_norm, row);
+    const int32_t page = sequence.pages[positions_[row] / kPage_tokens];
+    const uint32_t slot = positions_[row] % kPage_tokens;
+    for (uint32_t h = 0; h < shape.kv_heads; ++h) {
+      std::copy_n(args.k + size_t{row} * args.k_stride + h * shape.key_dim, shape.key_dim, key.data());
+      prepare(key.data(), args.k_norm, row);
+      append_key(shape, key.data(), key_head(args.cache, page, h), slot);
+      append_value(shape, args.v + size_t{row} * args.v_stride + h * shape.value_dim, value_head(args.cache, page, h), slot);
+    }
+  };
+  for (const device::BatchSequence& sequence : batch_->sequences)
+    pool_.for_each(sequence.rows, [&](uint32_t i, int) { run_row(sequence, sequence.first_row + i); });
+}
+
+void CpuDevice::attention(const device::AttentionArgs& args) {
+  const device::CacheShape& shape = args.cache.shape;
+  const uint32_t group = args.heads / shape.kv_heads, width = args.heads * shape.value_dim;
+  attention_out_.resize(std::max(attention_out_.size(), size_t{batch_->rows()} * width));
+  attention_blocks_.clear();
+  for (const device::BatchSequence& sequence : batch_->sequences)
+    for (uint32_t head = 0; head < shape.kv_heads; ++head)
+      for (uint32_t first = 0; first < sequence.rows * group; first += kernels_.attention_rows)
+        attention_blocks_.push_back({&args, &sequence, head, first, std::min(kernels_.attention_rows, sequence.rows * group - first), attention_out_.data()});
+  const auto attend = kernels_.attend[static_cast<size_t>(shape.type)];
+  pool_.for_each(static_cast<uint32_t>(attention_blocks_.size()), [&](uint32_t i, int) { attend(attention_blocks_[i]); });
+  pool_.for_each(batch_->rows(), [&](uint32_t row, int) { write_operand(args.out, row, attention_out_.data() + size_t{row} * width); });
+}
+
+}  // namespace hearth::cpu

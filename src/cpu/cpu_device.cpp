@@ -1,0 +1,199 @@
+#include "cpu/cpu_device.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "cpu/device_impl.h"
+#include "cpu/host_memory.h"
+#include "cpu/kernels/cache_page.h"
+
+namespace hearth::cpu {
+namespace {
+
+constexpr size_t kHugePage_bytes = 2u << 20;
+
+float* row_of(float* data, uint32_t row, size_t stride) { return data + row * stride; }
+
+std::vector<float>& thread_scratch(size_t size) {
+  thread_local std::vector<float> scratch;
+  if (scratch.size() < size) scratch.resize(size);
+  return scratch;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options) {
+  const std::vector<std::string> isas = supported_isas();
+  const std::string isa = options.isa.empty() ? isas.front() : options.isa;
+  if (isa != "avx512" && isa != "avx2" && isa != "generic")
+    return error(ErrorKind::kUsage, "unknown instruction set '{}': use avx512, avx2 or generic", isa);
+  if (std::find(isas.begin(), isas.end(), isa) == isas.end())
+    return error(ErrorKind::kUnsupported, "this processor has no {}; it has: {}", isa, fmt::join(isas, ", "));
+  if (options.threads < 0) return error(ErrorKind::kUsage, "{} threads: use 1 or more, or 0 for all processors", options.threads);
+  const int usable = usable_processors();
+  const int threads = options.threads == 0 ? usable : std::min(options.threads, usable);
+#if defined(__x86_64__)
+  const KernelTable& kernels = isa == "avx512" ? avx512_kernels() : isa == "avx2" ? avx2_kernels() : generic_kernels();
+#else
+  const KernelTable& kernels = generic_kernels();
+#endif
+  return std::unique_ptr<device::Device>(new CpuDevice(threads, kernels));
+}
+
+device::Facts CpuDevice::facts() const {
+  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"), available_memory_bytes()};
+}
+
+Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
+  const size_t size = round_up(std::max<size_t>(bytes, 1), 4096);
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED)
+    return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes, available_memory_bytes());
+  if (size >= 2 * kHugePage_bytes) ::madvise(data, size, MADV_HUGEPAGE);
+  return device::Buffer(this, static_cast<std::byte*>(data), size);
+}
+
+void CpuDevice::free(std::byte* data, size_t bytes) { ::munmap(data, bytes); }
+
+void CpuDevice::upload(std::span<const float> from, float* to) { std::copy(from.begin(), from.end(), to); }
+void CpuDevice::download(const float* from, std::span<float> to) { std::copy_n(from, to.size(), to.begin()); }
+
+device::OperandForms CpuDevice::operand_forms(const device::Matrix& weight) const {
+  const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type);
+  return entry != nullptr ? entry->form : kFloat;
+}
+
+size_t CpuDevice::page_bytes(const device::CacheShape& shape) const { return round_up(cache_page_bytes(shape), 64); }
+
+Status CpuDevice::supports(const device::CacheShape& shape) const {
+  if (shape.type == CacheType::kQ8_0 && (shape.key_dim % kCacheBlock != 0 || shape.value_dim % kCacheBlock != 0))
+    return error(ErrorKind::kUnsupported, "a q8_0 cache needs head sizes that are multiples of {}; this model has {} (keys) and {} (values): use f16",
+                 kCacheBlock, shape.key_dim, shape.value_dim);
+  return {};
+}
+
+Status CpuDevice::reserve(uint32_t rows) {
+  block_rows_.reserve(rows);
+  float_rows_.reserve(rows);
+  positions_.reserve(rows);
+  return {};
+}
+
+void CpuDevice::begin(const device::Batch& batch) {
+  batch_ = &batch;
+  rotations_used_ = 0;
+  positions_.resize(batch.rows());
+  for (const device::BatchSequence& sequence : batch.sequences)
+    for (uint32_t i = 0; i < sequence.rows; ++i) positions_[sequence.first_row + i] = sequence.first_position + i;
+}
+
+void CpuDevice::embed(const device::EmbedArgs& args) {
+  const uint32_t width = args.table.cols;
+  const auto decode_row = [](const device::Matrix& table, uint32_t row, float* out) {
+    table.format->decode(table.data + row * table.row_bytes(), table.cols, out);
+  };
+  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+    float* out = row_of(args.out, row, width);
+    decode_row(args.table, static_cast<uint32_t>(batch_->tokens[row]), out);
+    if (args.scale != 1)
+      for (uint32_t i = 0; i < width; ++i) out[i] *= args.scale;
+    if (!args.positions) return;
+    std::vector<float>& scratch = thread_scratch(width);
+    decode_row(args.positions, positions_[row], scratch.data());
+    kernels_.add_row(scratch.data(), width, out);
+  });
+}
+
+float* CpuDevice::operand_scratch(const device::Operand& operand, uint32_t row) {
+  return (operand.forms & kFloat) ? operand_floats(operand, row) : thread_scratch(operand.width).data();
+}
+
+void CpuDevice::write_operand(const device::Operand& operand, uint32_t row, const float* values) const {
+  if (operand.forms & kBlocks) kernels_.quantize_row(values, operand.width, operand_blocks(operand, row));
+  if (!(operand.forms & kFloat)) return;
+  if (float* own = operand_floats(operand, row); own != values) std::copy_n(values, operand.width, own);
+}
+
+void CpuDevice::norm(const device::NormArgs& args) {
+  const uint32_t width = args.weight.size;
+  const uint32_t rows = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
+  const auto run = args.kind == device::NormKind::kRms ? kernels_.rms_norm : kernels_.layer_norm;
+  pool_.for_each(rows, [&](uint32_t row, int) {
+    const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
+    float* values = args.operand.data != nullptr ? operand_scratch(args.operand, row) : thread_scratch(width).data();
+    run(in, args.weight.data, args.bias.data, width, args.epsilon, values);
+    if (args.operand.data != nullptr) write_operand(args.operand, row, values);
+    if (args.out == nullptr) return;
+    float* out = row_of(args.out, row, width);
+    if (args.add) kernels_.add_row(values, width, out);
+    else std::copy_n(values, width, out);
+  });
+}
+
+void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t end) const {
+  if (!product.add || product.bias) {
+    for (uint32_t i = 0; i < product.count; ++i) {
+      float* out = product.out[i];
+      for (uint32_t r = begin; r < end; ++r)
+        out[r] = (product.add ? out[r] : 0.0f) + (product.bias ? product.bias.data[r] : 0.0f);
+    }
+  }
+  const device::Matrix& weight = product.weight;
+  const MatmulArgs args{weight.data, weight.row_bytes(), weight.rows, weight.cols, product.count, product.blocks, product.floats, product.out};
+  if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type)) entry->run(args, begin, end);
+  else kernels_.matmul_decoded(*weight.format, args, begin, end);
+}
+
+void CpuDevice::multiply(std::span<const Product> products) {
+  panels_.clear();
+  uint32_t step = kSmallPanelRows;
+  for (const Product& product : products)
+    if (product.count > kSmallCount) step = kPanelRows;
+  for (uint32_t p = 0; p < products.size(); ++p) {
+    if (products[p].count == 0) continue;
+    for (uint32_t row = 0; row < products[p].weight.rows; row += step) panels_.emplace_back(p, row);
+  }
+  pool_.for_each(static_cast<uint32_t>(panels_.size()), [&](uint32_t i, int) {
+    const auto [p, row] = panels_[i];
+    multiply_panel(products[p], row, std::min(row + step, products[p].weight.rows));
+  });
+}
+
+void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) {
+  block_rows_.resize(rows);
+  float_rows_.resize(rows);
+  out_rows_.resize(rows * outs.size());
+  for (uint32_t row = 0; row < rows; ++row) {
+    block_rows_[row] = (in.forms & kBlocks) ? operand_blocks(in, row) : nullptr;
+    float_rows_[row] = (in.forms & kFloat) ? operand_floats(in, row) : nullptr;
+    for (size_t k = 0; k < outs.size(); ++k) out_rows_[k * rows + row] = outs[k].out + size_t{row} * outs[k].stride;
+  }
+  products_.clear();
+  for (size_t k = 0; k < outs.size(); ++k)
+    products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, rows, block_rows_.data(), float_rows_.data(), out_rows_.data() + k * rows});
+  multiply(products_);
+}
+
+void CpuDevice::activate(const device::ActivateArgs& args) {
+  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+    const float* gate = args.gate + size_t{row} * args.stride;
+    const float* up = args.up != nullptr ? args.up + size_t{row} * args.stride : nullptr;
+    float* values = operand_scratch(args.out, row);
+    kernels_.activate_row(args.kind, gate, up, args.out.width, values);
+    write_operand(args.out, row, values);
+  });
+}
+
+void CpuDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
+  pool_.for_each(rows, [&](uint32_t row, int) { kernels_.soft_cap_row(row_of(values, row, width), width, cap); });
+}
+
+void CpuDevice::copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) {
+  std::memcpy(cache.data + static_cast<size_t>(to) * cache.page_bytes, cache.data + static_cast<size_t>(from) * cache.page_bytes, cache.page_bytes);
+}
+
+}  // namespace hearth::cpu

@@ -1,0 +1,84 @@
+// The CPU device: splits ops into items for the thread pool and calls the kernels of one instruction set.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "cpu/cpu_device.h"
+#include "cpu/kernel_table.h"
+#include "device/device.h"
+
+namespace hearth::cpu {
+
+class CpuDevice final : public device::Device {
+ public:
+  CpuDevice(int threads, const KernelTable& kernels) : pool_(threads), kernels_(kernels) {}
+
+  device::Facts facts() const override;
+  Result<device::Buffer> alloc(size_t bytes) override;
+  Result<const uint8_t*> place(std::span<const uint8_t> host) override { return host.data(); }
+  void upload(std::span<const float> from, float* to) override;
+  void download(const float* from, std::span<float> to) override;
+  device::OperandForms operand_forms(const device::Matrix& weight) const override;
+  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override { return operand_row_bytes(forms, width); }
+  size_t page_bytes(const device::CacheShape& shape) const override;
+  Status supports(const device::CacheShape& shape) const override;
+  Status reserve(uint32_t rows) override;
+
+  void begin(const device::Batch& batch) override;
+  void embed(const device::EmbedArgs& args) override;
+  void norm(const device::NormArgs& args) override;
+  void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override;
+  void rotate_append(const device::RotateAppendArgs& args) override;
+  void attention(const device::AttentionArgs& args) override;
+  void activate(const device::ActivateArgs& args) override;
+  void experts(const device::ExpertsArgs& args) override;
+  void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) override;
+  Status finish() override { return {}; }
+
+ private:
+  // One weight times chosen activation rows; pointers per activation row.
+  struct Product {
+    device::Matrix weight;
+    device::Vector bias;
+    bool add;
+    uint32_t count;
+    const QuantBlock* const* blocks;
+    const float* const* floats;
+    float* const* out;
+  };
+  // cosine and sine of every row's position and pair: [row][dims / 2] each.
+  struct RotationTable {
+    const device::Rope* rope;
+    std::vector<float> cosines, sines;
+  };
+
+  void free(std::byte* data, size_t bytes) override;
+  void multiply(std::span<const Product> products);
+  void multiply_panel(const Product& product, uint32_t begin, uint32_t end) const;
+  // Completes a row of an operand whose float values are in `values` (which may be the operand's own).
+  void write_operand(const device::Operand& operand, uint32_t row, const float* values) const;
+  // Where to compute a row of an operand: its own float part, or this thread's scratch.
+  float* operand_scratch(const device::Operand& operand, uint32_t row);
+  const RotationTable& rotations(const device::Rope& rope);
+  void run_experts(const device::ExpertsArgs& args, uint32_t first, uint32_t rows);
+
+  ThreadPool pool_;
+  const KernelTable& kernels_;
+  const device::Batch* batch_ = nullptr;
+  std::vector<uint32_t> positions_;  // per row of the batch
+  std::vector<RotationTable> rotations_;
+  size_t rotations_used_ = 0;
+  std::vector<Product> products_;
+  std::vector<std::pair<uint32_t, uint32_t>> panels_;  // product, first row
+  std::vector<const QuantBlock*> block_rows_;
+  std::vector<const float*> float_rows_;
+  std::vector<float*> out_rows_;
+  std::vector<AttentionBlock> attention_blocks_;
+  std::vector<float> attention_out_, expert_values_;
+  std::vector<std::byte> expert_operands_;
+};
+
+}  // namespace hearth::cpu

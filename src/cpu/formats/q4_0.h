@@ -1,0 +1,28 @@
+#pragma once
+
+#include "cpu/kernels/tile.h"
+
+namespace hearth::cpu {
+
+struct Q4_0 {
+  static constexpr uint32_t kType = 2, kBlockValues = 32, kBlockBytes = 18;
+  static constexpr TileKind kKind{32, false};
+
+  template <class V, class Sink>
+  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+    const auto low = V::set_int(0x0f0f0f0f);
+#pragma GCC unroll 8
+    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
+      tile.put_scale(b, 0, V::half_low(V::gather(base, stride)));
+      typename V::I q[4];
+      V::transpose16(base + 2, stride, q);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        tile.put(b, i, V::to_signed(V::and_(q[i], low), 8));
+        tile.put(b, 4 + i, V::to_signed(V::and_(V::template shr<4>(q[i]), low), 8));
+      }
+    }
+  }
+};
+
+}  // namespace hearth::cpu

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "cpu/formats/fifth_bit.h"
+#include "cpu/kernels/tile.h"
+
+namespace hearth::cpu {
+
+struct Q5_0 {
+  static constexpr uint32_t kType = 6, kBlockValues = 32, kBlockBytes = 22;
+  static constexpr TileKind kKind{32, false};
+
+  template <class V, class Sink>
+  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+#pragma GCC unroll 8
+    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
+      tile.put_scale(b, 0, V::half_low(V::gather(base, stride)));
+      typename V::I nibbles[4], q[8];
+      V::transpose16(base + 6, stride, nibbles);
+      join_fifth_bits<V>(nibbles, V::gather(base + 2, stride), q);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) tile.put(b, i, V::to_signed(q[i], 16));
+    }
+  }
+};
+
+}  // namespace hearth::cpu

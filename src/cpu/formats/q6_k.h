@@ -1,0 +1,52 @@
+#pragma once
+
+#include "cpu/kernels/tile.h"
+
+namespace hearth::cpu {
+
+struct Q6_K {
+  static constexpr uint32_t kType = 14, kBlockValues = 256, kBlockBytes = 210;
+  static constexpr TileKind kKind{16, false};
+
+  template <class V, class Sink>
+  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
+    // ql[128], qh[64], scales[16] (int8), d (half), which is read with the two bytes before it.
+    unpack_scales<V>(base, stride, tile);
+    const auto low = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
+#pragma GCC unroll 2
+    for (int n = 0; n < 2; ++n) {  // 128 columns each: 4 blocks
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        typename V::I a[4], b[4], h[4];
+        V::transpose16(base + 64 * n + 16 * half, stride, a);
+        V::transpose16(base + 64 * n + 32 + 16 * half, stride, b);
+        V::transpose16(base + 128 + 32 * n + 16 * half, stride, h);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+          const int quad = 4 * half + i;
+          tile.put(4 * n, quad, V::to_signed(V::or_(V::and_(a[i], low), V::and_(V::template shl<4>(h[i]), two)), 32));
+          tile.put(4 * n + 1, quad, V::to_signed(V::or_(V::and_(b[i], low), V::and_(V::template shl<2>(h[i]), two)), 32));
+          tile.put(4 * n + 2, quad, V::to_signed(V::or_(V::and_(V::template shr<4>(a[i]), low), V::and_(h[i], two)), 32));
+          tile.put(4 * n + 3, quad, V::to_signed(V::or_(V::and_(V::template shr<4>(b[i]), low), V::and_(V::template shr<2>(h[i]), two)), 32));
+        }
+      }
+    }
+  }
+
+ private:
+  template <class V, class Sink>
+  [[gnu::always_inline]] static void unpack_scales(const uint8_t* base, size_t stride, Sink& tile) {
+    typename V::I scales[4];
+    V::transpose16(base + 192, stride, scales);
+    const auto d = V::half_high(V::gather(base + 206, stride));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // scale 4 i + j belongs to columns 16 (4 i + j) ..
+      tile.put_scale(2 * i, 0, V::mul(d, V::template signed_byte<0>(scales[i])));
+      tile.put_scale(2 * i, 1, V::mul(d, V::template signed_byte<1>(scales[i])));
+      tile.put_scale(2 * i + 1, 0, V::mul(d, V::template signed_byte<2>(scales[i])));
+      tile.put_scale(2 * i + 1, 1, V::mul(d, V::template signed_byte<3>(scales[i])));
+    }
+  }
+};
+
+}  // namespace hearth::cpu

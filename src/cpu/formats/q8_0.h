@@ -1,0 +1,27 @@
+#pragma once
+
+#include "cpu/kernels/tile.h"
+
+namespace hearth::cpu {
+
+struct Q8_0 {
+  static constexpr uint32_t kType = 8, kBlockValues = 32, kBlockBytes = 34;
+  static constexpr TileKind kKind{32, false};
+
+  template <class V, class Sink>
+  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+#pragma GCC unroll 8
+    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
+      tile.put_scale(b, 0, V::half_low(V::gather(base, stride)));
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        typename V::I q[4];
+        V::transpose16(base + 2 + 16 * half, stride, q);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) tile.put(b, 4 * half + i, V::to_signed(q[i], 0));
+      }
+    }
+  }
+};
+
+}  // namespace hearth::cpu

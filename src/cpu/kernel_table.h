@@ -1,0 +1,50 @@
+// The kernels of one instruction set as a value: chosen once at start, forced by a flag, tested each.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "cpu/kernels/attention_block.h"
+#include "cpu/kernels/matmul_args.h"
+#include "cpu/operand.h"
+#include "device/types.h"
+#include "quant/format.h"
+
+namespace hearth::cpu {
+
+struct KernelTable {
+  // Rows [begin, end) of the product; begin is a multiple of kSmallPanelRows, end - begin <= kPanelRows.
+  using Matmul = void (*)(const MatmulArgs& args, uint32_t begin, uint32_t end);
+  struct MatmulEntry {
+    uint32_t type;  // of the weight format
+    device::OperandForms form;
+    Matmul run;
+  };
+
+  const char* isa;
+  std::vector<MatmulEntry> matmuls;
+  void (*matmul_decoded)(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end);  // takes kFloat
+  std::array<void (*)(const AttentionBlock& block), 3> attend;  // by CacheType
+  uint32_t attention_rows;                                       // most rows of an AttentionBlock
+
+  void (*quantize_row)(const float* in, uint32_t width, QuantBlock* out);
+  void (*rms_norm)(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out);
+  void (*add_row)(const float* x, uint32_t n, float* out);
+  void (*add_scaled_row)(const float* x, float weight, uint32_t n, float* out);
+  void (*activate_row)(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out);
+  void (*soft_cap_row)(float* x, uint32_t n, float cap);
+
+  // Null if the format has no kernel of its own.
+  const MatmulEntry* find(uint32_t type) const {
+    for (const MatmulEntry& entry : matmuls)
+      if (entry.type == type) return &entry;
+    return nullptr;
+  }
+};
+
+const KernelTable& generic_kernels();
+const KernelTable& avx2_kernels();
+const KernelTable& avx512_kernels();
+
+}  // namespace hearth::cpu

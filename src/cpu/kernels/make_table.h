@@ -1,0 +1,40 @@
+// Builds the kernel table of one instruction set. Included only by kernels_<isa>.cpp, which is compiled
+// with that instruction set's flags.
+#pragma once
+
+#include "cpu/formats/all.h"
+#include "cpu/kernel_table.h"
+#include "cpu/kernels/attention.h"
+#include "cpu/kernels/matmul_blocks.h"
+#include "cpu/kernels/matmul_floats.h"
+#include "cpu/kernels/vectors.h"
+
+namespace hearth::cpu {
+
+template <class V, class... Formats>
+std::vector<KernelTable::MatmulEntry> matmul_entries(FormatList<Formats...>) {
+  return {{Formats::kType, kBlocks, matmul_blocks<V, Formats>}...,
+          {F32::kType, kFloat, matmul_floats<V, F32>},
+          {F16::kType, kFloat, matmul_floats<V, F16>},
+          {BF16::kType, kFloat, matmul_floats<V, BF16>}};
+}
+
+template <class V>
+KernelTable make_table() {
+  KernelTable table;
+  table.isa = V::kName;
+  table.matmuls = matmul_entries<V>(BlockFormats{});
+  table.matmul_decoded = matmul_decoded<V>;
+  table.attend = {attend<V, CacheType::kF32>, attend<V, CacheType::kF16>, attend<V, CacheType::kQ8_0>};
+  table.attention_rows = V::kAttentionRows;
+  table.quantize_row = quantize_row<V>;
+  table.rms_norm = rms_norm<V>;
+  table.layer_norm = layer_norm<V>;
+  table.add_row = add_row<V>;
+  table.add_scaled_row = add_scaled_row<V>;
+  table.activate_row = activate_row<V>;
+  table.soft_cap_row = soft_cap_row<V>;
+  return table;
+}
+
+}  // namespace hearth::cpu

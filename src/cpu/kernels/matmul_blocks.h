@@ -1,0 +1,217 @@
+// The 8-bit matmul: weight tiles times quantised activations, for every format that can fill a tile.
+//
+// A result does not depend on how many activation rows are multiplied together: each is accumulated
+// in the same order with the same operations, whichever of the two paths below it takes.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/kernels/constant.h"
+#include "cpu/kernels/matmul_args.h"
+#include "cpu/kernels/tile.h"
+
+namespace hearth::cpu {
+
+// Where the integer sum of one group of columns starts: at 0, or at what undoes the bias.
+template <class V, TileKind kKind>
+[[gnu::always_inline]] inline typename V::I dot_start(const QuantBlock& block, int group) {
+  if (!V::kBiased || kKind.has_minimum) return V::zero_int();
+  return V::set_int(static_cast<uint32_t>(kKind.group == 32 ? block.bias : group == 0 ? block.bias_low : block.bias_high));
+}
+
+template <class V, TileKind kKind>
+[[gnu::always_inline]] inline typename V::I dot(typename V::I sum, typename V::I weights, typename V::I values) {
+  return kKind.has_minimum ? V::dot_unsigned(sum, weights, values) : V::dot_signed(sum, weights, values);
+}
+
+template <TileKind kKind>
+inline float block_sum(const QuantBlock& block, int group) {
+  return kKind.group == 32 ? block.sum : group == 0 ? block.sum_low : block.sum_high;
+}
+
+// out[t][lane] += tiles x in, for R vectors of rows and T activation rows.
+template <class V, TileKind kKind, int R, int T>
+[[gnu::noinline]] void multiply_tiles(const Tile<V, kKind>* tiles, int blocks, const QuantBlock* const* in, size_t in_offset,
+                                      float* const* out, size_t out_offset, int last_lanes) {
+  using F = typename V::F;
+  using I = typename V::I;
+  using TileType = Tile<V, kKind>;
+  constexpr int kQuads = TileType::kQuads / TileType::kGroups;
+  const QuantBlock* a[T];
+  F sum[R][T];
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    a[t] = in[t] + in_offset;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const float* at = out[t] + out_offset + r * V::kLanes;
+      sum[r][t] = r == R - 1 && last_lanes < V::kLanes ? V::load_n(at, last_lanes) : V::load(at);
+    }
+  }
+  for (int b = 0; b < blocks; ++b) {
+#pragma GCC unroll 2
+    for (int g = 0; g < TileType::kGroups; ++g) {
+      I dots[R][T];
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) dots[r][t] = dot_start<V, kKind>(a[t][b], g);
+#pragma GCC unroll 8
+      for (int quad = g * kQuads; quad < (g + 1) * kQuads; ++quad) {
+        I w[R];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) w[r] = V::load_int(tiles[r].q[b][quad]);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          const I x = V::broadcast4(a[t][b].q + 4 * quad);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) dots[r][t] = dot<V, kKind>(dots[r][t], w[r], x);
+        }
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const F scale = V::load(tiles[r].scale[b][g]);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t)
+          sum[r][t] = V::fma(V::to_float(dots[r][t]), V::mul(scale, V::set(a[t][b].scale)), sum[r][t]);
+        if constexpr (kKind.has_minimum) {
+          const F minimum = V::load(tiles[r].minimum[b][g]);
+#pragma GCC unroll 8
+          for (int t = 0; t < T; ++t) sum[r][t] = V::fnma(minimum, V::set(block_sum<kKind>(a[t][b], g)), sum[r][t]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      float* at = out[t] + out_offset + r * V::kLanes;
+      if (r == R - 1 && last_lanes < V::kLanes) V::store_n(at, sum[r][t], last_lanes);
+      else V::store(at, sum[r][t]);
+    }
+}
+
+// Takes what a format unpacks, like a Tile, and multiplies it at once: no tile in memory.
+template <class V, TileKind kKind, int T>
+class DirectTile {
+ public:
+  using F = typename V::F;
+  using I = typename V::I;
+
+  [[gnu::always_inline]] DirectTile(const QuantBlock* const* in, size_t offset) {
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) in_[t] = in[t] + offset;
+  }
+  [[gnu::always_inline]] void put(int block, int quad, I x) {
+    const int g = quad / kQuads;
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const I start = quad % kQuads == 0 ? dot_start<V, kKind>(in_[t][block], g) : dots_[block][g][t];
+      dots_[block][g][t] = dot<V, kKind>(start, x, V::broadcast4(in_[t][block].q + 4 * quad));
+    }
+  }
+  [[gnu::always_inline]] void put_scale(int block, int g, F x) { scale_[block][g] = x; }
+  [[gnu::always_inline]] void put_minimum(int block, int g, F x) { minimum_[block][g] = x; }
+
+  [[gnu::always_inline]] void add_to(F* sum) const {
+#pragma GCC unroll 8
+    for (int b = 0; b < kChunkBlocks; ++b)
+#pragma GCC unroll 2
+      for (int g = 0; g < kGroups; ++g)
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          sum[t] = V::fma(V::to_float(dots_[b][g][t]), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum[t]);
+          if constexpr (kKind.has_minimum) sum[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum[t]);
+        }
+  }
+
+ private:
+  static constexpr int kGroups = static_cast<int>(kBlock) / kKind.group;
+  static constexpr int kQuads = static_cast<int>(kBlock) / 4 / kGroups;  // per group
+
+  const QuantBlock* in_[T];
+  I dots_[kChunkBlocks][kGroups][T];
+  F scale_[kChunkBlocks][kGroups], minimum_[kChunkBlocks][kGroups];
+};
+
+// One vector of rows, all whole chunks of it, times T activation rows. Meanwhile the next rows are
+// fetched: hardware prefetchers do not follow as many streams as a tile has rows.
+template <class V, class Format, int T>
+[[gnu::noinline]] void multiply_direct(const MatmulArgs& args, uint32_t begin) {
+  constexpr size_t kChunkBytes = size_t{kChunk} / Format::kBlockValues * Format::kBlockBytes;
+  const uint8_t* rows = args.weight + begin * args.row_bytes;
+  const uint8_t* next = rows + V::kLanes * args.row_bytes;
+  const size_t fetch = std::min<size_t>(args.rows - begin - V::kLanes, V::kLanes) * kChunkBytes;
+  typename V::F sum[T];
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) sum[t] = V::load(args.out[t] + begin);
+  for (uint32_t c = 0; c < args.cols / kChunk; ++c, rows += kChunkBytes, next += fetch) {
+    for (size_t i = 0; i < fetch; i += 64) __builtin_prefetch(next + i, 0, 3);
+    DirectTile<V, Format::kKind, T> tile(args.blocks, size_t{c} * kChunkBlocks);
+    Format::template unpack<V>(rows, args.row_bytes, kChunkBlocks, tile);
+    tile.add_to(sum);
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) V::store(args.out[t] + begin, sum[t]);
+}
+
+// Rows [begin, end) from column chunk `first_chunk` on, through tiles in memory.
+template <class V, class Format>
+void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
+  constexpr TileKind kKind = Format::kKind;
+  constexpr int kLanes = V::kLanes;
+  constexpr size_t kChunkBytes = size_t{kChunk} / Format::kBlockValues * Format::kBlockBytes;
+  Tile<V, kKind> tiles[static_cast<int>(kPanelRows) / kLanes];
+  alignas(64) uint8_t staged[kLanes * kChunkBytes];
+
+  const int vectors = static_cast<int>((end - begin + kLanes - 1) / kLanes);
+  const int last_lanes = static_cast<int>(end - begin) - (vectors - 1) * kLanes;
+  const int count = static_cast<int>(args.count);
+  const int parts = (count + V::kTileTokens - 1) / V::kTileTokens;
+  for (uint32_t column = first_chunk * kChunk; column < args.cols; column += kChunk) {
+    const uint32_t columns = std::min(kChunk, args.cols - column);
+    const int blocks = static_cast<int>(columns / kBlock);
+    for (int v = 0; v < vectors; ++v) {
+      const uint8_t* base = args.weight + (begin + static_cast<size_t>(v * kLanes)) * args.row_bytes +
+                            size_t{column} / Format::kBlockValues * Format::kBlockBytes;
+      size_t stride = args.row_bytes;
+      if (v == vectors - 1 && last_lanes < kLanes) {  // copy the rows that exist; the others are not stored
+        std::memset(staged, 0, sizeof staged);
+        for (size_t r = 0; r < static_cast<size_t>(last_lanes); ++r)
+          std::memcpy(staged + r * kChunkBytes, base + r * stride, columns / Format::kBlockValues * Format::kBlockBytes);
+        base = staged;
+        stride = kChunkBytes;
+      }
+      Format::template unpack<V>(base, stride, blocks, tiles[v]);
+    }
+    for (int part = 0, t = 0; part < parts; ++part) {
+      const int tokens = (count - t + parts - part - 1) / (parts - part);
+      with_constant<V::kTileTokens>(tokens, [&]<int T>() {
+        const size_t in_offset = column / kBlock;
+        for (int v = 0; v < vectors; v += 2) {
+          const size_t out_offset = begin + static_cast<size_t>(v * kLanes);
+          const int lanes = v + 2 >= vectors ? last_lanes : kLanes;
+          if (v + 1 < vectors) multiply_tiles<V, kKind, 2, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset, lanes);
+          else multiply_tiles<V, kKind, 1, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset, lanes);
+        }
+      });
+      t += tokens;
+    }
+  }
+}
+
+// Rows [begin, end) of the product; end - begin <= kPanelRows.
+template <class V, class Format>
+void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
+  if (args.count > V::kDirectTokens) return multiply_panel<V, Format>(args, begin, end, 0);
+  const uint32_t whole = begin + (end - begin) / V::kLanes * V::kLanes;
+  with_constant<V::kDirectTokens>(static_cast<int>(args.count), [&]<int T>() {
+    for (uint32_t r = begin; r < whole; r += V::kLanes) multiply_direct<V, Format, T>(args, r);
+  });
+  if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
+  if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);
+}
+
+}  // namespace hearth::cpu

@@ -1,0 +1,123 @@
+// The float matmul: rows of F32, F16 or BF16 weights, or of any other format decoded on the way, times
+// float32 activations. Sums run over kFloatChunk columns at a time in V's lanes, whatever the shape of
+// the register tile, so that a result does not depend on how many activation rows come together.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "cpu/kernels/matmul_args.h"
+#include "cpu/kernels/matmul_blocks.h"
+#include "quant/format.h"
+
+namespace hearth::cpu {
+
+inline constexpr uint32_t kFloatChunk = 1024;
+
+struct F32 {
+  static constexpr uint32_t kType = 0;
+  using Value = float;
+  template <class V> static typename V::F load(const Value* p) { return V::load(p); }
+  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_n(p, n); }
+};
+
+struct F16 {
+  static constexpr uint32_t kType = 1;
+  using Value = uint16_t;
+  template <class V> static typename V::F load(const Value* p) { return V::load_half(p); }
+  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_half_n(p, n); }
+};
+
+struct BF16 {
+  static constexpr uint32_t kType = 30;
+  using Value = uint16_t;
+  template <class V> static typename V::F load(const Value* p) { return V::load_bfloat(p); }
+  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_bfloat_n(p, n); }
+};
+
+// out[t][r] += the dot product of `columns` values, for R weight rows and T activation rows.
+template <class V, class Format, int R, int T>
+[[gnu::noinline]] void multiply_floats(const typename Format::Value* weights, size_t stride, const float* const* in, size_t in_offset,
+                                       uint32_t columns, float* const* out, size_t out_offset) {
+  using F = typename V::F;
+  const float* a[T];
+  F sum[R][T];
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    a[t] = in[t] + in_offset;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) sum[r][t] = V::zero();
+  }
+  const auto step = [&](uint32_t i, auto load_weights, auto load_values) __attribute__((always_inline)) {
+    F w[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) w[r] = load_weights(weights + static_cast<size_t>(r) * stride + i);
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const F x = load_values(a[t] + i);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) sum[r][t] = V::fma(w[r], x, sum[r][t]);
+    }
+  };
+  uint32_t i = 0;
+  for (; i + V::kLanes <= columns; i += V::kLanes)
+    step(i, [](auto* p) { return Format::template load<V>(p); }, [](const float* p) { return V::load(p); });
+  if (const int n = static_cast<int>(columns - i); n > 0)
+    step(i, [n](auto* p) { return Format::template load_n<V>(p, n); }, [n](const float* p) { return V::load_n(p, n); });
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) out[t][out_offset + r] += V::sum(sum[r][t]);
+}
+
+// Rows [begin, end), columns [column, column + columns), weights at `weights` with `stride` values per row.
+template <class V, class Format>
+void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* weights, size_t stride, uint32_t column, uint32_t columns,
+                          uint32_t begin, uint32_t end) {
+  const int count = static_cast<int>(args.count);
+  const int parts = (count + V::kFloatTokens - 1) / V::kFloatTokens;
+  const bool fetch = count <= static_cast<int>(kSmallCount);
+  for (int part = 0, t = 0; part < parts; ++part) {
+    const int tokens = (count - t + parts - part - 1) / (parts - part);
+    with_constant<V::kFloatTokens>(tokens, [&]<int T>() {
+      for (uint32_t r = begin; r < end;) {
+        const int rows = static_cast<int>(std::min<uint32_t>(V::kFloatRows, end - r));
+        const auto* from = weights + (r - begin) * stride;
+        if (fetch) {
+          for (int k = V::kFloatRows; k < 2 * V::kFloatRows && r + static_cast<uint32_t>(k) < args.rows; ++k)
+            for (uint32_t i = 0; i < columns; i += 64 / sizeof *from) __builtin_prefetch(from + static_cast<size_t>(k) * stride + i, 0, 3);
+        }
+        with_constant<V::kFloatRows>(rows, [&]<int R>() {
+          multiply_floats<V, Format, R, T>(from, stride, args.floats + t, column, columns, args.out + t, r);
+        });
+        r += static_cast<uint32_t>(rows);
+      }
+    });
+    t += tokens;
+  }
+}
+
+template <class V, class Format>
+void matmul_floats(const MatmulArgs& args, uint32_t begin, uint32_t end) {
+  using Value = typename Format::Value;
+  const size_t stride = args.row_bytes / sizeof(Value);
+  const Value* rows = reinterpret_cast<const Value*>(args.weight + begin * args.row_bytes);
+  for (uint32_t column = 0; column < args.cols; column += kFloatChunk)
+    multiply_float_panel<V, Format>(args, rows + column, stride, column, std::min(kFloatChunk, args.cols - column), begin, end);
+}
+
+// Any format, decoded to float32 panel by panel: correct, not fast.
+template <class V>
+void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end) {
+  thread_local std::vector<float> panel(size_t{kPanelRows} * kFloatChunk);
+  MatmulArgs decoded = args;
+  decoded.rows = end;  // nothing to fetch ahead
+  for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
+    const uint32_t columns = std::min(kFloatChunk, args.cols - column);
+    for (uint32_t r = begin; r < end; ++r)
+      format.decode(args.weight + r * args.row_bytes + format.bytes(column), columns, panel.data() + size_t{r - begin} * kFloatChunk);
+    multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
+  }
+}
+
+}  // namespace hearth::cpu

@@ -1,0 +1,36 @@
+// The unit of the 8-bit matmul: one vector of weight rows by up to kChunk columns, unpacked to bytes
+// that are interleaved so that one instruction multiplies 4 columns of every row with 4 activations.
+// Every weight format only has to fill tiles; one multiplication kernel serves them all.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/operand.h"
+
+namespace hearth::cpu {
+
+inline constexpr uint32_t kChunk = 256;                         // columns of a tile
+inline constexpr int kChunkBlocks = static_cast<int>(kChunk / kBlock);
+
+// weight = scale * q, or scale * q - minimum; one scale (and minimum) per `group` columns.
+struct TileKind {
+  int group;         // 32 or 16
+  bool has_minimum;  // q is then unsigned; else signed, in the form of V::to_signed
+};
+
+template <class V, TileKind kKind>
+struct Tile {
+  static constexpr int kGroups = static_cast<int>(kBlock) / kKind.group;  // per block of 32 columns
+  static constexpr int kQuads = static_cast<int>(kBlock) / 4;
+
+  // q[block][quad]: lane r holds columns 32 block + 4 quad .. + 3 of row r.
+  alignas(64) uint8_t q[kChunkBlocks][kQuads][V::kLanes * 4];
+  alignas(64) float scale[kChunkBlocks][kGroups][V::kLanes];
+  alignas(64) float minimum[kKind.has_minimum ? kChunkBlocks : 1][kGroups][V::kLanes];
+
+  void put(int block, int quad, typename V::I x) { V::store_int(q[block][quad], x); }
+  void put_scale(int block, int group, typename V::F x) { V::store(scale[block][group], x); }
+  void put_minimum(int block, int group, typename V::F x) { V::store(minimum[block][group], x); }
+};
+
+}  // namespace hearth::cpu

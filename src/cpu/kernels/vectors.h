@@ -1,0 +1,155 @@
+// Element-wise kernels on rows of float32: norms, activations, quantisation of operands.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "cpu/operand.h"
+
+namespace hearth::cpu {
+
+// e^x, relative error below 2e-7; 0 below -87.3, e^88 above 88 (Cephes' range reduction and polynomial).
+template <class V>
+[[gnu::always_inline]] inline typename V::F exponential(typename V::F x) {
+  using F = typename V::F;
+  x = V::max(V::min(x, V::set(88.0f)), V::set(-88.0f));
+  const F n = V::round(V::mul(x, V::set(1.44269504088896341f)));
+  const F r = V::fma(n, V::set(2.12194440e-4f), V::fma(n, V::set(-0.693359375f), x));
+  F p = V::set(1.9875691500e-4f);
+  p = V::fma(p, r, V::set(1.3981999507e-3f));
+  p = V::fma(p, r, V::set(8.3334519073e-3f));
+  p = V::fma(p, r, V::set(4.1665795894e-2f));
+  p = V::fma(p, r, V::set(1.6666665459e-1f));
+  p = V::fma(p, r, V::set(5.0000001201e-1f));
+  p = V::fma(p, V::mul(r, r), V::add(r, V::set(1.0f)));
+  return V::mul(p, V::exp2_int(n));  // n >= -127: at -127 the factor is 0
+}
+
+template <class V>
+[[gnu::always_inline]] inline typename V::F hyperbolic_tangent(typename V::F x) {
+  // 1 - 2 / (e^2x + 1): exact to rounding for large |x|; the absolute error near 0 stays below 1e-7.
+  const auto e = exponential<V>(V::add(x, x));
+  return V::sub(V::set(1), V::div(V::set(2), V::add(e, V::set(1))));
+}
+
+// f(load, store, i) over all of [0, n): whole vectors, then the rest.
+template <class V, class Body>
+[[gnu::always_inline]] inline void for_vectors(uint32_t n, Body&& body) {
+  uint32_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes)
+    body(i, [](const float* p) { return V::load(p); }, [](float* p, typename V::F x) { V::store(p, x); });
+  if (const int rest = static_cast<int>(n - i); rest > 0)
+    body(i, [rest](const float* p) { return V::load_n(p, rest); }, [rest](float* p, typename V::F x) { V::store_n(p, x, rest); });
+}
+
+// Writes one row in the form of kBlocks; see QuantBlock.
+template <class V>
+void quantize_row(const float* in, uint32_t width, QuantBlock* out) {
+  using F = typename V::F;
+  alignas(64) float padded[kBlock];
+  for (uint32_t at = 0; at < width; at += kBlock, ++out) {
+    const float* x = in + at;
+    if (width - at < kBlock) {
+      std::memset(padded, 0, sizeof padded);
+      std::memcpy(padded, x, (width - at) * sizeof(float));
+      x = padded;
+    }
+    F largest = V::zero();
+    for (uint32_t i = 0; i < kBlock; i += V::kLanes) largest = V::max(largest, V::abs(V::load(x + i)));
+    const float most = V::highest(largest);
+    const bool usable = most > 1e-30f;  // an all-zero block, or one whose inverse scale would overflow
+    const F inverse = V::set(usable ? 127.0f / most : 0.0f);
+    for (uint32_t i = 0; i < kBlock; i += V::kLanes) V::store_i8(out->q + i, V::mul(V::load(x + i), inverse));
+    int32_t low = 0, high = 0;
+    for (uint32_t i = 0; i < kBlock / 2; ++i) low += out->q[i], high += out->q[kBlock / 2 + i];
+    out->scale = usable ? most / 127.0f : 0.0f;
+    out->sum_low = out->scale * static_cast<float>(low);
+    out->sum_high = out->scale * static_cast<float>(high);
+    out->sum = out->scale * static_cast<float>(low + high);
+    out->bias_low = -128 * low;
+    out->bias_high = -128 * high;
+    out->bias = -128 * (low + high);
+  }
+}
+
+template <class V>
+float sum_of_squares(const float* x, uint32_t n) {
+  auto sum = V::zero();
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto) {
+    const auto y = load(x + i);
+    sum = V::fma(y, y, sum);
+  });
+  return V::sum(sum);
+}
+
+// out = x / rms(x) * weight + bias (bias may be null). out may be x.
+template <class V>
+void rms_norm(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out) {
+  const auto scale = V::set(1.0f / std::sqrt(sum_of_squares<V>(x, n) / static_cast<float>(n) + epsilon));
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
+    auto y = V::mul(V::mul(load(x + i), scale), load(weight + i));
+    if (bias != nullptr) y = V::add(y, load(bias + i));
+    store(out + i, y);
+  });
+}
+
+// out = (x - mean) / sqrt(variance + epsilon) * weight + bias (bias may be null). out may be x.
+template <class V>
+void layer_norm(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out) {
+  auto sum = V::zero();
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto) { sum = V::add(sum, load(x + i)); });
+  const float mean = V::sum(sum) / static_cast<float>(n);
+  const auto shift = V::set(mean);
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) { store(out + i, V::sub(load(x + i), shift)); });
+  rms_norm<V>(out, weight, bias, n, epsilon, out);
+}
+
+// out += x.
+template <class V>
+void add_row(const float* x, uint32_t n, float* out) {
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) { store(out + i, V::add(load(out + i), load(x + i))); });
+}
+
+// out += weight * x.
+template <class V>
+void add_scaled_row(const float* x, float weight, uint32_t n, float* out) {
+  const auto w = V::set(weight);
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) { store(out + i, V::fma(w, load(x + i), load(out + i))); });
+}
+
+// x / (1 + e^-x)
+template <class V>
+[[gnu::always_inline]] inline typename V::F silu(typename V::F x) {
+  return V::div(x, V::add(V::set(1), exponential<V>(V::sub(V::zero(), x))));
+}
+
+// The tanh form of GELU (Hendrycks and Gimpel 2016).
+template <class V>
+[[gnu::always_inline]] inline typename V::F gelu_tanh(typename V::F x) {
+  const auto inner = V::mul(V::mul(x, V::set(0.79788456080286535588f)), V::fma(V::mul(x, x), V::set(0.044715f), V::set(1)));
+  return V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
+}
+
+// out = activation(gate) * up; `up` may be null.
+template <class V>
+void activate_row(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out) {
+  const auto apply = [&](auto function) {
+    for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
+      auto y = function(load(gate + i));
+      if (up != nullptr) y = V::mul(y, load(up + i));
+      store(out + i, y);
+    });
+  };
+  if (kind == device::Activation::kSilu) apply([](auto x) { return silu<V>(x); });
+  else apply([](auto x) { return gelu_tanh<V>(x); });
+}
+
+// x -> cap * tanh(x / cap)
+template <class V>
+void soft_cap_row(float* x, uint32_t n, float cap) {
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
+    store(x + i, V::mul(V::set(cap), hyperbolic_tangent<V>(V::div(load(x + i), V::set(cap)))));
+  });
+}
+
+}  // namespace hearth::cpu
