@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "base/file.h"
-#include "models/devices.h"
+#include "support/devices.h"
 #include "models/runner.h"
 
 namespace hearth::test {
@@ -113,7 +113,7 @@ TEST_P(GoldenLogits, OfSomeRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, GoldenLogits,
-                         testing::Combine(testing::ValuesIn(test_devices()), testing::ValuesIn(kModels)),
+                         testing::Combine(testing::ValuesIn(all_devices()), testing::ValuesIn(kModels)),
                          [](const auto& test) {
                            std::string name = std::get<0>(test.param).name + "_" + std::get<1>(test.param);
                            std::replace(name.begin(), name.end(), '-', '_');

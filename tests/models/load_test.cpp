@@ -1,5 +1,5 @@
 // What a file may lack or have too much of, and what is said about it.
-#include "models/devices.h"
+#include "support/devices.h"
 #include "models/runner.h"
 #include "models/small_model.h"
 

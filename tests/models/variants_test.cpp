@@ -1,5 +1,5 @@
 // Behaviours for which there are no golden logits, shown by models that must agree with each other.
-#include "models/devices.h"
+#include "support/devices.h"
 #include "models/runner.h"
 #include "models/small_model.h"
 

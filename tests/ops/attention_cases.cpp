@@ -1,0 +1,206 @@
+// rotate_append and attention together, over ragged batches and scattered pages: prompts in pieces,
+// single tokens, grouped heads, windows, soft caps, every kind of rope and every cache type.
+#include "ops/cases.h"
+
+namespace hearth::test {
+
+namespace {
+
+using device::CacheType;
+using device::kPage_tokens;
+using Pairs = device::Rope::Pairs;
+
+struct Options {
+  uint32_t heads = 4, kv_heads = 2, key_dim = 32, value_dim = 32;
+  CacheType type = CacheType::kF32;
+  bool rope = true;
+  Pairs pairs = Pairs::kHalves;
+  uint32_t rope_dims = 32;
+  float magnitude = 1;
+  bool qk_norm = false;
+  uint32_t window = 0;
+  float soft_cap = 0;
+  std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
+  uint32_t start = 0;  // position of the first token of every sequence
+  bool copy_pages = false;
+};
+
+// What the cache's rounding adds to that of float32: keys and values that lie between two steps of the
+// cache type may fall to either side.
+float cache_rounding(CacheType type) {
+  return type == CacheType::kF32 ? 0 : type == CacheType::kF16 ? 0x1p-11f : 1.0f / 127;
+}
+
+struct Setup {
+  device::RotateAppendArgs append;
+  device::AttentionArgs attention;
+  device::Rope rope;
+  uint32_t stride = 0;
+};
+
+constexpr uint32_t kPages = 300;
+
+std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) {
+  auto setup = std::make_unique<Setup>();
+  const device::CacheShape shape{options.type, options.kv_heads, options.key_dim, options.value_dim};
+  EXPECT_TRUE(rig.device().supports(shape).ok());
+  const size_t page_bytes = rig.device().page_bytes(shape);
+  const size_t floats = page_bytes * kPages / sizeof(float) + 1;
+  const device::CacheLayer cache{shape, reinterpret_cast<std::byte*>(rig.zeros(floats)), page_bytes};
+
+  setup->rope.pairs = options.pairs;
+  setup->rope.dims = options.rope_dims;
+  setup->rope.magnitude = options.magnitude;
+  for (uint32_t i = 0; i < options.rope_dims / 2; ++i)
+    setup->rope.inverse_frequency.push_back(std::pow(10000.0f, -2.0f * static_cast<float>(i) /
+                                                                  static_cast<float>(options.rope_dims)));
+  setup->stride = options.heads * options.key_dim + options.kv_heads * (options.key_dim + options.value_dim) + 5;
+  auto& append = setup->append;
+  append.q_stride = append.k_stride = append.v_stride = setup->stride;
+  append.heads = options.heads;
+  append.rope = options.rope ? &setup->rope : nullptr;
+  if (options.qk_norm) {
+    append.q_norm = rig.vector(random.normal(options.key_dim, 0.2f, 1));
+    append.k_norm = rig.vector(random.normal(options.key_dim, 0.2f, 1));
+  }
+  append.epsilon = 1e-6f;
+  append.cache = cache;
+
+  auto& attention = setup->attention;
+  attention.q_stride = setup->stride;
+  attention.heads = options.heads;
+  attention.cache = cache;
+  attention.scale = 1 / std::sqrt(static_cast<float>(options.key_dim));
+  attention.window = options.window;
+  attention.soft_cap = options.soft_cap;
+  return setup;
+}
+
+struct Sequence {
+  std::vector<int32_t> pages;
+  uint32_t position;
+};
+
+// Positions before `start` are never read (the window hides them): all on one page.
+std::vector<Sequence> make_sequences(Random& random, const Options& options) {
+  std::vector<int32_t> free = random.distinct(kPages - 1, kPages - 1);
+  std::vector<Sequence> sequences(options.steps[0].size());
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    uint32_t end = options.start;
+    for (const auto& rows : options.steps) end += rows[i];
+    sequences[i].position = options.start;
+    for (uint32_t first = 0; first < end; first += kPage_tokens) {
+      const bool hidden = first + kPage_tokens <= options.start;
+      sequences[i].pages.push_back(hidden ? static_cast<int32_t>(kPages - 1) : free.back());
+      if (!hidden) free.pop_back();
+    }
+  }
+  return sequences;
+}
+
+// Moves every sequence to other pages.
+void copy_pages(Rig& rig, Random& random, const device::CacheLayer& cache, std::vector<Sequence>& sequences) {
+  std::vector<bool> used(kPages);
+  for (const Sequence& sequence : sequences)
+    for (const int32_t page : sequence.pages) used[static_cast<size_t>(page)] = true;
+  const std::vector<int32_t> order = random.distinct(kPages, kPages);
+  auto next = order.begin();
+  for (Sequence& sequence : sequences)
+    for (int32_t& page : sequence.pages) {
+      while (used[static_cast<size_t>(*next)]) ++next;
+      rig.device().copy_page(cache, page, *next);
+      page = *next++;
+    }
+}
+
+struct StepResult {
+  std::vector<float> q, out;
+};
+
+StepResult run_step(Rig& rig, Random& random, Setup& setup, const Options& options, std::vector<Sequence>& sequences,
+                    const std::vector<uint32_t>& rows) {
+  uint32_t total = 0;
+  device::Batch batch;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (rows[i] == 0) continue;
+    batch.sequences.push_back({total, rows[i], sequences[i].position, sequences[i].pages});
+    sequences[i].position += rows[i];
+    total += rows[i];
+  }
+  const std::vector<int32_t> tokens(total);
+  batch.tokens = tokens;
+  float* q = rig.floats(random.normal(size_t{total} * setup.stride));
+  setup.append.q = q;
+  setup.append.k = q + options.heads * options.key_dim;
+  setup.append.v = setup.append.k + options.kv_heads * options.key_dim;
+  setup.attention.q = q;
+  const uint32_t width = options.heads * options.value_dim;
+  setup.attention.out = rig.readable_operand(width, total);
+  const float* read = nullptr;
+  rig.step(batch, [&] {
+    rig.device().rotate_append(setup.append);
+    rig.device().attention(setup.attention);
+    read = rig.read(setup.attention.out, total);
+  });
+  return {rig.download(q, size_t{total} * setup.stride), rig.download(read, size_t{total} * width)};
+}
+
+Output attend(Rig& rig, Random& random, const Options& options) {
+  const std::unique_ptr<Setup> setup = set_up(rig, random, options);
+  std::vector<Sequence> sequences = make_sequences(random, options);
+  Output output;
+  // The angle is computed in float32: at position p its error is p / 2^24 of a turn's radian.
+  const float turn = 0x1p-22f * static_cast<float>(options.start);
+  const float rounding = cache_rounding(options.type);
+  // Random queries and keys: scores spread by about 1, the largest by 4; a relative error r of a key
+  // shifts weights by at most 2 * 4 * r. Values are below 5.
+  const float allowed_out = 5 * (2 * 4 + 1) * (rounding + 4 * kRounding + turn);
+  output.relative = 1e-5 + 2 * turn + rounding;
+  for (const std::vector<uint32_t>& rows : options.steps) {
+    const StepResult result = run_step(rig, random, *setup, options, sequences, rows);
+    output.values.insert(output.values.end(), result.q.begin(), result.q.end());
+    for (const float q : result.q) output.allowed.push_back((8 * kRounding + 8 * turn) * (1 + std::abs(q)));
+    output.values.insert(output.values.end(), result.out.begin(), result.out.end());
+    output.allowed.resize(output.values.size(), allowed_out);
+    if (options.copy_pages) copy_pages(rig, random, setup->append.cache, sequences);
+  }
+  return output;
+}
+
+}  // namespace
+
+std::vector<OpCase> attention_cases() {
+  std::vector<OpCase> cases;
+  const auto add = [&](const std::string& name, const Options& options) {
+    cases.push_back({"attention_" + name, [=](Rig& rig, Random& random) { return attend(rig, random, options); }});
+  };
+  for (const auto& [type, name] : {std::pair{CacheType::kF32, std::string("f32")},
+                                   {CacheType::kF16, "f16"},
+                                   {CacheType::kQ8_0, "q8_0"}}) {
+    add(name + "_adjacent", {.type = type, .pairs = Pairs::kAdjacent});
+    add(name + "_one_kv_head", {.heads = 7, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .type = type});
+    add(name + "_no_groups", {.heads = 3, .kv_heads = 3, .key_dim = 96, .value_dim = 96, .type = type});
+    add(name + "_heads_of_128", {.heads = 8, .kv_heads = 2, .key_dim = 128, .value_dim = 128, .type = type});
+    add(name + "_heads_of_256", {.heads = 4, .kv_heads = 1, .key_dim = 256, .value_dim = 256, .type = type});
+    add(name + "_other_value_size", {.key_dim = 64, .value_dim = 32, .type = type});
+    add(name + "_part_of_the_head_rotates", {.key_dim = 64, .value_dim = 64, .type = type, .rope_dims = 24});
+    add(name + "_no_rope", {.type = type, .rope = false});
+    add(name + "_norms_and_magnitude", {.type = type, .magnitude = 1.3f, .qk_norm = true});
+    add(name + "_soft_cap", {.type = type, .soft_cap = 2});
+    for (const uint32_t window : {1u, 5u, 32u, 33u})
+      add(name + "_window_" + std::to_string(window), {.type = type, .window = window});
+    add(name + "_window_and_cap", {.type = type, .window = 17, .soft_cap = 3});
+    add(name + "_long", {.type = type, .steps = {{200}, {200}, {1}, {64}, {1}}});
+    add(name + "_far", {.type = type, .window = 40, .steps = {{50}, {1}, {9}}, .start = 8192});
+    add(name + "_many_sequences", {.type = type,
+                                   .steps = {{9, 1, 33, 2, 64, 31, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1},
+                                             {1, 0, 1, 30, 1, 2, 0, 64}}});
+    add(name + "_copied_pages", {.type = type, .copy_pages = true});
+  }
+  for (const CacheType type : {CacheType::kF32, CacheType::kF16})  // q8_0 needs multiples of 32
+    add(std::string(type == CacheType::kF32 ? "f32" : "f16") + "_odd_sizes",
+        {.heads = 5, .kv_heads = 1, .key_dim = 18, .value_dim = 7, .type = type, .rope_dims = 10});
+  return cases;
+}
+
+}  // namespace hearth::test

@@ -1,0 +1,36 @@
+// The table of op cases. A case runs on any device and returns what it computed; run on the reference
+// device it also says how far from it other devices may be: per value (rounding, from norms of the
+// inputs) and for the whole (the relative error of everything).
+#pragma once
+
+#include <string>
+
+#include "ops/rig.h"
+
+namespace hearth::test {
+
+struct Output {
+  std::vector<float> values;
+  std::vector<float> allowed;  // per value
+  double relative = 0;
+};
+
+struct OpCase {
+  std::string name;
+  std::function<Output(Rig&, Random&)> run;
+
+  friend void PrintTo(const OpCase& op_case, std::ostream* out) { *out << op_case.name; }
+};
+
+// Float32 arithmetic in another order: a few last bits.
+inline constexpr float kRounding = 2e-6f;
+
+// One list per file of cases.
+std::vector<OpCase> embed_cases();
+std::vector<OpCase> norm_cases();
+std::vector<OpCase> activate_cases();
+std::vector<OpCase> project_cases();
+std::vector<OpCase> attention_cases();
+std::vector<OpCase> experts_cases();
+
+}  // namespace hearth::test

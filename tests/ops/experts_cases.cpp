@@ -1,0 +1,84 @@
+// experts: routing (ties, all experts, one expert), weights that sum to one or not, scales, formats.
+#include "ops/cases.h"
+
+namespace hearth::test {
+
+namespace {
+
+struct Options {
+  uint32_t batch = 5, experts = 8, used = 2, width = 64, inner = 96;
+  const char* format = "F32";
+  bool normalise = true;
+  float scale = 1;
+  device::Activation kind = device::Activation::kSilu;
+  bool ties = false;
+};
+
+Output run(Rig& rig, Random& random, const Options& options) {
+  const auto [batch, experts, used, width, inner, format, normalise, scale, kind, ties] = options;
+  std::vector<float> router = random.normal(size_t{experts} * width, 0.3f);
+  if (ties)  // pairs of experts that score the same: the lower of a pair goes first
+    for (uint32_t e = 1; e < experts; e += 2)
+      std::copy_n(router.begin() + (e - 1) * width, width, router.begin() + e * width);
+  const float spread = 1 / std::sqrt(static_cast<float>(width));
+  device::ExpertsArgs args;
+  args.router = rig.matrix("F32", router, experts, width);
+  args.gate = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * inner, width);
+  args.up = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * inner, width);
+  args.down = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * width, inner);
+  args.experts = experts;
+  args.used = used;
+  args.normalise = normalise;
+  args.scale = scale;
+  args.kind = kind;
+  args.out = rig.floats(random.normal(size_t{batch} * width));
+  const device::OperandForms forms = rig.device().operand_forms(args.router) |
+                                     rig.device().operand_forms(args.gate) | rig.device().operand_forms(args.up);
+  device::NormArgs norm;
+  norm.weight = rig.vector(std::vector<float>(width, 1));
+  norm.in = rig.floats(random.normal(size_t{batch} * width));
+  norm.operand = args.in = rig.operand(width, batch, forms);
+  PlainBatch plain(batch);
+  rig.step(plain.batch, [&] {
+    rig.device().norm(norm);
+    rig.device().experts(args);
+  });
+
+  // 8-bit activations: half a percent per product, three products (see project_cases.cpp).
+  // GELU in halves adds its last bit now and then.
+  const bool exact = std::string_view(format) == "F32";
+  const float error = exact ? (kind == device::Activation::kSilu ? 1e-5f : 1e-3f) : 2e-2f;
+  Output output{rig.download(args.out, size_t{batch} * width), {}, exact ? 5e-5 : 2e-2};
+  double squares = 0;
+  for (const float value : output.values) squares += static_cast<double>(value) * value;
+  const float rms = static_cast<float>(std::sqrt(squares / static_cast<double>(output.values.size())));
+  output.allowed.assign(output.values.size(), 6 * error * rms);
+  return output;
+}
+
+}  // namespace
+
+std::vector<OpCase> experts_cases() {
+  std::vector<OpCase> cases;
+  const auto add = [&](const std::string& name, const Options& options) {
+    cases.push_back({"experts_" + name, [=](Rig& rig, Random& random) { return run(rig, random, options); }});
+  };
+  for (const uint32_t batch : {1u, 2u, 7u, 33u, 150u}) {
+    add("batch_" + std::to_string(batch), {.batch = batch});
+    add("batch_q4_k_" + std::to_string(batch), {.batch = batch, .width = 256, .inner = 256, .format = "Q4_K"});
+  }
+  add("one_of_many", {.experts = 128, .used = 1});
+  add("eight_of_many", {.batch = 20, .experts = 128, .used = 8, .inner = 32});
+  add("all", {.experts = 3, .used = 3});
+  add("single", {.experts = 1, .used = 1});
+  add("ties", {.experts = 8, .used = 3, .ties = true});
+  add("not_normalised", {.normalise = false});
+  add("scaled", {.normalise = false, .scale = 2.5f});
+  add("gelu", {.kind = device::Activation::kGeluTanh});
+  add("odd_sizes", {.batch = 9, .experts = 5, .used = 2, .width = 50, .inner = 37});
+  for (const char* format : {"F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "IQ4_XS", "MXFP4"})
+    add(std::string("format_") + format, {.batch = 6, .width = 256, .inner = 256, .format = format});
+  return cases;
+}
+
+}  // namespace hearth::test

@@ -1,0 +1,77 @@
+// norm: both kinds, to an operand, to an array, added to an array, of all rows or of the logit rows.
+#include "ops/cases.h"
+
+namespace hearth::test {
+
+namespace {
+
+enum class To { kOperand, kOut, kAdd, kOperandAndOut };
+
+struct Shape {
+  uint32_t rows, width;
+};
+
+Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to, bool bias, bool logit_rows,
+            float mean) {
+  const size_t size = size_t{shape.rows} * shape.width;
+  const std::vector<float> in = random.normal(size, 1, mean), weight = random.normal(shape.width, 0.2f, 1);
+  const std::vector<float> shift = random.normal(shape.width, 0.5f), before = random.normal(size);
+  PlainBatch plain(shape.rows);
+  uint32_t rows = shape.rows;
+  if (logit_rows) {
+    for (uint32_t row = 1; row < shape.rows; row += 3) plain.batch.logit_rows.push_back(row);
+    rows = static_cast<uint32_t>(plain.batch.logit_rows.size());
+  }
+  device::NormArgs args;
+  args.kind = kind;
+  args.epsilon = 1e-5f;
+  args.weight = rig.vector(weight);
+  if (bias) args.bias = rig.vector(shift);
+  args.in = rig.floats(in);
+  args.logit_rows = logit_rows;
+  if (to == To::kOperand || to == To::kOperandAndOut) args.operand = rig.readable_operand(shape.width, rows);
+  if (to != To::kOperand) args.out = rig.floats(std::span(before).first(size_t{rows} * shape.width));
+  args.add = to == To::kAdd;
+
+  float* read = nullptr;
+  rig.step(plain.batch, [&] {
+    rig.device().norm(args);
+    if (args.operand.data != nullptr) read = rig.read(args.operand, rows);
+  });
+  Output output;
+  output.relative = 1e-5;
+  for (const float* part : {static_cast<const float*>(read), static_cast<const float*>(args.out)}) {
+    if (part == nullptr) continue;
+    const std::vector<float> values = rig.download(part, size_t{rows} * shape.width);
+    output.values.insert(output.values.end(), values.begin(), values.end());
+  }
+  // Rounding of the sum, the input (which matters when the mean is far from zero) and the result.
+  for (const float value : output.values)
+    output.allowed.push_back(8 * kRounding * (1 + std::abs(mean) + std::abs(value)));
+  return output;
+}
+
+}  // namespace
+
+std::vector<OpCase> norm_cases() {
+  using device::NormKind;
+  std::vector<OpCase> cases;
+  const auto add = [&](const std::string& name, auto... args) {
+    cases.push_back({"norm_" + name, [=](Rig& rig, Random& random) { return norm(rig, random, args...); }});
+  };
+  for (const Shape shape : {Shape{1, 1}, {1, 7}, {2, 64}, {5, 130}, {3, 1000}, {33, 256}}) {
+    const std::string size = std::to_string(shape.rows) + "x" + std::to_string(shape.width);
+    add("rms_operand_" + size, NormKind::kRms, shape, To::kOperand, false, false, 0.0f);
+    add("rms_add_" + size, NormKind::kRms, shape, To::kAdd, false, false, 0.0f);
+    if (shape.width == 1) continue;  // its own mean: nothing but rounding is left
+    add("layer_operand_" + size, NormKind::kLayer, shape, To::kOperand, true, false, 0.0f);
+    add("layer_out_" + size, NormKind::kLayer, shape, To::kOut, true, false, 0.0f);
+  }
+  add("rms_both", NormKind::kRms, Shape{4, 96}, To::kOperandAndOut, true, false, 0.0f);
+  add("rms_logit_rows_operand", NormKind::kRms, Shape{20, 96}, To::kOperand, false, true, 0.0f);
+  add("layer_logit_rows_both", NormKind::kLayer, Shape{20, 96}, To::kOperandAndOut, true, true, 0.0f);
+  add("layer_far_mean", NormKind::kLayer, Shape{4, 768}, To::kOperand, true, false, 100.0f);
+  return cases;
+}
+
+}  // namespace hearth::test
