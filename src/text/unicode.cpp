@@ -16,12 +16,17 @@ bool is_space(uint32_t code) {
          code == 0x3000;
 }
 
-// The ideographs of the Han script: Scripts.txt, blocks CJK Unified Ideographs (and extensions) and
-// CJK Compatibility Ideographs.
+// Scripts.txt: Han.
 bool is_han(uint32_t code) {
-  return (code >= 0x4E00 && code <= 0x9FFF) || (code >= 0x3400 && code <= 0x4DBF) ||
-         (code >= 0xF900 && code <= 0xFAFF) || (code >= 0x20000 && code <= 0x2EBEF) ||
-         (code >= 0x2F800 && code <= 0x2FA1F) || (code >= 0x30000 && code <= 0x323AF);
+  static constexpr uint32_t kRanges[][2] = {
+      {0x2E80, 0x2E99},   {0x2E9B, 0x2EF3},   {0x2F00, 0x2FD5},   {0x3005, 0x3005},   {0x3007, 0x3007},
+      {0x3021, 0x3029},   {0x3038, 0x303B},   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFA6D},
+      {0xFA70, 0xFAD9},   {0x16FE2, 0x16FE3}, {0x16FF0, 0x16FF1}, {0x20000, 0x2A6DF}, {0x2A700, 0x2B739},
+      {0x2B740, 0x2B81D}, {0x2B820, 0x2CEA1}, {0x2CEB0, 0x2EBE0}, {0x2F800, 0x2FA1D}, {0x30000, 0x3134A},
+      {0x31350, 0x323AF}};
+  for (const auto& range : kRanges)
+    if (code >= range[0] && code <= range[1]) return true;
+  return false;
 }
 
 CharFlags category_flags(uint32_t code) {

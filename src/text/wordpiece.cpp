@@ -10,9 +10,16 @@
 namespace hearth::text {
 namespace {
 
+// The blocks whose characters BERT takes for words, one each.
+bool is_ideograph(uint32_t code) {
+  return (code >= 0x4E00 && code <= 0x9FFF) || (code >= 0x3400 && code <= 0x4DBF) ||
+         (code >= 0xF900 && code <= 0xFAFF) || (code >= 0x20000 && code <= 0x2A6DF) ||
+         (code >= 0x2A700 && code <= 0x2CEAF) || (code >= 0x2F800 && code <= 0x2FA1F);
+}
+
 bool is_word_alone(uint32_t code, CharFlags flags) {
-  // As BERT has it, ASCII symbols are punctuation, and each ideograph is a word.
-  return (flags & (kPunctuation | kHan)) != 0 || (code < 0x80 && (flags & kSymbol) != 0);
+  // BERT counts ASCII symbols as punctuation.
+  return (flags & kPunctuation) != 0 || (code < 0x80 && (flags & kSymbol) != 0) || is_ideograph(code);
 }
 
 // The text with its words in lower case without accents, each behind one space.

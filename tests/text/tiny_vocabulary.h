@@ -1,0 +1,93 @@
+// Vocabularies small enough to read, as GGUF files in memory.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gguf/draft.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+#include "text/vocabulary.h"
+
+namespace hearth::text::test {
+
+struct TinyToken {
+  std::string text;
+  TokenType type = TokenType::kNormal;
+  float score = 0;
+};
+
+struct TinyVocabulary {
+  std::string model, pre;  // the key is left out where empty
+  std::vector<TinyToken> tokens;
+  std::vector<std::string> merges;
+  std::vector<std::pair<std::string, std::string>> more = {};  // keys and encoded values
+
+  std::string bytes() const {
+    using namespace gguf::test;
+    std::string texts, types, scores, joined;
+    for (const TinyToken& token : tokens) {
+      texts += raw_string(token.text);
+      types += raw(static_cast<int32_t>(token.type));
+      scores += raw(token.score);
+    }
+    for (const std::string& merge : merges) joined += raw_string(merge);
+    Draft draft;
+    draft.tensors.clear();
+    draft.metadata.push_back({"tokenizer.ggml.model", string_value(model)});
+    if (!pre.empty()) draft.metadata.push_back({"tokenizer.ggml.pre", string_value(pre)});
+    draft.metadata.push_back({"tokenizer.ggml.tokens", array_value(8, tokens.size(), texts)});
+    draft.metadata.push_back({"tokenizer.ggml.token_type", array_value(5, tokens.size(), types)});
+    if (model == "llama") draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
+    if (model == "gpt2") draft.metadata.push_back({"tokenizer.ggml.merges", array_value(8, merges.size(), joined)});
+    draft.metadata.insert(draft.metadata.end(), more.begin(), more.end());
+    return draft.bytes();
+  }
+
+  Result<std::unique_ptr<Tokenizer>> load() const {
+    const std::string file_bytes = bytes();
+    ASSIGN_OR_RETURN(const auto file, gguf::File::parse(gguf::test::as_bytes(file_bytes), "tiny"));
+    return Tokenizer::load(*file);
+  }
+};
+
+inline std::string u32_value(uint32_t value) { return gguf::test::value_of<uint32_t>(4, value); }
+inline std::string bool_value(bool value) { return gguf::test::value_of<uint8_t>(7, value ? 1 : 0); }
+
+// <unk> <s> </s>, the 256 bytes, then the pieces given.
+inline TinyVocabulary sentencepiece(const std::vector<TinyToken>& pieces) {
+  TinyVocabulary vocabulary{.model = "llama", .pre = {}, .tokens = {}, .merges = {}};
+  vocabulary.tokens = {{"<unk>", TokenType::kUnknown}, {"<s>", TokenType::kControl}, {"</s>", TokenType::kControl}};
+  for (int byte = 0; byte < 256; ++byte) {
+    char text[8];
+    std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+    vocabulary.tokens.push_back({text, TokenType::kByte});
+  }
+  vocabulary.tokens.insert(vocabulary.tokens.end(), pieces.begin(), pieces.end());
+  return vocabulary;
+}
+inline Token byte_token(int byte) { return 3 + byte; }
+constexpr Token kFirstPiece = 3 + 256;
+
+// The 256 bytes in GPT-2's alphabet (token i is byte i), then what the merges make, then the special texts.
+inline TinyVocabulary byte_pairs(const std::string& pre, const std::vector<std::string>& merges,
+                                 const std::vector<std::string>& specials = {}) {
+  TinyVocabulary vocabulary{.model = "gpt2", .pre = pre, .tokens = {}, .merges = merges};
+  for (uint32_t byte = 0, next = 256; byte < 256; ++byte) {
+    const bool visible = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+    std::string text;
+    append_utf8(visible ? byte : next++, &text);
+    vocabulary.tokens.push_back({text});
+  }
+  for (std::string merge : merges) {
+    merge.erase(merge.find(' ', 1), 1);
+    vocabulary.tokens.push_back({merge});
+  }
+  for (const std::string& text : specials) vocabulary.tokens.push_back({text, TokenType::kControl});
+  return vocabulary;
+}
+
+}  // namespace hearth::text::test
