@@ -1,9 +1,7 @@
 // One command of the command line: one file in this folder defines one of these and registers it.
 #pragma once
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
+#include <CLI/CLI.hpp>
 #include <functional>
 
 #include "base/registry.h"
