@@ -324,15 +324,21 @@ Result<RequestId> Engine::submit(Request request, EventSink sink) {
   return impl_->submit(std::move(request), std::move(sink));
 }
 
-void Engine::cancel(RequestId id) { impl_->cancel(id); }
+void Engine::cancel(RequestId id) {
+  impl_->cancel(id);
+}
 
-Stats Engine::stats() const { return impl_->read_stats(); }
+Stats Engine::stats() const {
+  return impl_->read_stats();
+}
 
 const models::Model& Engine::model() const {
   CHECK(impl_->model != nullptr);
   return *impl_->model;
 }
 
-const text::Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+const text::Tokenizer& Engine::tokenizer() const {
+  return *impl_->tokenizer;
+}
 
 }  // namespace hearth::engine

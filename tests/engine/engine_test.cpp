@@ -70,6 +70,14 @@ TEST_F(EngineTest, StopsAtAStopStringAcrossTokenBordersAndHidesIt) {
   EXPECT_EQ(event.usage.generated_tokens, 7u);
 }
 
+TEST_F(EngineTest, ShowsNothingOfTheTokenBehindAStopString) {
+  start("a!");  // this ! has half a character behind it
+  EXPECT_EQ(answer(prompt("hello")).text, "a!\uFFFD");
+  Request request = prompt("hello");
+  request.options.stop = {"!"};
+  EXPECT_EQ(answer(request).text, "a");
+}
+
 TEST_F(EngineTest, ShowsTheBeginningOfAStopStringWhenTheAnswerEndsThere) {
   start("a do");
   Request request = prompt("hello");
@@ -214,14 +222,16 @@ TEST_F(EngineTest, GivesEveryRequestItsFinalEventWhenItEnds) {
 }
 
 TEST_F(EngineTest, EndsTheRequestsOfAFailedStepWithTheErrorAndServesTheOthers) {
-  start(say("fine", 5), {.max_sequences = 2});
+  start(say("fine", 70), {.max_sequences = 2});
+  const std::string known(70, 'q'), other(70, 'r');
+  answer(prompt(known));  // leaves a cached prefix
   Receiver first, second, third;
   model_->hold();
-  submit(prompt("hello"), first);
+  submit(prompt(other), first);
   model_->wait_until_in_forward();
-  submit(prompt("there"), second);
-  submit(prompt("again"), third);
-  model_->fail_after(1);
+  submit(prompt(other), second);
+  submit(prompt(known), third);
+  model_->fail_after(1);  // the step after the one that is held
   model_->release();
   for (Receiver* receiver : {&first, &second}) {
     const Event event = receiver->wait();
@@ -230,7 +240,8 @@ TEST_F(EngineTest, EndsTheRequestsOfAFailedStepWithTheErrorAndServesTheOthers) {
     EXPECT_EQ(event.error->message, "the fake device fell over");
   }
   EXPECT_EQ(third.wait().text, "fine");
-  EXPECT_EQ(answer(prompt("hello")).text, "fine") << "nothing of the lost cache was used";
+  EXPECT_EQ(third.wait().usage.prompt_tokens_cached, 0u) << "the cache was lost";
+  EXPECT_EQ(answer(prompt(known)).text, "fine");
   EXPECT_EQ(model_->unwritten_reads(), 0u);
 }
 

@@ -17,7 +17,8 @@ namespace hearth::engine::test {
 
 using text::Token;
 
-// Token 0 ends the answer; 1 .. 26 are a .. z, 27 a space, 28 and 29 the two bytes of é, 30 nothing.
+// Token 0 ends the answer; 1 .. 26 are a .. z, 27 a space, 28 and 29 the two bytes of é, 30 a ! with
+// the first of them behind it.
 class FakeTokenizer : public text::Tokenizer {
  public:
   static constexpr Token kEnd = 0, kVocabulary = 31;
@@ -32,6 +33,7 @@ class FakeTokenizer : public text::Tokenizer {
     if (token == 27) return " ";
     if (token == 28) return "\xC3";
     if (token == 29) return "\xA9";
+    if (token == 30) return "!\xC3";
     return {};
   }
   std::string decode(std::span<const Token> tokens, bool special) const override {
@@ -87,7 +89,9 @@ inline Predict say(std::string text, size_t prompt_tokens) {
 class FakeModel {
  public:
   FakeModel(Predict predict, uint32_t pages, uint32_t context)
-      : predict_(std::move(predict)), pages_(pages), context_(context),
+      : predict_(std::move(predict)),
+        pages_(pages),
+        context_(context),
         cache_(size_t{pages} * device::kPage_tokens, kUnwritten) {}
 
   Backend backend(uint32_t batch_rows = 512, uint32_t logit_rows = 64) {

@@ -34,7 +34,9 @@ Step run_step(Scheduler& scheduler, Token token = 100) {
   scheduler.commit(step);
   scheduler.check_invariants();
   for (const StepSequence& part : step.sequences) {
-    if (part.sample) { EXPECT_TRUE(scheduler.append(part.id, token)); }
+    if (part.sample) {
+      EXPECT_TRUE(scheduler.append(part.id, token));
+    }
   }
   return step;
 }
@@ -262,7 +264,9 @@ class Trace {
       const StepSequence& part = step.sequences[i];
       ASSERT_EQ(part.first_row, next_row);
       next_row += part.rows;
-      if (part.sample) { ASSERT_EQ(step.logit_rows[logit_rows++], next_row - 1); }
+      if (part.sample) {
+        ASSERT_EQ(step.logit_rows[logit_rows++], next_row - 1);
+      }
       if (i == 0) continue;
       const StepSequence& earlier = step.sequences[i - 1];
       ASSERT_TRUE(earlier.id < part.id || (earlier.sample && earlier.rows == 1));
