@@ -35,17 +35,4 @@ Span trailing_spaces(const CharReader& text, size_t from) {
   return {begin, text.size()};
 }
 
-Span groups_of_three(const CharReader& text, size_t from) {
-  if (!in<kNumber>(text.at(from))) return {text.size(), text.size()};
-  size_t wanted = 3;
-  if (from == 0) {  // the first group takes what does not fill three
-    size_t digits = 0;
-    for (size_t at = 0; at < text.size(); at += text.at(at).bytes) ++digits;
-    if (digits % 3 != 0) wanted = digits % 3;
-  }
-  size_t end = from;
-  for (; wanted > 0 && end < text.size(); --wanted) end += text.at(end).bytes;
-  return {from, end};
-}
-
 }  // namespace hearth::text

@@ -195,7 +195,19 @@ Span search(const CharReader& text, size_t from) {
 
 // \s+$
 Span trailing_spaces(const CharReader& text, size_t from);
-// For a text that is one run of numbers (others have no match): groups of three, counted from the end.
-Span groups_of_three(const CharReader& text, size_t from);
+// For a text that is one run of digits (others have no match): groups of three, counted from the end.
+template <Class kDigit>
+Span groups_of_three(const CharReader& text, size_t from) {
+  if (!kDigit(text.at(from))) return {text.size(), text.size()};
+  size_t wanted = 3;
+  if (from == 0) {  // the first group takes what does not fill three
+    size_t digits = 0;
+    for (size_t at = 0; at < text.size(); at += text.at(at).bytes) ++digits;
+    if (digits % 3 != 0) wanted = digits % 3;
+  }
+  size_t end = from;
+  for (; wanted > 0 && end < text.size(); --wanted) end += text.at(end).bytes;
+  return {from, end};
+}
 
 }  // namespace hearth::text
