@@ -1,7 +1,7 @@
 // hearth quantize: a model's weights in another format.
 #include "gguf/quantize.h"
 
-#include <CLI/Validators.hpp>
+#include <CLI/App.hpp>
 
 #include "base/error.h"
 #include "cli/command.h"

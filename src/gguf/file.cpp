@@ -93,6 +93,12 @@ Result<std::shared_ptr<const File>> File::parse(std::span<const std::byte> bytes
   return std::shared_ptr<const File>(file);
 }
 
+std::vector<std::string> File::part_paths() const {
+  std::vector<std::string> paths;
+  for (const MappedFile& file : files_) paths.push_back(file.path());
+  return paths;
+}
+
 const Value* File::find(std::string_view key) const {
   const auto found = metadata_index_.find(key);
   return found == metadata_index_.end() ? nullptr : &metadata_[found->second].second;

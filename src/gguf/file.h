@@ -49,6 +49,7 @@ class File {
 
   uint32_t version() const { return version_; }
   const std::string& path() const { return path_; }  // the first file's
+  std::vector<std::string> part_paths() const;         // of all files of the set, the first included
   uint64_t file_bytes() const { return file_bytes_; }  // of all files of the set
 
   // In file order.

@@ -1,0 +1,49 @@
+// Which weight format each tensor gets when a model is quantised to a mix such as Q4_K_M: tensors on which
+// quality depends most get more bits. A pure function of names and shapes; the rules are a table.
+//
+// Names, file type numbers and rules are those of llama.cpp's llama-quant.cpp (February 2025; MXFP4_MOE:
+// August 2025), so that "Q4_K_M" means the same here as everywhere.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+#include "quant/format.h"
+
+namespace hearth::gguf {
+
+struct Mix {
+  std::string name;           // "Q4_K_M"
+  uint32_t file_type;         // general.file_type
+  const quant::Format* base;  // of every weight matrix that no rule names
+};
+
+// Case-insensitive; "Q4_K" is Q4_K_M. The name of any format that can be written is a mix too. kUsage
+// (lists the names).
+Result<Mix> find_mix(std::string_view name);
+std::vector<std::string> mix_names();
+
+// What the rules look at besides names; read once per model.
+struct Traits {
+  uint64_t layers = 0;
+  uint64_t queries_per_value = 1;  // query heads that share a key and value head
+  uint64_t experts = 0;
+  bool has_output = false;  // false: the token embedding is also the output matrix
+};
+Traits read_traits(const File& file);
+
+// False for what stays as it is: vectors, norms, routers, position embeddings and the like.
+bool is_quantised(const Tensor& tensor);
+
+struct Choice {
+  const quant::Format* format;
+  // The format that the rules wanted, if the rows are not whole blocks of it and `format` stands in; else null.
+  const quant::Format* instead_of = nullptr;
+};
+Choice choose_format(const Mix& mix, const Traits& traits, const Tensor& tensor);
+
+}  // namespace hearth::gguf

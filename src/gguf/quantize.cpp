@@ -1,0 +1,201 @@
+#include "gguf/quantize.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "gguf/file.h"
+#include "gguf/writer.h"
+
+namespace hearth::gguf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kWindow_bytes = 64 << 20;  // of encoded weights that are held before they are written
+constexpr uint64_t kChunk_values = 1 << 15;   // that a thread takes at once, rounded to whole rows
+constexpr uint64_t kCopy_bytes = 16 << 20;
+constexpr uint32_t kQuantizationVersion = 2;  // ggml's GGML_QNT_VERSION
+constexpr float kMaxHalf = 65504.0f;
+constexpr double kFewBits = 2.6;  // per weight: below, rounding needs to know which weights matter
+
+double bits_per_weight(const quant::Format& format) { return 8.0 * format.block_bytes / format.block_values; }
+
+std::string folder_of(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+Status check_space(const std::string& out, uint64_t needed) {
+  const std::string folder = folder_of(out);
+  struct statvfs info {};
+  if (::statvfs(folder.c_str(), &info) != 0) {
+    return error(ErrorKind::kIo, "cannot write to {}: {}", folder, std::strerror(errno));
+  }
+  const uint64_t available = uint64_t{info.f_bavail} * info.f_frsize;
+  if (available >= needed) return {};
+  return error(ErrorKind::kIo, "not enough disk space in {}: {:.2f} GB needed, {:.2f} GB available", folder,
+               static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9);
+}
+
+class Quantizer {
+ public:
+  Quantizer(const File& file, const Mix& mix, const QuantizeOptions& options)
+      : file_(file), mix_(mix), options_(options), traits_(read_traits(file)), pool_(std::max(1, options.threads)) {}
+
+  Result<QuantizeSummary> run(const std::string& out) {
+    copy_metadata();
+    TRY(choose_formats());
+    TRY(check_space(out, writer_.file_bytes()));
+    TRY(writer_.begin(out));
+    for (size_t i = 0; i < formats_.size(); ++i) {
+      const Tensor& tensor = file_.tensors()[i];
+      TRY(formats_[i] == tensor.format ? copy(tensor) : convert(tensor, *formats_[i]));
+    }
+    TRY(writer_.finish());
+    summary_.bytes_before = file_.file_bytes();
+    summary_.bytes_after = writer_.file_bytes();
+    return std::move(summary_);
+  }
+
+ private:
+  void copy_metadata() {
+    for (const auto& [key, value] : file_.metadata()) {
+      if (!key.starts_with("split.")) writer_.set(key, value);
+    }
+    writer_.set_u32("general.file_type", mix_.file_type);
+    writer_.set_u32("general.quantization_version", kQuantizationVersion);
+  }
+
+  Status choose_formats() {
+    uint64_t requantised = 0, starved = 0;
+    for (const Tensor& tensor : file_.tensors()) {
+      const Choice choice = is_quantised(tensor) ? choose_format(mix_, traits_, tensor) : Choice{tensor.format};
+      if (choice.format != tensor.format && choice.format->encode == nullptr) {
+        return error(ErrorKind::kUnsupported, "{}: tensor '{}' would become {}, which cannot be written", file_.path(),
+                     tensor.name, choice.format->name);
+      }
+      if (choice.instead_of != nullptr) {
+        summary_.notes.push_back(fmt::format("{}: rows of {} values are not whole blocks of {}: {} instead", tensor.name,
+                                             tensor.shape[0], choice.instead_of->name, choice.format->name));
+      }
+      const bool changes = choice.format != tensor.format;
+      requantised += changes && tensor.format->block_values > 1;
+      starved += changes && bits_per_weight(*choice.format) < kFewBits;
+      formats_.push_back(choice.format);
+      const size_t dimensions = static_cast<size_t>(std::max(1, tensor.dimensions));
+      writer_.add_tensor(tensor.name, *choice.format, std::span(tensor.shape).first(dimensions));
+      summary_.bytes_by_type[choice.format->name] += choice.format->bytes(tensor.values());
+      total_bytes_ += tensor.bytes;
+    }
+    if (requantised > 0) {
+      summary_.notes.push_back(fmt::format("{} tensors were quantised before: the result is worse than from the original",
+                                           requantised));
+    }
+    if (starved > 0) {
+      summary_.notes.push_back(fmt::format("{} tensors get under {} bits per weight without an importance matrix: expect "
+                                           "poor text, unless the model was trained for it", starved, kFewBits));
+    }
+    return {};
+  }
+
+  Status report(uint64_t bytes, const Tensor& tensor) {
+    done_bytes_ += bytes;
+    return options_.progress ? options_.progress(done_bytes_, total_bytes_, tensor.name) : Status();
+  }
+
+  Status copy(const Tensor& tensor) {
+    std::span<const std::byte> left = std::as_bytes(std::span(tensor.data, tensor.bytes));
+    while (!left.empty()) {
+      const size_t size = std::min<size_t>(left.size(), kCopy_bytes);
+      TRY(writer_.write(left.first(size)));
+      TRY(report(size, tensor));
+      left = left.subspan(size);
+    }
+    return {};
+  }
+
+  // Window by window: rows are converted by all threads, then written.
+  Status convert(const Tensor& tensor, const quant::Format& to) {
+    const uint64_t columns = tensor.shape[0], rows = tensor.values() / columns;
+    const uint64_t chunk_rows = std::max<uint64_t>(1, kChunk_values / columns);
+    const uint64_t to_row_bytes = to.bytes(columns), from_row_bytes = tensor.format->bytes(columns);
+    const uint64_t window_rows = std::clamp<uint64_t>(kWindow_bytes / to_row_bytes / chunk_rows, 1, UINT32_MAX) * chunk_rows;
+    encoded_.resize(std::min(window_rows, rows) * to_row_bytes);
+    values_.resize(static_cast<size_t>(pool_.threads()));
+    for (auto& values : values_) values.resize(chunk_rows * columns);
+
+    for (uint64_t row = 0; row < rows; row += window_rows) {
+      const uint64_t here = std::min(window_rows, rows - row);
+      std::atomic<bool> finite = true, fits_half = true;
+      pool_.for_each(static_cast<uint32_t>((here + chunk_rows - 1) / chunk_rows), [&](uint32_t chunk, int thread) {
+        const uint64_t first = chunk * chunk_rows, count = std::min(chunk_rows, here - first);
+        const std::span<float> values(values_[static_cast<size_t>(thread)].data(), count * columns);
+        tensor.format->decode(tensor.data + (row + first) * from_row_bytes, values.size(), values.data());
+        float largest = 0;
+        bool all_finite = true;
+        for (const float value : values) {
+          all_finite &= std::isfinite(value);
+          largest = std::max(largest, std::fabs(value));
+        }
+        if (largest > kMaxHalf) fits_half = false;
+        if (!all_finite) {
+          finite = false;
+          return;
+        }
+        to.encode(values.data(), values.size(), nullptr, encoded_.data() + first * to_row_bytes);
+      });
+      TRY(check(tensor, to, finite, fits_half));
+      TRY(writer_.write(std::as_bytes(std::span(encoded_).first(here * to_row_bytes))));
+      TRY(report(here * from_row_bytes, tensor));
+    }
+    return {};
+  }
+
+  Status check(const Tensor& tensor, const quant::Format& to, bool finite, bool fits_half) const {
+    if (!finite) {
+      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values that are infinite or not a number", file_.path(),
+                   tensor.name);
+    }
+    if (!fits_half && to.name == std::string_view("F16")) {
+      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values beyond F16's largest, {}; use BF16", file_.path(),
+                   tensor.name, kMaxHalf);
+    }
+    return {};
+  }
+
+  const File& file_;
+  const Mix& mix_;
+  const QuantizeOptions& options_;
+  const Traits traits_;
+  ThreadPool pool_;
+  Writer writer_;
+  QuantizeSummary summary_;
+  std::vector<const quant::Format*> formats_;  // of each tensor, in the new file
+  std::vector<uint8_t> encoded_;
+  std::vector<std::vector<float>> values_;  // one buffer per thread
+  uint64_t total_bytes_ = 0, done_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const Mix& mix,
+                                      const QuantizeOptions& options) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const File> file, File::open(in));
+  for (const std::string& part : file->part_paths()) {
+    std::error_code failed;
+    if (fs::equivalent(part, out, failed) && !failed) {
+      return error(ErrorKind::kUsage, "{} is the file to read; write to another", out);
+    }
+  }
+  return Quantizer(*file, mix, options).run(out);
+}
+
+}  // namespace hearth::gguf
