@@ -16,6 +16,7 @@ class CpuDevice final : public device::Device {
   CpuDevice(int threads, const KernelTable& kernels) : pool_(threads), kernels_(kernels) {}
 
   device::Facts facts() const override;
+  device::Limits measure_limits() override;
   Result<device::Buffer> alloc(size_t bytes) override;
   Result<const uint8_t*> place(std::span<const uint8_t> host) override { return host.data(); }
   void upload(std::span<const float> from, float* to) override;

@@ -12,6 +12,8 @@
 
 namespace hearth::cpu {
 
+inline constexpr int kLimitRounds = 1 << 16;
+
 struct KernelTable {
   // Rows [begin, end) of the product; begin is a multiple of kSmallPanelRows, end - begin <= kPanelRows.
   using Matmul = void (*)(const MatmulArgs& args, uint32_t begin, uint32_t end);
@@ -34,6 +36,12 @@ struct KernelTable {
   void (*add_scaled_row)(const float* x, float weight, uint32_t n, float* out);
   void (*activate_row)(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out);
   void (*soft_cap_row)(float* x, uint32_t n, float cap);
+
+  // For measurements: reads `bytes` bytes once; does kLimitRounds times *_round_ops operations in registers.
+  uint64_t (*read_all)(const std::byte* data, size_t bytes);
+  void (*float_rounds)();
+  void (*int8_rounds)();
+  double float_round_ops, int8_round_ops;
 
   // Null if the format has no kernel of its own.
   const MatmulEntry* find(uint32_t type) const {

@@ -19,6 +19,13 @@ struct Facts {
   uint64_t memory_bytes;    // total that may be used
 };
 
+// What the hardware gives at best, measured now: the limits that speeds are compared with.
+struct Limits {
+  double read_bytes_per_s = 0;   // sequential reads of far more than the caches hold
+  double float_ops_per_s = 0;    // float32 multiply and add, each counted, in registers
+  double int8_ops_per_s = 0;     // the same for 8-bit products summed in 32 bits
+};
+
 class Device;
 
 // Device memory; freed with the object.
@@ -121,6 +128,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual Facts facts() const = 0;
+  // Takes about a second and some memory; zeros where a device cannot tell.
+  virtual Limits measure_limits() { return {}; }
 
   // Memory. alloc: kNoMemory names needed and available bytes. place: makes weights that lie in host
   // memory usable by ops and returns their device address; the CPU uses them where they are, so the

@@ -13,7 +13,7 @@ struct IQ4_NL {
 #pragma GCC unroll 8
     for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
       tile.put_scale(b, 0, V::half_low(V::gather(base, stride)));
-      unpack_nonlinear<V>(base + 2, stride, kIq4Values, b, tile);
+      unpack_nonlinear<V>(base + 2, stride, quant::kIq4_codebook, b, tile);
     }
   }
 };

@@ -17,7 +17,7 @@ struct MXFP4 {
       const auto e = V::and_(V::gather(base, stride), V::set_int(255));
       const auto scale = V::as_float(V::max_int(V::template shl<23>(e), V::set_int(0x00400000)));
       tile.put_scale(b, 0, V::mul(scale, V::set(0.5f)));
-      unpack_nonlinear<V>(base + 1, stride, kFp4Values, b, tile);
+      unpack_nonlinear<V>(base + 1, stride, quant::kE2m1_codebook, b, tile);
     }
   }
 };

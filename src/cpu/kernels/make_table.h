@@ -5,6 +5,7 @@
 #include "cpu/formats/all.h"
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention.h"
+#include "cpu/kernels/limits.h"
 #include "cpu/kernels/matmul_blocks.h"
 #include "cpu/kernels/matmul_floats.h"
 #include "cpu/kernels/vectors.h"
@@ -34,6 +35,11 @@ KernelTable make_table() {
   table.add_scaled_row = add_scaled_row<V>;
   table.activate_row = activate_row<V>;
   table.soft_cap_row = soft_cap_row<V>;
+  table.read_all = read_all<V>;
+  table.float_rounds = float_rounds<V>;
+  table.int8_rounds = int8_rounds<V>;
+  table.float_round_ops = 2.0 * V::kLanes * kLimitChains;
+  table.int8_round_ops = 8.0 * V::kLanes * kLimitChains;
   return table;
 }
 

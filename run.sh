@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds a release (build/hearth) and runs it. Without arguments it answers a
+# prompt with the demonstration model; `./run.sh ARGS...` passes its arguments to hearth.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+tools/build build
+if [ $# -gt 0 ]; then
+  exec build/hearth "$@"
+fi
+exec build/hearth run demo --temperature 0 --num-predict 60 "Once upon a time"

@@ -1,0 +1,53 @@
+// The layers of the architecture: which folder of src/ may include which. An edge that is not listed
+// here fails; to add one, change the design first.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace hearth {
+namespace {
+
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"base", {}},
+    {"quant", {"base"}},
+    {"gguf", {"base", "quant"}},
+    {"text", {"base", "gguf"}},
+    {"sampling", {"base"}},
+    {"device", {"base", "quant"}},
+    {"cpu", {"base", "device", "quant"}},
+    {"models", {"base", "device", "gguf"}},
+    {"sched", {"base"}},
+    {"engine", {"base", "models", "sched", "sampling", "text", "device"}},
+    {"store", {"base", "gguf"}},
+};
+
+TEST(Layers, EveryIncludeFollowsTheTable) {
+  const std::filesystem::path source = std::filesystem::path(HEARTH_SOURCE_DIR) / "src";
+  const std::regex include("^\\s*#include \"([a-z_]+)/.*\"");
+  int seen = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source)) {
+    if (!entry.is_regular_file()) continue;
+    const std::filesystem::path relative = std::filesystem::relative(entry.path(), source);
+    const std::string folder = relative.begin()->string();
+    if (relative == "main.cpp" || folder == "cli") continue;  // the command line wires everything
+    ASSERT_TRUE(kMayInclude.contains(folder)) << "src/" << folder << " is not in the table of layers";
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      std::smatch match;
+      if (!std::regex_search(line, match, include)) continue;
+      const std::string other = match[1];
+      ++seen;
+      EXPECT_TRUE(other == folder || kMayInclude.at(folder).contains(other))
+          << "src/" << relative.string() << " includes " << other << "/, which " << folder << " may not use";
+    }
+  }
+  EXPECT_GT(seen, 50) << "the includes were not found";
+}
+
+}  // namespace
+}  // namespace hearth
