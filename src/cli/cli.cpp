@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cpu/cpu_device.h"
 
 namespace hearth::cli {
 namespace {
@@ -28,7 +29,9 @@ int exit_code(const Status& status) {
   }
 }
 
-std::string version_text() { return fmt::format("hearth {}\nCUDA: not in this build\n", HEARTH_VERSION); }
+std::string version_text() {
+  return fmt::format("hearth {}\nCPU: {}\nCUDA: not in this build\n", HEARTH_VERSION, fmt::join(cpu::supported_isas(), ", "));
+}
 
 // Levenshtein distance, for "did you mean".
 size_t edit_distance(std::string_view a, std::string_view b) {

@@ -1,4 +1,5 @@
 // hearth run: one answer, or an interactive chat.
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,10 +43,18 @@ void add_sampling_options(CLI::App& app, store::Parameters& settings) {
   add("logit_bias", "add BIAS to the logit of token ID (may be given several times)")->type_name("ID=BIAS")->multi_option_policy(kAll);
 }
 
+// Somebody whose standard input is an open pipe that nobody writes to would wait for ever, and not know why.
+void note_if_waiting() {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  constexpr int kPatience_ms = 2000;
+  if (::poll(&input, 1, kPatience_ms) == 0) print_note("note: waiting for the end of standard input; use < /dev/null if nothing comes");
+}
+
 // The words of the command line, after what a pipe brings (as Ollama puts them together).
 Result<std::string> read_prompt(const std::vector<std::string>& words) {
   std::string prompt;
   if (!is_terminal(STDIN_FILENO)) {
+    note_if_waiting();
     ASSIGN_OR_RETURN(prompt, read_standard_input());
     if (prompt.ends_with('\n')) prompt.pop_back();  // the end of the last line, not part of the text
   }

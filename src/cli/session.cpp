@@ -51,6 +51,7 @@ Result<Session> start_session(const RunOptions& options) {
   session.system = options.system.empty() ? loaded.found.system : options.system;
   session.messages = std::move(loaded.found.messages);
   session.chat_template = text::find_chat_template(*session.file);
+  if (session.chat_template == nullptr) session.chat_template = text::recognise_chat_template(loaded.found.template_text);
   if (session.chat_template == nullptr && session.file->find("tokenizer.chat_template") != nullptr) {
     print_note("note: the chat template of this model is not known here, so the text is given to it as it is");
   }

@@ -1,0 +1,174 @@
+// The interactive chat, through a pseudo-terminal.
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "cli/process.h"
+#include "cli/tiny_model.h"
+#include "support/support.h"
+
+namespace hearth::test {
+namespace {
+
+class Chat {
+ public:
+  explicit Chat(std::vector<std::string> options = {}, uint32_t context = 1 << 20)
+      : process_(arguments(std::move(options), context), Process::Streams::kTerminal,
+                 {"TERM=xterm", "HEARTH_HISTORY=" + history()}) {
+    EXPECT_TRUE(sees(">>> "));
+  }
+  bool sees(const std::string& text) { return process_.wait_for(text); }
+  void type(const std::string& keys) { process_.write(keys); }
+  // A line and Return, and its echo.
+  void enter(const std::string& line) {
+    type(line + "\r");
+    EXPECT_TRUE(sees("\n")) << line;
+  }
+  void send(int signal) { process_.send(signal); }
+  Finished finish() { return process_.finish(std::chrono::seconds(10)); }
+  std::string history() const { return tiny_.file("state/history"); }
+
+ private:
+  std::vector<std::string> arguments(std::vector<std::string> options, uint32_t context) {
+    tiny_.context = context;
+    options.insert(options.begin(), {"run", tiny_.write(), "--logit-bias", TinyModel::kNeverEnds});
+    return options;
+  }
+  TinyModel tiny_;
+  Process process_;
+};
+
+std::string read_history(const Chat& chat) {
+  const std::vector<uint8_t> bytes = read_bytes(chat.history());
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST(Chat, AnswersAndLeaves) {
+  Chat chat({"--num-predict", "5", "--verbose"});
+  chat.enter("hello");
+  EXPECT_TRUE(chat.sees("eval count:           5 token(s)"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+TEST(Chat, ControlDAndExitLeaveToo) {
+  Chat first;
+  first.type("\x04");
+  EXPECT_EQ(first.finish().code, 0);
+  Chat second;
+  second.enter("/exit");
+  EXPECT_EQ(second.finish().code, 0);
+}
+
+TEST(Chat, ControlCStopsTheAnswerAndNotTheProgram) {
+  Chat chat({"--ctx", "1000000"});
+  chat.enter("hello");
+  ::usleep(300000);
+  chat.type("\x03");
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/set parameter num_predict 3");
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/set verbose");
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("again");
+  EXPECT_TRUE(chat.sees("eval count:           3 token(s)"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+TEST(Chat, ControlCAtThePromptDropsTheLine) {
+  Chat chat({"--num-predict", "3", "--verbose"});
+  chat.type("never sent");
+  EXPECT_TRUE(chat.sees("sent"));
+  chat.type("\x03");
+  EXPECT_TRUE(chat.sees("/bye leaves"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("hi");
+  EXPECT_TRUE(chat.sees("prompt eval count:    3 token(s)"));  // <s>hi
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+TEST(Chat, SigtermEndsIt) {
+  Chat at_prompt;
+  at_prompt.send(SIGTERM);
+  EXPECT_EQ(at_prompt.finish().signal, SIGTERM);
+  Chat answering({"--ctx", "1000000"});
+  answering.enter("hello");
+  ::usleep(200000);
+  answering.send(SIGTERM);
+  EXPECT_EQ(answering.finish().signal, SIGTERM);
+}
+
+TEST(Chat, TripleQuotesHoldSeveralLines) {
+  Chat chat({"--num-predict", "3", "--verbose"});
+  chat.enter("\"\"\"ab");
+  EXPECT_TRUE(chat.sees("... "));
+  chat.enter("cd\"\"\"");
+  EXPECT_TRUE(chat.sees("prompt eval count:    6 token(s)"));  // <s> a b newline c d
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+TEST(Chat, SettingsAreShownAndMistakesExplained) {
+  Chat chat;
+  chat.enter("/set parameter temperature 0.25");
+  chat.enter("/set parameter stop END");
+  chat.enter("/show parameters");
+  EXPECT_TRUE(chat.sees("num_ctx             4096"));
+  EXPECT_TRUE(chat.sees("temperature         0.25"));
+  EXPECT_TRUE(chat.sees("stop                \"END\""));
+  chat.enter("/set system You are a \"pirate\".");
+  chat.enter("/show system");
+  EXPECT_TRUE(chat.sees("You are a \"pirate\"."));
+  chat.enter("/show info");
+  EXPECT_TRUE(chat.sees("architecture        llama"));
+  chat.enter("/show template");
+  EXPECT_TRUE(chat.sees("no chat template"));
+  chat.enter("/?");
+  EXPECT_TRUE(chat.sees("/clear"));
+  chat.enter("/set parameter temperature hot");
+  EXPECT_TRUE(chat.sees("temperature is \"hot\", but must be a number of at least 0"));
+  chat.enter("/set parameter num_ctx 5");
+  EXPECT_TRUE(chat.sees("--ctx"));
+  chat.enter("/frobnicate");
+  EXPECT_TRUE(chat.sees("unknown command \"/frobnicate\"; /? lists them"));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+TEST(Chat, RemembersTheConversationUntilItIsCleared) {
+  Chat chat({"--num-predict", "3", "--verbose"});
+  chat.enter("abc");
+  EXPECT_TRUE(chat.sees("prompt eval count:    4 token(s)"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/clear");
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("defg");
+  EXPECT_TRUE(chat.sees("prompt eval count:    5 token(s)"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+  EXPECT_NE(read_history(chat).find("defg"), std::string::npos);
+}
+
+TEST(Chat, ForgetsTheOldestWhenTheContextIsFull) {
+  Chat chat({"--ctx", "64", "--num-predict", "2"});
+  chat.enter(std::string(30, 'x'));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter(std::string(30, 'y'));  // with the first, more than 64 less the room for an answer
+  EXPECT_TRUE(chat.sees("the oldest 2 messages are forgotten"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter(std::string(80, 'z'));
+  EXPECT_TRUE(chat.sees("the context has 64"));
+  EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/bye");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
+}  // namespace
+}  // namespace hearth::test

@@ -1,0 +1,112 @@
+// The frame of the command line: help, version, exit codes, messages, output that fails.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "cli/process.h"
+#include "support/support.h"
+
+namespace hearth::test {
+namespace {
+
+TEST(Cli, VersionNamesTheProgramAndWhatTheBuildCanDo) {
+  for (const char* flag : {"--version", "-v"}) {
+    const Finished done = hearth({flag});
+    EXPECT_EQ(done.code, 0);
+    EXPECT_EQ(done.out.find("hearth " HEARTH_VERSION "\n"), 0u) << done.out;
+    EXPECT_NE(done.out.find("CUDA: not in this build\n"), std::string::npos) << done.out;
+    EXPECT_EQ(done.err, "");
+  }
+}
+
+TEST(Cli, HelpListsTheCommandsAndTheirOptions) {
+  const Finished done = hearth({"--help"});
+  EXPECT_EQ(done.code, 0);
+  for (const char* name : {"run", "tokenize", "logits", "perplexity"}) EXPECT_NE(done.out.find(name), std::string::npos) << name;
+  const Finished run = hearth({"run", "--help"});
+  EXPECT_EQ(run.code, 0);
+  for (const char* option : {"--ctx", "--threads", "--kv-type", "--cpu-isa", "--verbose", "--temperature", "--top-k",
+                             "--top-p", "--min-p", "--typical-p", "--repeat-last-n", "--repeat-penalty",
+                             "--presence-penalty", "--frequency-penalty", "--mirostat", "--mirostat-tau",
+                             "--mirostat-eta", "--num-predict", "--seed", "--stop", "--logit-bias", "--raw", "--system"}) {
+    EXPECT_NE(run.out.find(option), std::string::npos) << option;
+  }
+}
+
+void expect_usage_error(const std::vector<std::string>& args, const std::string& message) {
+  const Finished done = hearth(args);
+  EXPECT_EQ(done.code, 2) << done.err;
+  EXPECT_EQ(done.out, "");
+  EXPECT_EQ(done.err.find("hearth: "), 0u) << done.err;
+  EXPECT_NE(done.err.find(message), std::string::npos) << done.err;
+  EXPECT_EQ(done.err.find('\n'), done.err.size() - 1) << "one line: " << done.err;
+}
+
+TEST(Cli, WrongUsageIsExitCodeTwoAndOneLine) {
+  expect_usage_error({}, "no command given");
+  expect_usage_error({""}, "unknown command \"\"");
+  expect_usage_error({"rnu"}, "did you mean \"hearth run\"?");
+  expect_usage_error({"quantum-leap"}, "\"hearth --help\" lists the commands");
+  expect_usage_error({"--frobnicate"}, "--frobnicate");
+  expect_usage_error({"run"}, "MODEL");
+  expect_usage_error({"run", "m.gguf", "--heat", "3"}, "--heat");
+  expect_usage_error({"run", "m.gguf", "x", "--top-p", "2"}, "top_p is \"2\", but must be a number from 0 to 1");
+  expect_usage_error({"run", "m.gguf", "x", "--seed", "abc"}, "seed is \"abc\"");
+  expect_usage_error({"run", "m.gguf", "x", "--logit-bias", "5"}, "ID=BIAS");
+  expect_usage_error({"run", "m.gguf", "x", "--temperature"}, "temperature");
+  expect_usage_error({"run", "m.gguf", "x", "--kv-type", "q2_k"}, "kv-type");
+  expect_usage_error({"run", "m.gguf", "x", "--ctx", "0"}, "ctx");
+  expect_usage_error({"run", "m.gguf", "x", "--threads", "-1"}, "threads");
+  expect_usage_error({"run", "m.gguf", "x", "--raw", "--system", "s"}, "system");
+  expect_usage_error({"run", "m.gguf", ""}, "the prompt is empty");
+  expect_usage_error({"run", "m.gguf", "\xff"}, "not valid UTF-8");
+  expect_usage_error({"logits", "m.gguf", "--out", "x.npy"}, "--tokens");
+}
+
+TEST(Cli, AnEmptyPipeIsAnEmptyPrompt) {
+  for (const char* input : {"", "\n", "  \n\n"}) {
+    const Finished done = hearth({"run", "m.gguf"}, input);
+    EXPECT_EQ(done.code, 2);
+    EXPECT_NE(done.err.find("the prompt is empty"), std::string::npos) << done.err;
+  }
+}
+
+TEST(Cli, BadModelFilesAreExitCodeOneAndNamed) {
+  const TemporaryFolder folder;
+  const std::string empty = folder / "empty.gguf", foreign = folder / "foreign.gguf", missing = folder / "missing.gguf";
+  std::ofstream{empty};
+  std::ofstream(foreign) << std::string(4096, 'x');
+  for (const std::string& model : {empty, foreign, missing, folder.path().string()}) {
+    for (const std::vector<std::string>& args : {std::vector<std::string>{"run", model, "hello"}, {"tokenize", model, "hello"}}) {
+      const Finished done = hearth(args);
+      EXPECT_EQ(done.code, 1) << done.err;
+      EXPECT_EQ(done.err.find("hearth: "), 0u) << done.err;
+      EXPECT_NE(done.err.find(model), std::string::npos) << done.err;
+    }
+  }
+}
+
+TEST(Cli, TheDemoSaysWhereItShouldBe) {
+  const Finished done = hearth({"tokenize", "demo", "hello"});
+  if (done.code == 0) GTEST_SKIP() << "the demonstration model is installed";
+  EXPECT_EQ(done.code, 1);
+  EXPECT_NE(done.err.find("demo.gguf"), std::string::npos) << done.err;
+  EXPECT_NE(done.err.find("share/hearth"), std::string::npos) << done.err;
+}
+
+TEST(Cli, AFullDiskFailsAndAClosedPipeEndsQuietly) {
+  const std::string binary = HEARTH_BINARY;
+  const int full = std::system((binary + " --version > /dev/full 2> /dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(full), 1);
+  Process process({"--help"});
+  process.close_output();
+  const Finished done = process.finish();
+  EXPECT_TRUE(done.code == 1 || done.code == 0) << done.code;  // it may have written before the pipe was closed
+  EXPECT_EQ(done.err, "");
+  EXPECT_EQ(done.signal, 0);
+}
+
+}  // namespace
+}  // namespace hearth::test

@@ -1,0 +1,146 @@
+#include "cli/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace hearth::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void become_hearth(const std::vector<std::string>& args, const std::vector<std::string>& environment) {
+  std::vector<char*> argv = {const_cast<char*>("hearth")};
+  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  for (const std::string& variable : environment) ::putenv(const_cast<char*>(variable.c_str()));
+  ::execv(HEARTH_BINARY, argv.data());
+  ::_exit(127);
+}
+
+void make_pipe(int (&ends)[2]) {
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+}
+
+void close_fd(int& fd) {
+  if (fd >= 0) ::close(fd);
+  fd = -1;
+}
+
+}  // namespace
+
+Process::Process(const std::vector<std::string>& args, Streams streams, const std::vector<std::string>& environment) {
+  std::signal(SIGPIPE, SIG_IGN);
+  if (streams == Streams::kTerminal) {
+    winsize size{.ws_row = 40, .ws_col = 120, .ws_xpixel = 0, .ws_ypixel = 0};
+    pid_ = ::forkpty(&out_, nullptr, nullptr, &size);
+    if (pid_ == 0) become_hearth(args, environment);
+    in_ = ::dup(out_);
+    return;
+  }
+  int in[2], out[2], err[2];
+  make_pipe(in);
+  make_pipe(out);
+  make_pipe(err);
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::dup2(in[0], 0);
+    ::dup2(out[1], 1);
+    ::dup2(err[1], 2);
+    become_hearth(args, environment);
+  }
+  ::close(in[0]);
+  ::close(out[1]);
+  ::close(err[1]);
+  in_ = in[1];
+  out_ = out[0];
+  err_ = err[0];
+}
+
+Process::~Process() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  close_fd(in_);
+  close_fd(out_);
+  close_fd(err_);
+}
+
+void Process::write(const std::string& text) {
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(in_, text.data() + done, text.size() - done);
+    if (n <= 0) return;  // it need not read all of it
+    done += static_cast<size_t>(n);
+  }
+}
+
+void Process::close_input() { close_fd(in_); }
+void Process::close_output() { close_fd(out_); }
+
+bool Process::read_some(std::chrono::milliseconds patience) {
+  pollfd fds[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
+  if (out_ < 0 && err_ < 0) return false;
+  ::poll(fds, 2, static_cast<int>(patience.count()));
+  char chunk[4096];
+  for (auto& [fd, text] : {std::pair<int&, std::string&>{out_, finished_.out}, {err_, finished_.err}}) {
+    const pollfd& state = &fd == &out_ ? fds[0] : fds[1];
+    if (fd < 0 || (state.revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
+    const ssize_t n = ::read(fd, chunk, sizeof chunk);
+    if (n > 0) text.append(chunk, static_cast<size_t>(n));
+    if (n <= 0) close_fd(fd);
+  }
+  return true;
+}
+
+bool Process::wait_for(const std::string& text, std::chrono::seconds patience) {
+  const auto deadline = Clock::now() + patience;
+  while (true) {
+    const size_t at = finished_.out.find(text, searched_);
+    if (at != std::string::npos) {
+      searched_ = at + text.size();
+      return true;
+    }
+    if (Clock::now() > deadline || !read_some(std::chrono::milliseconds(50))) return false;
+  }
+}
+
+bool Process::wait_for_output(std::chrono::seconds patience) {
+  const auto deadline = Clock::now() + patience;
+  while (finished_.out.empty() && Clock::now() < deadline && read_some(std::chrono::milliseconds(50))) {
+  }
+  return !finished_.out.empty();
+}
+
+void Process::send(int signal) { ::kill(pid_, signal); }
+
+Finished Process::finish(std::chrono::seconds patience) {
+  const auto deadline = Clock::now() + patience;
+  while (read_some(std::chrono::milliseconds(50)) && Clock::now() < deadline) {
+  }
+  int status = 0;
+  while (::waitpid(pid_, &status, WNOHANG) == 0) {
+    if (Clock::now() > deadline) ::kill(pid_, SIGKILL);
+    ::usleep(2000);
+  }
+  pid_ = -1;
+  if (WIFEXITED(status)) finished_.code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) finished_.signal = WTERMSIG(status);
+  return finished_;
+}
+
+Finished hearth(const std::vector<std::string>& args, const std::string& input) {
+  Process process(args);
+  process.write(input);
+  process.close_input();
+  return process.finish();
+}
+
+}  // namespace hearth::test

@@ -1,0 +1,77 @@
+// A chat model of a few kilobytes, written by the test: its tokens are <unk>, <s>, </s> and the 256 bytes.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "gguf/writer.h"
+#include "support/support.h"
+
+namespace hearth::test {
+
+class TinyModel {
+ public:
+  static constexpr uint32_t kVocabulary = 259, kWidth = 32, kInner = 64;
+  static constexpr const char* kNeverEnds = "2=-inf";  // logit bias: </s> is not chosen
+
+  uint32_t context = 1 << 20;
+  bool uniform = false;        // every token equally likely
+  std::string chat_template;  // none if empty
+
+  // Writes it into the folder of this object.
+  std::string write(const std::string& name = "tiny.gguf") const {
+    gguf::Writer writer;
+    writer.set_string("general.architecture", "llama");
+    for (const auto& [key, value] : {std::pair("context_length", context), {"block_count", 1}, {"embedding_length", kWidth},
+                                     {"feed_forward_length", kInner}, {"attention.head_count", 2}}) {
+      writer.set_u32(fmt::format("llama.{}", key), value);
+    }
+    writer.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    set_vocabulary(writer);
+    if (!chat_template.empty()) writer.set_string("tokenizer.chat_template", chat_template);
+    const std::vector<std::pair<std::string, std::vector<uint64_t>>> tensors = {
+        {"token_embd.weight", {kWidth, kVocabulary}}, {"output_norm.weight", {kWidth}}, {"output.weight", {kWidth, kVocabulary}},
+        {"blk.0.attn_norm.weight", {kWidth}}, {"blk.0.attn_q.weight", {kWidth, kWidth}}, {"blk.0.attn_k.weight", {kWidth, kWidth}},
+        {"blk.0.attn_v.weight", {kWidth, kWidth}}, {"blk.0.attn_output.weight", {kWidth, kWidth}}, {"blk.0.ffn_norm.weight", {kWidth}},
+        {"blk.0.ffn_gate.weight", {kWidth, kInner}}, {"blk.0.ffn_up.weight", {kWidth, kInner}}, {"blk.0.ffn_down.weight", {kInner, kWidth}}};
+    for (const auto& [tensor, shape] : tensors) writer.add_tensor(tensor, *quant::find_name("F32"), shape);
+    const std::string path = folder_ / name;
+    EXPECT_TRUE(writer.begin(path).ok());
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0, 0.3f);
+    for (const auto& [tensor, shape] : tensors) {
+      std::vector<float> values(shape[0] * (shape.size() > 1 ? shape[1] : 1));
+      for (float& value : values) value = shape.size() == 1 ? 1 : normal(random);
+      if (uniform && tensor == "output.weight") values.assign(values.size(), 0);
+      EXPECT_TRUE(writer.write(std::as_bytes(std::span(values))).ok());
+    }
+    EXPECT_TRUE(writer.finish().ok());
+    return path;
+  }
+  std::string file(const std::string& name) const { return folder_ / name; }  // in the same folder
+
+ private:
+  static void set_vocabulary(gguf::Writer& writer) {
+    std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
+    std::vector<int32_t> types = {2, 3, 3};  // unknown, control, control; then bytes
+    for (int byte = 0; byte < 256; ++byte) {
+      texts.push_back(fmt::format("<0x{:02X}>", byte));
+      types.push_back(6);
+    }
+    const std::vector<float> scores(kVocabulary, 0);
+    writer.set_string("tokenizer.ggml.model", "llama");
+    writer.set_strings("tokenizer.ggml.tokens", {texts.begin(), texts.end()});
+    writer.set("tokenizer.ggml.scores", gguf::Value::numbers(gguf::Type::kF32, std::as_bytes(std::span(scores))));
+    writer.set("tokenizer.ggml.token_type", gguf::Value::numbers(gguf::Type::kI32, std::as_bytes(std::span(types))));
+    writer.set_u32("tokenizer.ggml.bos_token_id", 1);
+    writer.set_u32("tokenizer.ggml.eos_token_id", 2);
+    writer.set_bool("tokenizer.ggml.add_space_prefix", false);
+  }
+
+  TemporaryFolder folder_;
+};
+
+}  // namespace hearth::test
