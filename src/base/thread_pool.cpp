@@ -7,9 +7,11 @@
 namespace hearth {
 namespace {
 
-// Ops of one step follow each other within microseconds; a worker sleeps only when a step is over.
-constexpr auto kSpin = std::chrono::microseconds(200);
-constexpr int kSpinsPerClock = 64;
+// Ops of one step follow each other within microseconds, so waiting threads spin, first without and then
+// with letting others have the processor (who waits may be what keeps the awaited thread from running).
+// A worker sleeps when a step is over.
+constexpr int kSpins = 2000;
+constexpr auto kAwake = std::chrono::microseconds(300);
 
 void pause() {
 #if defined(__x86_64__)
@@ -47,17 +49,22 @@ void ThreadPool::run(Function function, void* context) {
   section_.notify_all();
   function(context, 0);
   for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
-    if (spins < 1 << 14) pause();
-    else std::this_thread::yield();  // a worker has lost its processor: let it have this one
+    if (spins < kSpins) pause();
+    else std::this_thread::yield();
   }
 }
 
 void ThreadPool::work(int thread) {
   for (uint32_t seen = 0;;) {
-    auto until = std::chrono::steady_clock::now() + kSpin;
-    while (section_.load(std::memory_order_acquire) == seen) {
-      for (int i = 0; i < kSpinsPerClock && section_.load(std::memory_order_acquire) == seen; ++i) pause();
-      if (std::chrono::steady_clock::now() > until) section_.wait(seen, std::memory_order_acquire);
+    const auto sleep_at = std::chrono::steady_clock::now() + kAwake;
+    for (int spins = 0; section_.load(std::memory_order_acquire) == seen; ++spins) {
+      if (spins < kSpins) {
+        pause();
+      } else if (std::chrono::steady_clock::now() < sleep_at) {
+        std::this_thread::yield();
+      } else {
+        section_.wait(seen, std::memory_order_acquire);
+      }
     }
     ++seen;  // the next section starts only after this one has ended everywhere
     if (stop_.load()) return;
