@@ -100,8 +100,7 @@ Status parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = app.get_subcommands();
-    return print(chosen.empty() ? app.help() : chosen[0]->help());
+    return print(app.help());  // of the command, if one was given
   } catch (const CLI::ParseError& problem) {
     return usage_error(problem, app);
   }

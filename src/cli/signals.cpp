@@ -17,12 +17,17 @@ void note(int signal) {
   }
 }
 
+// Leaves a signal alone that our parent has us ignore (a shell does that for SIGINT in background jobs).
 void handle_with(void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);  // and no SA_RESTART: blocking calls must return
   action.sa_flags = SA_NODEFER;  // the second signal may end the process from inside the handler
-  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction present {};
+    ::sigaction(signal, nullptr, &present);
+    if (present.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace

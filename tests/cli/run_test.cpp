@@ -1,4 +1,6 @@
 // The commands that compute, on a model that the test writes and on a real one.
+#include <unistd.h>
+
 #include <csignal>
 #include <fstream>
 
@@ -195,6 +197,27 @@ TEST(Logits, BadTokensAreRefusedAndNothingIsLeftBehind) {
     EXPECT_EQ(entry.path().string().find(".npy"), std::string::npos) << entry.path();
   }
   EXPECT_EQ(hearth({"logits", tiny.write(), "--tokens", tokens, "--out", "/nowhere/x.npy"}).code, 1);
+}
+
+TEST(Logits, ASignalLeavesNoUnfinishedFile) {
+  const TinyModel tiny;
+  const std::string model = tiny.write(), tokens = tiny.file("tokens.txt"), out = tiny.file("out.npy");
+  std::ofstream list(tokens);
+  for (int i = 0; i < 200000; ++i) list << 3 + i % 256 << '\n';  // far more than can be done in the time of this test
+  list.close();
+  const auto results = [&] {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(out).parent_path())) {
+      count += entry.path().string().find(".npy") != std::string::npos ? 1 : 0;
+    }
+    return count;
+  };
+  Process process({"logits", model, "--tokens", tokens, "--out", out});
+  for (int i = 0; i < 1000 && results() == 0; ++i) ::usleep(10000);
+  EXPECT_EQ(results(), 1) << "the unfinished file";
+  process.send(SIGINT);
+  EXPECT_EQ(process.finish(std::chrono::seconds(10)).signal, SIGINT);
+  EXPECT_EQ(results(), 0);
 }
 
 TEST(Logits, AreTheReferences) {
