@@ -241,6 +241,13 @@ std::vector<std::string> mix_names() {
   return names;
 }
 
+std::string_view mix_of_file_type(uint64_t file_type) {
+  for (const NamedMix& mix : kMixes) {
+    if (mix.file_type == file_type) return mix.name;
+  }
+  return {};
+}
+
 Result<Mix> find_mix(std::string_view name) {
   for (const auto& [alias, meaning] : kAliases) {
     if (same_ignoring_case(alias, name)) name = meaning;

@@ -26,6 +26,8 @@ struct Mix {
 // (lists the names).
 Result<Mix> find_mix(std::string_view name);
 std::vector<std::string> mix_names();
+// The mix with this general.file_type; empty if there is none.
+std::string_view mix_of_file_type(uint64_t file_type);
 
 // What the rules look at besides names; read once per model.
 struct Traits {

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kWindow_bytes = 64 << 20;  // of encoded weights that are held before they are written
+constexpr uint64_t kWindow_bytes = 4 << 20;   // of encoded weights that are held before they are written
 constexpr uint64_t kChunk_values = 1 << 15;   // that a thread takes at once, rounded to whole rows
 constexpr uint64_t kCopy_bytes = 16 << 20;
 constexpr uint32_t kQuantizationVersion = 2;  // ggml's GGML_QNT_VERSION

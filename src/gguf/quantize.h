@@ -26,7 +26,7 @@ struct QuantizeSummary {
 };
 
 // Writes `out`, which appears only when it is whole. Metadata is copied; split sets become one file. Memory:
-// about 64 MB and a few rows per thread. Errors: those of File::open; kUsage (in and out are the same
+// a few MB, and some rows per thread. Errors: those of File::open; kUsage (in and out are the same
 // file), kUnsupported (a format that cannot be written), kInvalidData (a weight that is no finite number, or
 // too large for F16: names the tensor), kIo (disk: checked before the start, names needed and available).
 Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const Mix& mix,

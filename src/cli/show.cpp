@@ -1,0 +1,228 @@
+// hearth show: what a model is, and what it would take to run it.
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/memory.h"
+#include "cli/model_options.h"
+#include "cli/terminal.h"
+#include "cli/units.h"
+#include "cpu/cpu_device.h"
+#include "gguf/mix.h"
+#include "models/architecture.h"
+#include "text/chat.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+  std::string model, kv_type = "f16";
+  uint32_t context = 0;
+  bool tensors = false;
+};
+
+// Text from a file, without what could steer a terminal.
+std::string clean(std::string_view text) {
+  std::string out(text);
+  std::replace_if(out.begin(), out.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
+  return out;
+}
+
+// "1.10 B", "260.0 K".
+std::string format_count(uint64_t count) {
+  static constexpr const char* kUnits[] = {"", " K", " M", " B", " T"};
+  double value = static_cast<double>(count);
+  size_t unit = 0;
+  for (; value >= 999.5 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
+  return unit == 0 ? std::to_string(count) : fmt::format("{:.{}f}{}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, kUnits[unit]);
+}
+
+double bits_per_weight(uint64_t bytes, uint64_t values) { return 8.0 * static_cast<double>(bytes) / static_cast<double>(values); }
+
+// Sections of indented lines, label and value in columns.
+class Page {
+ public:
+  void section(std::string_view title) { text_ += fmt::format("{}{}\n", text_.empty() ? "" : "\n", title); }
+  void line(std::string_view label, std::string_view value) { text_ += fmt::format("  {:<18}{}\n", label, value); }
+  void row(std::string_view text) { text_ += fmt::format("  {}\n", text); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+struct Total {
+  uint64_t tensors = 0, values = 0, bytes = 0;
+  void add(const gguf::Tensor& tensor) {
+    ++tensors;
+    values += tensor.values();
+    bytes += tensor.bytes;
+  }
+};
+
+Total total_of(const gguf::File& file) {
+  Total total;
+  for (const gguf::Tensor& tensor : file.tensors()) total.add(tensor);
+  return total;
+}
+
+void show_sizes(const models::Spec& spec, Page& page) {
+  page.line("context", fmt::format("{} tokens", spec.context));
+  page.line("layers", std::to_string(spec.layers));
+  page.line("width", std::to_string(spec.width));
+  page.line("heads", fmt::format("{} for queries, {} for keys and values, {} wide", spec.heads, spec.kv_heads, spec.key_dim));
+  if (spec.experts == 0) {
+    page.line("feed-forward", std::to_string(spec.feed_forward));
+  } else {
+    page.line("feed-forward", fmt::format("{} experts of {}, {} used", spec.experts, spec.expert_feed_forward, spec.experts_used));
+  }
+  const auto windowed = std::count_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& layer) { return layer.window != 0; });
+  if (windowed > 0) {
+    const auto layer = std::find_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& l) { return l.window != 0; });
+    page.line("sliding window", fmt::format("{} tokens in {} of {} layers", layer->window, windowed, spec.layers));
+  }
+}
+
+Result<models::Spec> read_spec(const gguf::File& file) {
+  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(file));
+  return architecture->read(file, {});
+}
+
+void show_model(const store::ModelFiles& found, const gguf::File& file, const Result<models::Spec>& spec, Page& page) {
+  const Total total = total_of(file);
+  page.section("Model");
+  if (found.name != found.model) page.line("name", found.name);
+  page.line("file", fmt::format("{} ({}, GGUF version {})", found.model, format_bytes(file.file_bytes()), file.version()));
+  if (file.part_paths().size() > 1) page.line("parts", std::to_string(file.part_paths().size()));
+  if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", clean(name));
+  page.line("architecture", clean(file.string_or("general.architecture", "(not given)")));
+  page.line("parameters", format_count(total.values));
+  const std::string_view mix = gguf::mix_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
+  if (total.values > 0) {
+    page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", mix, mix.empty() ? "" : ", ",
+                                          bits_per_weight(total.bytes, total.values)));
+  }
+  if (spec) show_sizes(*spec, page);
+  if (!found.projector.empty()) page.line("projector", found.projector + " (not used: hearth reads text only)");
+}
+
+void show_formats(const gguf::File& file, Page& page) {
+  std::map<const quant::Format*, Total> by_format;
+  for (const gguf::Tensor& tensor : file.tensors()) by_format[tensor.format].add(tensor);
+  std::vector<std::pair<const quant::Format*, Total>> rows(by_format.begin(), by_format.end());
+  std::ranges::sort(rows, [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+  page.section("Weights");
+  page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>8}{:>13}", "type", "tensors", "parameters", "size", "share", "bits/weight"));
+  const Total all = total_of(file);
+  for (const auto& [format, total] : rows) {
+    page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>6.1f} %{:>13.2f}", format->name, total.tensors, format_count(total.values),
+                         format_bytes(total.bytes), 100.0 * static_cast<double>(total.bytes) / static_cast<double>(all.bytes),
+                         bits_per_weight(total.bytes, total.values)));
+  }
+}
+
+void show_tensors(const gguf::File& file, Page& page) {
+  size_t width = 4;
+  for (const gguf::Tensor& tensor : file.tensors()) width = std::max(width, tensor.name.size());
+  width = std::min<size_t>(width, 60);
+  page.section("Tensors");
+  page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", "name", width, "type", "size", "shape (columns x rows)"));
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    const auto shape = std::span(tensor.shape).first(static_cast<size_t>(std::max(1, tensor.dimensions)));
+    page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", clean(tensor.name), width, tensor.format->name, format_bytes(tensor.bytes),
+                         fmt::join(shape, " x ")));
+  }
+}
+
+std::string token_text(const text::Tokenizer& tokenizer, text::Token token) {
+  if (token == text::kNoToken) return "none";
+  return fmt::format("{} {}", token, clean(tokenizer.piece(token, true)));
+}
+
+void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page& page) {
+  page.section("Tokenizer");
+  const auto loaded = text::Tokenizer::load(file);
+  if (!loaded) {
+    page.line("cannot be used", clean(loaded.error().message));
+    return;
+  }
+  const text::Tokenizer& tokenizer = **loaded;
+  const std::string pre(tokenizer.pre_name());
+  page.line("model", fmt::format("{}{}", clean(tokenizer.model_name()), pre.empty() ? "" : " (" + clean(pre) + ")"));
+  page.line("vocabulary", fmt::format("{} tokens", tokenizer.size()));
+  page.line("start token", token_text(tokenizer, tokenizer.bos()) + (tokenizer.adds_bos() ? ", added to every prompt" : ""));
+  page.line("end token", token_text(tokenizer, tokenizer.eos()));
+  const text::ChatTemplate* chat = text::find_chat_template(file);
+  if (chat == nullptr) chat = text::recognise_chat_template(found.template_text);
+  const bool has_template = file.find("tokenizer.chat_template") != nullptr || !found.template_text.empty();
+  page.line("chat template", chat != nullptr ? chat->name : has_template ? "not known here: prompts are used as they are" : "none");
+}
+
+void show_brought_along(const store::ModelFiles& found, Page& page) {
+  if (found.parameters.empty() && found.system.empty()) return;
+  page.section("Brought along");
+  for (const auto& [name, value] : found.parameters) page.line(clean(name), clean(value));
+  if (!found.system.empty()) page.line("system", clean(found.system));
+}
+
+Status show_memory(const Options& options, const gguf::File& file, const Result<models::Spec>& spec, Page& page) {
+  page.section("Memory");
+  const auto estimate = [&](uint32_t context) -> Result<models::Memory> {
+    ASSIGN_OR_RETURN(const auto device, cpu::create_device({.threads = 1, .isa = ""}));
+    models::LoadOptions load;
+    load.context = context;
+    load.cache = cache_type(options.kv_type);
+    return models::estimate_memory(file, *device, load);
+  };
+  if (!spec) {
+    page.line("cannot be run", clean(spec.error().message));
+    return {};
+  }
+  const uint32_t usual = std::min(kDefaultContext_tokens, spec->context != 0 ? spec->context : kDefaultContext_tokens);
+  const uint32_t context = options.context != 0 ? options.context : usual;
+  const auto memory = estimate(context);
+  if (!memory && memory.error().kind == ErrorKind::kUsage) return memory.error();  // a context that cannot be
+  if (!memory) {
+    page.line("cannot be run", clean(memory.error().message));
+    return {};
+  }
+  const AvailableMemory available = available_memory();
+  page.line("context", fmt::format("{} tokens, {} cache", context, options.kv_type));
+  page.line("weights", format_bytes(memory->weights));
+  page.line("cache", format_bytes(memory->cache));
+  page.line("workspace", format_bytes(memory->workspace));
+  page.line("together", fmt::format("{}; {} has {} available{}", format_bytes(memory->total()), available.limited_by,
+                                    format_bytes(available.bytes), memory->total() > available.bytes ? ": not enough" : ""));
+  return {};
+}
+
+Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const store::ModelFiles found, find_model(options.model));
+  ASSIGN_OR_RETURN(const auto file, gguf::File::open(found.model));
+  const Result<models::Spec> spec = read_spec(*file);
+  Page page;
+  show_model(found, *file, spec, page);
+  if (!file->tensors().empty()) show_formats(*file, page);
+  show_tokenizer(*file, found, page);
+  show_brought_along(found, page);
+  TRY(show_memory(options, *file, spec, page));
+  if (options.tensors) show_tensors(*file, page);
+  return print(page.text());
+}
+
+Action configure(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  add_model_argument(app, options->model);
+  app.add_option("--ctx", options->context, "Tokens of context for the memory estimate")->check(CLI::Range(1u, 1u << 30));
+  app.add_option("--kv-type", options->kv_type, "Type of the key and value cache for the memory estimate (default: f16)")
+      ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
+  app.add_flag("--tensors", options->tensors, "List every tensor with its type, size and shape");
+  return [options] { return run(*options); };
+}
+
+const Command kCommand = {"show", "Show what a model is and what memory it needs", configure};
+const RegisterCommand registered(&kCommand);
+
+}  // namespace
+}  // namespace hearth::cli
