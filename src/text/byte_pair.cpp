@@ -1,10 +1,10 @@
 // Byte-level byte pair encoding as in GPT-2, Llama 3, Qwen: the text is cut into words, and the bytes of a
 // word join in the order of the learned merges.
 // Algorithm: Radford et al. 2019, section 2.2; https://github.com/openai/gpt-2/blob/master/src/encoder.py
+#include <fmt/ranges.h>
+
 #include <array>
 #include <unordered_map>
-
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "text/byte_alphabet.h"
@@ -107,7 +107,8 @@ void BytePair::add_merges(std::span<const std::string_view> merges, uint32_t fir
 // Merges come in the order of the tokens that they make, often several for one.
 Token BytePair::next_joined(std::string_view bytes) {
   for (const Token guess : {joined_, joined_ + 1})
-    if (vocabulary_.contains(guess) && vocabulary_.type(guess) == TokenType::kNormal && vocabulary_.bytes(guess) == bytes)
+    if (vocabulary_.contains(guess) && vocabulary_.type(guess) == TokenType::kNormal &&
+        vocabulary_.bytes(guess) == bytes)
       return guess;
   return intern(bytes, key_of(bytes));
 }
@@ -156,9 +157,11 @@ void BytePair::append_bytes(std::string_view bytes, std::vector<Token>* out) con
 
 Error unknown_pretokenizer(const gguf::File& file, std::string_view name) {
   std::vector<std::string_view> known;
-  for (const Pretokenizer& entry : all_pretokenizers()) known.insert(known.end(), entry.names.begin(), entry.names.end());
-  return error(ErrorKind::kUnsupported, "{}: pre-tokenizer '{}' (tokenizer.ggml.pre) is not supported; supported are: {}",
-               file.path(), name, fmt::join(known, ", "));
+  for (const Pretokenizer& entry : all_pretokenizers())
+    known.insert(known.end(), entry.names.begin(), entry.names.end());
+  return error(ErrorKind::kUnsupported,
+               "{}: pre-tokenizer '{}' (tokenizer.ggml.pre) is not supported; supported are: {}", file.path(), name,
+               fmt::join(known, ", "));
 }
 
 Result<std::unique_ptr<Tokenizer>> load(const gguf::File& file) {
@@ -168,8 +171,8 @@ Result<std::unique_ptr<Tokenizer>> load(const gguf::File& file) {
   if (pretokenizer == nullptr) return unknown_pretokenizer(file, name);
   const gguf::Value* merges = file.find(kMerges);
   if (merges == nullptr || !merges->is_array() || merges->element_type() != gguf::Type::kString)
-    return error(ErrorKind::kInvalidData, "{}: {} must be a list of texts: without merges there is no byte pair encoding",
-                 file.path(), kMerges);
+    return error(ErrorKind::kInvalidData,
+                 "{}: {} must be a list of texts: without merges there is no byte pair encoding", file.path(), kMerges);
   ASSIGN_OR_RETURN(Vocabulary vocabulary,
                    Vocabulary::load(file, append_byte_alphabet, {.add_bos = pretokenizer->adds_bos}));
   return std::unique_ptr<Tokenizer>(

@@ -27,7 +27,9 @@ void append(std::string* out, const ChatTemplate::Around& around, std::string_vi
   out->append(around.before).append(content).append(around.behind);
 }
 
-bool is_user(const Message& message) { return message.role != "system" && message.role != "assistant"; }
+bool is_user(const Message& message) {
+  return message.role != "system" && message.role != "assistant";
+}
 
 }  // namespace
 
@@ -64,9 +66,8 @@ const ChatTemplate* recognise_chat_template(std::string_view source) {
   for (const ChatTemplate& entry : all_chat_templates()) {
     size_t length = 0;
     for (const std::string_view mark : entry.marks) length += mark.size();
-    const bool fits = std::all_of(entry.marks.begin(), entry.marks.end(), [&](std::string_view mark) {
-      return source.find(mark) != std::string_view::npos;
-    });
+    const bool fits = std::all_of(entry.marks.begin(), entry.marks.end(),
+                                  [&](std::string_view mark) { return source.find(mark) != std::string_view::npos; });
     if (fits && length > best_length) {
       best = &entry;
       best_length = length;

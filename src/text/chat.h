@@ -38,8 +38,8 @@ struct ChatTemplate {
   // A model's own template (tokenizer.chat_template) belongs to the family if it contains all of these.
   std::vector<std::string_view> marks;
   Around user, assistant, system;
-  std::string_view answer;  // opens the answer that is asked for
-  std::vector<std::string> stops = {};  // texts that end an answer, beside the end-of-generation tokens
+  std::string_view answer;                              // opens the answer that is asked for
+  std::vector<std::string> stops = {};                  // texts that end an answer, beside the end-of-generation tokens
   std::optional<std::string_view> default_system = {};  // where the conversation does not begin with one
   System system_place = System::kOwnTurn;
   Thinking thinking = Thinking::kKept;

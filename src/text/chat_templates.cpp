@@ -215,6 +215,8 @@ const ChatTemplate kFamilies[] = {
 
 }  // namespace
 
-std::span<const ChatTemplate> all_chat_templates() { return kFamilies; }
+std::span<const ChatTemplate> all_chat_templates() {
+  return kFamilies;
+}
 
 }  // namespace hearth::text

@@ -15,8 +15,8 @@ namespace {
 constexpr Class kLetters = in<kLetter>;
 constexpr Class kNumbers = in<kNumber>;
 constexpr Class kBlanks = in<kBlank>;
-constexpr Class kOthers = not_in<kSpace | kLetter | kNumber>;           // [^\s\p{L}\p{N}]
-constexpr Class kWordPrefix = not_in<kNewline | kLetter | kNumber>;     // [^\r\n\p{L}\p{N}]
+constexpr Class kOthers = not_in<kSpace | kLetter | kNumber>;        // [^\s\p{L}\p{N}]
+constexpr Class kWordPrefix = not_in<kNewline | kLetter | kNumber>;  // [^\r\n\p{L}\p{N}]
 constexpr Class kNewlines = in<kNewline>;
 constexpr Class kNewlinesOrSlash = any<in<kNewline>, is<'/'>>;
 constexpr Class kUpperCase = in<kUpper | kTitle | kModifier | kOtherLetter | kMark>;
@@ -62,10 +62,11 @@ bool deepseek_letter(Char c) {
 constexpr Class kDeepSeekPunctuation = any<between<'!', '/'>, between<':', '~'>, between<0xFF01, 0xFF0F>,
                                            between<0xFF1A, 0xFF5E>, between<0x2018, 0x201F>, between<0x3000, 0x3002>>;
 // [\p{P}\$\+<=>\^~\|] and, for Falcon, the backquote
-constexpr Class kPunctuationAndMath = any<in<kPunctuation>, is<'$'>, is<'+'>, is<'<'>, is<'='>, is<'>'>, is<'^'>, is<'~'>, is<'|'>>;
+constexpr Class kPunctuationAndMath =
+    any<in<kPunctuation>, is<'$'>, is<'+'>, is<'<'>, is<'='>, is<'>'>, is<'^'>, is<'~'>, is<'|'>>;
 // [^(\s|.,!?…。，、।۔،)]
-constexpr Class kBloomWord = none<in<kSpace>, is<'('>, is<'|'>, is<'.'>, is<','>, is<'!'>, is<'?'>, is<0x2026>, is<0x3002>,
-                                  is<0xFF0C>, is<0x3001>, is<0x0964>, is<0x06D4>, is<0x060C>, is<')'>>;
+constexpr Class kBloomWord = none<in<kSpace>, is<'('>, is<'|'>, is<'.'>, is<','>, is<'!'>, is<'?'>, is<0x2026>,
+                                  is<0x3002>, is<0xFF0C>, is<0x3001>, is<0x0964>, is<0x06D4>, is<0x060C>, is<')'>>;
 // The scripts that AFMoE keeps together: ideographs, kana, Thai, Lao, Khmer, Burmese, Hangul.
 constexpr Class kAfmoeScripts =
     any<between<0x4E00, 0x9FFF>, between<0x3400, 0x4DBF>, between<0xF900, 0xFAFF>, kKana, between<0xFF65, 0xFF9F>,
@@ -130,8 +131,8 @@ size_t punctuation_then_word(const CharReader& text, size_t at) {
 
 // Scanners.
 
-constexpr Scanner kGpt2 =
-    search<contraction<false>, prefixed<kBlanks, kLetters>, prefixed<kBlanks, kNumbers>, prefixed<kBlanks, kOthers>, spaces>;
+constexpr Scanner kGpt2 = search<contraction<false>, prefixed<kBlanks, kLetters>, prefixed<kBlanks, kNumbers>,
+                                 prefixed<kBlanks, kOthers>, spaces>;
 constexpr Scanner kEachNumber = search<one<kNumbers>>;
 constexpr Scanner kThreeDigits = search<up_to<3, kNumbers>>;
 
@@ -154,46 +155,48 @@ constexpr Scanner kDeepSeek3 =
 
 constexpr Alternative kCasedWordNotHan = cased<kWordPrefix, not_han<kUpperCase>, not_han<kLowerCase>>;
 
+constexpr bool kIgnoreMerges = true, kAddsBos = true;
+
 const Pretokenizer kPretokenizers[] = {
-    {{"default"},
-     {search<run<kPunctuationAndMath>>, kGpt2, search<run<kNumbers>>,
-      search<three_digits>}},
+    {{"default"}, {search<run<kPunctuationAndMath>>, kGpt2, search<run<kNumbers>>, search<three_digits>}},
     {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "jina-es", "jina-de", "jina-v2-es",
-      "jina-v2-de", "jina-v1-en", "jina-v2-code", "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4"},
+      "jina-v2-de", "jina-v1-en", "jina-v2-code", "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert",
+      "exaone4"},
      {kGpt2}},
     {{"starcoder", "refact", "command-r", "cohere2_moe", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"},
      {kEachNumber, kGpt2}},
-    {{"falcon"},
-     {search<run<any<kPunctuationAndMath, is<'`'>>>>, kGpt2,
-      search<three_digits>}},
-    {{"llama-bpe", "llama3", "llama-v3", "laguna", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
-     {kLlama3<3>}, true, true},
+    {{"falcon"}, {search<run<any<kPunctuationAndMath, is<'`'>>>>, kGpt2, search<three_digits>}},
+    {{"llama-bpe", "llama3", "llama-v3", "laguna", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+      "jina-v5-nano"},
+     {kLlama3<3>},
+     kIgnoreMerges,
+     kAddsBos},
     {{"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"}, {kLlama3<3>}},
-    {{"qwen2", "deepseek-r1-qwen", "kormo", "openpangu", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2",
-      "bailingmoe", "bailingmoe2", "llada-moe"},
+    {{"qwen2", "deepseek-r1-qwen", "kormo", "openpangu", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open",
+      "grok-2", "bailingmoe", "bailingmoe2", "llada-moe"},
      {kLlama3<1>}},
     {{"qwen35"},
      {search<kAnyContraction, prefixed<kWordPrefix, in<kLetter | kMark>>, one<kNumbers>,
              tailed<prefixed<kBlanks, not_in<kSpace | kLetter | kMark | kNumber>>, kNewlines>, newlines, spaces>}},
-    {{"seed-coder"},
-     {search<kAnyContraction, kWord, one<kNumbers>, prefixed<kBlanks, kOthers>, newlines, spaces>}},
+    {{"seed-coder"}, {search<kAnyContraction, kWord, one<kNumbers>, prefixed<kBlanks, kOthers>, newlines, spaces>}},
     {{"jais-2"}, {search<kAnyContraction, kWord, up_to<3, kNumbers>, kSymbols, newlines, halving_spaces>}},
     {{"exaone-moe"},
      {search<kAnyContraction, several_words, one<kNumbers>, maybe<prefixed<kBlanks, kOthers>, one<kNewlinesOrSlash>>,
              newlines, spaces>}},
     {{"gpt-4o", "llama4", "kanana2", "minimax-m2"}, {kGpt4o<3>}},
-    {{"tekken"}, {search<kCasedWord, one<kNumbers>, kSymbolsAndSlash, newlines, spaces>}, true, true},
+    {{"tekken"}, {search<kCasedWord, one<kNumbers>, kSymbolsAndSlash, newlines, spaces>}, kIgnoreMerges, kAddsBos},
     {{"tiny_aya"}, {search<run<in<kDecimal>>>, groups_of_three<in<kDecimal>>, kGpt4o<3>}},
     {{"youtu"},
      {search<run<any<between<0xAC00, 0xD7A3>, between<0x3131, 0x318E>>>, run<kYoutuPunctuation>,
              run<between<0x3105, 0x312F>>, run<any<kIdeographs, kKana>>>,
       kGpt4o<1>},
-     true},
+     kIgnoreMerges},
     {{"kimi-k2"},
      {search<run<in<kHan>>, maybe<kCasedWordNotHan, kAnyContraction>, up_to<3, kNumbers>, kSymbols, newlines, spaces>}},
     {{"deepseek-llm"},
-     {search<one<kNewlines>>, search<prefixed<in<kSpace>, deepseek_letter>>, search<prefixed<in<kSpace>, kDeepSeekPunctuation>>,
-      trailing_spaces, search<run<kDeepSeekCjk>>, search<run<kNumbers>>}},
+     {search<one<kNewlines>>, search<prefixed<in<kSpace>, deepseek_letter>>,
+      search<prefixed<in<kSpace>, kDeepSeekPunctuation>>, trailing_spaces, search<run<kDeepSeekCjk>>,
+      search<run<kNumbers>>}},
     {{"deepseek-coder"},
      {search<one<kNewlines>>, search<prefixed<in<kSpace>, kLetters>>, search<prefixed<in<kSpace>, in<kPunctuation>>>,
       search<run<kDeepSeekCjk>>, kEachNumber}},
@@ -203,12 +206,16 @@ const Pretokenizer kPretokenizers[] = {
     {{"bloom", "poro-chat", "gpt3-finnish"}, {search<prefixed<kBlanks, kBloomWord>>}},
     {{"viking"}, {search<prefixed<kBlanks, kBloomWord>>, kEachNumber}},
     {{"chameleon"},
-     {search<chameleon_space>, kEachNumber, search<one<any<in<kPunctuation>, kAsciiPunctuation>>>, kGpt2}, false, true},
+     {search<chameleon_space>, kEachNumber, search<one<any<in<kPunctuation>, kAsciiPunctuation>>>, kGpt2},
+     !kIgnoreMerges,
+     kAddsBos},
 };
 
 }  // namespace
 
-std::span<const Pretokenizer> all_pretokenizers() { return kPretokenizers; }
+std::span<const Pretokenizer> all_pretokenizers() {
+  return kPretokenizers;
+}
 
 const Pretokenizer* find_pretokenizer(std::string_view name) {
   for (const Pretokenizer& entry : kPretokenizers)

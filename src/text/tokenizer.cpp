@@ -1,9 +1,9 @@
 #include "text/tokenizer.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
-
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "text/tokenizer_base.h"
@@ -15,7 +15,8 @@ namespace {
 // no key for it, so the name must do.
 bool strips_after_special(const gguf::File& file) {
   std::string name(file.string_or("general.name", ""));
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
   return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
 }
 

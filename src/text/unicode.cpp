@@ -31,33 +31,45 @@ bool is_han(uint32_t code) {
 
 CharFlags category_flags(uint32_t code) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
-    case UTF8PROC_CATEGORY_LU: return kUpper;
-    case UTF8PROC_CATEGORY_LL: return kLower;
-    case UTF8PROC_CATEGORY_LT: return kTitle;
-    case UTF8PROC_CATEGORY_LM: return kModifier;
-    case UTF8PROC_CATEGORY_LO: return kOtherLetter;
+    case UTF8PROC_CATEGORY_LU:
+      return kUpper;
+    case UTF8PROC_CATEGORY_LL:
+      return kLower;
+    case UTF8PROC_CATEGORY_LT:
+      return kTitle;
+    case UTF8PROC_CATEGORY_LM:
+      return kModifier;
+    case UTF8PROC_CATEGORY_LO:
+      return kOtherLetter;
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME: return kMark;
-    case UTF8PROC_CATEGORY_ND: return kNumber | kDecimal;
+    case UTF8PROC_CATEGORY_ME:
+      return kMark;
+    case UTF8PROC_CATEGORY_ND:
+      return kNumber | kDecimal;
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return kNumber;
+    case UTF8PROC_CATEGORY_NO:
+      return kNumber;
     case UTF8PROC_CATEGORY_PC:
     case UTF8PROC_CATEGORY_PD:
     case UTF8PROC_CATEGORY_PS:
     case UTF8PROC_CATEGORY_PE:
     case UTF8PROC_CATEGORY_PI:
     case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO: return kPunctuation;
+    case UTF8PROC_CATEGORY_PO:
+      return kPunctuation;
     case UTF8PROC_CATEGORY_SM:
     case UTF8PROC_CATEGORY_SC:
     case UTF8PROC_CATEGORY_SK:
-    case UTF8PROC_CATEGORY_SO: return kSymbol;
+    case UTF8PROC_CATEGORY_SO:
+      return kSymbol;
     case UTF8PROC_CATEGORY_CC:
     case UTF8PROC_CATEGORY_CF:
     case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO: return kControlChar;
-    default: return 0;
+    case UTF8PROC_CATEGORY_CO:
+      return kControlChar;
+    default:
+      return 0;
   }
 }
 
@@ -81,7 +93,9 @@ const CharFlags* char_flags_table() {
   return table.data();
 }
 
-CharFlags char_flags(uint32_t code) { return code < kTableSize ? char_flags_table()[code] : compute_flags(code); }
+CharFlags char_flags(uint32_t code) {
+  return code < kTableSize ? char_flags_table()[code] : compute_flags(code);
+}
 
 uint32_t to_lower(uint32_t code) {
   return static_cast<uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)));
@@ -94,9 +108,9 @@ void append_without_accents(uint32_t code, std::u32string* out) {
   }
   std::array<utf8proc_int32_t, 32> parts;  // the longest canonical decomposition has 4
   int boundary_class = 0;
-  const utf8proc_ssize_t count =
-      utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code), parts.data(), static_cast<utf8proc_ssize_t>(parts.size()),
-                              static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary_class);
+  const utf8proc_ssize_t count = utf8proc_decompose_char(
+      static_cast<utf8proc_int32_t>(code), parts.data(), static_cast<utf8proc_ssize_t>(parts.size()),
+      static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary_class);
   for (utf8proc_ssize_t i = 0; i < count; ++i) {
     const utf8proc_int32_t part = parts[static_cast<size_t>(i)];
     if (utf8proc_category(part) != UTF8PROC_CATEGORY_MN) out->push_back(static_cast<char32_t>(part));

@@ -18,16 +18,26 @@ constexpr size_t kMaxTokens = 1u << 30;
 // Texts of tokens that end an answer, from the tokenizer_config.json of the models named. Files often
 // name only one of several in tokenizer.ggml.eos_token_id.
 const std::unordered_set<std::string_view> kEndTexts = {
-    "<|eot_id|>", "<|eom_id|>",               // Llama 3
-    "<|im_end|>",                             // ChatML: Qwen, Yi, SmolLM
-    "<|end|>",                                // Phi-3
-    "<|return|>", "<|call|>",                 // gpt-oss
-    "<end_of_turn>",                          // Gemma
-    "<|endoftext|>", "<|end_of_text|>",       // GPT-2, Granite
-    "<|fim_pad|>", "<|repo_name|>", "<|fim_repo|>", "<|file_sep|>",  // code completion: the next file begins
-    "<EOT>", "_<EOT>", "[EOT]", "[EOS]",      // CodeLlama, Kimi
-    "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",  // SmolVLM, DeepSeek
-    "<|END_OF_TURN_TOKEN|>",                  // Command R
+    "<|eot_id|>",
+    "<|eom_id|>",  // Llama 3
+    "<|im_end|>",  // ChatML: Qwen, Yi, SmolLM
+    "<|end|>",     // Phi-3
+    "<|return|>",
+    "<|call|>",       // gpt-oss
+    "<end_of_turn>",  // Gemma
+    "<|endoftext|>",
+    "<|end_of_text|>",  // GPT-2, Granite
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|fim_repo|>",
+    "<|file_sep|>",  // code completion: the next file begins
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",  // CodeLlama, Kimi
+    "<end_of_utterance>",
+    "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",  // SmolVLM, DeepSeek
+    "<|END_OF_TURN_TOKEN|>",                    // Command R
 };
 
 // "<0x0A>" as 10; -1 if the text is not of this form.
@@ -52,7 +62,8 @@ void append_with_spaces(std::string_view text, std::string* out) {
 Result<std::vector<float>> load_scores(const gguf::File& file, size_t tokens) {
   const gguf::Value* value = file.find(kScores);
   if (value == nullptr || !value->is_array() || value->element_type() != gguf::Type::kF32 || value->size() != tokens)
-    return error(ErrorKind::kInvalidData, "{}: {} must hold one float for each of the {} tokens", file.path(), kScores, tokens);
+    return error(ErrorKind::kInvalidData, "{}: {} must hold one float for each of the {} tokens", file.path(), kScores,
+                 tokens);
   std::vector<float> scores(tokens);
   std::memcpy(scores.data(), value->bytes().data(), tokens * sizeof(float));
   return scores;
@@ -60,10 +71,12 @@ Result<std::vector<float>> load_scores(const gguf::File& file, size_t tokens) {
 
 Result<Vocabulary> Vocabulary::load(const gguf::File& file, Decode decode, const Defaults& defaults) {
   const gguf::Value* tokens = file.find(kTokens);
-  if (tokens == nullptr) return error(ErrorKind::kInvalidData, "{}: {} is missing: the file has no vocabulary", file.path(), kTokens);
+  if (tokens == nullptr)
+    return error(ErrorKind::kInvalidData, "{}: {} is missing: the file has no vocabulary", file.path(), kTokens);
   const std::span<const std::string_view> texts = tokens->as_strings();
   if (texts.empty() || texts.size() > kMaxTokens)
-    return error(ErrorKind::kInvalidData, "{}: {} must be a list of texts that is neither empty nor absurdly long", file.path(), kTokens);
+    return error(ErrorKind::kInvalidData, "{}: {} must be a list of texts that is neither empty nor absurdly long",
+                 file.path(), kTokens);
 
   Vocabulary vocabulary;
   vocabulary.model = file.string_or("tokenizer.ggml.model", "");
@@ -84,7 +97,8 @@ Result<Vocabulary> Vocabulary::load(const gguf::File& file, Decode decode, const
 Status Vocabulary::load_types(const gguf::File& file) {
   const gguf::Value* value = file.find(kTypes);
   if (!value->is_array() || !value->as_strings().empty() || value->size() != size())
-    return error(ErrorKind::kInvalidData, "{}: {} must hold one number for each of the {} tokens", file.path(), kTypes, size());
+    return error(ErrorKind::kInvalidData, "{}: {} must hold one number for each of the {} tokens", file.path(), kTypes,
+                 size());
   for (size_t i = 0; i < size(); ++i) {
     const int64_t type = value->at_i64(i);
     if (type < 0 || type > static_cast<int64_t>(TokenType::kByte))

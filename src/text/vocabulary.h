@@ -33,7 +33,9 @@ class Vocabulary {
   size_t size() const { return types_.size(); }
   bool contains(Token token) const { return token >= 0 && static_cast<size_t>(token) < size(); }
   TokenType type(Token token) const { return types_[static_cast<size_t>(token)]; }
-  bool is_control(Token token) const { return type(token) == TokenType::kControl || type(token) == TokenType::kUnknown; }
+  bool is_control(Token token) const {
+    return type(token) == TokenType::kControl || type(token) == TokenType::kUnknown;
+  }
   // The bytes a token stands for; of control and user-defined tokens, their text.
   std::string_view bytes(Token token) const {
     const auto i = static_cast<size_t>(token);

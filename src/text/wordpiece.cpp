@@ -77,7 +77,8 @@ void WordPiece::encode_words(std::string_view text, bool, std::vector<Token>* ou
   WordCache cache(words, out);
   for (size_t begin = 0; begin < words.size();) {
     const size_t end = std::min(words.find(' ', begin + 1), words.size());
-    cache.append(std::string_view(words).substr(begin, end - begin), [&](std::string_view word) { encode_word(word, out); });
+    cache.append(std::string_view(words).substr(begin, end - begin),
+                 [&](std::string_view word) { encode_word(word, out); });
     begin = end;
   }
 }

@@ -24,16 +24,24 @@ std::unique_ptr<Tokenizer> load(const test::TinyVocabulary& vocabulary) {
 
 std::vector<Case> make_cases() {
   std::vector<Case> cases;
-  cases.push_back({load(test::sentencepiece({{"▁"}, {"a"}, {"b"}, {"▁a"}, {"ab", TokenType::kNormal, 1}, {"▁▁"},
-                                             {"aa", TokenType::kNormal, 2}, {"aab", TokenType::kNormal, -1},
-                                             {"é"}, {"<x>", TokenType::kUserDefined}})),
+  cases.push_back({load(test::sentencepiece({{"▁"},
+                                             {"a"},
+                                             {"b"},
+                                             {"▁a"},
+                                             {"ab", TokenType::kNormal, 1},
+                                             {"▁▁"},
+                                             {"aa", TokenType::kNormal, 2},
+                                             {"aab", TokenType::kNormal, -1},
+                                             {"é"},
+                                             {"<x>", TokenType::kUserDefined}})),
                    false});  // U+2581 becomes a space
   test::TinyVocabulary words{.model = "bert", .pre = {}, .tokens = {}, .merges = {}};
   words.tokens = {{"[UNK]", TokenType::kControl}, {"▁a"}, {"b"}, {"aa"}, {"▁é"}, {"▁!"}};
   words.more = {{"tokenizer.ggml.unknown_token_id", test::u32_value(0)}};
   cases.push_back({load(words), false});
   for (const Pretokenizer& entry : all_pretokenizers()) {
-    const auto vocabulary = test::byte_pairs(std::string(entry.names[0]), {"a a", "aa a", "a b", "Ġ a", "1 2", "Ã ©", "Ġ Ġ"}, {"<x>"});
+    const auto vocabulary =
+        test::byte_pairs(std::string(entry.names[0]), {"a a", "aa a", "a b", "Ġ a", "1 2", "Ã ©", "Ġ Ġ"}, {"<x>"});
     cases.push_back({load(vocabulary), true});
   }
   return cases;
@@ -60,7 +68,8 @@ void check_stream(std::string_view text) {
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   std::vector<std::string> seeds;
   for (size_t i = 0; i < cases().size(); ++i) {
-    for (const char* text : {"aab ab  a<x>b é", "I'll\n\n 12345, 中文 \xF0\x9F\x8E\x89!", "\xFF\xE2\x82 A\u0301b  \t\r\n"})
+    for (const char* text :
+         {"aab ab  a<x>b é", "I'll\n\n 12345, 中文 \xF0\x9F\x8E\x89!", "\xFF\xE2\x82 A\u0301b  \t\r\n"})
       seeds.push_back(std::string(1, static_cast<char>(i)) + text);
   }
   hearth::fuzz::use_seeds(seeds, argc, argv);
@@ -72,7 +81,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Case& chosen = cases()[data[0] % cases().size()];
   const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
   for (const bool special : {false, true}) {
-    const std::vector<Token> tokens = chosen.tokenizer->encode(text, {.add_special = special, .parse_special = special});
+    const std::vector<Token> tokens =
+        chosen.tokenizer->encode(text, {.add_special = special, .parse_special = special});
     for (const Token token : tokens) {
       if (token < 0 || static_cast<size_t>(token) >= chosen.tokenizer->size()) std::abort();
     }

@@ -49,7 +49,8 @@ TEST(ChatTemplate, AddsTheDefaultSystemMessageOnlyWhereThereIsNone) {
 }
 
 TEST(ChatTemplate, ForgetsTheThinkingOfEarlierAnswers) {
-  const std::vector<Message> messages = {{"user", "2+2?"}, {"assistant", "<think>\neasy\n</think>\n\n4"}, {"user", "3+3?"}};
+  const std::vector<Message> messages = {
+      {"user", "2+2?"}, {"assistant", "<think>\neasy\n</think>\n\n4"}, {"user", "3+3?"}};
   EXPECT_EQ(family("qwen3").render(messages),
             "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n4<|im_end|>\n"
             "<|im_start|>user\n3+3?<|im_end|>\n<|im_start|>assistant\n");
@@ -109,10 +110,12 @@ TEST_P(GoldenChat, GivesTheReferenceText) {
     std::vector<Message> messages;
     for (const auto& message : golden.at("cases").at(name).at("messages").as_array())
       messages.push_back({std::string(message.at("role").as_string()), std::string(message.at("content").as_string())});
-    std::string expected(golden.at("renderings").at(GetParam().file).at(std::string(name) + "+gen").at("text").as_string());
+    std::string expected(
+        golden.at("renderings").at(GetParam().file).at(std::string(name) + "+gen").at("text").as_string());
     if (expected.starts_with("<s>")) expected.erase(0, 3);  // the tokenizer's part
     // Llama 3.2 asks for the current date; here every day is the template's own default.
-    if (const size_t at = expected.find("02 Jan 2026"); at != std::string::npos) expected.replace(at, 11, "26 Jul 2024");
+    if (const size_t at = expected.find("02 Jan 2026"); at != std::string::npos)
+      expected.replace(at, 11, "26 Jul 2024");
     EXPECT_EQ(found->render(messages), expected) << name;
   }
 }

@@ -18,7 +18,8 @@ class Regex {
   explicit Regex(const std::string& pattern) {
     int error = 0;
     size_t at = 0;
-    code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
+    code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP, &error,
+                          &at, nullptr);
     if (code_ == nullptr) throw std::runtime_error("at " + std::to_string(at) + " of " + pattern);
     pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE);
     match_ = pcre2_match_data_create_from_pattern(code_, nullptr);
@@ -68,19 +69,20 @@ struct Reference {
 #define LLAMA3_WORDS(digits) ANY_CASE R"(|[^\r\n\p{L}\p{N}]?\p{L}+|)" digits R"(| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES
 #define UPPER R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])"
 #define LOWER R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])"
-#define CASED(more) \
-  R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER "+" more R"(|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER "*" more
+#define CASED(more) R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER "+" more R"(|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER "*" more
 #define GPT4O_WORDS(digits) CASED(ANY_CASE "?") "|" digits R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES
 #define HAN_UPPER R"((?:(?!\p{sc:Han})[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]))"
 #define HAN_LOWER R"((?:(?!\p{sc:Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}]))"
-#define DEEPSEEK3_WORDS                                                                                                \
+#define DEEPSEEK3_WORDS \
   R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" SPACES
 #define DEEPSEEK_CJK "[一-龥ࠀ-一가-퟿]+"
 #define BLOOM_WORDS R"( ?[^(\s|.,!?…。，、।۔،)]+)"
 #define GROUPS R"((?=(?:\p{N}{3})+(?!\p{N})))"
-#define DEEPSEEK_LETTERS \
-  "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\\x{1FBE}ῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼ" \
-  "ℂℇℊ-ℓℕℙ-ℝℤ\\x{2126}ℨ\\x{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+#define DEEPSEEK_LETTERS                                                                                                                                                                                         \
+  "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-"             \
+  "ώᾀ-ᾴᾶ-ᾼ\\x{1FBE}ῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼ"                                                                                                                                  \
+  "ℂℇℊ-ℓℕℙ-ℝℤ\\x{2126}ℨ\\x{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-" \
+  "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
 
 const std::vector<Reference> kReferences = {
     {"default", {R"([\p{P}$+<=>^~|]+)", GPT2_WORDS, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
@@ -92,8 +94,7 @@ const std::vector<Reference> kReferences = {
     {"qwen2", {LLAMA3_WORDS(R"(\p{N})")}},
     {"bailingmoe",
      {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"}},
-    {"qwen35",
-     {ANY_CASE R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" SPACES}},
+    {"qwen35", {ANY_CASE R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" SPACES}},
     {"seed-coder", {ANY_CASE R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+)" SPACES}},
     {"jais-2",
      {ANY_CASE
@@ -104,12 +105,14 @@ const std::vector<Reference> kReferences = {
     {"gpt-4o", {GPT4O_WORDS(R"(\p{N}{1,3})")}},
     {"tekken", {CASED("") R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES}},
     {"youtu",
-     {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+", GPT4O_WORDS(R"(\p{N})")}},
+     {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+",
+      GPT4O_WORDS(R"(\p{N})")}},
     {"kimi-k2",
-     {R"(\p{sc:Han}+|[^\r\n\p{L}\p{N}]?)" HAN_UPPER "*" HAN_LOWER "+" ANY_CASE R"(?|[^\r\n\p{L}\p{N}]?)" HAN_UPPER "+" HAN_LOWER
-      "*" ANY_CASE R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES}},
+     {R"(\p{sc:Han}+|[^\r\n\p{L}\p{N}]?)" HAN_UPPER "*" HAN_LOWER "+" ANY_CASE R"(?|[^\r\n\p{L}\p{N}]?)" HAN_UPPER
+      "+" HAN_LOWER "*" ANY_CASE R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES}},
     {"deepseek-llm",
-     {"[\r\n]", "\\s?[" DEEPSEEK_LETTERS "]+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+\\z", DEEPSEEK_CJK, R"(\p{N}+)"}},
+     {"[\r\n]", "\\s?[" DEEPSEEK_LETTERS "]+", "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+\\z", DEEPSEEK_CJK,
+      R"(\p{N}+)"}},
     {"deepseek-coder", {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", DEEPSEEK_CJK, R"(\p{N})"}},
     {"deepseek-v3", {R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+", DEEPSEEK3_WORDS}},
     {"bloom", {BLOOM_WORDS}},
@@ -125,11 +128,15 @@ const std::vector<Reference> kReferences = {
 
 // Characters of every kind that some expression tells apart.
 const std::vector<std::string> kAlphabet = {
-    "a", "b", "s", "t", "r", "e", "v", "l", "d", "m", "A", "S", "L", "T", "Z", "'", "'", "'", " ", " ", " ", " ", "\n", "\n",
-    "\r", "\t", "\u00A0", "\u3000", "\u2028", "0", "1", "7", "9", ".", ",", "!", "/", "-", "(", "|", "$", "+", "<", "^", "~", "`",
-    "\"", "_", "é", "É", "ß", "Ж", "ж", "Ω", "ǅ", "ʰ", "ƻ", "ª", "א", "क", "\u093F", "\u0301", "ก", "เ", "၀", "က", "ខ", "\u17C6",
-    "中", "的", "〇", "々", "あ", "ア", "ー", "한", "ㄱ", "ㄅ", "ﬁ", "Ａ", "𐐀", "𝒜", "٣", "Ⅷ", "½", "²", "𝟘", "。", "，", "、", "…", "“",
-    "’", "—", "！", "～", "€", "©", "🎉", "👩", "\u200D", "\uFE0F", "\u0000", "\u00AD", "\u0378"};
+    "a",      "b",      "s",      "t",      "r",      "e",      "v",      "l",      "d",     "m",  "A",  "S",
+    "L",      "T",      "Z",      "'",      "'",      "'",      " ",      " ",      " ",     " ",  "\n", "\n",
+    "\r",     "\t",     "\u00A0", "\u3000", "\u2028", "0",      "1",      "7",      "9",     ".",  ",",  "!",
+    "/",      "-",      "(",      "|",      "$",      "+",      "<",      "^",      "~",     "`",  "\"", "_",
+    "é",      "É",      "ß",      "Ж",      "ж",      "Ω",      "ǅ",      "ʰ",      "ƻ",     "ª",  "א",  "क",
+    "\u093F", "\u0301", "ก",      "เ",      "၀",      "က",      "ខ",      "\u17C6", "中",    "的", "〇", "々",
+    "あ",     "ア",     "ー",     "한",     "ㄱ",     "ㄅ",     "ﬁ",      "Ａ",     "𐐀",     "𝒜",  "٣",  "Ⅷ",
+    "½",      "²",      "𝟘",      "。",     "，",     "、",     "…",      "“",      "’",     "—",  "！", "～",
+    "€",      "©",      "🎉",      "👩",      "\u200D", "\uFE0F", "\u0000", "\u00AD", "\u0378"};
 
 std::vector<std::string> split(const Pretokenizer& pretokenizer, const std::string& text) {
   std::vector<std::string> words;

@@ -54,8 +54,12 @@ struct TinyVocabulary {
   }
 };
 
-inline std::string u32_value(uint32_t value) { return gguf::test::value_of<uint32_t>(4, value); }
-inline std::string bool_value(bool value) { return gguf::test::value_of<uint8_t>(7, value ? 1 : 0); }
+inline std::string u32_value(uint32_t value) {
+  return gguf::test::value_of<uint32_t>(4, value);
+}
+inline std::string bool_value(bool value) {
+  return gguf::test::value_of<uint8_t>(7, value ? 1 : 0);
+}
 
 // <unk> <s> </s>, the 256 bytes, then the pieces given.
 inline TinyVocabulary sentencepiece(const std::vector<TinyToken>& pieces) {
@@ -69,7 +73,9 @@ inline TinyVocabulary sentencepiece(const std::vector<TinyToken>& pieces) {
   vocabulary.tokens.insert(vocabulary.tokens.end(), pieces.begin(), pieces.end());
   return vocabulary;
 }
-inline Token byte_token(int byte) { return 3 + byte; }
+inline Token byte_token(int byte) {
+  return 3 + byte;
+}
 constexpr Token kFirstPiece = 3 + 256;
 
 // The 256 bytes in GPT-2's alphabet (token i is byte i), then what the merges make, then the special texts.

@@ -31,8 +31,16 @@ std::string error_of(const TinyVocabulary& vocabulary) {
 
 // The sign for a space is U+2581. Scores: the higher, the earlier.
 TinyVocabulary hello() {
-  return sentencepiece({{"▁"}, {"h"}, {"e"}, {"l"}, {"o"}, {"▁h", TokenType::kNormal, -1}, {"he", TokenType::kNormal, -2},
-                        {"ll", TokenType::kNormal, -3}, {"▁hell", TokenType::kNormal, -5}, {"el", TokenType::kNormal, -4},
+  return sentencepiece({{"▁"},
+                        {"h"},
+                        {"e"},
+                        {"l"},
+                        {"o"},
+                        {"▁h", TokenType::kNormal, -1},
+                        {"he", TokenType::kNormal, -2},
+                        {"ll", TokenType::kNormal, -3},
+                        {"▁hell", TokenType::kNormal, -5},
+                        {"el", TokenType::kNormal, -4},
                         {"ell", TokenType::kNormal, -3.5f}});
 }
 enum Hello : Token { kSpaceSign = kFirstPiece, kH, kE, kL, kO, kSpaceH, kHe, kLl, kSpaceHell, kEl, kEll };
@@ -252,8 +260,16 @@ TEST(Tokenizer, StaysFastOnOneVeryLongWord) {
 
 TinyVocabulary wordpiece() {
   TinyVocabulary vocabulary{.model = "bert", .pre = {}, .tokens = {}, .merges = {}};
-  vocabulary.tokens = {{"[UNK]", TokenType::kControl}, {"[CLS]", TokenType::kControl}, {"[SEP]", TokenType::kControl},
-                       {"▁play"}, {"ing"}, {"▁caf"}, {"e"}, {"▁!"}, {"▁天"}, {"▁pl"}};
+  vocabulary.tokens = {{"[UNK]", TokenType::kControl},
+                       {"[CLS]", TokenType::kControl},
+                       {"[SEP]", TokenType::kControl},
+                       {"▁play"},
+                       {"ing"},
+                       {"▁caf"},
+                       {"e"},
+                       {"▁!"},
+                       {"▁天"},
+                       {"▁pl"}};
   vocabulary.more = {{"tokenizer.ggml.unknown_token_id", test::u32_value(0)},
                      {"tokenizer.ggml.cls_token_id", test::u32_value(1)},
                      {"tokenizer.ggml.seperator_token_id", test::u32_value(2)}};
@@ -287,6 +303,28 @@ TEST(Tokenizer, RefusesWhatItCannotUse) {
   vocabulary = hello();
   vocabulary.tokens[0].type = static_cast<TokenType>(77);
   EXPECT_NE(error_of(vocabulary).find("tokenizer.ggml.token_type"), std::string::npos);
+}
+
+TEST(Tokenizer, SurvivesDamagedVocabularies) {
+  std::mt19937_64 random(hearth::test::seed());
+  int loaded = 0;
+  for (const TinyVocabulary& vocabulary :
+       {hello(), byte_pairs("llama-bpe", {"a b", "ab c", "Ġ a"}, {"<x>"}), wordpiece()}) {
+    const std::string whole = vocabulary.bytes();
+    for (int round = 0; round < 3000; ++round) {
+      std::string damaged = whole;
+      for (size_t n = 1 + random() % 4; n > 0; --n) damaged[random() % damaged.size()] = static_cast<char>(random());
+      const auto file = gguf::File::parse(gguf::test::as_bytes(damaged), "damaged");
+      if (!file) continue;
+      const auto tokenizer = Tokenizer::load(**file);
+      if (!tokenizer) continue;
+      ++loaded;
+      const Tokens tokens = (*tokenizer)->encode("<x>abc hello é\xFF", {.add_special = true, .parse_special = true});
+      for (const Token token : tokens) ASSERT_LT(static_cast<size_t>(token), (*tokenizer)->size());
+      (*tokenizer)->decode(tokens, true);
+    }
+  }
+  EXPECT_GT(loaded, 0);
 }
 
 }  // namespace

@@ -24,10 +24,13 @@ TEST(Utf8Stream, HoldsBackAnIncompleteCharacter) {
 
 TEST(Utf8Stream, ReplacesWhatCanNeverBecomeValid) {
   EXPECT_EQ(all_at_once("\xFF"), "\uFFFD");
-  EXPECT_EQ(all_at_once("\xC0\xAF"), "\uFFFD\uFFFD");              // an overlong slash
-  EXPECT_EQ(all_at_once("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");    // a surrogate
+  EXPECT_EQ(all_at_once("\xC0\xAF"), "\uFFFD\uFFFD");                      // an overlong slash
+  EXPECT_EQ(all_at_once("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");            // a surrogate
   EXPECT_EQ(all_at_once("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // past U+10FFFF
-  EXPECT_EQ(all_at_once("\xE2\x82" "a"), "\uFFFD" "a");            // cut short: one part, one sign
+  EXPECT_EQ(all_at_once("\xE2\x82"
+                        "a"),
+            "\uFFFD"
+            "a");  // cut short: one part, one sign
 }
 
 TEST(Utf8Stream, EndsAnIncompleteCharacterOnce) {

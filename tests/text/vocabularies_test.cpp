@@ -1,8 +1,7 @@
 // The vocabularies of real models against tokens that other programs made.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
-
-#include <fmt/format.h>
 
 #include <ctime>
 #include <fstream>
@@ -61,7 +60,9 @@ std::string sha256(const std::vector<Token>& tokens) {
   return hex;
 }
 
-double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double processor_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
 
 class Vocabularies : public testing::TestWithParam<const char*> {};
 
