@@ -41,8 +41,8 @@ Status check_space(const std::string& out, uint64_t needed) {
   }
   const uint64_t available = uint64_t{info.f_bavail} * info.f_frsize;
   if (available >= needed) return {};
-  return error(ErrorKind::kIo, "not enough disk space in {}: {:.2f} GB needed, {:.2f} GB available", folder,
-               static_cast<double>(needed) / 1e9, static_cast<double>(available) / 1e9);
+  return error(ErrorKind::kIo, "not enough disk space in {}: {:.1f} MB needed, {:.1f} MB available", folder,
+               static_cast<double>(needed) / 1e6, static_cast<double>(available) / 1e6);
 }
 
 class Quantizer {
