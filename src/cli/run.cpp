@@ -17,10 +17,12 @@ namespace {
 
 struct Options {
   RunOptions run;
-  std::vector<std::string> words;
+  std::vector<std::string> words;        // of the prompt
+  std::vector<std::string> taken_apart;  // the same, spoilt; see add_words()
 };
 
-// Every sampling parameter as an option of its name with dashes.
+// Every sampling parameter as an option of its name with dashes. (With extra arguments allowed, CLI11 would
+// take the brackets off a text like "[END]".)
 void add_sampling_options(CLI::App& app, store::Parameters& settings) {
   const auto add = [&](const std::string& name, const std::string& summary) {
     std::string flag = "--" + name;
@@ -32,7 +34,7 @@ void add_sampling_options(CLI::App& app, store::Parameters& settings) {
         settings.emplace_back(name, value);
       }
     };
-    return app.add_option_function<std::vector<std::string>>(flag, set, summary)->expected(1)->group("Sampling");
+    return app.add_option_function<std::vector<std::string>>(flag, set, summary)->expected(1)->allow_extra_args(false)->group("Sampling");
   };
   for (const sampling::Parameter& parameter : sampling::parameters()) {
     add(parameter.name, fmt::format("{} (default: {})", parameter.summary, sampling::to_string({}, parameter)))
@@ -83,14 +85,28 @@ Status run(const Options& options) {
   return run_once(options.run, prompt);
 }
 
+// CLI11 takes apart a word like "[INST]" where several values are allowed. Its check sees every word as it was
+// written, when it is met, and then once more each of what it has made of them: the caller cuts those off.
+const CLI::Option* add_words(CLI::App& app, const std::shared_ptr<Options>& options) {
+  const auto note = [options](const std::string& word) {
+    options->words.push_back(word);
+    return std::string();  // nothing to complain about
+  };
+  app.validate_positionals();
+  return app.add_option("PROMPT", options->taken_apart, "The prompt; without one, and without a pipe, an interactive chat")->check(note, "");
+}
+
 Action configure(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   add_model_options(app, options->run.model);
-  app.add_option("PROMPT", options->words, "The prompt; without one, and without a pipe, an interactive chat");
+  const CLI::Option* words = add_words(app, options);
   auto* const system = app.add_option("--system", options->run.system, "The system message");
   app.add_flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template")->excludes(system);
   add_sampling_options(app, options->run.settings);
-  return [options] { return run(*options); };
+  return [options, words] {
+    options->words.resize(options->words.size() - words->count());
+    return run(*options);
+  };
 }
 
 const Command kCommand = {"run", "Answer a prompt, or chat", configure};

@@ -42,6 +42,18 @@ TEST(Run, TakesThePromptFromAPipeBeforeTheWords) {
   EXPECT_NE(words, both);
 }
 
+TEST(Run, TakesTextsLiterally) {
+  const TinyModel tiny;
+  const Args options = {"--temperature", "0", "--num-predict", "10", "--logit-bias", TinyModel::kNeverEnds};
+  for (const char* text : {"[a, b]", "[]", "\"q\"", "{x}", "%d", "-x", "--help", "größer"}) {
+    const Finished word = hearth(Args{"run", tiny.write()} + options + Args{"--", text});
+    EXPECT_EQ(word.code, 0) << word.err;
+    EXPECT_EQ(word.out, hearth(Args{"run", tiny.write()} + options, text).out) << text;
+  }
+  EXPECT_EQ(hearth(Args{"run", tiny.write()} + options + Args{"two", "words", "--stop", "[END]", "--stop", "]"}).out,
+            hearth(Args{"run", tiny.write()} + options, "two words").out);
+}
+
 TEST(Run, KnownChatTemplatesAreAppliedUnlessRaw) {
   TinyModel tiny;
   const Args options = {"--temperature", "0", "--num-predict", "10", "--logit-bias", TinyModel::kNeverEnds};
