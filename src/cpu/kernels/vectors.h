@@ -123,11 +123,14 @@ template <class V>
   return V::div(x, V::add(V::set(1), exponential<V>(V::sub(V::zero(), x))));
 }
 
-// The tanh form of GELU (Hendrycks and Gimpel 2016).
+// The tanh form of GELU (Hendrycks and Gimpel 2016), from and to half precision below 10: ggml reads it
+// from a table of halves, and models that people compare with were measured that way.
 template <class V>
-[[gnu::always_inline]] inline typename V::F gelu_tanh(typename V::F x) {
+[[gnu::always_inline]] inline typename V::F gelu_tanh(typename V::F exact) {
+  const auto x = V::round_to_half(V::max(exact, V::set(-10)));
   const auto inner = V::mul(V::mul(x, V::set(0.79788456080286535588f)), V::fma(V::mul(x, x), V::set(0.044715f), V::set(1)));
-  return V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
+  const auto y = V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
+  return V::if_less(exact, V::set(10), V::round_to_half(y), exact);
 }
 
 // out = activation(gate) * up; `up` may be null.

@@ -52,6 +52,9 @@ struct Avx2 {
   }
   static F keep_first(F x, int n, F other) { return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(first(n))); }
 
+  static F if_less(F a, F b, F x, F y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+  static F round_to_half(F x) { return _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+
   static F load_half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
   static F load_half_n(const uint16_t* p, int n) { return _mm256_cvtph_ps(load_shorts(p, n)); }
   static void store_half(uint16_t* p, F x) {

@@ -49,6 +49,10 @@ struct Avx512 {
   // Lane i of x where i < n, else `other`.
   static F keep_first(F x, int n, F other) { return _mm512_mask_mov_ps(other, n >= 16 ? 0xffff : first(n < 0 ? 0 : n), x); }
 
+  // Lane by lane: a < b ? x : y.
+  static F if_less(F a, F b, F x, F y) { return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x); }
+  static F round_to_half(F x) { return _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+
   // Half floats and bfloats.
   static F load_half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
   static F load_half_n(const uint16_t* p, int n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }

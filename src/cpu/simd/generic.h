@@ -53,6 +53,9 @@ struct Generic {
     return x;
   }
 
+  static F if_less(F a, F b, F x, F y) { return a < b ? x : y; }
+  static F round_to_half(F x) { return each(x, [](float y) { return half_to_float(float_to_half(y)); }); }
+
   static F load_half(const uint16_t* p) { return load_half_n(p, 4); }
   static F load_half_n(const uint16_t* p, int n) {
     F x{};
