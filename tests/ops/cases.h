@@ -22,6 +22,15 @@ struct OpCase {
   friend void PrintTo(const OpCase& op_case, std::ostream* out) { *out << op_case.name; }
 };
 
+// The relative error if every value were off by `share` of what it is allowed: for results that can
+// cancel, where a fixed relative error would fail by chance.
+inline double relative_of_allowed(const Output& output, double share) {
+  double allowed = 0, values = 0;
+  for (const float x : output.allowed) allowed += static_cast<double>(x) * x;
+  for (const float x : output.values) values += static_cast<double>(x) * x;
+  return share * std::sqrt(allowed / values);
+}
+
 // Float32 arithmetic in another order: a few last bits.
 inline constexpr float kRounding = 2e-6f;
 

@@ -39,7 +39,6 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
     if (args.operand.data != nullptr) read = rig.read(args.operand, rows);
   });
   Output output;
-  output.relative = 1e-5;
   for (const float* part : {static_cast<const float*>(read), static_cast<const float*>(args.out)}) {
     if (part == nullptr) continue;
     const std::vector<float> values = rig.download(part, size_t{rows} * shape.width);
@@ -48,6 +47,7 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
   // Rounding of the sum, the input (which matters when the mean is far from zero) and the result.
   for (const float value : output.values)
     output.allowed.push_back(8 * kRounding * (1 + std::abs(mean) + std::abs(value)));
+  output.relative = relative_of_allowed(output, 0.5);
   return output;
 }
 

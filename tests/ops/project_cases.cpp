@@ -99,13 +99,13 @@ Output project(Rig& rig, Random& random, const std::vector<const quant::Format*>
   });
 
   Output output;
-  output.relative = 1e-5;
+  bool all_float = true;
   const std::vector<float> normed = rig.download(norm.out, in.size());
   for (const Part& part : parts) {
     const uint32_t stride = part.projection.stride, rows = part.shape.rows, cols = part.shape.cols;
     const std::vector<float> values = rig.download(part.projection.out, size_t{first.batch} * stride);
     output.values.insert(output.values.end(), values.begin(), values.end());
-    if (!part.is_float) output.relative = 2e-2;
+    all_float = all_float && part.is_float;
     for (uint32_t row = 0; row < first.batch; ++row)
       for (uint32_t r = 0; r < stride; ++r)  // what lies between the rows must not change
         output.allowed.push_back(r >= rows ? 0
@@ -114,6 +114,9 @@ Output project(Rig& rig, Random& random, const std::vector<const quant::Format*>
                                                                std::span(part.weight).subspan(size_t{r} * cols, cols),
                                                                std::span(normed).subspan(size_t{row} * cols, cols)));
   }
+  // Six deviations are allowed per value; together about one, and more the fewer values there are.
+  const double deviations = 1 + 5 / std::sqrt(static_cast<double>(output.values.size()));
+  output.relative = relative_of_allowed(output, all_float ? 1 : deviations / 6);
   return output;
 }
 
