@@ -21,12 +21,12 @@ constexpr float kGain = 48;  // logit of the right token; the others' spread is 
 constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 
 const std::vector<std::string> kText = {
-    " Hello!",           " This is",        " hearth",         ", running",     " a model",     " that its own",
-    " build made",       " by hand.",       " It has not",     " been trained", " and knows",   " one text only",
-    ": this one.",       " But every",      " word of it",     " went through", " the real",    " engine -",
-    " tokenizer, ",      "attention over",  " a paged",        " cache, ",      "sampling -",   " on your",
-    " processor. ",      "Give me",         " the path",       " of a GGUF",    " file, or",    " the name of",
-    " a model",          " you already",    " have in Ollama", ", and we can",  " really talk."};
+    " Hello!",      " This is",       " hearth",         ", running",     " a model",     " that its own",
+    " build made",  " by hand.",      " It has not",     " been trained", " and knows",   " one text only",
+    ": this one.",  " But every",     " word of it",     " went through", " the real",    " engine -",
+    " tokenizer, ", "attention over", " a paged",        " cache, ",      "sampling -",   " on your",
+    " processor. ", "Give me",        " the path",       " of a GGUF",    " file, or",    " the name of",
+    " a model",     " you already",   " have in Ollama", ", and we can",  " really talk."};
 
 struct Vocabulary {
   std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
@@ -93,7 +93,8 @@ class Model {
     writer_.set_string("tokenizer.ggml.model", "llama");
     writer_.set_strings("tokenizer.ggml.tokens", {vocabulary_.texts.begin(), vocabulary_.texts.end()});
     const std::vector<float> scores(vocabulary_.texts.size(), 0);
-    writer_.set("tokenizer.ggml.scores", hearth::gguf::Value::numbers(hearth::gguf::Type::kF32, std::as_bytes(std::span(scores))));
+    writer_.set("tokenizer.ggml.scores",
+                hearth::gguf::Value::numbers(hearth::gguf::Type::kF32, std::as_bytes(std::span(scores))));
     writer_.set("tokenizer.ggml.token_type",
                 hearth::gguf::Value::numbers(hearth::gguf::Type::kI32, std::as_bytes(std::span(vocabulary_.types))));
     writer_.set_u32("tokenizer.ggml.unknown_token_id", 0);
@@ -151,7 +152,8 @@ class Model {
     add(prefix + "ffn_down.weight", "F16", {kInner, kWidth}, zero(kInner, kWidth));
   }
 
-  void add(const std::string& name, const char* format_name, std::vector<uint64_t> shape, const std::vector<float>& values) {
+  void add(const std::string& name, const char* format_name, std::vector<uint64_t> shape,
+           const std::vector<float>& values) {
     const hearth::quant::Format& format = *hearth::quant::find_name(format_name);
     writer_.add_tensor(name, format, shape);
     data_.emplace_back(format.bytes(values.size()));

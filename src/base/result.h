@@ -35,17 +35,32 @@ class [[nodiscard]] Result {
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  T& value() & { CHECK(ok()); return *std::get_if<0>(&state_); }
-  const T& value() const& { CHECK(ok()); return *std::get_if<0>(&state_); }
-  T&& value() && { CHECK(ok()); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    CHECK(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    CHECK(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    CHECK(ok());
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const Error& error() const& { CHECK(!ok()); return *std::get_if<1>(&state_); }
-  Error&& error() && { CHECK(!ok()); return std::move(*std::get_if<1>(&state_)); }
+  const Error& error() const& {
+    CHECK(!ok());
+    return *std::get_if<1>(&state_);
+  }
+  Error&& error() && {
+    CHECK(!ok());
+    return std::move(*std::get_if<1>(&state_));
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -60,8 +75,14 @@ class [[nodiscard]] Result<void> {
 
   bool ok() const { return !failed_; }
   explicit operator bool() const { return ok(); }
-  const Error& error() const& { CHECK(failed_); return error_; }
-  Error&& error() && { CHECK(failed_); return std::move(error_); }
+  const Error& error() const& {
+    CHECK(failed_);
+    return error_;
+  }
+  Error&& error() && {
+    CHECK(failed_);
+    return std::move(error_);
+  }
 
  private:
   bool failed_ = false;
@@ -76,15 +97,13 @@ using Status = Result<void>;
 #define HEARTH_CONCAT(a, b) HEARTH_CONCAT2(a, b)
 
 // TRY(status): returns the error from the enclosing function, if there is one.
-#define TRY(expression)                                                \
-  do {                                                                 \
-    if (auto try_status = (expression); !try_status)                   \
-      return std::move(try_status).error();                            \
+#define TRY(expression)                                                                    \
+  do {                                                                                     \
+    if (auto try_status = (expression); !try_status) return std::move(try_status).error(); \
   } while (0)
 
 // ASSIGN_OR_RETURN(auto x, result): x is the value, or the enclosing function returns the error.
-#define ASSIGN_OR_RETURN(target, expression)                           \
-  auto HEARTH_CONCAT(result_, __LINE__) = (expression);                \
-  if (!HEARTH_CONCAT(result_, __LINE__))                               \
-    return std::move(HEARTH_CONCAT(result_, __LINE__)).error();        \
+#define ASSIGN_OR_RETURN(target, expression)                                                         \
+  auto HEARTH_CONCAT(result_, __LINE__) = (expression);                                              \
+  if (!HEARTH_CONCAT(result_, __LINE__)) return std::move(HEARTH_CONCAT(result_, __LINE__)).error(); \
   target = std::move(HEARTH_CONCAT(result_, __LINE__)).value()

@@ -35,7 +35,9 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::share(uint32_t items) {
   for (int t = 0; t < threads_; ++t) {
-    const auto part = [&](int i) { return static_cast<uint32_t>(uint64_t{items} * static_cast<uint64_t>(i) / static_cast<uint64_t>(threads_)); };
+    const auto part = [&](int i) {
+      return static_cast<uint32_t>(uint64_t{items} * static_cast<uint64_t>(i) / static_cast<uint64_t>(threads_));
+    };
     shares_[static_cast<size_t>(t)].next.store(part(t), std::memory_order_relaxed);
     shares_[static_cast<size_t>(t)].end = part(t + 1);
   }
@@ -49,8 +51,10 @@ void ThreadPool::run(Function function, void* context) {
   section_.notify_all();
   function(context, 0);
   for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
-    if (spins < kSpins) pause();
-    else std::this_thread::yield();
+    if (spins < kSpins)
+      pause();
+    else
+      std::this_thread::yield();
   }
 }
 

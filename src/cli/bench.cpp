@@ -36,7 +36,8 @@ constexpr text::Token kFirstToken = 3;  // any ordinary token does: speed does n
 // Lays out sequences one after another in the pages and runs batches over them.
 class Runner {
  public:
-  Runner(models::Model& model, uint32_t sequences, uint32_t context) : model_(model), pages_per_sequence_(context / device::kPage_tokens + 1) {
+  Runner(models::Model& model, uint32_t sequences, uint32_t context)
+      : model_(model), pages_per_sequence_(context / device::kPage_tokens + 1) {
     pages_.resize(size_t{sequences} * pages_per_sequence_);
     std::iota(pages_.begin(), pages_.end(), 0);
     logits_.resize(size_t{sequences} * model.spec().vocabulary);
@@ -48,7 +49,9 @@ class Runner {
     device::Batch batch;
     batch.tokens = tokens_;
     for (uint32_t s = 0; s < sequences; ++s) {
-      batch.sequences.push_back({s * rows, rows, position, std::span<const int32_t>(pages_).subspan(size_t{s} * pages_per_sequence_, pages_per_sequence_)});
+      batch.sequences.push_back(
+          {s * rows, rows, position,
+           std::span<const int32_t>(pages_).subspan(size_t{s} * pages_per_sequence_, pages_per_sequence_)});
       if (logits) batch.logit_rows.push_back((s + 1) * rows - 1);
     }
     return model_.forward(batch, std::span<float>(logits_).first(batch.logit_rows.size() * model_.spec().vocabulary));
@@ -102,17 +105,22 @@ double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with
   return 2 * values;
 }
 
-std::string as_text(const std::string& model, const device::Facts& facts, const device::Limits& limits, const std::vector<Line>& lines) {
-  std::string text = fmt::format("model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n", model, facts.name,
-                                 limits.read_bytes_per_s / 1e9, limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
-  text += fmt::format("{:<22} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
+std::string as_text(const std::string& model, const device::Facts& facts, const device::Limits& limits,
+                    const std::vector<Line>& lines) {
+  std::string text = fmt::format(
+      "model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n", model,
+      facts.name, limits.read_bytes_per_s / 1e9, limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
+  text +=
+      fmt::format("{:<22} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
   for (const Line& line : lines)
-    text += fmt::format("{:<22} {:>10.1f} {:>8.1f} {:>7.0f}% {:>8.0f} {:>9.0f}%\n", line.name, line.tokens_per_s, line.bytes_per_s / 1e9,
-                        100 * line.bytes_per_s / limits.read_bytes_per_s, line.ops_per_s / 1e9, 100 * line.ops_per_s / limits.int8_ops_per_s);
+    text += fmt::format("{:<22} {:>10.1f} {:>8.1f} {:>7.0f}% {:>8.0f} {:>9.0f}%\n", line.name, line.tokens_per_s,
+                        line.bytes_per_s / 1e9, 100 * line.bytes_per_s / limits.read_bytes_per_s, line.ops_per_s / 1e9,
+                        100 * line.ops_per_s / limits.int8_ops_per_s);
   return text;
 }
 
-std::string as_json(const std::string& model, const device::Facts& facts, const device::Limits& limits, const std::vector<Line>& lines) {
+std::string as_json(const std::string& model, const device::Facts& facts, const device::Limits& limits,
+                    const std::vector<Line>& lines) {
   boost::json::array tests;
   for (const Line& line : lines)
     tests.push_back({{"test", line.name},
@@ -141,24 +149,29 @@ Status run(const Options& options) {
   if (model_options.context < tokens)
     return error(ErrorKind::kUsage, "--ctx is {}, but -p and -n need {}", model_options.context, tokens);
   const uint32_t pages = most * (model_options.context / device::kPage_tokens + 1);
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(model_options, {.batch_rows = std::max(kMaxChunk_rows, most), .logit_rows = most, .pages = pages}));
+  ASSIGN_OR_RETURN(
+      LoadedModel loaded,
+      load_model(model_options, {.batch_rows = std::max(kMaxChunk_rows, most), .logit_rows = most, .pages = pages}));
   const models::Spec& spec = loaded.model->spec();
   const double bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
   Runner runner(*loaded.model, most, model_options.context);
   std::vector<Line> lines;
   const auto add = [&](std::string name, uint32_t sequences, uint32_t count, double seconds, double steps, double ops) {
     const double all = double{1} * sequences * count;
-    lines.push_back({std::move(name), sequences, count, seconds, all / seconds, bytes * steps / seconds, ops * all / seconds});
+    lines.push_back(
+        {std::move(name), sequences, count, seconds, all / seconds, bytes * steps / seconds, ops * all / seconds});
   };
   if (options.prompt > 0) {
-    ASSIGN_OR_RETURN(const double seconds, median_seconds(options.repeat, [&] { return runner.prefill(options.prompt); }));
-    add(fmt::format("prefill {}", options.prompt), 1, options.prompt, seconds, (options.prompt + kMaxChunk_rows - 1) / kMaxChunk_rows,
-        ops_per_token(*loaded.file, spec, false));
+    ASSIGN_OR_RETURN(const double seconds,
+                     median_seconds(options.repeat, [&] { return runner.prefill(options.prompt); }));
+    add(fmt::format("prefill {}", options.prompt), 1, options.prompt, seconds,
+        (options.prompt + kMaxChunk_rows - 1) / kMaxChunk_rows, ops_per_token(*loaded.file, spec, false));
   }
   for (const uint32_t sequences : options.generate > 0 ? options.sequences : std::vector<uint32_t>{}) {
-    ASSIGN_OR_RETURN(const double seconds, median_seconds(options.repeat, [&] { return runner.decode(sequences, options.generate); }));
-    add(fmt::format("decode {} x {}", sequences, options.generate), sequences, options.generate, seconds, options.generate,
-        ops_per_token(*loaded.file, spec, true));
+    ASSIGN_OR_RETURN(const double seconds,
+                     median_seconds(options.repeat, [&] { return runner.decode(sequences, options.generate); }));
+    add(fmt::format("decode {} x {}", sequences, options.generate), sequences, options.generate, seconds,
+        options.generate, ops_per_token(*loaded.file, spec, true));
   }
   const device::Limits limits = loaded.device->measure_limits();
   const auto write = options.json ? as_json : as_text;
@@ -168,12 +181,15 @@ Status run(const Options& options) {
 Action configure(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_model_options(app, options->model);
-  app.add_option("-p,--prompt", options->prompt, "Tokens of the prompt; 0: no prefill test (default: 512)")->check(CLI::Range(0u, 1u << 20));
-  app.add_option("-n,--generate", options->generate, "Tokens to generate; 0: no decode test (default: 128)")->check(CLI::Range(0u, 1u << 20));
+  app.add_option("-p,--prompt", options->prompt, "Tokens of the prompt; 0: no prefill test (default: 512)")
+      ->check(CLI::Range(0u, 1u << 20));
+  app.add_option("-n,--generate", options->generate, "Tokens to generate; 0: no decode test (default: 128)")
+      ->check(CLI::Range(0u, 1u << 20));
   app.add_option("-b,--sequences", options->sequences, "How many sequences decode together, e.g. 1,3,8 (default: 1)")
       ->delimiter(',')
       ->check(CLI::Range(1u, 1024u));
-  app.add_option("-r,--repeat", options->repeat, "Runs of each test; the median counts (default: 3)")->check(CLI::Range(1, 1000));
+  app.add_option("-r,--repeat", options->repeat, "Runs of each test; the median counts (default: 3)")
+      ->check(CLI::Range(1, 1000));
   app.add_flag("--json", options->json, "Print JSON");
   return [options] { return run(*options); };
 }

@@ -54,14 +54,16 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
   const auto run_row = [&](const device::BatchSequence& sequence, uint32_t row) {
     thread_local std::vector<float> key;
     key.resize(shape.key_dim);
-    for (uint32_t h = 0; h < args.heads; ++h) prepare(args.q + size_t{row} * args.q_stride + h * shape.key_dim, args.q_norm, row);
+    for (uint32_t h = 0; h < args.heads; ++h)
+      prepare(args.q + size_t{row} * args.q_stride + h * shape.key_dim, args.q_norm, row);
     const int32_t page = sequence.pages[positions_[row] / kPage_tokens];
     const uint32_t slot = positions_[row] % kPage_tokens;
     for (uint32_t h = 0; h < shape.kv_heads; ++h) {
       std::copy_n(args.k + size_t{row} * args.k_stride + h * shape.key_dim, shape.key_dim, key.data());
       prepare(key.data(), args.k_norm, row);
       append_key(shape, key.data(), key_head(args.cache, page, h), slot);
-      append_value(shape, args.v + size_t{row} * args.v_stride + h * shape.value_dim, value_head(args.cache, page, h), slot);
+      append_value(shape, args.v + size_t{row} * args.v_stride + h * shape.value_dim, value_head(args.cache, page, h),
+                   slot);
     }
   };
   for (const device::BatchSequence& sequence : batch_->sequences)
@@ -76,10 +78,14 @@ void CpuDevice::attention(const device::AttentionArgs& args) {
   for (const device::BatchSequence& sequence : batch_->sequences)
     for (uint32_t head = 0; head < shape.kv_heads; ++head)
       for (uint32_t first = 0; first < sequence.rows * group; first += kernels_.attention_rows)
-        attention_blocks_.push_back({&args, &sequence, head, first, std::min(kernels_.attention_rows, sequence.rows * group - first), attention_out_.data()});
+        attention_blocks_.push_back({&args, &sequence, head, first,
+                                     std::min(kernels_.attention_rows, sequence.rows * group - first),
+                                     attention_out_.data()});
   const auto attend = kernels_.attend[static_cast<size_t>(shape.type)];
-  pool_.for_each(static_cast<uint32_t>(attention_blocks_.size()), [&](uint32_t i, int) { attend(attention_blocks_[i]); });
-  pool_.for_each(batch_->rows(), [&](uint32_t row, int) { write_operand(args.out, row, attention_out_.data() + size_t{row} * width); });
+  pool_.for_each(static_cast<uint32_t>(attention_blocks_.size()),
+                 [&](uint32_t i, int) { attend(attention_blocks_[i]); });
+  pool_.for_each(batch_->rows(),
+                 [&](uint32_t row, int) { write_operand(args.out, row, attention_out_.data() + size_t{row} * width); });
 }
 
 }  // namespace hearth::cpu

@@ -16,7 +16,9 @@ namespace {
 
 constexpr size_t kHugePage_bytes = 2u << 20;
 
-float* row_of(float* data, uint32_t row, size_t stride) { return data + row * stride; }
+float* row_of(float* data, uint32_t row, size_t stride) {
+  return data + row * stride;
+}
 
 std::vector<float>& thread_scratch(size_t size) {
   thread_local std::vector<float> scratch;
@@ -33,7 +35,8 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
     return error(ErrorKind::kUsage, "unknown instruction set '{}': use avx512, avx2 or generic", isa);
   if (std::find(isas.begin(), isas.end(), isa) == isas.end())
     return error(ErrorKind::kUnsupported, "this processor has no {}; it has: {}", isa, fmt::join(isas, ", "));
-  if (options.threads < 0) return error(ErrorKind::kUsage, "{} threads: use 1 or more, or 0 for all processors", options.threads);
+  if (options.threads < 0)
+    return error(ErrorKind::kUsage, "{} threads: use 1 or more, or 0 for all processors", options.threads);
   const int usable = usable_processors();
   const int threads = options.threads == 0 ? usable : std::min(options.threads, usable);
 #if defined(__x86_64__)
@@ -45,34 +48,46 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
 }
 
 device::Facts CpuDevice::facts() const {
-  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"), available_memory_bytes()};
+  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"),
+          available_memory_bytes()};
 }
 
 Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
   const size_t size = round_up(std::max<size_t>(bytes, 1), 4096);
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
-    return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes, available_memory_bytes());
+    return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes,
+                 available_memory_bytes());
   if (size >= 2 * kHugePage_bytes) ::madvise(data, size, MADV_HUGEPAGE);
   return device::Buffer(this, static_cast<std::byte*>(data), size);
 }
 
-void CpuDevice::free(std::byte* data, size_t bytes) { ::munmap(data, bytes); }
+void CpuDevice::free(std::byte* data, size_t bytes) {
+  ::munmap(data, bytes);
+}
 
-void CpuDevice::upload(std::span<const float> from, float* to) { std::copy(from.begin(), from.end(), to); }
-void CpuDevice::download(const float* from, std::span<float> to) { std::copy_n(from, to.size(), to.begin()); }
+void CpuDevice::upload(std::span<const float> from, float* to) {
+  std::copy(from.begin(), from.end(), to);
+}
+void CpuDevice::download(const float* from, std::span<float> to) {
+  std::copy_n(from, to.size(), to.begin());
+}
 
 device::OperandForms CpuDevice::operand_forms(const device::Matrix& weight) const {
   const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type);
   return entry != nullptr ? entry->form : kFloat;
 }
 
-size_t CpuDevice::page_bytes(const device::CacheShape& shape) const { return round_up(cache_page_bytes(shape), 64); }
+size_t CpuDevice::page_bytes(const device::CacheShape& shape) const {
+  return round_up(cache_page_bytes(shape), 64);
+}
 
 Status CpuDevice::supports(const device::CacheShape& shape) const {
   if (shape.type == CacheType::kQ8_0 && (shape.key_dim % kCacheBlock != 0 || shape.value_dim % kCacheBlock != 0))
-    return error(ErrorKind::kUnsupported, "a q8_0 cache needs head sizes that are multiples of {}; this model has {} (keys) and {} (values): use f16",
-                 kCacheBlock, shape.key_dim, shape.value_dim);
+    return error(
+        ErrorKind::kUnsupported,
+        "a q8_0 cache needs head sizes that are multiples of {}; this model has {} (keys) and {} (values): use f16",
+        kCacheBlock, shape.key_dim, shape.value_dim);
   return {};
 }
 
@@ -129,8 +144,10 @@ void CpuDevice::norm(const device::NormArgs& args) {
     if (args.operand.data != nullptr) write_operand(args.operand, row, values);
     if (args.out == nullptr) return;
     float* out = row_of(args.out, row, width);
-    if (args.add) kernels_.add_row(values, width, out);
-    else std::copy_n(values, width, out);
+    if (args.add)
+      kernels_.add_row(values, width, out);
+    else
+      std::copy_n(values, width, out);
   });
 }
 
@@ -143,9 +160,12 @@ void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t 
     }
   }
   const device::Matrix& weight = product.weight;
-  const MatmulArgs args{weight.data, weight.row_bytes(), weight.rows, weight.cols, product.count, product.blocks, product.floats, product.out};
-  if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type)) entry->run(args, begin, end);
-  else kernels_.matmul_decoded(*weight.format, args, begin, end);
+  const MatmulArgs args{weight.data,   weight.row_bytes(), weight.rows,    weight.cols,
+                        product.count, product.blocks,     product.floats, product.out};
+  if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type))
+    entry->run(args, begin, end);
+  else
+    kernels_.matmul_decoded(*weight.format, args, begin, end);
 }
 
 void CpuDevice::multiply(std::span<const Product> products) {
@@ -174,7 +194,8 @@ void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<cons
   }
   products_.clear();
   for (size_t k = 0; k < outs.size(); ++k)
-    products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, rows, block_rows_.data(), float_rows_.data(), out_rows_.data() + k * rows});
+    products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, rows, block_rows_.data(), float_rows_.data(),
+                         out_rows_.data() + k * rows});
   multiply(products_);
 }
 
@@ -190,10 +211,6 @@ void CpuDevice::activate(const device::ActivateArgs& args) {
 
 void CpuDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
   pool_.for_each(rows, [&](uint32_t row, int) { kernels_.soft_cap_row(row_of(values, row, width), width, cap); });
-}
-
-void CpuDevice::copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) {
-  std::memcpy(cache.data + static_cast<size_t>(to) * cache.page_bytes, cache.data + static_cast<size_t>(from) * cache.page_bytes, cache.page_bytes);
 }
 
 }  // namespace hearth::cpu

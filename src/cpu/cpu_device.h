@@ -11,8 +11,8 @@
 namespace hearth::cpu {
 
 struct CpuOptions {
-  int threads = 0;   // 0: as many as the affinity mask and the cgroup's quota allow; never more than that
-  std::string isa;   // "", or one of supported_isas(): forces an instruction set
+  int threads = 0;  // 0: as many as the affinity mask and the cgroup's quota allow; never more than that
+  std::string isa;  // "", or one of supported_isas(): forces an instruction set
 };
 
 // Instruction sets that this machine runs, best first: "avx512", "avx2", "generic".

@@ -52,19 +52,22 @@ void CpuDevice::experts(const device::ExpertsArgs& args) {
   const uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
   const size_t row_bytes = args.used * (2 * size_t{inner} + width) * sizeof(float);
   const uint32_t step = static_cast<uint32_t>(std::max<size_t>(1, kScratch_bytes / row_bytes));
-  for (uint32_t first = 0; first < batch_->rows(); first += step) run_experts(args, first, std::min(step, batch_->rows() - first));
+  for (uint32_t first = 0; first < batch_->rows(); first += step)
+    run_experts(args, first, std::min(step, batch_->rows() - first));
 }
 
 void CpuDevice::run_experts(const device::ExpertsArgs& args, uint32_t first, uint32_t rows) {
   const uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
   const size_t slots = size_t{rows} * args.used;
   // Router logits, then gate, up and down of every use.
-  expert_values_.resize(std::max(expert_values_.size(), rows * size_t{args.experts} + slots * (2 * size_t{inner} + width)));
+  expert_values_.resize(
+      std::max(expert_values_.size(), rows * size_t{args.experts} + slots * (2 * size_t{inner} + width)));
   float* logits = expert_values_.data();
   float* gate = logits + rows * size_t{args.experts};
   float* up = gate + slots * inner;
   float* down = up + slots * inner;
-  const device::Operand from_first{args.in.data + first * operand_row_bytes(args.in.forms, args.in.width), args.in.width, args.in.forms};
+  const device::Operand from_first{args.in.data + first * operand_row_bytes(args.in.forms, args.in.width),
+                                   args.in.width, args.in.forms};
   const device::Projection route{args.router, {}, logits, args.experts, false};
   project(from_first, rows, {&route, 1});
 
@@ -98,9 +101,17 @@ void CpuDevice::run_experts(const device::ExpertsArgs& args, uint32_t first, uin
     size_t end = i;
     while (end < slots && grouped[end].expert == expert) ++end;
     const uint32_t count = static_cast<uint32_t>(end - i);
-    first_products.push_back({expert_part(args.gate, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &gates[i]});
-    first_products.push_back({expert_part(args.up, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &ups[i]});
-    second_products.push_back({expert_part(args.down, args.experts, expert), {}, false, count, &hidden_blocks[i], &hidden_floats[i], &downs[i]});
+    first_products.push_back(
+        {expert_part(args.gate, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &gates[i]});
+    first_products.push_back(
+        {expert_part(args.up, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &ups[i]});
+    second_products.push_back({expert_part(args.down, args.experts, expert),
+                               {},
+                               false,
+                               count,
+                               &hidden_blocks[i],
+                               &hidden_floats[i],
+                               &downs[i]});
     i = end;
   }
   multiply(first_products);
@@ -111,7 +122,8 @@ void CpuDevice::run_experts(const device::ExpertsArgs& args, uint32_t first, uin
   });
   multiply(second_products);
   for (const Use& use : uses)  // in the order of choice, whatever else is in the batch
-    kernels_.add_scaled_row(down + size_t{use.slot} * width, use.weight, width, args.out + size_t{first + use.row} * width);
+    kernels_.add_scaled_row(down + size_t{use.slot} * width, use.weight, width,
+                            args.out + size_t{first + use.row} * width);
 }
 
 }  // namespace hearth::cpu

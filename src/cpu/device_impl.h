@@ -22,7 +22,9 @@ class CpuDevice final : public device::Device {
   void upload(std::span<const float> from, float* to) override;
   void download(const float* from, std::span<float> to) override;
   device::OperandForms operand_forms(const device::Matrix& weight) const override;
-  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override { return operand_row_bytes(forms, width); }
+  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override {
+    return operand_row_bytes(forms, width);
+  }
   size_t page_bytes(const device::CacheShape& shape) const override;
   Status supports(const device::CacheShape& shape) const override;
   Status reserve(uint32_t rows) override;
@@ -36,7 +38,6 @@ class CpuDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
-  void copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) override;
   Status finish() override { return {}; }
 
  private:

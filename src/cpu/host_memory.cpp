@@ -55,6 +55,8 @@ uint64_t cgroup_left() {
 
 }  // namespace
 
-uint64_t available_memory_bytes() { return std::min(meminfo_available(), cgroup_left()); }
+uint64_t available_memory_bytes() {
+  return std::min(meminfo_available(), cgroup_left());
+}
 
 }  // namespace hearth::cpu

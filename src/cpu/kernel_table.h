@@ -25,9 +25,10 @@ struct KernelTable {
 
   const char* isa;
   std::vector<MatmulEntry> matmuls;
-  void (*matmul_decoded)(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end);  // takes kFloat
+  void (*matmul_decoded)(const quant::Format& format, const MatmulArgs& args, uint32_t begin,
+                         uint32_t end);                         // takes kFloat
   std::array<void (*)(const AttentionBlock& block), 3> attend;  // by CacheType
-  uint32_t attention_rows;                                       // most rows of an AttentionBlock
+  uint32_t attention_rows;                                      // most rows of an AttentionBlock
 
   void (*quantize_row)(const float* in, uint32_t width, QuantBlock* out);
   void (*rms_norm)(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out);

@@ -29,10 +29,13 @@ device::Limits CpuDevice::measure_limits() {
   const double threads = pool_.threads();
   if (Result<device::Buffer> buffer = alloc(kRead_bytes); buffer.ok()) {
     const size_t share = kRead_bytes / static_cast<size_t>(pool_.threads()) / 4096 * 4096;
-    pool_.on_all([&](int thread) { std::memset(buffer->data() + static_cast<size_t>(thread) * share, thread + 1, share); });
+    pool_.on_all(
+        [&](int thread) { std::memset(buffer->data() + static_cast<size_t>(thread) * share, thread + 1, share); });
     std::atomic<uint64_t> sink{0};
-    const double seconds =
-        best_seconds([&] { pool_.on_all([&](int thread) { sink += kernels_.read_all(buffer->data() + static_cast<size_t>(thread) * share, share); }); });
+    const double seconds = best_seconds([&] {
+      pool_.on_all(
+          [&](int thread) { sink += kernels_.read_all(buffer->data() + static_cast<size_t>(thread) * share, share); });
+    });
     limits.read_bytes_per_s = static_cast<double>(share) * threads / seconds;
   }
   const auto rate = [&](void (*rounds)(), double ops) {

@@ -21,14 +21,16 @@ inline constexpr uint32_t kBlock = 32;
 // values that undo the +128 of signed weights where they are stored biased.
 struct alignas(64) QuantBlock {
   float scale;
-  float sum, sum_low, sum_high;     // scale * sum of q: all, first 16, last 16
+  float sum, sum_low, sum_high;       // scale * sum of q: all, first 16, last 16
   int32_t bias, bias_low, bias_high;  // -128 * sum of q
   int32_t unused;
   int8_t q[kBlock];
 };
 static_assert(sizeof(QuantBlock) == 64);
 
-inline size_t blocks_bytes(uint32_t width) { return divide_up(width, kBlock) * sizeof(QuantBlock); }
+inline size_t blocks_bytes(uint32_t width) {
+  return divide_up(width, kBlock) * sizeof(QuantBlock);
+}
 inline size_t operand_row_bytes(device::OperandForms forms, uint32_t width) {
   return ((forms & kBlocks) ? blocks_bytes(width) : 0) + ((forms & kFloat) ? round_up(uint64_t{width} * 4, 64) : 0);
 }

@@ -49,7 +49,8 @@ double cgroup_quota() {
         fields >> quota >> period;
         consider(quota_of(quota, period));
       } else {
-        consider(quota_of(first_line(root + path + "/cpu.cfs_quota_us"), first_line(root + path + "/cpu.cfs_period_us")));
+        consider(
+            quota_of(first_line(root + path + "/cpu.cfs_quota_us"), first_line(root + path + "/cpu.cfs_period_us")));
       }
       if (path.empty() || path == "/") break;
     }
@@ -72,8 +73,8 @@ std::vector<std::string> supported_isas() {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
                     __builtin_cpu_supports("bmi2");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
     isas.push_back("avx512");
   if (avx2) isas.push_back("avx2");
 #endif

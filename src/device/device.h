@@ -15,15 +15,15 @@
 namespace hearth::device {
 
 struct Facts {
-  std::string name;         // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
-  uint64_t memory_bytes;    // total that may be used
+  std::string name;       // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
+  uint64_t memory_bytes;  // total that may be used
 };
 
 // What the hardware gives at best, measured now: the limits that speeds are compared with.
 struct Limits {
-  double read_bytes_per_s = 0;   // sequential reads of far more than the caches hold
-  double float_ops_per_s = 0;    // float32 multiply and add, each counted, in registers
-  double int8_ops_per_s = 0;     // the same for 8-bit products summed in 32 bits
+  double read_bytes_per_s = 0;  // sequential reads of far more than the caches hold
+  double float_ops_per_s = 0;   // float32 multiply and add, each counted, in registers
+  double int8_ops_per_s = 0;    // the same for 8-bit products summed in 32 bits
 };
 
 class Device;
@@ -159,8 +159,6 @@ class Device {
   virtual void activate(const ActivateArgs& args) = 0;
   virtual void experts(const ExpertsArgs& args) = 0;
   virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place
-  // Copies pages (all layers of one cache share page numbers): for prefix sharing on write.
-  virtual void copy_page(const CacheLayer& cache, int32_t from, int32_t to) = 0;
   virtual Status finish() = 0;
 
  private:

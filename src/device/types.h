@@ -73,8 +73,8 @@ struct CacheLayer {
 // One sequence's part of a batch: adjacent rows, in order of position.
 struct BatchSequence {
   uint32_t first_row = 0, rows = 0;
-  uint32_t first_position = 0;      // of first_row; the rows are first_position, +1, +2, ...
-  std::span<const int32_t> pages;   // page of positions 0..31, 32..63, ...; covers the last row's
+  uint32_t first_position = 0;     // of first_row; the rows are first_position, +1, +2, ...
+  std::span<const int32_t> pages;  // page of positions 0..31, 32..63, ...; covers the last row's
 };
 
 // The ragged batch of one step. Host memory, alive until the step ends.

@@ -48,7 +48,7 @@ class File {
   static Result<std::shared_ptr<const File>> parse(std::span<const std::byte> bytes, const std::string& name);
 
   uint32_t version() const { return version_; }
-  const std::string& path() const { return path_; }  // the first file's
+  const std::string& path() const { return path_; }    // the first file's
   std::vector<std::string> part_paths() const;         // of all files of the set, the first included
   uint64_t file_bytes() const { return file_bytes_; }  // of all files of the set
 

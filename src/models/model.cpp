@@ -162,8 +162,4 @@ Status Model::forward(const device::Batch& batch, std::span<float> logits) {
   return device.finish();
 }
 
-void Model::copy_page(int32_t from, int32_t to) {
-  for (const device::CacheLayer& layer : impl_->cache_layers) impl_->device.copy_page(layer, from, to);
-}
-
 }  // namespace hearth::models

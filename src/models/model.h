@@ -47,9 +47,6 @@ class Model {
   // spec().vocabulary values per batch.logit_rows entry. Errors: what the device's finish() says.
   Status forward(const device::Batch& batch, std::span<float> logits);
 
-  // Copies a page in every layer (before writing to a page that others share).
-  void copy_page(int32_t from, int32_t to);
-
  private:
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);

@@ -19,11 +19,11 @@ TEST(Half, EveryPatternSurvivesTheRoundTrip) {
 }
 
 TEST(Half, RoundsToNearestEven) {
-  EXPECT_EQ(float_to_half(1.0f + 0x1p-11f), 0x3c00);              // a tie: down to even
-  EXPECT_EQ(float_to_half(1.0f + 3 * 0x1p-11f), 0x3c02);          // a tie: up to even
-  EXPECT_EQ(float_to_half(65519.9f), 0x7bff);                     // the largest finite half
-  EXPECT_EQ(float_to_half(65520.0f), 0x7c00);                     // overflows
-  EXPECT_EQ(float_to_half(0x1p-25f), 0x0000);                     // half the smallest subnormal: even is 0
+  EXPECT_EQ(float_to_half(1.0f + 0x1p-11f), 0x3c00);      // a tie: down to even
+  EXPECT_EQ(float_to_half(1.0f + 3 * 0x1p-11f), 0x3c02);  // a tie: up to even
+  EXPECT_EQ(float_to_half(65519.9f), 0x7bff);             // the largest finite half
+  EXPECT_EQ(float_to_half(65520.0f), 0x7c00);             // overflows
+  EXPECT_EQ(float_to_half(0x1p-25f), 0x0000);             // half the smallest subnormal: even is 0
   EXPECT_EQ(float_to_half(std::nextafter(0x1p-25f, 1.0f)), 0x0001);
 }
 

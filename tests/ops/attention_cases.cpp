@@ -22,7 +22,6 @@ struct Options {
   float soft_cap = 0;
   std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
   uint32_t start = 0;  // position of the first token of every sequence
-  bool copy_pages = false;
 };
 
 // What the cache's rounding adds to that of float32: keys and values that lie between two steps of the
@@ -98,21 +97,6 @@ std::vector<Sequence> make_sequences(Random& random, const Options& options) {
   return sequences;
 }
 
-// Moves every sequence to other pages.
-void copy_pages(Rig& rig, Random& random, const device::CacheLayer& cache, std::vector<Sequence>& sequences) {
-  std::vector<bool> used(kPages);
-  for (const Sequence& sequence : sequences)
-    for (const int32_t page : sequence.pages) used[static_cast<size_t>(page)] = true;
-  const std::vector<int32_t> order = random.distinct(kPages, kPages);
-  auto next = order.begin();
-  for (Sequence& sequence : sequences)
-    for (int32_t& page : sequence.pages) {
-      while (used[static_cast<size_t>(*next)]) ++next;
-      rig.device().copy_page(cache, page, *next);
-      page = *next++;
-    }
-}
-
 struct StepResult {
   std::vector<float> q, out;
 };
@@ -162,7 +146,6 @@ Output attend(Rig& rig, Random& random, const Options& options) {
     for (const float q : result.q) output.allowed.push_back((8 * kRounding + 8 * turn) * (1 + std::abs(q)));
     output.values.insert(output.values.end(), result.out.begin(), result.out.end());
     output.allowed.resize(output.values.size(), allowed_out);
-    if (options.copy_pages) copy_pages(rig, random, setup->append.cache, sequences);
   }
   return output;
 }
@@ -195,7 +178,6 @@ std::vector<OpCase> attention_cases() {
     add(name + "_many_sequences", {.type = type,
                                    .steps = {{9, 1, 33, 2, 64, 31, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1},
                                              {1, 0, 1, 30, 1, 2, 0, 64}}});
-    add(name + "_copied_pages", {.type = type, .copy_pages = true});
   }
   for (const CacheType type : {CacheType::kF32, CacheType::kF16})  // q8_0 needs multiples of 32
     add(std::string(type == CacheType::kF32 ? "f32" : "f16") + "_odd_sizes",

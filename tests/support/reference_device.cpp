@@ -272,11 +272,6 @@ void ReferenceDevice::soft_cap(float* values, uint32_t rows, uint32_t width, flo
     values[i] = static_cast<float>(cap * std::tanh(static_cast<double>(values[i]) / cap));
 }
 
-void ReferenceDevice::copy_page(const CacheLayer& cache, int32_t from, int32_t to) {
-  std::memcpy(cache.data + static_cast<size_t>(to) * cache.page_bytes,
-              cache.data + static_cast<size_t>(from) * cache.page_bytes, cache.page_bytes);
-}
-
 Status ReferenceDevice::finish() {
   batch_ = nullptr;
   return {};

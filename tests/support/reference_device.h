@@ -40,7 +40,6 @@ class ReferenceDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
-  void copy_page(const device::CacheLayer& cache, int32_t from, int32_t to) override;
   Status finish() override;
 
   // What a cached vector of this type gives back.

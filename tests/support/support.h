@@ -45,6 +45,6 @@ double relative_error(std::span<const float> a, std::span<const float> b);
 }  // namespace hearth::test
 
 // Skips the test, with a message, where the shared material is absent.
-#define REQUIRE_SHARED(relative)                                                            \
-  if (!std::filesystem::exists(::hearth::test::shared(relative)))                          \
+#define REQUIRE_SHARED(relative)                                  \
+  if (!std::filesystem::exists(::hearth::test::shared(relative))) \
   GTEST_SKIP() << "shared material not found: " << ::hearth::test::shared(relative)

@@ -22,7 +22,8 @@ struct IQ4_XS {
     put_scale<V, 6>(head, low, d, tile);
     put_scale<V, 7>(head, low, d, tile);
 #pragma GCC unroll 8
-    for (int b = 0; b < kChunkBlocks; ++b) unpack_nonlinear<V>(base + 8 + 16 * b, stride, quant::kIq4_codebook, b, tile);
+    for (int b = 0; b < kChunkBlocks; ++b)
+      unpack_nonlinear<V>(base + 8 + 16 * b, stride, quant::kIq4_codebook, b, tile);
   }
 
  private:

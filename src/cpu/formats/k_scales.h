@@ -15,7 +15,8 @@ template <class V, class Sink>
   V::transpose16(base, stride, head);
   const auto d = V::half_low(head[0]), dmin = V::half_high(head[0]);
   const I six = V::set_int(0x3f3f3f3f), four = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
-  const I scales[2] = {V::and_(head[1], six), V::or_(V::and_(head[3], four), V::and_(V::template shr<2>(head[1]), two))};
+  const I scales[2] = {V::and_(head[1], six),
+                       V::or_(V::and_(head[3], four), V::and_(V::template shr<2>(head[1]), two))};
   const I minima[2] = {V::and_(head[2], six),
                        V::or_(V::and_(V::template shr<4>(head[3]), four), V::and_(V::template shr<2>(head[2]), two))};
 #pragma GCC unroll 2

@@ -22,14 +22,17 @@ struct Q3_K {
   [[gnu::always_inline]] static void unpack_scales(const uint8_t* base, size_t stride, Sink& tile) {
     typename V::I tail[4];  // the last 16 bytes: two of qs, scales, d
     V::transpose16(base + 94, stride, tail);
-    const auto join = [](typename V::I a, typename V::I b) { return V::or_(V::template shr<16>(a), V::template shl<16>(b)); };
+    const auto join = [](typename V::I a, typename V::I b) {
+      return V::or_(V::template shr<16>(a), V::template shl<16>(b));
+    };
     const typename V::I bytes[3] = {join(tail[0], tail[1]), join(tail[1], tail[2]), join(tail[2], tail[3])};
     const auto d = V::half_high(tail[3]);
     const auto low = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
     put_scales<V, 0>(V::or_(V::and_(bytes[0], low), V::and_(V::template shl<4>(bytes[2]), two)), d, tile);
     put_scales<V, 1>(V::or_(V::and_(bytes[1], low), V::and_(V::template shl<2>(bytes[2]), two)), d, tile);
     put_scales<V, 2>(V::or_(V::and_(V::template shr<4>(bytes[0]), low), V::and_(bytes[2], two)), d, tile);
-    put_scales<V, 3>(V::or_(V::and_(V::template shr<4>(bytes[1]), low), V::and_(V::template shr<2>(bytes[2]), two)), d, tile);
+    put_scales<V, 3>(V::or_(V::and_(V::template shr<4>(bytes[1]), low), V::and_(V::template shr<2>(bytes[2]), two)), d,
+                     tile);
   }
   template <class V, int kFour, class Sink>
   [[gnu::always_inline]] static void put_scales(typename V::I s, typename V::F d, Sink& tile) {
@@ -61,7 +64,8 @@ struct Q3_K {
   template <class V, int kBlockOfFour>
   [[gnu::always_inline]] static typename V::I join(typename V::I q, typename V::I high) {
     const auto bit = V::and_(V::template shr<kBlockOfFour>(high), V::set_int(0x01010101));
-    return V::to_signed(V::or_(V::and_(V::template shr<2 * kBlockOfFour>(q), V::set_int(0x03030303)), V::template shl<2>(bit)), 4);
+    return V::to_signed(
+        V::or_(V::and_(V::template shr<2 * kBlockOfFour>(q), V::set_int(0x03030303)), V::template shl<2>(bit)), 4);
   }
 };
 

@@ -27,7 +27,8 @@ struct Q5_K {
     unpack_pair<V, kHalf, 3>(base, stride, high, tile);
   }
   template <class V, int kHalf, int kPair, class Sink>
-  [[gnu::always_inline]] static void unpack_pair(const uint8_t* base, size_t stride, const typename V::I* high, Sink& tile) {
+  [[gnu::always_inline]] static void unpack_pair(const uint8_t* base, size_t stride, const typename V::I* high,
+                                                 Sink& tile) {
     const auto low = V::set_int(0x0f0f0f0f), fifth = V::set_int(0x10101010), one = V::set_int(0x01010101);
     typename V::I q[4];
     V::transpose16(base + 48 + 32 * kPair + 16 * kHalf, stride, q);

@@ -25,9 +25,13 @@ struct Q6_K {
         for (int i = 0; i < 4; ++i) {
           const int quad = 4 * half + i;
           tile.put(4 * n, quad, V::to_signed(V::or_(V::and_(a[i], low), V::and_(V::template shl<4>(h[i]), two)), 32));
-          tile.put(4 * n + 1, quad, V::to_signed(V::or_(V::and_(b[i], low), V::and_(V::template shl<2>(h[i]), two)), 32));
-          tile.put(4 * n + 2, quad, V::to_signed(V::or_(V::and_(V::template shr<4>(a[i]), low), V::and_(h[i], two)), 32));
-          tile.put(4 * n + 3, quad, V::to_signed(V::or_(V::and_(V::template shr<4>(b[i]), low), V::and_(V::template shr<2>(h[i]), two)), 32));
+          tile.put(4 * n + 1, quad,
+                   V::to_signed(V::or_(V::and_(b[i], low), V::and_(V::template shl<2>(h[i]), two)), 32));
+          tile.put(4 * n + 2, quad,
+                   V::to_signed(V::or_(V::and_(V::template shr<4>(a[i]), low), V::and_(h[i], two)), 32));
+          tile.put(
+              4 * n + 3, quad,
+              V::to_signed(V::or_(V::and_(V::template shr<4>(b[i]), low), V::and_(V::template shr<2>(h[i]), two)), 32));
         }
       }
     }

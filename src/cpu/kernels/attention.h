@@ -29,7 +29,9 @@ template <class V>
 struct CacheReader<V, CacheType::kF16> {
   static constexpr size_t kValue_bytes = 2;
   static typename V::F load(const std::byte* p) { return V::load_half(reinterpret_cast<const uint16_t*>(p)); }
-  static typename V::F load_n(const std::byte* p, int n) { return V::load_half_n(reinterpret_cast<const uint16_t*>(p), n); }
+  static typename V::F load_n(const std::byte* p, int n) {
+    return V::load_half_n(reinterpret_cast<const uint16_t*>(p), n);
+  }
 };
 
 // scores[r][0..31] = q[r] . keys of the page, for R rows; two vectors of positions at a time.
@@ -90,8 +92,8 @@ void page_scores(const float* q, uint32_t key_dim, const std::byte* keys, float*
 // out[r] += sum over the page's first `tokens` positions of weights[r][position] * value, for R rows
 // and N vectors of dimensions from `d` on (the last one with `lanes` lanes).
 template <class V, CacheType kType, int R, int N>
-void add_values(const float* weights, uint32_t tokens, const std::byte* values, size_t row_bytes, uint32_t d, int lanes, float* out,
-                uint32_t value_dim) {
+void add_values(const float* weights, uint32_t tokens, const std::byte* values, size_t row_bytes, uint32_t d, int lanes,
+                float* out, uint32_t value_dim) {
   using F = typename V::F;
   F sum[R][N];
   const auto partial = [&](int n) { return n == N - 1 && lanes < V::kLanes; };
@@ -111,7 +113,8 @@ void add_values(const float* weights, uint32_t tokens, const std::byte* values, 
         const std::byte* block = values + at / kCacheBlock * kValueBlock_bytes;
         uint16_t scale;
         std::memcpy(&scale, block, sizeof scale);
-        v[n] = V::mul(V::set(half_to_float(scale)), V::load_i8(reinterpret_cast<const int8_t*>(block) + sizeof scale + at % kCacheBlock));
+        v[n] = V::mul(V::set(half_to_float(scale)),
+                      V::load_i8(reinterpret_cast<const int8_t*>(block) + sizeof scale + at % kCacheBlock));
       } else {
         using Reader = CacheReader<V, kType>;
         const std::byte* from = values + at * Reader::kValue_bytes;
@@ -130,8 +133,10 @@ void add_values(const float* weights, uint32_t tokens, const std::byte* values, 
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
       float* to = out + static_cast<uint32_t>(r) * value_dim + d + static_cast<uint32_t>(n * V::kLanes);
-      if (partial(n)) V::store_n(to, sum[r][n], lanes);
-      else V::store(to, sum[r][n]);
+      if (partial(n))
+        V::store_n(to, sum[r][n], lanes);
+      else
+        V::store(to, sum[r][n]);
     }
 }
 
@@ -191,14 +196,17 @@ void attend(const AttentionBlock& block) {
   }
   std::fill_n(sums, size_t{block.rows} * value_dim, 0.0f);
 
-  const auto oldest = [&](uint32_t position) { return args.window != 0 && position >= args.window ? position - args.window + 1 : 0; };
+  const auto oldest = [&](uint32_t position) {
+    return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+  };
   const uint32_t last = positions[block.rows - 1];
   for (uint32_t start = oldest(positions[0]) / kPage_tokens * kPage_tokens; start <= last; start += kPage_tokens) {
     const int32_t page = block.sequence->pages[start / kPage_tokens];
     const std::byte* keys = key_head(args.cache, page, block.kv_head);
     const std::byte* values = value_head(args.cache, page, block.kv_head);
     const uint32_t tokens = std::min(kPage_tokens, last + 1 - start);
-    with_constant<kRows>(static_cast<int>(block.rows), [&]<int R>() { page_scores<V, kType, R>(q, key_dim, keys, scores); });
+    with_constant<kRows>(static_cast<int>(block.rows),
+                         [&]<int R>() { page_scores<V, kType, R>(q, key_dim, keys, scores); });
     for (uint32_t i = 0; i < block.rows; ++i) {
       const uint32_t from = std::max(oldest(positions[i]), start) - start;
       const uint32_t to = positions[i] < start ? 0 : std::min(kPage_tokens, positions[i] + 1 - start);
@@ -223,7 +231,8 @@ void attend(const AttentionBlock& block) {
         for (; d + kVectors * V::kLanes <= value_dim; d += kVectors * V::kLanes)
           add_values<V, kType, R, kVectors>(weights, tokens, values, row_bytes, d, V::kLanes, to, value_dim);
         for (; d < value_dim; d += V::kLanes)
-          add_values<V, kType, R, 1>(weights, tokens, values, row_bytes, d, std::min(V::kLanes, static_cast<int>(value_dim - d)), to, value_dim);
+          add_values<V, kType, R, 1>(weights, tokens, values, row_bytes, d,
+                                     std::min(V::kLanes, static_cast<int>(value_dim - d)), to, value_dim);
       });
     }
   }

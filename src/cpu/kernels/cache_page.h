@@ -27,18 +27,24 @@ inline constexpr size_t kValueBlock_bytes = sizeof(uint16_t) + kCacheBlock;
 
 inline size_t key_head_bytes(const device::CacheShape& shape) {
   switch (shape.type) {
-    case CacheType::kF32: return size_t{shape.key_dim} * kPage_tokens * 4;
-    case CacheType::kF16: return size_t{shape.key_dim} * kPage_tokens * 2;
-    case CacheType::kQ8_0: return shape.key_dim / kCacheBlock * kKeyBlock_bytes;
+    case CacheType::kF32:
+      return size_t{shape.key_dim} * kPage_tokens * 4;
+    case CacheType::kF16:
+      return size_t{shape.key_dim} * kPage_tokens * 2;
+    case CacheType::kQ8_0:
+      return shape.key_dim / kCacheBlock * kKeyBlock_bytes;
   }
   __builtin_unreachable();
 }
 
 inline size_t value_row_bytes(const device::CacheShape& shape) {
   switch (shape.type) {
-    case CacheType::kF32: return size_t{shape.value_dim} * 4;
-    case CacheType::kF16: return size_t{shape.value_dim} * 2;
-    case CacheType::kQ8_0: return shape.value_dim / kCacheBlock * kValueBlock_bytes;
+    case CacheType::kF32:
+      return size_t{shape.value_dim} * 4;
+    case CacheType::kF16:
+      return size_t{shape.value_dim} * 2;
+    case CacheType::kQ8_0:
+      return shape.value_dim / kCacheBlock * kValueBlock_bytes;
   }
   __builtin_unreachable();
 }
@@ -51,8 +57,8 @@ inline std::byte* key_head(const device::CacheLayer& cache, int32_t page, uint32
   return cache.data + static_cast<size_t>(page) * cache.page_bytes + head * key_head_bytes(cache.shape);
 }
 inline std::byte* value_head(const device::CacheLayer& cache, int32_t page, uint32_t head) {
-  return cache.data + static_cast<size_t>(page) * cache.page_bytes + cache.shape.kv_heads * key_head_bytes(cache.shape) +
-         head * kPage_tokens * value_row_bytes(cache.shape);
+  return cache.data + static_cast<size_t>(page) * cache.page_bytes +
+         cache.shape.kv_heads * key_head_bytes(cache.shape) + head * kPage_tokens * value_row_bytes(cache.shape);
 }
 
 // Quantises 32 values to bytes `stride` apart; returns the scale as a half. The scale is rounded first,

@@ -14,7 +14,7 @@ struct MatmulArgs {
   const uint8_t* weight = nullptr;  // row-major, in the kernel's format
   size_t row_bytes = 0;
   uint32_t rows = 0, cols = 0;
-  uint32_t count = 0;                       // activation rows
+  uint32_t count = 0;                         // activation rows
   const QuantBlock* const* blocks = nullptr;  // per activation row; for kernels that take kBlocks
   const float* const* floats = nullptr;       // per activation row; for kernels that take kFloat
   float* const* out = nullptr;                // per activation row: element `row` is written
@@ -25,5 +25,7 @@ inline constexpr uint32_t kPanelRows = 64;
 // With few activation rows the weights' memory speed decides: smaller items balance better.
 inline constexpr uint32_t kSmallPanelRows = 32;
 inline constexpr uint32_t kSmallCount = 8;
+// Up to how many activation rows the next rows are worth fetching by hand.
+inline constexpr uint32_t kFetchCount = 32;
 
 }  // namespace hearth::cpu

@@ -17,7 +17,9 @@ namespace hearth::cpu {
 template <class V, TileKind kKind>
 [[gnu::always_inline]] inline typename V::I dot_start(const QuantBlock& block, int group) {
   if (!V::kBiased || kKind.has_minimum) return V::zero_int();
-  return V::set_int(static_cast<uint32_t>(kKind.group == 32 ? block.bias : group == 0 ? block.bias_low : block.bias_high));
+  return V::set_int(static_cast<uint32_t>(kKind.group == 32 ? block.bias
+                                          : group == 0      ? block.bias_low
+                                                            : block.bias_high));
 }
 
 template <class V, TileKind kKind>
@@ -32,8 +34,8 @@ inline float block_sum(const QuantBlock& block, int group) {
 
 // out[t][lane] += tiles x in, for R vectors of rows and T activation rows.
 template <class V, TileKind kKind, int R, int T>
-[[gnu::noinline]] void multiply_tiles(const Tile<V, kKind>* tiles, int blocks, const QuantBlock* const* in, size_t in_offset,
-                                      float* const* out, size_t out_offset, int last_lanes) {
+[[gnu::noinline]] void multiply_tiles(const Tile<V, kKind>* tiles, int blocks, const QuantBlock* const* in,
+                                      size_t in_offset, float* const* out, size_t out_offset, int last_lanes) {
   using F = typename V::F;
   using I = typename V::I;
   using TileType = Tile<V, kKind>;
@@ -88,8 +90,10 @@ template <class V, TileKind kKind, int R, int T>
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       float* at = out[t] + out_offset + r * V::kLanes;
-      if (r == R - 1 && last_lanes < V::kLanes) V::store_n(at, sum[r][t], last_lanes);
-      else V::store(at, sum[r][t]);
+      if (r == R - 1 && last_lanes < V::kLanes)
+        V::store_n(at, sum[r][t], last_lanes);
+      else
+        V::store(at, sum[r][t]);
     }
 }
 
@@ -112,8 +116,12 @@ class DirectTile {
       dots_[block][g][t] = dot<V, kKind>(start, x, V::broadcast4(in_[t][block].q + 4 * quad));
     }
   }
-  [[gnu::always_inline]] void put_scale(int block, int g, F x) { scale_[block][g] = x; }
-  [[gnu::always_inline]] void put_minimum(int block, int g, F x) { minimum_[block][g] = x; }
+  [[gnu::always_inline]] void put_scale(int block, int g, F x) {
+    scale_[block][g] = x;
+  }
+  [[gnu::always_inline]] void put_minimum(int block, int g, F x) {
+    minimum_[block][g] = x;
+  }
 
   [[gnu::always_inline]] void add_to(F* sum) const {
 #pragma GCC unroll 8
@@ -123,7 +131,8 @@ class DirectTile {
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
           sum[t] = V::fma(V::to_float(dots_[b][g][t]), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum[t]);
-          if constexpr (kKind.has_minimum) sum[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum[t]);
+          if constexpr (kKind.has_minimum)
+            sum[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum[t]);
         }
   }
 
@@ -170,9 +179,14 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
   const int last_lanes = static_cast<int>(end - begin) - (vectors - 1) * kLanes;
   const int count = static_cast<int>(args.count);
   const int parts = (count + V::kTileTokens - 1) / V::kTileTokens;
+  // With few activation rows the memory decides: fetch the next panel meanwhile, as multiply_direct does.
+  const uint8_t* next = args.weight + end * args.row_bytes;
+  const size_t fetch = args.count > kFetchCount ? 0 : std::min<size_t>(args.rows - end, end - begin) * kChunkBytes;
   for (uint32_t column = first_chunk * kChunk; column < args.cols; column += kChunk) {
     const uint32_t columns = std::min(kChunk, args.cols - column);
     const int blocks = static_cast<int>(columns / kBlock);
+    for (size_t i = 0; i < fetch; i += 64) __builtin_prefetch(next + i, 0, 2);
+    next += fetch;
     for (int v = 0; v < vectors; ++v) {
       const uint8_t* base = args.weight + (begin + static_cast<size_t>(v * kLanes)) * args.row_bytes +
                             size_t{column} / Format::kBlockValues * Format::kBlockBytes;
@@ -180,7 +194,8 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
       if (v == vectors - 1 && last_lanes < kLanes) {  // copy the rows that exist; the others are not stored
         std::memset(staged, 0, sizeof staged);
         for (size_t r = 0; r < static_cast<size_t>(last_lanes); ++r)
-          std::memcpy(staged + r * kChunkBytes, base + r * stride, columns / Format::kBlockValues * Format::kBlockBytes);
+          std::memcpy(staged + r * kChunkBytes, base + r * stride,
+                      columns / Format::kBlockValues * Format::kBlockBytes);
         base = staged;
         stride = kChunkBytes;
       }
@@ -193,8 +208,12 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
         for (int v = 0; v < vectors; v += 2) {
           const size_t out_offset = begin + static_cast<size_t>(v * kLanes);
           const int lanes = v + 2 >= vectors ? last_lanes : kLanes;
-          if (v + 1 < vectors) multiply_tiles<V, kKind, 2, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset, lanes);
-          else multiply_tiles<V, kKind, 1, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset, lanes);
+          if (v + 1 < vectors)
+            multiply_tiles<V, kKind, 2, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
+                                           lanes);
+          else
+            multiply_tiles<V, kKind, 1, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
+                                           lanes);
         }
       });
       t += tokens;

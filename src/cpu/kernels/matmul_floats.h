@@ -17,28 +17,46 @@ inline constexpr uint32_t kFloatChunk = 1024;
 struct F32 {
   static constexpr uint32_t kType = 0;
   using Value = float;
-  template <class V> static typename V::F load(const Value* p) { return V::load(p); }
-  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_n(p, n); }
+  template <class V>
+  static typename V::F load(const Value* p) {
+    return V::load(p);
+  }
+  template <class V>
+  static typename V::F load_n(const Value* p, int n) {
+    return V::load_n(p, n);
+  }
 };
 
 struct F16 {
   static constexpr uint32_t kType = 1;
   using Value = uint16_t;
-  template <class V> static typename V::F load(const Value* p) { return V::load_half(p); }
-  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_half_n(p, n); }
+  template <class V>
+  static typename V::F load(const Value* p) {
+    return V::load_half(p);
+  }
+  template <class V>
+  static typename V::F load_n(const Value* p, int n) {
+    return V::load_half_n(p, n);
+  }
 };
 
 struct BF16 {
   static constexpr uint32_t kType = 30;
   using Value = uint16_t;
-  template <class V> static typename V::F load(const Value* p) { return V::load_bfloat(p); }
-  template <class V> static typename V::F load_n(const Value* p, int n) { return V::load_bfloat_n(p, n); }
+  template <class V>
+  static typename V::F load(const Value* p) {
+    return V::load_bfloat(p);
+  }
+  template <class V>
+  static typename V::F load_n(const Value* p, int n) {
+    return V::load_bfloat_n(p, n);
+  }
 };
 
 // out[t][r] += the dot product of `columns` values, for R weight rows and T activation rows.
 template <class V, class Format, int R, int T>
-[[gnu::noinline]] void multiply_floats(const typename Format::Value* weights, size_t stride, const float* const* in, size_t in_offset,
-                                       uint32_t columns, float* const* out, size_t out_offset) {
+[[gnu::noinline]] void multiply_floats(const typename Format::Value* weights, size_t stride, const float* const* in,
+                                       size_t in_offset, uint32_t columns, float* const* out, size_t out_offset) {
   using F = typename V::F;
   const float* a[T];
   F sum[R][T];
@@ -61,9 +79,11 @@ template <class V, class Format, int R, int T>
   };
   uint32_t i = 0;
   for (; i + V::kLanes <= columns; i += V::kLanes)
-    step(i, [](auto* p) { return Format::template load<V>(p); }, [](const float* p) { return V::load(p); });
+    step(
+        i, [](auto* p) { return Format::template load<V>(p); }, [](const float* p) { return V::load(p); });
   if (const int n = static_cast<int>(columns - i); n > 0)
-    step(i, [n](auto* p) { return Format::template load_n<V>(p, n); }, [n](const float* p) { return V::load_n(p, n); });
+    step(
+        i, [n](auto* p) { return Format::template load_n<V>(p, n); }, [n](const float* p) { return V::load_n(p, n); });
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t)
 #pragma GCC unroll 8
@@ -72,8 +92,8 @@ template <class V, class Format, int R, int T>
 
 // Rows [begin, end), columns [column, column + columns), weights at `weights` with `stride` values per row.
 template <class V, class Format>
-void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* weights, size_t stride, uint32_t column, uint32_t columns,
-                          uint32_t begin, uint32_t end) {
+void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* weights, size_t stride, uint32_t column,
+                          uint32_t columns, uint32_t begin, uint32_t end) {
   const int count = static_cast<int>(args.count);
   const int parts = (count + V::kFloatTokens - 1) / V::kFloatTokens;
   const bool fetch = count <= static_cast<int>(kSmallCount);
@@ -85,7 +105,8 @@ void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* 
         const auto* from = weights + (r - begin) * stride;
         if (fetch) {
           for (int k = V::kFloatRows; k < 2 * V::kFloatRows && r + static_cast<uint32_t>(k) < args.rows; ++k)
-            for (uint32_t i = 0; i < columns; i += 64 / sizeof *from) __builtin_prefetch(from + static_cast<size_t>(k) * stride + i, 0, 3);
+            for (uint32_t i = 0; i < columns; i += 64 / sizeof *from)
+              __builtin_prefetch(from + static_cast<size_t>(k) * stride + i, 0, 3);
         }
         with_constant<V::kFloatRows>(rows, [&]<int R>() {
           multiply_floats<V, Format, R, T>(from, stride, args.floats + t, column, columns, args.out + t, r);
@@ -103,7 +124,8 @@ void matmul_floats(const MatmulArgs& args, uint32_t begin, uint32_t end) {
   const size_t stride = args.row_bytes / sizeof(Value);
   const Value* rows = reinterpret_cast<const Value*>(args.weight + begin * args.row_bytes);
   for (uint32_t column = 0; column < args.cols; column += kFloatChunk)
-    multiply_float_panel<V, Format>(args, rows + column, stride, column, std::min(kFloatChunk, args.cols - column), begin, end);
+    multiply_float_panel<V, Format>(args, rows + column, stride, column, std::min(kFloatChunk, args.cols - column),
+                                    begin, end);
 }
 
 // Any format, decoded to float32 panel by panel: correct, not fast.
@@ -115,7 +137,8 @@ void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_
   for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
     const uint32_t columns = std::min(kFloatChunk, args.cols - column);
     for (uint32_t r = begin; r < end; ++r)
-      format.decode(args.weight + r * args.row_bytes + format.bytes(column), columns, panel.data() + size_t{r - begin} * kFloatChunk);
+      format.decode(args.weight + r * args.row_bytes + format.bytes(column), columns,
+                    panel.data() + size_t{r - begin} * kFloatChunk);
     multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
   }
 }

@@ -9,7 +9,7 @@
 
 namespace hearth::cpu {
 
-inline constexpr uint32_t kChunk = 256;                         // columns of a tile
+inline constexpr uint32_t kChunk = 256;  // columns of a tile
 inline constexpr int kChunkBlocks = static_cast<int>(kChunk / kBlock);
 
 // weight = scale * q, or scale * q - minimum; one scale (and minimum) per `group` columns.

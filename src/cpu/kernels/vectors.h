@@ -37,9 +37,12 @@ template <class V, class Body>
 [[gnu::always_inline]] inline void for_vectors(uint32_t n, Body&& body) {
   uint32_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes)
-    body(i, [](const float* p) { return V::load(p); }, [](float* p, typename V::F x) { V::store(p, x); });
+    body(
+        i, [](const float* p) { return V::load(p); }, [](float* p, typename V::F x) { V::store(p, x); });
   if (const int rest = static_cast<int>(n - i); rest > 0)
-    body(i, [rest](const float* p) { return V::load_n(p, rest); }, [rest](float* p, typename V::F x) { V::store_n(p, x, rest); });
+    body(
+        i, [rest](const float* p) { return V::load_n(p, rest); },
+        [rest](float* p, typename V::F x) { V::store_n(p, x, rest); });
 }
 
 // Writes one row in the form of kBlocks; see QuantBlock.
@@ -128,7 +131,8 @@ template <class V>
 template <class V>
 [[gnu::always_inline]] inline typename V::F gelu_tanh(typename V::F exact) {
   const auto x = V::round_to_half(V::max(exact, V::set(-10)));
-  const auto inner = V::mul(V::mul(x, V::set(0.79788456080286535588f)), V::fma(V::mul(x, x), V::set(0.044715f), V::set(1)));
+  const auto inner =
+      V::mul(V::mul(x, V::set(0.79788456080286535588f)), V::fma(V::mul(x, x), V::set(0.044715f), V::set(1)));
   const auto y = V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
   return V::if_less(exact, V::set(10), V::round_to_half(y), exact);
 }
@@ -143,8 +147,10 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
       store(out + i, y);
     });
   };
-  if (kind == device::Activation::kSilu) apply([](auto x) { return silu<V>(x); });
-  else apply([](auto x) { return gelu_tanh<V>(x); });
+  if (kind == device::Activation::kSilu)
+    apply([](auto x) { return silu<V>(x); });
+  else
+    apply([](auto x) { return gelu_tanh<V>(x); });
 }
 
 // x -> cap * tanh(x / cap)

@@ -14,7 +14,7 @@ struct Avx2 {
   static constexpr int kTileTokens = 3;
   static constexpr int kDirectTokens = 2;
   static constexpr int kFloatRows = 3, kFloatTokens = 3;
-  static constexpr int kAttentionRows = 4;                // query rows of a block
+  static constexpr int kAttentionRows = 4;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 4;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
 
@@ -53,16 +53,22 @@ struct Avx2 {
   static F keep_first(F x, int n, F other) { return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(first(n))); }
 
   static F if_less(F a, F b, F x, F y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
-  static F round_to_half(F x) { return _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+  static F round_to_half(F x) {
+    return _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
 
-  static F load_half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+  static F load_half(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static F load_half_n(const uint16_t* p, int n) { return _mm256_cvtph_ps(load_shorts(p, n)); }
   static void store_half(uint16_t* p, F x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
   static F load_bfloat(const uint16_t* p) { return widen_bfloat(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
   static F load_bfloat_n(const uint16_t* p, int n) { return widen_bfloat(load_shorts(p, n)); }
-  static F load_i8(const int8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))); }
+  static F load_i8(const int8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
 
   static I load_int(const void* p) { return _mm256_loadu_si256(static_cast<const I*>(p)); }
   static void store_int(void* p, I x) { _mm256_storeu_si256(static_cast<I*>(p), x); }
@@ -70,22 +76,35 @@ struct Avx2 {
   static I zero_int() { return _mm256_setzero_si256(); }
   static I and_(I a, I b) { return _mm256_and_si256(a, b); }
   static I or_(I a, I b) { return _mm256_or_si256(a, b); }
-  template <int N> static I shr(I a) { return _mm256_srli_epi32(a, N); }
-  template <int N> static I shl(I a) { return _mm256_slli_epi32(a, N); }
+  template <int N>
+  static I shr(I a) {
+    return _mm256_srli_epi32(a, N);
+  }
+  template <int N>
+  static I shl(I a) {
+    return _mm256_slli_epi32(a, N);
+  }
   static I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
   static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   static F as_float(I a) { return _mm256_castsi256_ps(a); }
   static I lookup(const int8_t* table, I indices) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), indices);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),
+                               indices);
   }
   static F half_low(I a) {
     const I low = _mm256_and_si256(a, _mm256_set1_epi32(0xffff));
     return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
   }
   static F half_high(I a) { return half_low(_mm256_srli_epi32(a, 16)); }
-  template <int B> static F byte(I a) { return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(a, 8 * B), _mm256_set1_epi32(255))); }
-  template <int B> static F signed_byte(I a) { return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a, 24 - 8 * B), 24)); }
+  template <int B>
+  static F byte(I a) {
+    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(a, 8 * B), _mm256_set1_epi32(255)));
+  }
+  template <int B>
+  static F signed_byte(I a) {
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a, 24 - 8 * B), 24));
+  }
 
   static I to_signed(I a, int offset) { return _mm256_sub_epi8(a, _mm256_set1_epi8(static_cast<char>(offset))); }
 
@@ -107,7 +126,9 @@ struct Avx2 {
     return _mm256_load_si256(reinterpret_cast<const I*>(x));
   }
   static void transpose16(const uint8_t* base, size_t stride, I* out) {
-    const auto piece = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride)); };
+    const auto piece = [&](int r) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride));
+    };
     I x[4];
     for (int i = 0; i < 4; ++i) x[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(piece(i)), piece(4 + i), 1);
     const I a = _mm256_unpacklo_epi32(x[0], x[1]), b = _mm256_unpackhi_epi32(x[0], x[1]);

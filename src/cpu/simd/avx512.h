@@ -11,13 +11,14 @@ namespace hearth::cpu {
 
 struct Avx512 {
   static constexpr const char* kName = "avx512";
-  static constexpr int kLanes = 16;     // 32-bit lanes
-  static constexpr int kTileTokens = 6;    // activation rows of a register tile of the 8-bit matmul (2 vectors of weight rows)
+  static constexpr int kLanes = 16;  // 32-bit lanes
+  static constexpr int kTileTokens =
+      6;  // activation rows of a register tile of the 8-bit matmul (2 vectors of weight rows)
   static constexpr int kDirectTokens = 4;  // up to how many activation rows unpacked weights are not stored in between
-  static constexpr int kFloatRows = 4, kFloatTokens = 6;  // register tile of the float matmul
-  static constexpr int kAttentionRows = 8;                // query rows of a block
+  static constexpr int kFloatRows = 4, kFloatTokens = 6;   // register tile of the float matmul
+  static constexpr int kAttentionRows = 8;                 // query rows of a block
   static constexpr int kValueRows = 4, kValueVectors = 4;  // register tile of the weighted sum of values
-  static constexpr bool kBiased = true; // signed weights are stored as value + 128 (vpdpbusd wants them unsigned)
+  static constexpr bool kBiased = true;  // signed weights are stored as value + 128 (vpdpbusd wants them unsigned)
 
   using F = __m512;
   using I = __m512i;
@@ -47,21 +48,32 @@ struct Avx512 {
   static float sum(F x) { return _mm512_reduce_add_ps(x); }
   static float highest(F x) { return _mm512_reduce_max_ps(x); }
   // Lane i of x where i < n, else `other`.
-  static F keep_first(F x, int n, F other) { return _mm512_mask_mov_ps(other, n >= 16 ? 0xffff : first(n < 0 ? 0 : n), x); }
+  static F keep_first(F x, int n, F other) {
+    return _mm512_mask_mov_ps(other, n >= 16 ? 0xffff : first(n < 0 ? 0 : n), x);
+  }
 
   // Lane by lane: a < b ? x : y.
   static F if_less(F a, F b, F x, F y) { return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x); }
-  static F round_to_half(F x) { return _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+  static F round_to_half(F x) {
+    return _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
 
   // Half floats and bfloats.
-  static F load_half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static F load_half(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
   static F load_half_n(const uint16_t* p, int n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }
   static void store_half(uint16_t* p, F x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
-  static F load_bfloat(const uint16_t* p) { return widen_bfloat(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static F load_bfloat(const uint16_t* p) {
+    return widen_bfloat(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
   static F load_bfloat_n(const uint16_t* p, int n) { return widen_bfloat(_mm256_maskz_loadu_epi16(first(n), p)); }
-  static F load_i8(const int8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))); }
+  static F load_i8(const int8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
 
   // Integers, as 32-bit lanes or bytes.
   static I load_int(const void* p) { return _mm512_loadu_si512(p); }
@@ -70,24 +82,36 @@ struct Avx512 {
   static I zero_int() { return _mm512_setzero_si512(); }
   static I and_(I a, I b) { return _mm512_and_si512(a, b); }
   static I or_(I a, I b) { return _mm512_or_si512(a, b); }
-  template <int N> static I shr(I a) { return _mm512_srli_epi32(a, N); }
-  template <int N> static I shl(I a) { return _mm512_slli_epi32(a, N); }
+  template <int N>
+  static I shr(I a) {
+    return _mm512_srli_epi32(a, N);
+  }
+  template <int N>
+  static I shl(I a) {
+    return _mm512_slli_epi32(a, N);
+  }
   static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
   static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   static F as_float(I a) { return _mm512_castsi512_ps(a); }
   // Byte-wise table look-up: table has 16 entries, indices 0..15.
   static I lookup(const int8_t* table, I indices) {
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), indices);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),
+                               indices);
   }
   // The half float in the low or high half of every lane.
   static F half_low(I a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
   static F half_high(I a) { return half_low(_mm512_srli_epi32(a, 16)); }
   // Byte B of every lane as a number.
-  template <int B> static F byte(I a) {
-    return _mm512_cvtepi32_ps(B == 3 ? _mm512_srli_epi32(a, 24) : _mm512_and_si512(_mm512_srli_epi32(a, 8 * B), _mm512_set1_epi32(255)));
+  template <int B>
+  static F byte(I a) {
+    return _mm512_cvtepi32_ps(B == 3 ? _mm512_srli_epi32(a, 24)
+                                     : _mm512_and_si512(_mm512_srli_epi32(a, 8 * B), _mm512_set1_epi32(255)));
   }
-  template <int B> static F signed_byte(I a) { return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(a, 24 - 8 * B), 24)); }
+  template <int B>
+  static F signed_byte(I a) {
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(a, 24 - 8 * B), 24));
+  }
 
   // Bytes holding value + offset become what dot_signed wants.
   static I to_signed(I a, int offset) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(128 - offset))); }
@@ -114,7 +138,9 @@ struct Avx512 {
   }
   // 16 bytes of each of 16 rows, transposed: lane r of out[j] is the j-th 32 bits of row r.
   static void transpose16(const uint8_t* base, size_t stride, I* out) {
-    const auto piece = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride)); };
+    const auto piece = [&](int r) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride));
+    };
     I x[4];
     for (int i = 0; i < 4; ++i) {
       x[i] = _mm512_castsi128_si512(piece(i));

@@ -17,7 +17,7 @@ struct Generic {
   static constexpr int kTileTokens = 2;
   static constexpr int kDirectTokens = 1;
   static constexpr int kFloatRows = 2, kFloatTokens = 2;
-  static constexpr int kAttentionRows = 2;                // query rows of a block
+  static constexpr int kAttentionRows = 2;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 2;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
 
@@ -27,9 +27,17 @@ struct Generic {
 
   static F zero() { return F{}; }
   static F set(float x) { return F{x, x, x, x}; }
-  static F load(const float* p) { F x; std::memcpy(&x, p, 16); return x; }
+  static F load(const float* p) {
+    F x;
+    std::memcpy(&x, p, 16);
+    return x;
+  }
   static void store(float* p, F x) { std::memcpy(p, &x, 16); }
-  static F load_n(const float* p, int n) { F x{}; std::memcpy(&x, p, static_cast<size_t>(n) * 4); return x; }
+  static F load_n(const float* p, int n) {
+    F x{};
+    std::memcpy(&x, p, static_cast<size_t>(n) * 4);
+    return x;
+  }
   static void store_n(float* p, F x, int n) { std::memcpy(p, &x, static_cast<size_t>(n) * 4); }
   static F add(F a, F b) { return a + b; }
   static F sub(F a, F b) { return a - b; }
@@ -37,10 +45,14 @@ struct Generic {
   static F div(F a, F b) { return a / b; }
   static F max(F a, F b) { return a > b ? a : b; }
   static F min(F a, F b) { return a < b ? a : b; }
-  static F abs(F a) { return each(a, [](float x) { return std::fabs(x); }); }
+  static F abs(F a) {
+    return each(a, [](float x) { return std::fabs(x); });
+  }
   static F fma(F a, F b, F c) { return a * b + c; }
   static F fnma(F a, F b, F c) { return c - a * b; }
-  static F round(F a) { return each(a, [](float x) { return std::nearbyintf(x); }); }
+  static F round(F a) {
+    return each(a, [](float x) { return std::nearbyintf(x); });
+  }
   static F exp2_int(F n) {
     I bits;
     for (int i = 0; i < 4; ++i) bits[i] = static_cast<uint32_t>(static_cast<int32_t>(n[i]) + 127) << 23;
@@ -54,7 +66,9 @@ struct Generic {
   }
 
   static F if_less(F a, F b, F x, F y) { return a < b ? x : y; }
-  static F round_to_half(F x) { return each(x, [](float y) { return half_to_float(float_to_half(y)); }); }
+  static F round_to_half(F x) {
+    return each(x, [](float y) { return half_to_float(float_to_half(y)); });
+  }
 
   static F load_half(const uint16_t* p) { return load_half_n(p, 4); }
   static F load_half_n(const uint16_t* p, int n) {
@@ -73,14 +87,24 @@ struct Generic {
   }
   static F load_i8(const int8_t* p) { return F{float(p[0]), float(p[1]), float(p[2]), float(p[3])}; }
 
-  static I load_int(const void* p) { I x; std::memcpy(&x, p, 16); return x; }
+  static I load_int(const void* p) {
+    I x;
+    std::memcpy(&x, p, 16);
+    return x;
+  }
   static void store_int(void* p, I x) { std::memcpy(p, &x, 16); }
   static I set_int(uint32_t x) { return I{x, x, x, x}; }
   static I zero_int() { return I{}; }
   static I and_(I a, I b) { return a & b; }
   static I or_(I a, I b) { return a | b; }
-  template <int N> static I shr(I a) { return a >> N; }
-  template <int N> static I shl(I a) { return a << N; }
+  template <int N>
+  static I shr(I a) {
+    return a >> N;
+  }
+  template <int N>
+  static I shl(I a) {
+    return a << N;
+  }
   static I mul_int(I a, I b) { return a * b; }
   static I max_int(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<S>(a) > reinterpret_cast<S>(b) ? a : b); }
   static F to_float(I a) { return __builtin_convertvector(reinterpret_cast<S>(a), F); }
@@ -97,8 +121,12 @@ struct Generic {
     return x;
   }
   static F half_high(I a) { return half_low(a >> 16); }
-  template <int B> static F byte(I a) { return to_float((a >> (8 * B)) & 255u); }
-  template <int B> static F signed_byte(I a) {
+  template <int B>
+  static F byte(I a) {
+    return to_float((a >> (8 * B)) & 255u);
+  }
+  template <int B>
+  static F signed_byte(I a) {
     return __builtin_convertvector(reinterpret_cast<S>(a << (24 - 8 * B)) >> 24, F);
   }
 

@@ -1,0 +1,107 @@
+// Promises of the matmul kernels beyond being right (which tests/ops checks on whole devices).
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "cpu/cpu_device.h"
+#include "cpu/kernel_table.h"
+#include "support/support.h"
+
+namespace hearth::cpu {
+namespace {
+
+std::vector<const KernelTable*> tables() {
+  std::vector<const KernelTable*> list;
+  for (const std::string& isa : supported_isas())
+    list.push_back(isa == "avx512" ? &avx512_kernels() : isa == "avx2" ? &avx2_kernels() : &generic_kernels());
+  return list;
+}
+
+std::vector<float> random_values(std::mt19937_64& random, size_t n) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+// One weight matrix and some activation rows, multiplied `together` at a time.
+class Product {
+ public:
+  Product(const KernelTable& table, const KernelTable::MatmulEntry& kernel, uint32_t rows, uint32_t cols,
+          uint32_t count, std::mt19937_64& random)
+      : kernel_(kernel), rows_(rows), cols_(cols), format_(*quant::find_type(kernel.type)) {
+    weight_.resize(rows * format_.bytes(cols));
+    const std::vector<float> values = random_values(random, size_t{rows} * cols);
+    format_.encode(values.data(), values.size(), nullptr, weight_.data());
+    for (uint32_t i = 0; i < count; ++i) {
+      floats_.push_back(random_values(random, cols));
+      blocks_.push_back(std::make_unique<QuantBlock[]>(cols / kBlock));
+      table.quantize_row(floats_.back().data(), cols, blocks_.back().get());
+    }
+  }
+
+  std::vector<std::vector<float>> run(uint32_t together) const {
+    std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
+    for (size_t first = 0; first < floats_.size(); first += together) {
+      std::vector<const QuantBlock*> blocks;
+      std::vector<const float*> floats;
+      std::vector<float*> outs;
+      for (size_t i = first; i < std::min(first + together, floats_.size()); ++i) {
+        blocks.push_back(blocks_[i].get());
+        floats.push_back(floats_[i].data());
+        outs.push_back(out[i].data());
+      }
+      const MatmulArgs args{weight_.data(), format_.bytes(cols_), rows_,      cols_, static_cast<uint32_t>(outs.size()),
+                            blocks.data(),  floats.data(),        outs.data()};
+      for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
+    }
+    return out;
+  }
+
+ private:
+  const KernelTable::MatmulEntry& kernel_;
+  uint32_t rows_, cols_;
+  const quant::Format& format_;
+  std::vector<uint8_t> weight_;
+  std::vector<std::vector<float>> floats_;
+  std::vector<std::unique_ptr<QuantBlock[]>> blocks_;
+};
+
+TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
+  std::mt19937_64 random(test::seed());
+  for (const KernelTable* table : tables()) {
+    for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
+      const quant::Format& format = *quant::find_type(kernel.type);
+      const uint32_t cols = format.block_values == 256 ? 512 : 352;  // a part of a chunk, where a row may end in one
+      const Product product(*table, kernel, 83, cols, 19, random);
+      const auto alone = product.run(1);
+      for (const uint32_t together : {2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u})
+        EXPECT_EQ(product.run(together), alone)
+            << table->isa << " " << format.name << ", " << together << " rows together";
+    }
+  }
+}
+
+TEST(Matmul, EveryPlainAndBlockFormatOfTheSpecificationHasAFastKernel) {
+  for (const KernelTable* table : tables())
+    for (const char* name : {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K",
+                             "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"})
+      EXPECT_NE(table->find(quant::find_name(name)->type), nullptr) << table->isa << " " << name;
+}
+
+TEST(Device, RefusesInstructionSetsThatItDoesNotHave) {
+  const auto device = create_device({.threads = 1, .isa = "avx1024"});
+  ASSERT_FALSE(device.ok());
+  EXPECT_EQ(device.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(device.error().message.find("avx1024"), std::string::npos);
+}
+
+TEST(Device, UsesNoMoreThreadsThanThereAreProcessors) {
+  const auto device = create_device({.threads = 1000, .isa = "generic"});
+  ASSERT_TRUE(device.ok());
+  EXPECT_NE((*device)->facts().name.find(std::to_string(usable_processors()) + " thread"), std::string::npos)
+      << (*device)->facts().name;
+}
+
+}  // namespace
+}  // namespace hearth::cpu
