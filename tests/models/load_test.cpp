@@ -217,15 +217,16 @@ TEST_F(Loading, PagesBeyondAnyMemory) {
 }
 
 TEST_F(Loading, TheEstimateIsExact) {
+  const auto file = SmallModel("llama").open();
   const auto model = load(SmallModel("llama"));
   const models::Memory memory = model->memory();
-  auto estimate = models::estimate_memory(*SmallModel("llama").open(), device_, kSmall);
+  auto estimate = models::estimate_memory(*file, device_, kSmall);
   ASSERT_TRUE(estimate.ok());
   EXPECT_EQ(estimate->total(), memory.total());
   EXPECT_EQ(estimate->cache, 2u * 2 * 32 * 2 * (16 + 16) * 4);  // layers, pages, tokens, kv heads, sizes, bytes
   const uint64_t norms = 5 * 64 * 4;                            // uploaded; the rest stays in the file
   uint64_t matrices = 0;
-  for (const gguf::Tensor& tensor : SmallModel("llama").open()->tensors())
+  for (const gguf::Tensor& tensor : file->tensors())
     if (tensor.dimensions > 1) matrices += tensor.bytes;
   EXPECT_EQ(memory.weights, matrices + norms);
   EXPECT_EQ(device_.allocated_bytes(), memory.total() - matrices);
