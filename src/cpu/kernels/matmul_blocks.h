@@ -224,12 +224,17 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
 // Rows [begin, end) of the product; end - begin <= kPanelRows.
 template <class V, class Format>
 void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
-  if (args.count > V::kDirectTokens) return multiply_panel<V, Format>(args, begin, end, 0);
-  const uint32_t whole = begin + (end - begin) / V::kLanes * V::kLanes;
-  with_constant<V::kDirectTokens>(static_cast<int>(args.count), [&]<int T>() {
-    for (uint32_t r = begin; r < whole; r += V::kLanes) multiply_direct<V, Format, T>(args, r);
-  });
-  if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
+  uint32_t whole = begin;  // up to here the direct path has done all whole chunks
+  if constexpr (V::kDirectTokens > 0) {
+    if (args.count <= static_cast<uint32_t>(V::kDirectTokens)) {
+      whole += (end - begin) / V::kLanes * V::kLanes;
+      with_constant<V::kDirectTokens>(static_cast<int>(args.count), [&]<int T>() {
+        for (uint32_t r = begin; r < whole; r += V::kLanes) multiply_direct<V, Format, T>(args, r);
+      });
+      if (args.cols % kChunk != 0 && begin < whole)
+        multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
+    }
+  }
   if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);
 }
 

@@ -15,7 +15,7 @@ struct Generic {
   static constexpr const char* kName = "generic";
   static constexpr int kLanes = 4;
   static constexpr int kTileTokens = 2;
-  static constexpr int kDirectTokens = 1;
+  static constexpr int kDirectTokens = 0;  // it has no registers to spare
   static constexpr int kFloatRows = 2, kFloatTokens = 2;
   static constexpr int kAttentionRows = 2;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 2;  // register tile of the weighted sum of values
