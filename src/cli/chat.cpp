@@ -70,7 +70,7 @@ LineEditor::Outcome Chat::read_message(std::string& message) {
   while (!line.ends_with(kQuotes)) {
     const auto more = editor_.read("... ", line);
     if (more != LineEditor::Outcome::kLine) return more;
-    message += "\n" + line;
+    message += (message.empty() ? "" : "\n") + line;  // nothing after the opening quotes: no empty line
   }
   message.resize(message.size() - kQuotes.size());
   return outcome;
@@ -81,12 +81,14 @@ Status Chat::run() {
   while (true) {
     std::string message;
     switch (read_message(message)) {
-      case LineEditor::Outcome::kEnd: return print("\n");
+      case LineEditor::Outcome::kEnd:
+        return print("\n");
       case LineEditor::Outcome::kInterrupted:
         if (!take_interrupt()) return Error{ErrorKind::kCancelled, {}};  // SIGTERM
         TRY(print("\n(Ctrl-D or /bye leaves)\n"));
         continue;
-      case LineEditor::Outcome::kLine: break;
+      case LineEditor::Outcome::kLine:
+        break;
     }
     if (message.find_first_not_of(" \t\r\n") == std::string::npos) continue;
     editor_.remember(message);
@@ -114,7 +116,8 @@ Status Chat::say(std::string message) {
     return prompt.error();
   }
   if (prompt->dropped > 0) {
-    print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten", session_.context, prompt->dropped));
+    print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
+                           session_.context, prompt->dropped));
   }
   Result<Answer> done = answer(session_, std::move(prompt->tokens), conversation_.stops());
   if (!done) {
@@ -160,15 +163,18 @@ Status Chat::set(std::string_view what, std::string_view value) {
     TRY(sampling::set(changed, name, value));
     session_.sampling = std::move(changed);
   } else {
-    return error(ErrorKind::kUsage, "/set {}: unknown; known are parameter NAME VALUE, system TEXT, verbose and quiet", what);
+    return error(ErrorKind::kUsage, "/set {}: unknown; known are parameter NAME VALUE, system TEXT, verbose and quiet",
+                 what);
   }
   return {};
 }
 
 Result<std::string> Chat::show(std::string_view what) const {
   if (what == "info") return info();
-  if (what == "system") return conversation_.system().empty() ? std::string("(no system message)") : conversation_.system();
-  if (what == "template") return std::string(session_.file->string_or("tokenizer.chat_template", "(this model has no chat template)"));
+  if (what == "system")
+    return conversation_.system().empty() ? std::string("(no system message)") : conversation_.system();
+  if (what == "template")
+    return std::string(session_.file->string_or("tokenizer.chat_template", "(this model has no chat template)"));
   if (what != "parameters") {
     return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
   }
@@ -177,7 +183,8 @@ Result<std::string> Chat::show(std::string_view what) const {
     text += fmt::format("\n{:<20}{}", parameter.name, sampling::to_string(session_.sampling, parameter));
   }
   for (const std::string& stop : session_.sampling.stop) text += fmt::format("\n{:<20}\"{}\"", "stop", stop);
-  for (const auto& [token, bias] : session_.sampling.logit_bias) text += fmt::format("\n{:<20}{}={}", "logit_bias", token, bias);
+  for (const auto& [token, bias] : session_.sampling.logit_bias)
+    text += fmt::format("\n{:<20}{}={}", "logit_bias", token, bias);
   return text;
 }
 
@@ -185,18 +192,21 @@ std::string Chat::info() const {
   const models::Model& model = session_.engine->model();
   uint64_t parameters = 0;
   for (const gguf::Tensor& tensor : session_.file->tensors()) parameters += tensor.values();
-  return fmt::format("{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, workspace {}", "file",
-                     session_.file->path(), "architecture", model.spec().architecture, "parameters", static_cast<double>(parameters) / 1e6,
-                     "context", session_.context, model.spec().context, "chat template",
-                     session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory",
-                     format_bytes(model.memory().weights), format_bytes(model.memory().cache), format_bytes(model.memory().workspace));
+  return fmt::format(
+      "{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, "
+      "workspace {}",
+      "file", session_.file->path(), "architecture", model.spec().architecture, "parameters",
+      static_cast<double>(parameters) / 1e6, "context", session_.context, model.spec().context, "chat template",
+      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory",
+      format_bytes(model.memory().weights), format_bytes(model.memory().cache), format_bytes(model.memory().workspace));
 }
 
 }  // namespace
 
 Status chat(const RunOptions& options) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
-  if (session.chat_template == nullptr) print_note("note: without a chat template, this model goes on with the text it is given");
+  if (session.chat_template == nullptr)
+    print_note("note: without a chat template, this model goes on with the text it is given");
   return Chat(std::move(session)).run();
 }
 

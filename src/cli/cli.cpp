@@ -23,14 +23,18 @@ namespace {
 int exit_code(const Status& status) {
   if (status) return kExitSuccess;
   switch (status.error().kind) {
-    case ErrorKind::kUsage: return kExitUsage;
-    case ErrorKind::kRefused: return kExitRefused;
-    default: return kExitFailed;
+    case ErrorKind::kUsage:
+      return kExitUsage;
+    case ErrorKind::kRefused:
+      return kExitRefused;
+    default:
+      return kExitFailed;
   }
 }
 
 std::string version_text() {
-  return fmt::format("hearth {}\nCPU: {}\nCUDA: not in this build\n", HEARTH_VERSION, fmt::join(cpu::supported_isas(), ", "));
+  return fmt::format("hearth {}\nCPU: {}\nCUDA: not in this build\n", HEARTH_VERSION,
+                     fmt::join(cpu::supported_isas(), ", "));
 }
 
 // Levenshtein distance, for "did you mean".

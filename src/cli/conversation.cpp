@@ -28,7 +28,9 @@ std::string Conversation::render() const {
   return template_ != nullptr ? template_->render(all) : plain(all);
 }
 
-std::vector<std::string> Conversation::stops() const { return template_ != nullptr ? template_->stops : std::vector<std::string>(); }
+std::vector<std::string> Conversation::stops() const {
+  return template_ != nullptr ? template_->stops : std::vector<std::string>();
+}
 
 Result<Conversation::Prompt> Conversation::prompt(uint32_t context) {
   const uint32_t most = context - std::min(kAnswerRoom_tokens, context / 4);
@@ -36,13 +38,15 @@ Result<Conversation::Prompt> Conversation::prompt(uint32_t context) {
   while (true) {
     prompt.tokens = tokenizer_.encode(render(), {.add_special = true, .parse_special = true});
     if (prompt.tokens.size() <= most) return prompt;
-    const auto next_turn = std::find_if(messages_.begin() + 1, messages_.end(), [](const auto& m) { return m.role == "user"; });
+    const auto next_turn =
+        std::find_if(messages_.begin() + 1, messages_.end(), [](const auto& m) { return m.role == "user"; });
     if (next_turn == messages_.end()) break;
     prompt.dropped += static_cast<size_t>(next_turn - messages_.begin());
     messages_.erase(messages_.begin(), next_turn);
   }
   if (prompt.tokens.size() < context) return prompt;  // a short answer is better than none
-  return error(ErrorKind::kUsage, "the message has {} tokens, but the context has {}; shorten it, or start with a larger --ctx",
+  return error(ErrorKind::kUsage,
+               "the message has {} tokens, but the context has {}; shorten it, or start with a larger --ctx",
                prompt.tokens.size(), context);
 }
 

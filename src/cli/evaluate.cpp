@@ -17,7 +17,9 @@ Status check(const models::Model& model, std::span<const text::Token> tokens) {
   const uint32_t context = model.options().context, vocabulary = model.spec().vocabulary;
   if (tokens.empty()) return error(ErrorKind::kUsage, "no tokens were given");
   if (tokens.size() > context) {
-    return error(ErrorKind::kUsage, "{} tokens are more than the context of {}; give fewer, or a larger --ctx if the model has it", tokens.size(), context);
+    return error(ErrorKind::kUsage,
+                 "{} tokens are more than the context of {}; give fewer, or a larger --ctx if the model has it",
+                 tokens.size(), context);
   }
   for (const text::Token token : tokens) {
     if (token < 0 || static_cast<uint32_t>(token) >= vocabulary) {
@@ -50,7 +52,8 @@ Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_
     device::Batch batch;
     batch.tokens = tokens.subspan(done, rows);
     batch.sequences = {{0, static_cast<uint32_t>(rows), static_cast<uint32_t>(done), pages}};
-    for (size_t row = first > done ? first - done : 0; row < rows; ++row) batch.logit_rows.push_back(static_cast<uint32_t>(row));
+    for (size_t row = first > done ? first - done : 0; row < rows; ++row)
+      batch.logit_rows.push_back(static_cast<uint32_t>(row));
     const std::span<float> wanted(logits.data(), batch.logit_rows.size() * vocabulary);
     TRY(model.forward(batch, wanted));
     for (size_t i = 0; i < batch.logit_rows.size(); ++i) {

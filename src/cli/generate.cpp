@@ -38,22 +38,31 @@ class Events {
 
 }  // namespace
 
-Result<Answer> generate(engine::Engine& engine, engine::Request request, const std::function<Status(std::string_view)>& show) {
+Result<Answer> generate(engine::Engine& engine, engine::Request request,
+                        const std::function<Status(std::string_view)>& show) {
   const auto events = std::make_shared<Events>();
-  ASSIGN_OR_RETURN(const engine::RequestId id, engine.submit(std::move(request), [events](const engine::Event& e) { events->push(e); }));
+  ASSIGN_OR_RETURN(const engine::RequestId id,
+                   engine.submit(std::move(request), [events](const engine::Event& e) { events->push(e); }));
   Answer answer{};
   Status shown;
+  bool stopped = false;
   while (true) {
     const std::optional<engine::Event> event = events->pop();
-    if (interrupted()) engine.cancel(id);
+    if (!stopped && interrupted()) {
+      engine.cancel(id);
+      stopped = true;
+    }
     if (!event) continue;
-    if (shown && !event->text.empty()) {
+    if (!stopped && !event->text.empty()) {
       answer.text += event->text;
       shown = show(event->text);
-      if (!shown) engine.cancel(id);
+      if (!shown) {
+        engine.cancel(id);
+        stopped = true;
+      }
     }
     if (!event->finish) continue;
-    TRY(shown);
+    if (!interrupted()) TRY(shown);  // else it may have failed because of that
     if (event->error) return *event->error;
     answer.finish = *event->finish;
     answer.usage = event->usage;

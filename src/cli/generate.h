@@ -17,7 +17,8 @@ struct Answer {
 };
 
 // Submits and waits; `show` gets the text piece by piece. If show() fails, or once interrupted(), the request is
-// cancelled and waited for. Errors: those of submit() and show(), and the engine's.
-Result<Answer> generate(engine::Engine& engine, engine::Request request, const std::function<Status(std::string_view)>& show);
+// cancelled, waited for, and not shown any more. Errors: those of submit() and show(), and the engine's.
+Result<Answer> generate(engine::Engine& engine, engine::Request request,
+                        const std::function<Status(std::string_view)>& show);
 
 }  // namespace hearth::cli

@@ -10,11 +10,15 @@
 namespace hearth::cli {
 namespace {
 
-bool separates(char c) { return c == ' ' || c == ',' || c == '\t' || c == '\r' || c == '\n' || c == '[' || c == ']'; }
+bool separates(char c) {
+  return c == ' ' || c == ',' || c == '\t' || c == '\r' || c == '\n' || c == '[' || c == ']';
+}
 
 }  // namespace
 
-Result<std::string> read_standard_input() { return read_file("/dev/stdin"); }
+Result<std::string> read_standard_input() {
+  return read_file("/dev/stdin");
+}
 
 Status check_utf8(std::string_view text, std::string_view what) {
   for (size_t at = 0; at < text.size();) {
@@ -22,8 +26,9 @@ Status check_utf8(std::string_view text, std::string_view what) {
     const auto rest = static_cast<utf8proc_ssize_t>(text.size() - at);
     const auto bytes = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at, rest, &character);
     if (bytes <= 0) {
-      return error(ErrorKind::kUsage, "{} is not valid UTF-8: byte 0x{:02x} at offset {}; convert it, for example with iconv",
-                   what, static_cast<unsigned char>(text[at]), at);
+      return error(ErrorKind::kUsage,
+                   "{} is not valid UTF-8: byte 0x{:02x} at offset {}; convert it, for example with iconv", what,
+                   static_cast<unsigned char>(text[at]), at);
     }
     at += static_cast<size_t>(bytes);
   }
@@ -40,7 +45,8 @@ Result<std::vector<int32_t>> parse_token_ids(std::string_view text, std::string_
     int32_t id = 0;
     const auto [end, code] = std::from_chars(text.data() + at, text.data() + text.size(), id);
     if (code != std::errc() || (end != text.data() + text.size() && !separates(*end))) {
-      return error(ErrorKind::kInvalidData, "{} at offset {}: not a token id (a list of integers is expected)", name, at);
+      return error(ErrorKind::kInvalidData, "{} at offset {}: not a token id (a list of integers is expected)", name,
+                   at);
     }
     ids.push_back(id);
     at = static_cast<size_t>(end - text.data());

@@ -8,6 +8,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <filesystem>
 
 #include "cli/signals.h"
@@ -25,6 +26,24 @@ struct LineEditor::Impl {
   History* history = nullptr;
   std::string history_file, prompt;
 
+  std::mbstate_t decoding{};
+
+  // The next character; 0: the end, -1: interrupted or broken. libedit's own would miss a signal that comes just
+  // before it waits.
+  static int read_character(EditLine* editor, wchar_t* character) {
+    Impl* self = nullptr;
+    ::el_get(editor, EL_CLIENTDATA, &self);
+    while (true) {
+      char byte = 0;
+      if (!wait_readable(STDIN_FILENO)) return -1;
+      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+      if (n <= 0) return static_cast<int>(n);
+      const size_t used = std::mbrtowc(character, &byte, 1, &self->decoding);
+      if (used == static_cast<size_t>(-2)) continue;             // more bytes belong to it
+      if (used == static_cast<size_t>(-1)) self->decoding = {};  // no character at all: left out
+      if (used <= 1) return 1;
+    }
+  }
   static char* current_prompt(EditLine* editor) {
     Impl* self = nullptr;
     ::el_get(editor, EL_CLIENTDATA, &self);
@@ -44,6 +63,7 @@ LineEditor::LineEditor(std::string history_file) : impl_(std::make_unique<Impl>(
   if (!impl_->history_file.empty()) ::history(impl_->history, &event, H_LOAD, impl_->history_file.c_str());
   ::el_set(impl_->editor, EL_CLIENTDATA, impl_.get());
   ::el_set(impl_->editor, EL_PROMPT, &Impl::current_prompt);
+  ::el_set(impl_->editor, EL_GETCFN, &Impl::read_character);
   ::el_set(impl_->editor, EL_EDITOR, "emacs");
   ::el_set(impl_->editor, EL_HIST, ::history, impl_->history);
   ::el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
@@ -57,13 +77,13 @@ LineEditor::~LineEditor() {
 
 LineEditor::Outcome LineEditor::read(const std::string& prompt, std::string& line) {
   impl_->prompt = prompt;
-  ::el_resize(impl_->editor);  // the window may have changed since
+  // el_gets() would do this only after it has shown the prompt, and a Ctrl-D in between would be lost.
+  ::el_set(impl_->editor, EL_PREP_TERM, 1);
   int length = 0;
   const char* text = ::el_gets(impl_->editor, &length);
   if (text == nullptr || length <= 0) {
-    const bool interrupt = interrupted();
-    if (interrupt) ::el_reset(impl_->editor);
-    return interrupt ? Outcome::kInterrupted : Outcome::kEnd;
+    ::el_reset(impl_->editor);
+    return interrupted() ? Outcome::kInterrupted : Outcome::kEnd;
   }
   line.assign(text, static_cast<size_t>(length));
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();

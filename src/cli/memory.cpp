@@ -1,12 +1,11 @@
 #include "cli/memory.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <optional>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "base/file.h"
 

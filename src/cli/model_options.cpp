@@ -29,7 +29,8 @@ Result<std::string> find_demo() {
     looked += (looked.empty() ? "" : " and ") + path.string();
   }
   return error(ErrorKind::kNotFound,
-               "the demonstration model is not installed (looked for {}); ./run.sh puts one there, or give the path of a GGUF file",
+               "the demonstration model is not installed (looked for {}); ./run.sh puts one there, or give the path of "
+               "a GGUF file",
                looked);
 }
 
@@ -75,7 +76,8 @@ void read_in(const gguf::File& file) {
     const uintptr_t start = reinterpret_cast<uintptr_t>(tensor.data), end = start + tensor.bytes;
     for (uintptr_t at = start / page * page; at < end; at += kPiece_bytes) {
       const size_t bytes = std::min(kPiece_bytes, end - at);
-      if (::madvise(reinterpret_cast<void*>(at), bytes, MADV_POPULATE_READ) != 0) return;  // before Linux 5.14: on demand
+      if (::madvise(reinterpret_cast<void*>(at), bytes, MADV_POPULATE_READ) != 0)
+        return;  // before Linux 5.14: on demand
       progress.update(done + (at > start ? at - start : 0));
     }
     done += tensor.bytes;

@@ -1,11 +1,10 @@
 // The options of every command that takes a model, and what they lead to.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "base/result.h"
 #include "device/device.h"
@@ -23,13 +22,13 @@ struct ModelOptions {
   uint32_t context = 0;  // 0: the command's default
   int threads = 0;       // 0: all that this process may use
   std::string kv_type = "f16";
-  std::string cpu_isa;   // empty: the best that the machine has
+  std::string cpu_isa;  // empty: the best that the machine has
   bool verbose = false;
 };
 
-void add_model_argument(CLI::App& app, std::string& model);                // MODEL
-void add_model_options(CLI::App& app, ModelOptions& options);              // MODEL, --ctx, --threads, ...
-device::CacheType cache_type(const std::string& kv_type);                  // of a checked --kv-type
+void add_model_argument(CLI::App& app, std::string& model);    // MODEL
+void add_model_options(CLI::App& app, ModelOptions& options);  // MODEL, --ctx, --threads, ...
+device::CacheType cache_type(const std::string& kv_type);      // of a checked --kv-type
 
 // What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
 // Errors: kNotFound, saying where was looked, and those of store::resolve_model.

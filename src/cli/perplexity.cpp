@@ -61,7 +61,8 @@ Status run(const Options& options) {
   const size_t window = loaded.model->options().context;
   if (window < 4) return error(ErrorKind::kUsage, "--ctx is {}, but must be at least 4 to score half of it", window);
   if (tokens.size() < window) {
-    return error(ErrorKind::kUsage, "{} has {} tokens, but at least one window of {} is needed; give a longer text or a smaller --ctx",
+    return error(ErrorKind::kUsage,
+                 "{} has {} tokens, but at least one window of {} is needed; give a longer text or a smaller --ctx",
                  options.file, tokens.size(), window);
   }
   const size_t windows = tokens.size() / window;
@@ -76,7 +77,8 @@ Status run(const Options& options) {
     }));
     progress.update(i + 1, score.text());
   }
-  return print(fmt::format("perplexity: {} ({} tokens scored in {} windows of {})\n", score.text(), score.tokens, windows, window));
+  return print(fmt::format("perplexity: {} ({} tokens scored in {} windows of {})\n", score.text(), score.tokens,
+                           windows, window));
 }
 
 Action configure(CLI::App& app) {

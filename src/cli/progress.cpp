@@ -1,11 +1,10 @@
 #include "cli/progress.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-
-#include <fmt/format.h>
 
 #include "cli/terminal.h"
 #include "cli/units.h"
@@ -20,7 +19,10 @@ constexpr const char* kClearLine = "\r\x1b[K";
 }  // namespace
 
 Progress::Progress(std::string label, uint64_t total, Unit unit)
-    : label_(std::move(label)), total_(total), unit_(unit), enabled_(is_terminal(STDERR_FILENO)),
+    : label_(std::move(label)),
+      total_(total),
+      unit_(unit),
+      enabled_(is_terminal(STDERR_FILENO)),
       next_(std::chrono::steady_clock::now() + kPatience) {}
 
 Progress::~Progress() {
@@ -33,7 +35,9 @@ void Progress::update(uint64_t done, const std::string& remark) {
   if (now < next_) return;
   next_ = now + kInterval;
   drawn_ = true;
-  const auto amount = [&](uint64_t value) { return unit_ == Unit::kBytes ? format_bytes(value) : fmt::format("{}", value); };
+  const auto amount = [&](uint64_t value) {
+    return unit_ == Unit::kBytes ? format_bytes(value) : fmt::format("{}", value);
+  };
   std::string line = label_ + " ";
   if (total_ > 0) {
     const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));

@@ -30,7 +30,9 @@ std::string to_string(const Report& report) {
   const auto line = [&](const char* label, bool show, const std::string& value) {
     if (show) text += fmt::format("{}{:<22}{}", text.empty() ? "" : "\n", label, value);
   };
-  const auto duration = [&](const char* label, std::chrono::nanoseconds value) { line(label, value.count() != 0, format_duration(value)); };
+  const auto duration = [&](const char* label, std::chrono::nanoseconds value) {
+    line(label, value.count() != 0, format_duration(value));
+  };
   const engine::Usage& usage = report.usage;
   // The rate is of the tokens that were computed, not of those that were there already.
   const uint32_t computed = usage.prompt_tokens - usage.prompt_tokens_cached;
@@ -42,13 +44,17 @@ std::string to_string(const Report& report) {
   line("prompt eval count:", usage.prompt_tokens > 0, fmt::format("{} token(s)", usage.prompt_tokens));
   line("prompt eval cached:", usage.prompt_tokens_cached > 0, fmt::format("{} token(s)", usage.prompt_tokens_cached));
   duration("prompt eval duration:", usage.prompt);
-  line("prompt eval rate:", computed > 0 && usage.prompt.count() > 0, fmt::format("{:.2f} tokens/s", per_second(computed, usage.prompt)));
+  line("prompt eval rate:", computed > 0 && usage.prompt.count() > 0,
+       fmt::format("{:.2f} tokens/s", per_second(computed, usage.prompt)));
   line("eval count:", usage.generated_tokens > 0, fmt::format("{} token(s)", usage.generated_tokens));
   duration("eval duration:", usage.generation);
   line("eval rate:", rate > 0, fmt::format("{:.2f} tokens/s", rate));
-  line("eval bandwidth:", rate > 0, fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
-  line("memory:", true, fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(report.memory.weights),
-                                    format_bytes(report.memory.cache), format_bytes(report.memory.workspace), format_bytes(resident_bytes())));
+  line("eval bandwidth:", rate > 0,
+       fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
+  line("memory:", true,
+       fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(report.memory.weights),
+                   format_bytes(report.memory.cache), format_bytes(report.memory.workspace),
+                   format_bytes(resident_bytes())));
   return text;
 }
 

@@ -30,11 +30,15 @@ void add_sampling_options(CLI::App& app, store::Parameters& settings) {
     const auto set = [name, &settings](const std::vector<std::string>& values) {
       for (const std::string& value : values) {
         sampling::Options scratch;
-        if (const Status status = sampling::set(scratch, name, value); !status) throw CLI::ValidationError(status.error().message);
+        if (const Status status = sampling::set(scratch, name, value); !status)
+          throw CLI::ValidationError(status.error().message);
         settings.emplace_back(name, value);
       }
     };
-    return app.add_option_function<std::vector<std::string>>(flag, set, summary)->expected(1)->allow_extra_args(false)->group("Sampling");
+    return app.add_option_function<std::vector<std::string>>(flag, set, summary)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->group("Sampling");
   };
   for (const sampling::Parameter& parameter : sampling::parameters()) {
     add(parameter.name, fmt::format("{} (default: {})", parameter.summary, sampling::to_string({}, parameter)))
@@ -42,14 +46,17 @@ void add_sampling_options(CLI::App& app, store::Parameters& settings) {
   }
   constexpr auto kAll = CLI::MultiOptionPolicy::TakeAll;
   add("stop", "end the answer before this text (may be given several times)")->multi_option_policy(kAll);
-  add("logit_bias", "add BIAS to the logit of token ID (may be given several times)")->type_name("ID=BIAS")->multi_option_policy(kAll);
+  add("logit_bias", "add BIAS to the logit of token ID (may be given several times)")
+      ->type_name("ID=BIAS")
+      ->multi_option_policy(kAll);
 }
 
 // Somebody whose standard input is an open pipe that nobody writes to would wait for ever, and not know why.
 void note_if_waiting() {
   pollfd input{STDIN_FILENO, POLLIN, 0};
   constexpr int kPatience_ms = 2000;
-  if (::poll(&input, 1, kPatience_ms) == 0) print_note("note: waiting for the end of standard input; use < /dev/null if nothing comes");
+  if (::poll(&input, 1, kPatience_ms) == 0)
+    print_note("note: waiting for the end of standard input; use < /dev/null if nothing comes");
 }
 
 // The words of the command line, after what a pipe brings (as Ollama puts them together).
@@ -63,8 +70,9 @@ Result<std::string> read_prompt(const std::vector<std::string>& words) {
   for (size_t i = 0; i < words.size(); ++i) prompt += (i > 0 ? " " : prompt.empty() ? "" : "\n") + words[i];
   TRY(check_utf8(prompt, "the prompt"));
   if (prompt.find_first_not_of(" \t\r\n") == std::string::npos) {
-    return error(ErrorKind::kUsage, "the prompt is empty; give it as words after the model, through a pipe, or start "
-                                    "without one on a terminal to chat");
+    return error(ErrorKind::kUsage,
+                 "the prompt is empty; give it as words after the model, through a pipe, or start "
+                 "without one on a terminal to chat");
   }
   return prompt;
 }
@@ -93,7 +101,9 @@ const CLI::Option* add_words(CLI::App& app, const std::shared_ptr<Options>& opti
     return std::string();  // nothing to complain about
   };
   app.validate_positionals();
-  return app.add_option("PROMPT", options->taken_apart, "The prompt; without one, and without a pipe, an interactive chat")->check(note, "");
+  return app
+      .add_option("PROMPT", options->taken_apart, "The prompt; without one, and without a pipe, an interactive chat")
+      ->check(note, "");
 }
 
 Action configure(CLI::App& app) {
@@ -101,7 +111,8 @@ Action configure(CLI::App& app) {
   add_model_options(app, options->run.model);
   const CLI::Option* words = add_words(app, options);
   auto* const system = app.add_option("--system", options->run.system, "The system message");
-  app.add_flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template")->excludes(system);
+  app.add_flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template")
+      ->excludes(system);
   add_sampling_options(app, options->run.settings);
   return [options, words] {
     options->words.resize(options->words.size() - words->count());

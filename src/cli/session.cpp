@@ -31,7 +31,8 @@ void note_if_cut(const Session& session, const Answer& answer) {
   const int64_t generated = answer.usage.generated_tokens;
   const bool asked = session.sampling.num_predict >= 0 && generated >= session.sampling.num_predict;
   if (answer.finish != engine::FinishReason::kLength || asked) return;
-  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut; --ctx makes it larger", session.context));
+  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut; --ctx makes it larger",
+                         session.context));
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ Result<Session> start_session(const RunOptions& options) {
   session.system = options.system.empty() ? loaded.found.system : options.system;
   session.messages = std::move(loaded.found.messages);
   session.chat_template = text::find_chat_template(*session.file);
-  if (session.chat_template == nullptr) session.chat_template = text::recognise_chat_template(loaded.found.template_text);
+  if (session.chat_template == nullptr)
+    session.chat_template = text::recognise_chat_template(loaded.found.template_text);
   if (session.chat_template == nullptr && session.file->find("tokenizer.chat_template") != nullptr) {
     print_note("note: the chat template of this model is not known here, so the text is given to it as it is");
   }
@@ -61,13 +63,15 @@ Result<Session> start_session(const RunOptions& options) {
 Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
   const auto start = std::chrono::steady_clock::now();
   engine::Request request{std::move(prompt), session.sampling, std::move(stops)};
-  ASSIGN_OR_RETURN(Answer answer, generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
+  ASSIGN_OR_RETURN(Answer answer,
+                   generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
   if (!answer.text.ends_with('\n')) TRY(print("\n"));
   note_if_cut(session, answer);
   if (session.verbose) {
     const auto total = std::chrono::steady_clock::now() - start + session.load_duration;
     const models::Model& model = session.engine->model();
-    const Report report{total, session.load_duration, answer.usage, bytes_per_token(*session.file, model.spec()), model.memory()};
+    const Report report{total, session.load_duration, answer.usage, bytes_per_token(*session.file, model.spec()),
+                        model.memory()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it

@@ -44,17 +44,23 @@ Status print(std::string_view text) {
 
 void print_error(std::string_view message) {
   const bool colours = has_colours(STDERR_FILENO);
-  write_all(STDERR_FILENO, fmt::format("{}hearth:{} {}\n", colours ? "\x1b[1;31m" : "", colours ? "\x1b[0m" : "", message));
+  write_all(STDERR_FILENO,
+            fmt::format("{}hearth:{} {}\n", colours ? "\x1b[1;31m" : "", colours ? "\x1b[0m" : "", message));
 }
 
-void print_note(std::string_view message) { write_all(STDERR_FILENO, fmt::format("{}\n", message)); }
+void print_note(std::string_view message) {
+  write_all(STDERR_FILENO, fmt::format("{}\n", message));
+}
 
-bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1;
+}
 
 bool has_colours(int fd) {
   const char* refused = std::getenv("NO_COLOR");
   const char* kind = std::getenv("TERM");
-  return is_terminal(fd) && (refused == nullptr || *refused == '\0') && kind != nullptr && std::strcmp(kind, "dumb") != 0;
+  return is_terminal(fd) && (refused == nullptr || *refused == '\0') && kind != nullptr &&
+         std::strcmp(kind, "dumb") != 0;
 }
 
 size_t terminal_width(int fd) {

@@ -22,11 +22,16 @@ constexpr Parameter kParameters[] = {
     {"top_k", "choose among the K most likely tokens, 0: all", &Options::top_k, kIntLeast, kIntMost},
     {"top_p", "choose among the most likely tokens that together have this probability", &Options::top_p, 0, 1},
     {"min_p", "drop tokens less likely than this part of the most likely one", &Options::min_p, 0, 1},
-    {"typical_p", "choose among the most typical tokens that together have this probability", &Options::typical_p, 0, 1},
-    {"repeat_last_n", "how far back the penalties look, 0: off, -1: the whole context", &Options::repeat_last_n, -1, kIntMost},
-    {"repeat_penalty", "divides the logits of recent tokens, 1: off", &Options::repeat_penalty, kLeastRepeatPenalty, kFloatMost},
-    {"presence_penalty", "taken off the logit of a recent token, once", &Options::presence_penalty, -kFloatMost, kFloatMost},
-    {"frequency_penalty", "taken off the logit of a recent token, per occurrence", &Options::frequency_penalty, -kFloatMost, kFloatMost},
+    {"typical_p", "choose among the most typical tokens that together have this probability", &Options::typical_p, 0,
+     1},
+    {"repeat_last_n", "how far back the penalties look, 0: off, -1: the whole context", &Options::repeat_last_n, -1,
+     kIntMost},
+    {"repeat_penalty", "divides the logits of recent tokens, 1: off", &Options::repeat_penalty, kLeastRepeatPenalty,
+     kFloatMost},
+    {"presence_penalty", "taken off the logit of a recent token, once", &Options::presence_penalty, -kFloatMost,
+     kFloatMost},
+    {"frequency_penalty", "taken off the logit of a recent token, per occurrence", &Options::frequency_penalty,
+     -kFloatMost, kFloatMost},
     {"mirostat", "keep the surprise of the text constant: 0: off, 1 or 2: version", &Options::mirostat, 0, 2},
     {"mirostat_tau", "mirostat: the surprise to aim at, in bits", &Options::mirostat_tau, 0, kFloatMost},
     {"mirostat_eta", "mirostat: how fast to correct", &Options::mirostat_eta, 0, kFloatMost},
@@ -34,7 +39,9 @@ constexpr Parameter kParameters[] = {
     {"seed", "of the random numbers, -1: a new one each time", &Options::seed, -kSeedMost, kSeedMost},
 };
 
-bool is_float(const Parameter& parameter) { return parameter.field.index() == 0; }
+bool is_float(const Parameter& parameter) {
+  return parameter.field.index() == 0;
+}
 
 double get(const Options& options, const Parameter& parameter) {
   return std::visit([&](auto field) { return static_cast<double>(options.*field); }, parameter.field);
@@ -72,14 +79,14 @@ std::string known_names() {
 }
 
 Status set_parameter(Options& options, const Parameter& parameter, std::string_view text) {
-  const auto value = is_float(parameter) ? parse<double>(text)
-                                         : [&]() -> std::optional<double> {
-                                             const auto whole = parse<int64_t>(text);
-                                             return whole ? std::optional(static_cast<double>(*whole)) : std::nullopt;
-                                           }();
+  const auto value = is_float(parameter) ? parse<double>(text) : [&]() -> std::optional<double> {
+    const auto whole = parse<int64_t>(text);
+    return whole ? std::optional(static_cast<double>(*whole)) : std::nullopt;
+  }();
   if (!value || !in_range(parameter, *value)) return out_of_range(parameter, fmt::format("\"{}\"", text));
-  std::visit([&](auto field) { options.*field = static_cast<std::remove_reference_t<decltype(options.*field)>>(*value); },
-             parameter.field);
+  std::visit(
+      [&](auto field) { options.*field = static_cast<std::remove_reference_t<decltype(options.*field)>>(*value); },
+      parameter.field);
   return {};
 }
 
@@ -99,7 +106,9 @@ Status add_logit_bias(Options& options, std::string_view text) {
 
 }  // namespace
 
-std::span<const Parameter> parameters() { return kParameters; }
+std::span<const Parameter> parameters() {
+  return kParameters;
+}
 
 std::string to_string(const Options& options, const Parameter& parameter) {
   return std::visit([&](auto field) { return fmt::format("{}", options.*field); }, parameter.field);

@@ -38,7 +38,8 @@ double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabular
   const double exponent = squares > 0 ? products / squares : 0;
   if (exponent < 1e-6) return std::exp2(mu);  // all equally likely: k tokens have log2(k) bits
   const double epsilon = exponent - 1;
-  const double scale = std::abs(epsilon) > 1e-6 ? epsilon / (1 - std::pow(vocabulary, -epsilon)) : 1 / std::log(vocabulary);
+  const double scale =
+      std::abs(epsilon) > 1e-6 ? epsilon / (1 - std::pow(vocabulary, -epsilon)) : 1 / std::log(vocabulary);
   return std::pow(scale * std::exp2(mu), 1 / exponent);
 }
 
@@ -48,7 +49,9 @@ void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
   select_top_k(logits, static_cast<size_t>(count), best);
   if (best.empty()) return;
   const double log_total = std::log(set_weights(all, 1)) + best[0].logit;
-  const auto logprob = [&](int32_t token) { return static_cast<float>(logits[static_cast<size_t>(token)] - log_total); };
+  const auto logprob = [&](int32_t token) {
+    return static_cast<float>(logits[static_cast<size_t>(token)] - log_total);
+  };
   choice.logprob = logprob(choice.token);
   for (const Candidate& candidate : best) choice.most_likely.push_back({candidate.token, logprob(candidate.token)});
 }
@@ -56,8 +59,11 @@ void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
 }  // namespace
 
 Sampler::Sampler(Options options, size_t context_tokens)
-    : options_(std::move(options)), seed_(resolve_seed(options_.seed)), random_(seed_),
-      mirostat_mu_(2 * options_.mirostat_tau), recent_capacity_(recent_capacity(options_, context_tokens)) {}
+    : options_(std::move(options)),
+      seed_(resolve_seed(options_.seed)),
+      random_(seed_),
+      mirostat_mu_(2 * options_.mirostat_tau),
+      recent_capacity_(recent_capacity(options_, context_tokens)) {}
 
 void Sampler::accept(int32_t token) {
   if (recent_capacity_ == 0) return;

@@ -28,7 +28,7 @@ struct TokenLogprob {
 
 struct Choice {
   int32_t token;
-  float logprob = 0;                  // filled if options.logprobs > 0
+  float logprob = 0;                      // filled if options.logprobs > 0
   std::vector<TokenLogprob> most_likely;  // options.logprobs of them, best first
 };
 

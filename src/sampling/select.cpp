@@ -116,7 +116,9 @@ double set_weights(std::vector<Candidate>& candidates, float temperature) {
   return total;
 }
 
-void keep_top_p(std::vector<Candidate>& candidates, float p) { keep_mass(candidates, p, better); }
+void keep_top_p(std::vector<Candidate>& candidates, float p) {
+  keep_mass(candidates, p, better);
+}
 
 void keep_typical(std::vector<Candidate>& candidates, float p) {
   // With w = exp(l - m) and Z = sum w: -log(w/Z) - H = (m - l) - sum (w/Z) (m - l); log Z cancels out.
@@ -126,7 +128,9 @@ void keep_typical(std::vector<Candidate>& candidates, float p) {
     if (candidate.weight > 0) expected += double(candidate.weight) * (largest - candidate.logit);
   }
   expected /= total_weight(candidates);
-  const auto distance = [&](const Candidate& candidate) { return std::abs(double(largest) - candidate.logit - expected); };
+  const auto distance = [&](const Candidate& candidate) {
+    return std::abs(double(largest) - candidate.logit - expected);
+  };
   keep_mass(candidates, p, [&](const Candidate& a, const Candidate& b) {
     const double from_a = distance(a), from_b = distance(b);
     return from_a != from_b ? from_a < from_b : better(a, b);

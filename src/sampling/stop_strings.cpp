@@ -39,6 +39,8 @@ StopStrings::Output StopStrings::feed(std::string_view piece) {
   return out;
 }
 
-std::string StopStrings::finish() { return std::exchange(held_, {}); }
+std::string StopStrings::finish() {
+  return std::exchange(held_, {});
+}
 
 }  // namespace hearth::sampling

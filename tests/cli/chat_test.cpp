@@ -110,6 +110,10 @@ TEST(Chat, TripleQuotesHoldSeveralLines) {
   chat.enter("cd\"\"\"");
   EXPECT_TRUE(chat.sees("prompt eval count:    6 token(s)"));  // <s> a b newline c d
   EXPECT_TRUE(chat.sees(">>> "));
+  chat.enter("/clear");
+  for (const char* line : {"\"\"\"", "abc", "\"\"\""}) chat.enter(line);
+  EXPECT_TRUE(chat.sees("prompt eval count:    5 token(s)"));  // <s> a b c newline
+  EXPECT_TRUE(chat.sees(">>> "));
   chat.enter("/bye");
   EXPECT_EQ(chat.finish().code, 0);
 }

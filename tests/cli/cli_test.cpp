@@ -24,13 +24,33 @@ TEST(Cli, VersionNamesTheProgramAndWhatTheBuildCanDo) {
 TEST(Cli, HelpListsTheCommandsAndTheirOptions) {
   const Finished done = hearth({"--help"});
   EXPECT_EQ(done.code, 0);
-  for (const char* name : {"run", "tokenize", "logits", "perplexity"}) EXPECT_NE(done.out.find(name), std::string::npos) << name;
+  for (const char* name : {"run", "tokenize", "logits", "perplexity"})
+    EXPECT_NE(done.out.find(name), std::string::npos) << name;
   const Finished run = hearth({"run", "--help"});
   EXPECT_EQ(run.code, 0);
-  for (const char* option : {"--ctx", "--threads", "--kv-type", "--cpu-isa", "--verbose", "--temperature", "--top-k",
-                             "--top-p", "--min-p", "--typical-p", "--repeat-last-n", "--repeat-penalty",
-                             "--presence-penalty", "--frequency-penalty", "--mirostat", "--mirostat-tau",
-                             "--mirostat-eta", "--num-predict", "--seed", "--stop", "--logit-bias", "--raw", "--system"}) {
+  for (const char* option : {"--ctx",
+                             "--threads",
+                             "--kv-type",
+                             "--cpu-isa",
+                             "--verbose",
+                             "--temperature",
+                             "--top-k",
+                             "--top-p",
+                             "--min-p",
+                             "--typical-p",
+                             "--repeat-last-n",
+                             "--repeat-penalty",
+                             "--presence-penalty",
+                             "--frequency-penalty",
+                             "--mirostat",
+                             "--mirostat-tau",
+                             "--mirostat-eta",
+                             "--num-predict",
+                             "--seed",
+                             "--stop",
+                             "--logit-bias",
+                             "--raw",
+                             "--system"}) {
     EXPECT_NE(run.out.find(option), std::string::npos) << option;
   }
 }
@@ -79,7 +99,8 @@ TEST(Cli, BadModelFilesAreExitCodeOneAndNamed) {
   std::ofstream{empty};
   std::ofstream(foreign) << std::string(4096, 'x');
   for (const std::string& model : {empty, foreign, missing, folder.path().string()}) {
-    for (const std::vector<std::string>& args : {std::vector<std::string>{"run", model, "hello"}, {"tokenize", model, "hello"}}) {
+    for (const std::vector<std::string>& args :
+         {std::vector<std::string>{"run", model, "hello"}, {"tokenize", model, "hello"}}) {
       const Finished done = hearth(args);
       EXPECT_EQ(done.code, 1) << done.err;
       EXPECT_EQ(done.err.find("hearth: "), 0u) << done.err;

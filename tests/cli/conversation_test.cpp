@@ -14,7 +14,9 @@ class ByteTokenizer : public text::Tokenizer {
     return {text.begin(), text.end()};
   }
   std::string piece(text::Token token, bool) const override { return {static_cast<char>(token)}; }
-  std::string decode(std::span<const text::Token> tokens, bool) const override { return {tokens.begin(), tokens.end()}; }
+  std::string decode(std::span<const text::Token> tokens, bool) const override {
+    return {tokens.begin(), tokens.end()};
+  }
   size_t size() const override { return 256; }
   std::string_view model_name() const override { return "bytes"; }
   std::string_view pre_name() const override { return ""; }
@@ -26,8 +28,13 @@ class ByteTokenizer : public text::Tokenizer {
   text::Token find(std::string_view) const override { return text::kNoToken; }
 };
 
-const text::ChatTemplate kBrackets = {
-    .name = "brackets", .marks = {}, .user = {"[u:", "]"}, .assistant = {"[a:", "]"}, .system = {"[s:", "]"}, .answer = "[a:", .stops = {"]"}};
+const text::ChatTemplate kBrackets = {.name = "brackets",
+                                      .marks = {},
+                                      .user = {"[u:", "]"},
+                                      .assistant = {"[a:", "]"},
+                                      .system = {"[s:", "]"},
+                                      .answer = "[a:",
+                                      .stops = {"]"}};
 const ByteTokenizer kTokenizer;
 
 std::string prompt_text(Conversation& conversation, uint32_t context) {
@@ -76,7 +83,8 @@ TEST(Conversation, ALastMessageThatIsTooLongIsRefused) {
   conversation.add("user", std::string(45, 'x'));
   EXPECT_EQ(prompt_text(conversation, 60).find("error"), std::string::npos) << "a short answer is better than none";
   conversation.add("user", std::string(60, 'x'));
-  EXPECT_EQ(prompt_text(conversation, 60), "error: the message has 67 tokens, but the context has 60; shorten it, or start with a larger --ctx");
+  EXPECT_EQ(prompt_text(conversation, 60),
+            "error: the message has 67 tokens, but the context has 60; shorten it, or start with a larger --ctx");
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
   std::vector<char*> argv = {const_cast<char*>("hearth")};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) std::signal(signal, SIG_DFL);  // whoever runs the tests
   for (const std::string& variable : environment) ::putenv(const_cast<char*>(variable.c_str()));
   ::execv(HEARTH_BINARY, argv.data());
   ::_exit(127);
@@ -82,8 +83,12 @@ void Process::write(const std::string& text) {
   }
 }
 
-void Process::close_input() { close_fd(in_); }
-void Process::close_output() { close_fd(out_); }
+void Process::close_input() {
+  close_fd(in_);
+}
+void Process::close_output() {
+  close_fd(out_);
+}
 
 bool Process::read_some(std::chrono::milliseconds patience) {
   pollfd fds[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
@@ -119,7 +124,9 @@ bool Process::wait_for_output(std::chrono::seconds patience) {
   return !finished_.out.empty();
 }
 
-void Process::send(int signal) { ::kill(pid_, signal); }
+void Process::send(int signal) {
+  ::kill(pid_, signal);
+}
 
 Finished Process::finish(std::chrono::seconds patience) {
   const auto deadline = Clock::now() + patience;

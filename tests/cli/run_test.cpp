@@ -58,7 +58,8 @@ TEST(Run, KnownChatTemplatesAreAppliedUnlessRaw) {
   TinyModel tiny;
   const Args options = {"--temperature", "0", "--num-predict", "10", "--logit-bias", TinyModel::kNeverEnds};
   const std::string plain = tiny.write("plain.gguf");
-  tiny.chat_template = "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>'}}{% endfor %}";
+  tiny.chat_template =
+      "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>'}}{% endfor %}";
   const std::string chat = tiny.write("chat.gguf");
   const std::string as_it_is = hearth(Args{"run", plain, "hi"} + options).out;
   EXPECT_EQ(hearth(Args{"run", chat, "hi", "--raw"} + options).out, as_it_is);
@@ -73,10 +74,12 @@ TEST(Run, KnownChatTemplatesAreAppliedUnlessRaw) {
 
 TEST(Run, VerboseReportsTimesRatesAndMemory) {
   const TinyModel tiny;
-  const Finished done = hearth({"run", tiny.write(), "hello", "--num-predict", "20", "--verbose", "--logit-bias", TinyModel::kNeverEnds});
-  for (const char* line : {"total duration:       ", "load duration:        ", "prompt eval count:    6 token(s)\n", "prompt eval duration: ",
-                           "prompt eval rate:     ", "eval count:           20 token(s)\n", "eval duration:        ", "eval rate:            ",
-                           " tokens/s\n", " GB/s", "memory:               weights ", "cache ", "workspace ", "resident "}) {
+  const Finished done =
+      hearth({"run", tiny.write(), "hello", "--num-predict", "20", "--verbose", "--logit-bias", TinyModel::kNeverEnds});
+  for (const char* line : {"total duration:       ", "load duration:        ", "prompt eval count:    6 token(s)\n",
+                           "prompt eval duration: ", "prompt eval rate:     ", "eval count:           20 token(s)\n",
+                           "eval duration:        ", "eval rate:            ", " tokens/s\n", " GB/s",
+                           "memory:               weights ", "cache ", "workspace ", "resident "}) {
     EXPECT_NE(done.err.find(line), std::string::npos) << line << " is not in\n" << done.err;
   }
 }
@@ -113,7 +116,8 @@ TEST(Run, EveryInstructionSetAndCacheTypeAnswers) {
     if (done.code == 1 && done.err.find(isa) != std::string::npos) continue;  // this machine lacks it, and it says so
     EXPECT_EQ(done.code, 0) << done.err;
   }
-  for (const char* type : {"f16", "f32"}) EXPECT_EQ(hearth(base + Args{"--kv-type", type, "--threads", "1"}).code, 0) << type;
+  for (const char* type : {"f16", "f32"})
+    EXPECT_EQ(hearth(base + Args{"--kv-type", type, "--threads", "1"}).code, 0) << type;
   EXPECT_EQ(hearth(base + Args{"--cpu-isa", "neon"}).code, 2);
 }
 
@@ -148,7 +152,8 @@ TEST(Run, AClosedPipeEndsItQuietly) {
 
 TEST(Run, StopsAtAStopString) {
   REQUIRE_SHARED("models/stories260K.gguf");
-  const Args base = {"run", shared("models/stories260K.gguf"), "Once upon a time", "--temperature", "0", "--num-predict", "40"};
+  const Args base = {
+      "run", shared("models/stories260K.gguf"), "Once upon a time", "--temperature", "0", "--num-predict", "40"};
   const std::string all = hearth(base).out;
   EXPECT_NE(all.find("there was a"), std::string::npos) << all;
   const std::string stopped = hearth(base + Args{"--stop", "girl", "--stop", "was a"}).out;
@@ -242,7 +247,9 @@ TEST(Logits, AreTheReferences) {
   const size_t open = index.find('['), close = index.find(']');
   const std::string tokens = tiny.file("tokens.json"), out = tiny.file("out.npy");
   std::ofstream(tokens) << index.substr(open, close - open + 1);
-  ASSERT_EQ(hearth({"logits", shared("models/tiny/llama.gguf"), "--tokens", tokens, "--out", out, "--kv-type", "f32"}).code, 0);
+  ASSERT_EQ(
+      hearth({"logits", shared("models/tiny/llama.gguf"), "--tokens", tokens, "--out", out, "--kv-type", "f32"}).code,
+      0);
   EXPECT_LT(relative_error(read_npy(out).values, read_npy(shared("golden/logits/llama.npy")).values), 2e-4);
 }
 

@@ -18,25 +18,30 @@ class TinyModel {
   static constexpr const char* kNeverEnds = "2=-inf";  // logit bias: </s> is not chosen
 
   uint32_t context = 1 << 20;
-  bool uniform = false;        // every token equally likely
+  bool uniform = false;       // every token equally likely
   std::string chat_template;  // none if empty
 
   // Writes it into the folder of this object.
   std::string write(const std::string& name = "tiny.gguf") const {
     gguf::Writer writer;
     writer.set_string("general.architecture", "llama");
-    for (const auto& [key, value] : {std::pair("context_length", context), {"block_count", 1}, {"embedding_length", kWidth},
-                                     {"feed_forward_length", kInner}, {"attention.head_count", 2}}) {
+    for (const auto& [key, value] : {std::pair("context_length", context),
+                                     {"block_count", 1},
+                                     {"embedding_length", kWidth},
+                                     {"feed_forward_length", kInner},
+                                     {"attention.head_count", 2}}) {
       writer.set_u32(fmt::format("llama.{}", key), value);
     }
     writer.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
     set_vocabulary(writer);
     if (!chat_template.empty()) writer.set_string("tokenizer.chat_template", chat_template);
     const std::vector<std::pair<std::string, std::vector<uint64_t>>> tensors = {
-        {"token_embd.weight", {kWidth, kVocabulary}}, {"output_norm.weight", {kWidth}}, {"output.weight", {kWidth, kVocabulary}},
-        {"blk.0.attn_norm.weight", {kWidth}}, {"blk.0.attn_q.weight", {kWidth, kWidth}}, {"blk.0.attn_k.weight", {kWidth, kWidth}},
-        {"blk.0.attn_v.weight", {kWidth, kWidth}}, {"blk.0.attn_output.weight", {kWidth, kWidth}}, {"blk.0.ffn_norm.weight", {kWidth}},
-        {"blk.0.ffn_gate.weight", {kWidth, kInner}}, {"blk.0.ffn_up.weight", {kWidth, kInner}}, {"blk.0.ffn_down.weight", {kInner, kWidth}}};
+        {"token_embd.weight", {kWidth, kVocabulary}}, {"output_norm.weight", {kWidth}},
+        {"output.weight", {kWidth, kVocabulary}},     {"blk.0.attn_norm.weight", {kWidth}},
+        {"blk.0.attn_q.weight", {kWidth, kWidth}},    {"blk.0.attn_k.weight", {kWidth, kWidth}},
+        {"blk.0.attn_v.weight", {kWidth, kWidth}},    {"blk.0.attn_output.weight", {kWidth, kWidth}},
+        {"blk.0.ffn_norm.weight", {kWidth}},          {"blk.0.ffn_gate.weight", {kWidth, kInner}},
+        {"blk.0.ffn_up.weight", {kWidth, kInner}},    {"blk.0.ffn_down.weight", {kInner, kWidth}}};
     for (const auto& [tensor, shape] : tensors) writer.add_tensor(tensor, *quant::find_name("F32"), shape);
     const std::string path = folder_ / name;
     EXPECT_TRUE(writer.begin(path).ok());

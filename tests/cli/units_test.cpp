@@ -53,8 +53,10 @@ TEST(Input, Utf8IsCheckedAndTheBadByteNamed) {
   EXPECT_TRUE(check_utf8("größer 😀 \x01", "it"));
   const Status bad = check_utf8("gr\xf6\xdf", "the prompt");
   ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().message.find("the prompt is not valid UTF-8: byte 0xf6 at offset 2"), 0u) << bad.error().message;
-  for (const char* text : {"\xc3", "\xed\xa0\x80", "\xf8\x88\x80\x80\x80", "\xc0\xaf", "\x80"}) EXPECT_FALSE(check_utf8(text, "it"));
+  EXPECT_EQ(bad.error().message.find("the prompt is not valid UTF-8: byte 0xf6 at offset 2"), 0u)
+      << bad.error().message;
+  for (const char* text : {"\xc3", "\xed\xa0\x80", "\xf8\x88\x80\x80\x80", "\xc0\xaf", "\x80"})
+    EXPECT_FALSE(check_utf8(text, "it"));
 }
 
 // A made-up /proc and /sys.

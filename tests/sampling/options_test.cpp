@@ -8,15 +8,19 @@
 namespace hearth::sampling {
 namespace {
 
-std::string message(const Status& status) { return status ? "" : status.error().message; }
+std::string message(const Status& status) {
+  return status ? "" : status.error().message;
+}
 
 TEST(Options, DefaultsAreValidAndOllamas) {
   EXPECT_TRUE(validate(Options()));
   std::string all;
-  for (const Parameter& parameter : parameters()) all += std::string(parameter.name) + "=" + to_string({}, parameter) + " ";
-  EXPECT_EQ(all,
-            "temperature=0.8 top_k=40 top_p=0.9 min_p=0 typical_p=1 repeat_last_n=64 repeat_penalty=1 "
-            "presence_penalty=0 frequency_penalty=0 mirostat=0 mirostat_tau=5 mirostat_eta=0.1 num_predict=-1 seed=-1 ");
+  for (const Parameter& parameter : parameters())
+    all += std::string(parameter.name) + "=" + to_string({}, parameter) + " ";
+  EXPECT_EQ(
+      all,
+      "temperature=0.8 top_k=40 top_p=0.9 min_p=0 typical_p=1 repeat_last_n=64 repeat_penalty=1 "
+      "presence_penalty=0 frequency_penalty=0 mirostat=0 mirostat_tau=5 mirostat_eta=0.1 num_predict=-1 seed=-1 ");
 }
 
 TEST(Options, EveryParameterIsSetByName) {
@@ -50,7 +54,8 @@ TEST(Options, BadTextIsRefusedWithNameValueAndRange) {
     EXPECT_FALSE(set(options, "logit_bias", value)) << value;
   }
   EXPECT_FALSE(set(options, "stop", ""));
-  EXPECT_NE(message(set(options, "heat", "1")).find("unknown parameter \"heat\"; known are temperature, top_k"), std::string::npos);
+  EXPECT_NE(message(set(options, "heat", "1")).find("unknown parameter \"heat\"; known are temperature, top_k"),
+            std::string::npos);
   EXPECT_TRUE(options.logit_bias.empty() && options.stop.empty());
   EXPECT_EQ(options.temperature, Options().temperature);
 }

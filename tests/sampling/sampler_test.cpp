@@ -65,7 +65,8 @@ TEST(Sampler, DrawsFromTheSoftmaxWhenNothingFilters) {
 TEST(Sampler, TemperatureDividesTheLogits) {
   Options options = plain();
   options.temperature = 0.5f;  // squares the probabilities: 16, 4, 1 of 21
-  expect_near(frequencies(options, logits_of({4 / 7.0, 2 / 7.0, 1 / 7.0})), {{0, 16 / 21.0}, {1, 4 / 21.0}, {2, 1 / 21.0}});
+  expect_near(frequencies(options, logits_of({4 / 7.0, 2 / 7.0, 1 / 7.0})),
+              {{0, 16 / 21.0}, {1, 4 / 21.0}, {2, 1 / 21.0}});
 }
 
 TEST(Sampler, TemperatureZeroTakesTheMostLikelyAndTheSmallerIdOfEquals) {
@@ -152,7 +153,8 @@ TEST(Sampler, RepeatPenaltyDividesPositiveAndMultipliesNegativeLogits) {
   sampler.accept(1);
   // 2 -> 1, -0.5 -> -1, 1 stays: e^1, e^-1, e^1
   const double total = 2 * std::exp(1.0) + std::exp(-1.0);
-  expect_near(frequencies(sampler, {2, -0.5f, 1}), {{0, std::exp(1.0) / total}, {1, std::exp(-1.0) / total}, {2, std::exp(1.0) / total}});
+  expect_near(frequencies(sampler, {2, -0.5f, 1}),
+              {{0, std::exp(1.0) / total}, {1, std::exp(-1.0) / total}, {2, std::exp(1.0) / total}});
 }
 
 TEST(Sampler, PresenceCountsOnceAndFrequencyCountsEach) {
@@ -176,11 +178,11 @@ TEST(Sampler, PenaltiesForgetTokensOlderThanRepeatLastN) {
     std::vector<float> logits = {3, 2, 1, 0};
     return sampler.sample(logits).token;
   };
-  EXPECT_EQ(after(0, 10, {0, 1, 2}), 0);           // off
-  EXPECT_EQ(after(2, 10, {0, 1, 2}), 0);           // 0 is forgotten
-  EXPECT_EQ(after(3, 10, {0, 1, 2}), 3);           // all three are known
-  EXPECT_EQ(after(2, 10, {3, 3, 3, 0, 1}), 2);     // the ring goes round
-  EXPECT_EQ(after(-1, 2, {0, 1, 2}), 0);           // -1: the context's two
+  EXPECT_EQ(after(0, 10, {0, 1, 2}), 0);            // off
+  EXPECT_EQ(after(2, 10, {0, 1, 2}), 0);            // 0 is forgotten
+  EXPECT_EQ(after(3, 10, {0, 1, 2}), 3);            // all three are known
+  EXPECT_EQ(after(2, 10, {3, 3, 3, 0, 1}), 2);      // the ring goes round
+  EXPECT_EQ(after(-1, 2, {0, 1, 2}), 0);            // -1: the context's two
   EXPECT_EQ(after(-1, 10, {0, 1, 2, 999, -1}), 3);  // ids outside the vocabulary do no harm
 }
 
