@@ -47,6 +47,7 @@ Status run(const Options& options) {
 
 Action configure(CLI::App& app) {
   const auto options = std::make_shared<Options>();
+  options->model.kv_type = "f32";  // conformance checks compare with exact caches
   add_model_options(app, options->model);
   app.add_option("--tokens", options->tokens, "File of token ids, separated by white space or commas")->required();
   app.add_option("--out", options->out, "The .npy file to write: float32, positions x vocabulary")->required();

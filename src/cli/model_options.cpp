@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "cli/memory.h"
+#include "base/memory.h"
 #include "cli/progress.h"
 #include "cli/units.h"
 #include "cpu/cpu_device.h"
@@ -95,7 +95,8 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--ctx", options.context, "Tokens of context")->check(CLI::Range(1u, 1u << 30));
   app.add_option("--threads", options.threads, "Threads (default: all that this process may use)")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--kv-type", options.kv_type, "Type of the key and value cache (default: f16)")
+  app.add_option("--kv-type", options.kv_type,
+                 fmt::format("Type of the key and value cache (default: {})", options.kv_type))
       ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
   app.add_option("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
   app.add_flag("--verbose", options.verbose, "Print times, rates and memory to standard error");

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/memory.h"
+#include "base/memory.h"
 #include "cli/units.h"
 
 namespace hearth::cli {

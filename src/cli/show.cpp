@@ -3,8 +3,8 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "cli/command.h"
-#include "cli/memory.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
@@ -25,7 +25,8 @@ struct Options {
 // Text from a file, without what could steer a terminal.
 std::string clean(std::string_view text) {
   std::string out(text);
-  std::replace_if(out.begin(), out.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
   return out;
 }
 
@@ -35,10 +36,17 @@ std::string format_count(uint64_t count) {
   double value = static_cast<double>(count);
   size_t unit = 0;
   for (; value >= 999.5 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
-  return unit == 0 ? std::to_string(count) : fmt::format("{:.{}f}{}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, kUnits[unit]);
+  return unit == 0 ? std::to_string(count)
+                   : fmt::format("{:.{}f}{}", value,
+                                 value < 9.995   ? 2
+                                 : value < 99.95 ? 1
+                                                 : 0,
+                                 kUnits[unit]);
 }
 
-double bits_per_weight(uint64_t bytes, uint64_t values) { return 8.0 * static_cast<double>(bytes) / static_cast<double>(values); }
+double bits_per_weight(uint64_t bytes, uint64_t values) {
+  return 8.0 * static_cast<double>(bytes) / static_cast<double>(values);
+}
 
 // Sections of indented lines, label and value in columns.
 class Page {
@@ -71,15 +79,19 @@ void show_sizes(const models::Spec& spec, Page& page) {
   page.line("context", fmt::format("{} tokens", spec.context));
   page.line("layers", std::to_string(spec.layers));
   page.line("width", std::to_string(spec.width));
-  page.line("heads", fmt::format("{} for queries, {} for keys and values, {} wide", spec.heads, spec.kv_heads, spec.key_dim));
+  page.line("heads",
+            fmt::format("{} for queries, {} for keys and values, {} wide", spec.heads, spec.kv_heads, spec.key_dim));
   if (spec.experts == 0) {
     page.line("feed-forward", std::to_string(spec.feed_forward));
   } else {
-    page.line("feed-forward", fmt::format("{} experts of {}, {} used", spec.experts, spec.expert_feed_forward, spec.experts_used));
+    page.line("feed-forward",
+              fmt::format("{} experts of {}, {} used", spec.experts, spec.expert_feed_forward, spec.experts_used));
   }
-  const auto windowed = std::count_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& layer) { return layer.window != 0; });
+  const auto windowed =
+      std::count_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& layer) { return layer.window != 0; });
   if (windowed > 0) {
-    const auto layer = std::find_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& l) { return l.window != 0; });
+    const auto layer =
+        std::find_if(spec.per_layer.begin(), spec.per_layer.end(), [](const auto& l) { return l.window != 0; });
     page.line("sliding window", fmt::format("{} tokens in {} of {} layers", layer->window, windowed, spec.layers));
   }
 }
@@ -93,7 +105,8 @@ void show_model(const store::ModelFiles& found, const gguf::File& file, const Re
   const Total total = total_of(file);
   page.section("Model");
   if (found.name != found.model) page.line("name", found.name);
-  page.line("file", fmt::format("{} ({}, GGUF version {})", found.model, format_bytes(file.file_bytes()), file.version()));
+  page.line("file",
+            fmt::format("{} ({}, GGUF version {})", found.model, format_bytes(file.file_bytes()), file.version()));
   if (file.part_paths().size() > 1) page.line("parts", std::to_string(file.part_paths().size()));
   if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", clean(name));
   page.line("architecture", clean(file.string_or("general.architecture", "(not given)")));
@@ -113,11 +126,13 @@ void show_formats(const gguf::File& file, Page& page) {
   std::vector<std::pair<const quant::Format*, Total>> rows(by_format.begin(), by_format.end());
   std::ranges::sort(rows, [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
   page.section("Weights");
-  page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>8}{:>13}", "type", "tensors", "parameters", "size", "share", "bits/weight"));
+  page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>8}{:>13}", "type", "tensors", "parameters", "size", "share",
+                       "bits/weight"));
   const Total all = total_of(file);
   for (const auto& [format, total] : rows) {
-    page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>6.1f} %{:>13.2f}", format->name, total.tensors, format_count(total.values),
-                         format_bytes(total.bytes), 100.0 * static_cast<double>(total.bytes) / static_cast<double>(all.bytes),
+    page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>6.1f} %{:>13.2f}", format->name, total.tensors,
+                         format_count(total.values), format_bytes(total.bytes),
+                         100.0 * static_cast<double>(total.bytes) / static_cast<double>(all.bytes),
                          bits_per_weight(total.bytes, total.values)));
   }
 }
@@ -130,8 +145,8 @@ void show_tensors(const gguf::File& file, Page& page) {
   page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", "name", width, "type", "size", "shape (columns x rows)"));
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto shape = std::span(tensor.shape).first(static_cast<size_t>(std::max(1, tensor.dimensions)));
-    page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", clean(tensor.name), width, tensor.format->name, format_bytes(tensor.bytes),
-                         fmt::join(shape, " x ")));
+    page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", clean(tensor.name), width, tensor.format->name,
+                         format_bytes(tensor.bytes), fmt::join(shape, " x ")));
   }
 }
 
@@ -151,12 +166,15 @@ void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page
   const std::string pre(tokenizer.pre_name());
   page.line("model", fmt::format("{}{}", clean(tokenizer.model_name()), pre.empty() ? "" : " (" + clean(pre) + ")"));
   page.line("vocabulary", fmt::format("{} tokens", tokenizer.size()));
-  page.line("start token", token_text(tokenizer, tokenizer.bos()) + (tokenizer.adds_bos() ? ", added to every prompt" : ""));
+  page.line("start token",
+            token_text(tokenizer, tokenizer.bos()) + (tokenizer.adds_bos() ? ", added to every prompt" : ""));
   page.line("end token", token_text(tokenizer, tokenizer.eos()));
   const text::ChatTemplate* chat = text::find_chat_template(file);
   if (chat == nullptr) chat = text::recognise_chat_template(found.template_text);
   const bool has_template = file.find("tokenizer.chat_template") != nullptr || !found.template_text.empty();
-  page.line("chat template", chat != nullptr ? chat->name : has_template ? "not known here: prompts are used as they are" : "none");
+  page.line("chat template", chat != nullptr ? chat->name
+                             : has_template  ? "not known here: prompts are used as they are"
+                                             : "none");
 }
 
 void show_brought_along(const store::ModelFiles& found, Page& page) {
@@ -192,8 +210,9 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
   page.line("weights", format_bytes(memory->weights));
   page.line("cache", format_bytes(memory->cache));
   page.line("workspace", format_bytes(memory->workspace));
-  page.line("together", fmt::format("{}; {} has {} available{}", format_bytes(memory->total()), available.limited_by,
-                                    format_bytes(available.bytes), memory->total() > available.bytes ? ": not enough" : ""));
+  page.line("together",
+            fmt::format("{}; {} has {} available{}", format_bytes(memory->total()), available.limited_by,
+                        format_bytes(available.bytes), memory->total() > available.bytes ? ": not enough" : ""));
   return {};
 }
 
@@ -214,8 +233,10 @@ Status run(const Options& options) {
 Action configure(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   add_model_argument(app, options->model);
-  app.add_option("--ctx", options->context, "Tokens of context for the memory estimate")->check(CLI::Range(1u, 1u << 30));
-  app.add_option("--kv-type", options->kv_type, "Type of the key and value cache for the memory estimate (default: f16)")
+  app.add_option("--ctx", options->context, "Tokens of context for the memory estimate")
+      ->check(CLI::Range(1u, 1u << 30));
+  app.add_option("--kv-type", options->kv_type,
+                 "Type of the key and value cache for the memory estimate (default: f16)")
       ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
   app.add_flag("--tensors", options->tensors, "List every tensor with its type, size and shape");
   return [options] { return run(*options); };

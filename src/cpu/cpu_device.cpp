@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "cpu/device_impl.h"
-#include "cpu/host_memory.h"
 #include "cpu/kernels/cache_page.h"
 
 namespace hearth::cpu {
@@ -49,7 +49,7 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
 
 device::Facts CpuDevice::facts() const {
   return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"),
-          available_memory_bytes()};
+          available_memory().bytes};
 }
 
 Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
@@ -57,7 +57,7 @@ Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes,
-                 available_memory_bytes());
+                 available_memory().bytes);
   if (size >= 2 * kHugePage_bytes) ::madvise(data, size, MADV_HUGEPAGE);
   return device::Buffer(this, static_cast<std::byte*>(data), size);
 }

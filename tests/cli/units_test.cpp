@@ -3,8 +3,8 @@
 
 #include <fstream>
 
+#include "base/memory.h"
 #include "cli/input.h"
-#include "cli/memory.h"
 #include "support/support.h"
 
 namespace hearth::cli {

@@ -10,12 +10,6 @@ namespace hearth::cpu {
 
 inline constexpr int kLimitChains = 12;  // independent sums: enough to hide the latency of an instruction
 
-// Keeps the compiler from knowing (or dropping) a value.
-template <class T>
-[[gnu::always_inline]] inline void opaque(T& x) {
-  asm volatile("" : "+m"(x));
-}
-
 template <class V>
 uint64_t read_all(const std::byte* data, size_t bytes) {
   auto a = V::zero_int(), b = a, c = a, d = a;
@@ -31,28 +25,33 @@ uint64_t read_all(const std::byte* data, size_t bytes) {
   return words[0];
 }
 
+// The factor comes from memory and the sum goes there, so that the compiler cannot do without the rounds.
 template <class V>
 void float_rounds() {
-  typename V::F sums[kLimitChains], x = V::set(0.5f);
+  volatile float factor = 0.5f;
+  const typename V::F x = V::set(factor);
+  typename V::F sums[kLimitChains];
   for (auto& sum : sums) sum = V::zero();
-  opaque(x);
   for (int i = 0; i < kLimitRounds; ++i) {
 #pragma GCC unroll 12
     for (auto& sum : sums) sum = V::fma(sum, x, x);
   }
-  for (auto& sum : sums) opaque(sum);
+  for (int i = 1; i < kLimitChains; ++i) sums[0] = V::add(sums[0], sums[i]);
+  factor = V::sum(sums[0]);
 }
 
 template <class V>
 void int8_rounds() {
-  typename V::I sums[kLimitChains], x = V::set_int(0x01010101);
+  volatile uint32_t factor = 0x01010101;
+  const typename V::I x = V::set_int(factor);
+  typename V::I sums[kLimitChains];
   for (auto& sum : sums) sum = V::zero_int();
-  opaque(x);
   for (int i = 0; i < kLimitRounds; ++i) {
 #pragma GCC unroll 12
     for (auto& sum : sums) sum = V::dot_signed(sum, x, x);
   }
-  for (auto& sum : sums) opaque(sum);
+  for (int i = 1; i < kLimitChains; ++i) sums[0] = V::or_(sums[0], sums[i]);
+  factor = static_cast<uint32_t>(V::sum(V::to_float(sums[0])));
 }
 
 }  // namespace hearth::cpu

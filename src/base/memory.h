@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace hearth::cli {
+namespace hearth {
 
 struct AvailableMemory {
   uint64_t bytes;
@@ -19,4 +19,4 @@ AvailableMemory available_memory(const std::string& root = "");
 // Physical memory that this process holds now (its resident set).
 uint64_t resident_bytes();
 
-}  // namespace hearth::cli
+}  // namespace hearth

@@ -1,4 +1,4 @@
-#include "cli/memory.h"
+#include "base/memory.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 
-namespace hearth::cli {
+namespace hearth {
 namespace {
 
 std::optional<uint64_t> number(std::string_view text) {
@@ -94,4 +94,4 @@ uint64_t resident_bytes() {
   return number(std::string_view(*text).substr(space)).value_or(0) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth
