@@ -93,14 +93,9 @@ Result<double> median_seconds(int repeat, Body&& body) {
 // Multiplications and additions of one token's matrix products.
 double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with_output) {
   double values = 0;
-  const bool tied = file.tensor("output.weight") == nullptr;
   for (const gguf::Tensor& tensor : file.tensors()) {
-    if (tensor.dimensions < 2 || tensor.name == "position_embd.weight") continue;
-    const bool output = tensor.name == (tied ? "token_embd.weight" : "output.weight");
-    if (tensor.name == "token_embd.weight" && !output) continue;
-    if (output && !with_output) continue;
-    const double share = tensor.dimensions == 3 && spec.experts > 0 ? double(spec.experts_used) / spec.experts : 1;
-    values += static_cast<double>(tensor.values()) * share;
+    if (tensor.dimensions < 2 || (!with_output && &tensor == output_matrix(file))) continue;
+    values += static_cast<double>(tensor.values()) * share_per_token(file, spec, tensor);
   }
   return 2 * values;
 }

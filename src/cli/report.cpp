@@ -14,15 +14,23 @@ double per_second(double amount, std::chrono::nanoseconds duration) {
 
 }  // namespace
 
+const gguf::Tensor* output_matrix(const gguf::File& file) {
+  const gguf::Tensor* own = file.tensor("output.weight");
+  return own != nullptr ? own : file.tensor("token_embd.weight");
+}
+
+double share_per_token(const gguf::File& file, const models::Spec& spec, const gguf::Tensor& tensor) {
+  const bool table = tensor.name == "position_embd.weight" || tensor.name == "token_embd.weight";
+  if (table && &tensor != output_matrix(file)) return 0;
+  const bool expert = tensor.name.find("_exps.") != std::string::npos && spec.experts > 0;
+  return expert ? static_cast<double>(spec.experts_used) / spec.experts : 1;
+}
+
 uint64_t bytes_per_token(const gguf::File& file, const models::Spec& spec) {
-  const bool tied = file.tensor("output.weight") == nullptr;  // then the embedding table is the output matrix too
-  uint64_t bytes = 0;
-  for (const gguf::Tensor& tensor : file.tensors()) {
-    if (tensor.name == "position_embd.weight" || (tensor.name == "token_embd.weight" && !tied)) continue;
-    const bool expert = tensor.name.find("_exps.") != std::string::npos && spec.experts > 0;
-    bytes += expert ? tensor.bytes / spec.experts * spec.experts_used : tensor.bytes;
-  }
-  return bytes;
+  double bytes = 0;
+  for (const gguf::Tensor& tensor : file.tensors())
+    bytes += static_cast<double>(tensor.bytes) * share_per_token(file, spec, tensor);
+  return static_cast<uint64_t>(bytes);
 }
 
 std::string to_string(const Report& report) {
