@@ -19,6 +19,8 @@ enum class ErrorKind {
   kUnsupported,  // well-formed, but nothing here can handle it: exit 1, HTTP 400
   kRefused,      // possible, but policy forbids it (--gpu require): exit 3
   kCancelled,    // the caller went away: exit 1
+  kNoDevice,     // there is no GPU that can be used: exit 1, HTTP 503
+  kDeviceLost,   // a device failed and stays failed until its context is rebuilt: exit 1, HTTP 503
 };
 
 struct Error {

@@ -20,6 +20,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"sampling", {"base"}},
     {"device", {"base", "quant"}},
     {"cpu", {"base", "device", "quant"}},
+    {"driver", {"base"}},
     {"models", {"base", "device", "gguf"}},
     {"sched", {"base"}},
     {"engine", {"base", "models", "sched", "sampling", "text", "device"}},
