@@ -1,0 +1,182 @@
+// make_shape NAME MIX OUT.gguf: a model of a real shape with random weights, for measurements: the text is
+// noise; sizes, formats per tensor and speed are those of the real model. Made at the speed of the disk: a
+// matrix repeats the same encoded rows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "gguf/mix.h"
+#include "gguf/writer.h"
+
+namespace {
+
+using namespace hearth;
+
+// Dimensions from the models' published configurations.
+struct Shape {
+  const char* name;
+  const char* architecture;
+  uint32_t layers, width, feed_forward, heads, kv_heads, head, vocabulary, context;
+  float rope_base;
+};
+constexpr Shape kShapes[] = {
+    {"qwen2.5-0.5b", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e6f},
+    {"tinyllama-1.1b", "llama", 22, 2048, 5632, 32, 4, 64, 32000, 2048, 1e4f},
+    {"llama-3.2-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, 131072, 5e5f},
+    {"llama-3.2-3b", "llama", 28, 3072, 8192, 24, 8, 128, 128256, 131072, 5e5f},
+    {"qwen2.5-7b", "qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e6f},
+    {"mistral-7b", "llama", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1e4f},
+    {"llama-3.1-8b", "llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 5e5f},
+};
+constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
+constexpr size_t kPattern_rows = 16;                                   // encoded once, then repeated
+
+bool has_own_output(const Shape& shape) {
+  return std::string_view(shape.name) != "qwen2.5-0.5b" && !std::string_view(shape.name).starts_with("llama-3.2");
+}
+
+void describe_tokens(const Shape& shape, gguf::Writer* writer) {
+  std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
+  std::vector<int32_t> types = {kUnknown, kControl, kControl};
+  for (int byte = 0; byte < 256; ++byte) texts.push_back(fmt::format("<0x{:02X}>", byte));
+  types.resize(texts.size(), kByte);
+  while (texts.size() < shape.vocabulary) texts.push_back(fmt::format("\xe2\x96\x81w{}", texts.size()));
+  types.resize(texts.size(), kNormal);
+  const std::vector<float> scores(texts.size(), 0);
+  writer->set_string("tokenizer.ggml.model", "llama");
+  writer->set_strings("tokenizer.ggml.tokens", {texts.begin(), texts.end()});
+  writer->set("tokenizer.ggml.scores", gguf::Value::numbers(gguf::Type::kF32, std::as_bytes(std::span(scores))));
+  writer->set("tokenizer.ggml.token_type", gguf::Value::numbers(gguf::Type::kI32, std::as_bytes(std::span(types))));
+  writer->set_u32("tokenizer.ggml.unknown_token_id", 0);
+  writer->set_u32("tokenizer.ggml.bos_token_id", 1);
+  writer->set_u32("tokenizer.ggml.eos_token_id", 2);
+}
+
+void describe(const Shape& shape, const gguf::Mix& mix, gguf::Writer* writer) {
+  writer->set_string("general.architecture", shape.architecture);
+  writer->set_string("general.name", fmt::format("{} shape, random weights", shape.name));
+  writer->set_u32("general.file_type", mix.file_type);
+  const auto key = [&](const char* name, uint32_t value) {
+    writer->set_u32(fmt::format("{}.{}", shape.architecture, name), value);
+  };
+  key("context_length", shape.context);
+  key("embedding_length", shape.width);
+  key("block_count", shape.layers);
+  key("feed_forward_length", shape.feed_forward);
+  key("attention.head_count", shape.heads);
+  key("attention.head_count_kv", shape.kv_heads);
+  key("rope.dimension_count", shape.head);
+  key("vocab_size", shape.vocabulary);
+  writer->set_f32(fmt::format("{}.rope.freq_base", shape.architecture), shape.rope_base);
+  writer->set_f32(fmt::format("{}.attention.layer_norm_rms_epsilon", shape.architecture), 1e-5f);
+  describe_tokens(shape, writer);
+}
+
+gguf::Tensor tensor(std::string name, uint64_t columns, uint64_t rows) {
+  gguf::Tensor tensor{};
+  tensor.name = std::move(name);
+  tensor.dimensions = rows > 1 ? 2 : 1;
+  tensor.shape = {columns, rows, 1, 1};
+  return tensor;
+}
+
+std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
+  const uint64_t width = shape.width, inner = shape.feed_forward, q = uint64_t{shape.heads} * shape.head,
+                 kv = uint64_t{shape.kv_heads} * shape.head;
+  std::vector<gguf::Tensor> all = {tensor("token_embd.weight", width, shape.vocabulary)};
+  for (uint32_t i = 0; i < shape.layers; ++i) {
+    const auto add = [&](const char* name, uint64_t columns, uint64_t rows) {
+      all.push_back(tensor(fmt::format("blk.{}.{}", i, name), columns, rows));
+    };
+    add("attn_norm.weight", width, 1);
+    add("attn_q.weight", width, q);
+    add("attn_k.weight", width, kv);
+    add("attn_v.weight", width, kv);
+    if (shape.architecture == std::string_view("qwen2")) {
+      add("attn_q.bias", q, 1);
+      add("attn_k.bias", kv, 1);
+      add("attn_v.bias", kv, 1);
+    }
+    add("attn_output.weight", q, width);
+    add("ffn_norm.weight", width, 1);
+    add("ffn_gate.weight", width, inner);
+    add("ffn_up.weight", width, inner);
+    add("ffn_down.weight", inner, width);
+  }
+  all.push_back(tensor("output_norm.weight", width, 1));
+  if (has_own_output(shape)) all.push_back(tensor("output.weight", width, shape.vocabulary));
+  return all;
+}
+
+// Random rows as a real matrix has them: values that keep the variance of what they are multiplied with.
+std::vector<uint8_t> encoded_rows(const gguf::Tensor& tensor, std::mt19937& random) {
+  const size_t columns = tensor.shape[0], rows = std::min<size_t>(tensor.shape[1], kPattern_rows);
+  const bool bias = tensor.name.ends_with(".bias"), norm = tensor.dimensions == 1 && !bias;
+  std::normal_distribution<float> normal(norm ? 1.0f : 0.0f,
+                                         tensor.dimensions == 1 ? 0.1f : 1 / std::sqrt(static_cast<float>(columns)));
+  std::vector<float> values(columns * rows);
+  for (float& value : values) value = normal(random);
+  std::vector<uint8_t> out(tensor.format->bytes(values.size()));
+  tensor.format->encode(values.data(), values.size(), nullptr, out.data());
+  return out;
+}
+
+Status write_tensor(const gguf::Tensor& tensor, std::mt19937& random, gguf::Writer* writer) {
+  const std::vector<uint8_t> rows = encoded_rows(tensor, random);
+  for (uint64_t left = tensor.format->bytes(tensor.values()); left > 0;) {
+    const size_t part = std::min<uint64_t>(left, rows.size());
+    TRY(writer->write(std::as_bytes(std::span(rows)).first(part)));
+    left -= part;
+  }
+  return {};
+}
+
+Status make(const Shape& shape, const gguf::Mix& mix, const std::string& path) {
+  gguf::Writer writer;
+  describe(shape, mix, &writer);
+  const gguf::Traits traits{.layers = shape.layers,
+                            .queries_per_value = shape.heads / shape.kv_heads,
+                            .experts = 0,
+                            .has_output = has_own_output(shape)};
+  std::vector<gguf::Tensor> tensors = tensors_of(shape);
+  for (gguf::Tensor& tensor : tensors) {
+    tensor.format =
+        gguf::is_quantised(tensor) ? gguf::choose_format(mix, traits, tensor).format : quant::find_name("F32");
+    if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", mix.name);
+    writer.add_tensor(tensor.name, *tensor.format,
+                      std::span(tensor.shape).first(static_cast<size_t>(tensor.dimensions)));
+  }
+  TRY(writer.begin(path));
+  std::mt19937 random(1);
+  for (const gguf::Tensor& tensor : tensors) TRY(write_tensor(tensor, random, &writer));
+  return writer.finish();
+}
+
+Status run(std::span<char*> args) {
+  if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME MIX OUT.gguf");
+  const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes),
+                                   [&](const Shape& known) { return std::string_view(args[1]) == known.name; });
+  if (shape == std::end(kShapes)) {
+    std::string names;
+    for (const Shape& known : kShapes) names += fmt::format(" {}", known.name);
+    return error(ErrorKind::kUsage, "unknown shape '{}'; known:{}", args[1], names);
+  }
+  ASSIGN_OR_RETURN(const gguf::Mix mix, gguf::find_mix(args[2]));
+  return make(*shape, mix, args[3]);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Status status = run({argv, static_cast<size_t>(argc)});
+  if (status) return 0;
+  fmt::print(stderr, "make_shape: {}\n", status.error().message);
+  return status.error().kind == ErrorKind::kUsage ? 2 : 1;
+}
