@@ -1,0 +1,118 @@
+#include "driver/cuda.h"
+
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+
+#include "base/error.h"
+#include "driver/machine.h"
+#include "driver/patience.h"
+
+namespace hearth::driver {
+namespace {
+
+Problem cannot_load(const std::string& path, const std::string& loader_says) {
+  const bool missing = loader_says.find("No such file or directory") != std::string::npos &&
+                       loader_says.starts_with(path);  // else a library that it depends on is missing
+  if (missing) return missing_driver(look_at_machine());
+  return {0, "driver-library-broken", fmt::format("the driver's library cannot be loaded ({})", loader_says),
+          "reinstall the NVIDIA driver for this kind of machine (64 bits); in a container create it anew"};
+}
+
+Problem too_old(int version, const std::string& library) {
+  const std::string driver = driver_version_of(library);
+  return {CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER, "driver-too-old",
+          fmt::format("the NVIDIA driver{}{} is too old: it supports CUDA {}, hearth needs {} (driver 525)",
+                      driver.empty() ? "" : " ", driver, cuda_version_text(version), cuda_version_text(kOldestCuda)),
+          "install NVIDIA driver 525 or newer on the host (on WSL2: in Windows)"};
+}
+
+Problem not_the_driver(const std::string& symbol, const std::string& library) {
+  return {
+      0, "driver-symbol-missing", fmt::format("{} is not a complete CUDA driver: it lacks {}", library, symbol),
+      "take what replaces NVIDIA's libcuda.so.1 (LD_PRELOAD, LD_LIBRARY_PATH) away, or reinstall the NVIDIA driver"};
+}
+
+Problem silent_driver(std::chrono::milliseconds patience) {
+  return {0, "driver-does-not-answer",
+          fmt::format("the NVIDIA driver did not answer within {} s", std::chrono::duration<double>(patience).count()),
+          "look for NVIDIA messages (Xid) in the kernel log (\"sudo dmesg | grep NVRM\") and reboot"};
+}
+
+// cuInit()'s failure, with what this process's environment adds to it.
+Problem cannot_initialise(CUresult code) {
+  Problem problem = problem_of(code);
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if ((code == CUDA_ERROR_NO_DEVICE || code == CUDA_ERROR_INVALID_DEVICE) && visible != nullptr) {
+    problem.cause += fmt::format(" (CUDA_VISIBLE_DEVICES is \"{}\")", visible);
+  }
+  return problem;
+}
+
+// The first function of the table that the library lacks; null if it has all.
+const char* resolve(const Library& library, Cuda& cuda) {
+  const char* missing = nullptr;
+#define CUDA_FUNCTION(name, symbol, parameters)                             \
+  cuda.name = reinterpret_cast<decltype(cuda.name)>(library.find(#symbol)); \
+  if (cuda.name == nullptr && missing == nullptr) missing = #symbol;
+#define CUDA_OPTIONAL(name, symbol, parameters) \
+  cuda.name = reinterpret_cast<decltype(cuda.name)>(library.find(#symbol));
+#include "driver/cuda_api.def"
+  return missing;
+}
+
+Result<std::unique_ptr<const Cuda>> fail(Problem problem, Problem* out) {
+  if (out != nullptr) *out = problem;
+  return Error{ErrorKind::kNoDevice, problem.text()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const Cuda>> Cuda::load(const std::string& path, std::chrono::milliseconds patience,
+                                               Problem* problem) {
+  auto cuda = std::make_unique<Cuda>();
+  std::string loader_says;
+  if (!cuda->handle_.open(path, loader_says)) return fail(cannot_load(path, loader_says), problem);
+  cuda->library = cuda->handle_.file();
+  const char* missing = resolve(cuda->handle_, *cuda);
+  if (cuda->cuInit == nullptr || cuda->cuDriverGetVersion == nullptr) {
+    return fail(not_the_driver(missing, cuda->library), problem);
+  }
+  // The toolkit's stub tells no version before cuInit() has told what it is.
+  const bool told = cuda->cuDriverGetVersion(&cuda->version) == CUDA_SUCCESS;
+  if (told && cuda->version < kOldestCuda) return fail(too_old(cuda->version, cuda->library), problem);
+  if (missing != nullptr) return fail(not_the_driver(missing, cuda->library), problem);
+  cuda->handle_.keep();
+  const auto result = with_patience(patience, [init = cuda->cuInit] { return init(0); });
+  if (!result) return fail(silent_driver(patience), problem);
+  if (*result != CUDA_SUCCESS) return fail(cannot_initialise(*result), problem);
+  if (!told && cuda->cuDriverGetVersion(&cuda->version) != CUDA_SUCCESS) cuda->version = kOldestCuda;
+  return std::unique_ptr<const Cuda>(std::move(cuda));
+}
+
+Result<const Cuda*> Cuda::open(Problem* problem) {
+  static std::mutex mutex;
+  static const Cuda* loaded = nullptr;  // never freed: threads may use it until the process has ended
+  const std::lock_guard lock(mutex);
+  if (loaded == nullptr) {
+    ASSIGN_OR_RETURN(auto cuda, load(kLibrary, kPatience, problem));
+    loaded = cuda.release();
+  }
+  return loaded;
+}
+
+std::string cuda_version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+std::string driver_version_of(const std::string& library) {
+  const std::string name = std::filesystem::path(library).filename().string();
+  const size_t so = name.find(".so.");
+  if (so == std::string::npos) return {};
+  const std::string version = name.substr(so + 4);
+  // "1" is the interface's number, not a driver's.
+  return version.find('.') != std::string::npos && std::isdigit(static_cast<unsigned char>(version[0])) ? version : "";
+}
+
+}  // namespace hearth::driver

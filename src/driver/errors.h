@@ -1,0 +1,41 @@
+// What a result of the CUDA driver means to a user: the cause in plain words and what to do about it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "driver/cuda_abi.h"
+
+namespace hearth::driver {
+
+struct Description {
+  std::string name;    // "CUDA_ERROR_OPERATING_SYSTEM"
+  std::string cause;   // no trailing period
+  std::string remedy;  // likewise
+  ErrorKind kind;
+  // The context is broken for good: every later call fails too, until the context is destroyed and built again.
+  bool sticky;
+};
+
+// Every code has its own words, also one that is not known (a driver newer than hearth).
+Description describe(CUresult code);
+bool is_sticky(CUresult code);
+
+// Why a GPU, or the driver as a whole, cannot be used.
+struct Problem {
+  int code = 0;        // CUresult; 0 if no call of the driver failed
+  std::string name;    // "CUDA_ERROR_NO_DEVICE"; for what is found before a call: "no-driver-library", ...
+  std::string cause;   // no trailing period
+  std::string remedy;  // likewise
+
+  std::string text() const;  // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
+};
+
+Problem problem_of(CUresult code);
+
+// Ok for CUDA_SUCCESS. Else "the GPU driver failed at <doing>: cause [name, code]; remedy", with the code's kind.
+// `doing` is a noun phrase or gerund: "the allocation of 2 GiB", "loading the kernels".
+Status check(CUresult code, std::string_view doing);
+
+}  // namespace hearth::driver
