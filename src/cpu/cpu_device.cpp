@@ -14,7 +14,7 @@
 namespace hearth::cpu {
 namespace {
 
-constexpr size_t kHugePage_bytes = 2u << 20;
+constexpr size_t kSmallPage_bytes = 4096, kHugePage_bytes = 2u << 20;
 
 float* row_of(float* data, uint32_t row, size_t stride) {
   return data + row * stride;
@@ -49,28 +49,36 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
 
 device::Facts CpuDevice::facts() const {
   return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"),
-          available_memory().bytes};
+          available_memory().bytes, kSmallPage_bytes};
+}
+
+uint64_t CpuDevice::free_bytes() const {
+  return available_memory().bytes;
 }
 
 Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
-  const size_t size = round_up(std::max<size_t>(bytes, 1), 4096);
+  const size_t size = round_up(std::max<size_t>(bytes, 1), kSmallPage_bytes);
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes,
                  available_memory().bytes);
   if (size >= 2 * kHugePage_bytes) ::madvise(data, size, MADV_HUGEPAGE);
+  allocated_bytes_ += size;
   return device::Buffer(this, static_cast<std::byte*>(data), size);
 }
 
 void CpuDevice::free(std::byte* data, size_t bytes) {
   ::munmap(data, bytes);
+  allocated_bytes_ -= bytes;
 }
 
-void CpuDevice::upload(std::span<const float> from, float* to) {
+Status CpuDevice::upload(std::span<const std::byte> from, std::byte* to) {
   std::copy(from.begin(), from.end(), to);
+  return {};
 }
-void CpuDevice::download(const float* from, std::span<float> to) {
+Status CpuDevice::download(const std::byte* from, std::span<std::byte> to) {
   std::copy_n(from, to.size(), to.begin());
+  return {};
 }
 
 device::OperandForms CpuDevice::operand_forms(const device::Matrix& weight) const {
@@ -91,10 +99,10 @@ Status CpuDevice::supports(const device::CacheShape& shape) const {
   return {};
 }
 
-Status CpuDevice::reserve(uint32_t rows) {
-  block_rows_.reserve(rows);
-  float_rows_.reserve(rows);
-  positions_.reserve(rows);
+Status CpuDevice::reserve(const device::StepShape& most) {
+  block_rows_.reserve(most.rows);
+  float_rows_.reserve(most.rows);
+  positions_.reserve(most.rows);
   return {};
 }
 

@@ -1,6 +1,7 @@
 // The CPU device: splits ops into items for the thread pool and calls the kernels of one instruction set.
 #pragma once
 
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -18,16 +19,22 @@ class CpuDevice final : public device::Device {
   device::Facts facts() const override;
   device::Limits measure_limits() override;
   Result<device::Buffer> alloc(size_t bytes) override;
-  Result<const uint8_t*> place(std::span<const uint8_t> host) override { return host.data(); }
-  void upload(std::span<const float> from, float* to) override;
-  void download(const float* from, std::span<float> to) override;
+  uint64_t free_bytes() const override;
+  uint64_t allocated_bytes() const override { return allocated_bytes_; }
+  bool reads_host_memory() const override { return true; }
+  Status upload(std::span<const std::byte> from, std::byte* to) override;
+  Status download(const std::byte* from, std::span<std::byte> to) override;
   device::OperandForms operand_forms(const device::Matrix& weight) const override;
   size_t operand_bytes(device::OperandForms forms, uint32_t width) const override {
     return operand_row_bytes(forms, width);
   }
   size_t page_bytes(const device::CacheShape& shape) const override;
   Status supports(const device::CacheShape& shape) const override;
-  Status reserve(uint32_t rows) override;
+  void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
+  void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
+  // Vectors of a few bytes per row do not count.
+  uint64_t scratch_bytes(const device::StepShape&) const override { return 0; }
+  Status reserve(const device::StepShape& most) override;
 
   void begin(const device::Batch& batch) override;
   void embed(const device::EmbedArgs& args) override;
@@ -68,6 +75,7 @@ class CpuDevice final : public device::Device {
   void run_experts(const device::ExpertsArgs& args, uint32_t first, uint32_t rows);
 
   ThreadPool pool_;
+  std::atomic<uint64_t> allocated_bytes_ = 0;
   const KernelTable& kernels_;
   const device::Batch* batch_ = nullptr;
   std::vector<uint32_t> positions_;  // per row of the batch

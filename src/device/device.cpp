@@ -15,4 +15,29 @@ Buffer::~Buffer() {
   if (device_ != nullptr && data_ != nullptr) device_->free(data_, bytes_);
 }
 
+Status upload_floats(Device& device, std::span<const float> from, float* to) {
+  return device.upload(std::as_bytes(from), reinterpret_cast<std::byte*>(to));
+}
+
+Status download_floats(Device& device, const float* from, std::span<float> to) {
+  return device.download(reinterpret_cast<const std::byte*>(from), std::as_writable_bytes(to));
+}
+
+size_t neutral_row_bytes(CacheType type, uint32_t dims) {
+  switch (type) {
+    case CacheType::kF32:
+      return size_t{dims} * 4;
+    case CacheType::kF16:
+      return size_t{dims} * 2;
+    case CacheType::kQ8_0:
+      return size_t{dims} / 32 * 34;  // a half scale, then 32 int8
+  }
+  __builtin_unreachable();
+}
+
+size_t neutral_page_bytes(const CacheShape& shape) {
+  return size_t{kPage_tokens} * shape.kv_heads *
+         (neutral_row_bytes(shape.type, shape.key_dim) + neutral_row_bytes(shape.type, shape.value_dim));
+}
+
 }  // namespace hearth::device

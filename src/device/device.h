@@ -1,6 +1,7 @@
 // What every device implements: memory and about a dozen coarse ops. An op works on a whole ragged
 // batch; one virtual call per op and step. Ops are queued in order; results are on the host only after
-// finish(). Ops cannot fail one by one: what goes wrong shows in finish().
+// finish(). Ops cannot fail one by one: what goes wrong shows in finish(). After ErrorKind::kDeviceLost
+// every call that can fail fails so, the others do nothing, and the object must be replaced.
 //
 // Rows of the batch that is being worked on are set by begin(). Unless said otherwise an array of
 // activations has batch.rows() rows, float32, `width` values each, rows adjacent.
@@ -15,8 +16,12 @@
 namespace hearth::device {
 
 struct Facts {
-  std::string name;       // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
-  uint64_t memory_bytes;  // total that may be used
+  std::string name;           // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
+  uint64_t memory_bytes = 0;  // total that may be used
+  // alloc() takes memory in multiples of this.
+  uint64_t granularity_bytes = 1;
+  // Reads of its memory as the hardware is rated; 0: unknown.
+  uint64_t bandwidth_bytes_per_s = 0;
 };
 
 // What the hardware gives at best, measured now: the limits that speeds are compared with.
@@ -24,6 +29,16 @@ struct Limits {
   double read_bytes_per_s = 0;  // sequential reads of far more than the caches hold
   double float_ops_per_s = 0;   // float32 multiply and add, each counted, in registers
   double int8_ops_per_s = 0;    // the same for 8-bit products summed in 32 bits
+};
+
+// The largest step that a model will run, for devices whose ops need memory of their own.
+struct StepShape {
+  uint32_t rows = 0, logit_rows = 0;
+  uint32_t sequences = 0, context = 0;  // sequences in a step; tokens of one sequence
+  uint32_t width = 0, vocabulary = 0;
+  uint32_t heads = 0;
+  CacheShape cache;
+  uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
 };
 
 class Device;
@@ -131,13 +146,27 @@ class Device {
   // Takes about a second and some memory; zeros where a device cannot tell.
   virtual Limits measure_limits() { return {}; }
 
-  // Memory. alloc: kNoMemory names needed and available bytes. place: makes weights that lie in host
-  // memory usable by ops and returns their device address; the CPU uses them where they are, so the
-  // host memory must outlive the device's use.
+  // Memory. alloc: kNoMemory names needed and available bytes. free_bytes: what others and this process
+  // leave now, as the operating system or the driver reports it. allocated_bytes: what alloc() and
+  // reserve() have taken, whole grains, so that a promise can be compared with it.
   virtual Result<Buffer> alloc(size_t bytes) = 0;
-  virtual Result<const uint8_t*> place(std::span<const uint8_t> host) = 0;
-  virtual void upload(std::span<const float> from, float* to) = 0;
-  virtual void download(const float* from, std::span<float> to) = 0;  // after all ops queued so far
+  virtual uint64_t free_bytes() const = 0;
+  virtual uint64_t allocated_bytes() const = 0;
+
+  // True: ops read weights where they lie in host memory, which must outlive their use (a CPU). False:
+  // weights are copied into Buffers of the device; a matrix takes matrix_bytes() there, in a layout that
+  // only the device's ops know, at a multiple of kWeight_alignment. `host` is a matrix in host memory.
+  virtual bool reads_host_memory() const = 0;
+  virtual size_t matrix_bytes(const Matrix& host) const { return host.bytes(); }
+  virtual Status upload_matrix(const Matrix& host, std::byte* to) {
+    return upload({reinterpret_cast<const std::byte*>(host.data), host.bytes()}, to);
+  }
+
+  // upload: `from` may change as soon as this returns; what comes later sees the bytes. Inside a step only
+  // to memory that no op queued in it uses. download: inside a step it is queued like an op and `to` is
+  // filled when finish() returns; outside it waits.
+  virtual Status upload(std::span<const std::byte> from, std::byte* to) = 0;
+  virtual Status download(const std::byte* from, std::span<std::byte> to) = 0;
 
   // Which operand form a multiplication by this weight wants; combine with |.
   virtual OperandForms operand_forms(const Matrix& weight) const = 0;
@@ -145,8 +174,15 @@ class Device {
   virtual size_t page_bytes(const CacheShape& shape) const = 0;
   // Whether caches of this shape can be used; the error says why not.
   virtual Status supports(const CacheShape& shape) const = 0;
-  // Scratch of ops that need it (experts, attention) for up to `rows` rows; call before the first step.
-  virtual Status reserve(uint32_t rows) = 0;
+  // One page, downloaded to host memory, from and to the form that all devices share (neutral_page_bytes()),
+  // exact to the bit: this is how a layer's cache moves between devices. Any thread.
+  virtual void page_to_neutral(const CacheShape& shape, const std::byte* page, std::byte* neutral) const = 0;
+  virtual void page_from_neutral(const CacheShape& shape, const std::byte* neutral, std::byte* page) const = 0;
+
+  // Memory of the device's own that steps up to this shape need (split attention, experts, page tables),
+  // in whole grains; call reserve() before the first step. It takes scratch_bytes() of the largest so far.
+  virtual uint64_t scratch_bytes(const StepShape& most) const = 0;
+  virtual Status reserve(const StepShape& most) = 0;
 
   // One step: begin, ops, finish. The batch stays alive until finish() returns.
   virtual void begin(const Batch& batch) = 0;
@@ -159,11 +195,15 @@ class Device {
   virtual void activate(const ActivateArgs& args) = 0;
   virtual void experts(const ExpertsArgs& args) = 0;
   virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place
-  virtual Status finish() = 0;
+  virtual Status finish() = 0;  // kDeviceLost after an error that the device does not recover from
 
  private:
   friend class Buffer;
   virtual void free(std::byte* data, size_t bytes) = 0;
 };
+
+// float32 values, as upload() and download().
+Status upload_floats(Device& device, std::span<const float> from, float* to);
+Status download_floats(Device& device, const float* from, std::span<float> to);
 
 }  // namespace hearth::device

@@ -11,6 +11,9 @@
 
 namespace hearth::device {
 
+// Where a weight matrix may begin in a device's memory.
+inline constexpr size_t kWeight_alignment = 256;
+
 // A weight matrix: y = W x has `rows` outputs and `cols` inputs. Rows are contiguous, in `format`.
 struct Matrix {
   const quant::Format* format = nullptr;
@@ -69,6 +72,11 @@ struct CacheLayer {
   std::byte* data = nullptr;
   size_t page_bytes = 0;
 };
+
+// A page in the form that all devices share: for every kv head the keys of the 32 positions, one row
+// each, then for every kv head the values. A row is stored as quant's F32, F16 or Q8_0, as the cache type says.
+size_t neutral_row_bytes(CacheType type, uint32_t dims);
+size_t neutral_page_bytes(const CacheShape& shape);
 
 // One sequence's part of a batch: adjacent rows, in order of position.
 struct BatchSequence {

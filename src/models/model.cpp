@@ -55,8 +55,7 @@ Result<Plan> make_plan(const gguf::File& file, const Device& device, const LoadO
   ASSIGN_OR_RETURN(const Weights weights, read_weights(reader, spec));
   plan.vector_bytes = reader.vector_bytes();
   plan.memory.weights = reader.matrix_bytes() + reader.vector_bytes();
-  plan.memory.workspace =
-      workspace_bytes(device, spec, weights, plan.options.batch_rows, plan.options.logit_rows);
+  plan.memory.workspace = workspace_bytes(device, spec, weights, plan.options.batch_rows, plan.options.logit_rows);
   if (!checked_mul(plan.page_bytes, uint64_t{plan.options.pages} * spec.layers, &plan.memory.cache))
     return error(ErrorKind::kUsage, "{}: {} pages of cache are more than any memory holds", file.path(),
                  plan.options.pages);
@@ -70,15 +69,13 @@ std::string size_text(uint64_t bytes) {
 Status check_fits(const gguf::File& file, const Device& device, const Plan& plan) {
   const device::Facts facts = device.facts();
   const Memory& memory = plan.memory;
-  if (memory.weights <= facts.memory_bytes && memory.cache <= facts.memory_bytes &&
-      memory.total() <= facts.memory_bytes)
-    return {};
+  const uint64_t free = device.free_bytes();
+  if (memory.weights <= free && memory.cache <= free && memory.total() <= free) return {};
   return error(ErrorKind::kNoMemory,
                "{}: {} needed (weights {}, cache {} for {} pages of {} tokens, workspace {}), but {} has {} available; "
                "choose a smaller context, a smaller cache type or a smaller quantisation",
                file.path(), size_text(memory.total()), size_text(memory.weights), size_text(memory.cache),
-               plan.options.pages, kPage_tokens, size_text(memory.workspace), facts.name,
-               size_text(facts.memory_bytes));
+               plan.options.pages, kPage_tokens, size_text(memory.workspace), facts.name, size_text(free));
 }
 
 }  // namespace
@@ -115,7 +112,9 @@ Status Model::Impl::allocate() {
 
   ASSIGN_OR_RETURN(workspace_buffer, device.alloc(plan.memory.workspace));
   workspace = lay_out(workspace_buffer.data(), device, spec, weights, options.batch_rows, options.logit_rows);
-  return device.reserve(options.batch_rows);
+  device::StepShape most;
+  most.rows = options.batch_rows;
+  return device.reserve(most);
 }
 
 // Token numbers come from users; the rest of a batch is the engine's own work.
@@ -147,10 +146,18 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
-const Spec& Model::spec() const { return impl_->plan.spec; }
-const LoadOptions& Model::options() const { return impl_->plan.options; }
-const Memory& Model::memory() const { return impl_->plan.memory; }
-Device& Model::device() const { return impl_->device; }
+const Spec& Model::spec() const {
+  return impl_->plan.spec;
+}
+const LoadOptions& Model::options() const {
+  return impl_->plan.options;
+}
+const Memory& Model::memory() const {
+  return impl_->plan.memory;
+}
+Device& Model::device() const {
+  return impl_->device;
+}
 
 Status Model::forward(const device::Batch& batch, std::span<float> logits) {
   TRY(impl_->check(batch));
@@ -158,7 +165,7 @@ Status Model::forward(const device::Batch& batch, std::span<float> logits) {
   Device& device = impl_->device;
   device.begin(batch);
   run({device, spec(), impl_->weights, impl_->cache_layers, impl_->workspace, batch});
-  if (!logits.empty()) device.download(impl_->workspace.logits, logits);
+  if (!logits.empty()) TRY(device::download_floats(device, impl_->workspace.logits, logits));
   return device.finish();
 }
 

@@ -52,9 +52,6 @@ Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, u
     return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), name, UINT32_MAX);
   Matrix matrix{tensor->format, tensor->data, count * rows, cols};
   matrix_bytes_ += tensor->bytes;
-  if (device_ != nullptr) {
-    ASSIGN_OR_RETURN(matrix.data, device_->place({tensor->data, tensor->bytes}));
-  }
   return matrix;
 }
 
@@ -65,7 +62,7 @@ Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
     std::vector<float> values(size);
     tensor->format->decode(tensor->data, size, values.data());
     float* to = reinterpret_cast<float*>(vectors_ + vector_bytes_);
-    device_->upload(values, to);
+    TRY(device::upload_floats(*device_, values, to));
     vector.data = to;
   }
   vector_bytes_ += round_up(size * sizeof(float), kAlignment);

@@ -48,13 +48,26 @@ class Rig {
   // Most rows of a batch in these tests.
   static constexpr uint32_t kRows = 300;
 
-  explicit Rig(device::Device& device) : device_(device) { EXPECT_TRUE(device.reserve(kRows).ok()); }
+  explicit Rig(device::Device& device) : device_(device) { EXPECT_TRUE(device.reserve(largest_step()).ok()); }
+
+  // No case has more of anything.
+  static device::StepShape largest_step() {
+    device::StepShape most;
+    most.rows = most.logit_rows = most.sequences = kRows;
+    most.context = most.width = most.vocabulary = 1 << 13;
+    most.heads = 64;
+    most.cache = {device::CacheType::kF32, 64, 512, 512};
+    most.experts = 128;
+    most.experts_used = 8;
+    most.expert_feed_forward = 1 << 10;
+    return most;
+  }
 
   device::Device& device() { return device_; }
 
   float* floats(std::span<const float> values) {
     auto* at = reinterpret_cast<float*>(bytes(values.size() * sizeof(float)));
-    device_.upload(values, at);
+    EXPECT_TRUE(device::upload_floats(device_, values, at).ok());
     return at;
   }
   float* zeros(size_t n) { return floats(std::vector<float>(n)); }
@@ -68,7 +81,7 @@ class Rig {
     return buffers_.back().data();
   }
 
-  // A weight matrix in host memory that is aligned as in a GGUF file (32 bytes) and ends where the
+  // A weight matrix, from host memory that is aligned as in a GGUF file (32 bytes) and ends where the
   // weights end, so that a sanitizer sees reads beyond it.
   device::Matrix matrix(const quant::Format& format, std::span<const float> values, uint32_t rows, uint32_t cols) {
     CHECK(values.size() == size_t{rows} * cols && cols % format.block_values == 0);
@@ -78,9 +91,12 @@ class Rig {
     host_.emplace_back(memory, std::free);
     uint8_t* at = static_cast<uint8_t*>(memory) + 32;
     format.encode(values.data(), values.size(), nullptr, at);
-    auto placed = device_.place({at, size});
-    EXPECT_TRUE(placed.ok());
-    return {&format, *placed, rows, cols};
+    device::Matrix matrix{&format, at, rows, cols};
+    if (device_.reads_host_memory()) return matrix;
+    std::byte* copy = bytes(device_.matrix_bytes(matrix));
+    EXPECT_TRUE(device_.upload_matrix(matrix, copy).ok());
+    matrix.data = reinterpret_cast<const uint8_t*>(copy);
+    return matrix;
   }
   device::Matrix matrix(const char* format, std::span<const float> values, uint32_t rows, uint32_t cols) {
     return matrix(*quant::find_name(format), values, rows, cols);
@@ -104,7 +120,7 @@ class Rig {
 
   std::vector<float> download(const float* from, size_t n) {
     std::vector<float> values(n);
-    device_.download(from, values);
+    EXPECT_TRUE(device::download_floats(device_, from, values).ok());
     return values;
   }
   // The values of an operand: its product with the identity. Inside a step.

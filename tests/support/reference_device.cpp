@@ -30,7 +30,9 @@ float* operand_row(const Operand& operand, uint32_t row) {
   return reinterpret_cast<float*>(operand.data) + size_t{row} * operand.width;
 }
 
-double as_half(double x) { return half_to_float(float_to_half(static_cast<float>(x))); }
+double as_half(double x) {
+  return half_to_float(float_to_half(static_cast<float>(x)));
+}
 
 double gelu(double exact) {
   if (exact >= 10) return exact;
@@ -72,9 +74,28 @@ float* cached(const CacheLayer& cache, const BatchSequence& sequence, uint32_t p
   return base + size_t{kPage_tokens} * shape.kv_heads * shape.key_dim + slot * shape.value_dim;
 }
 
+const quant::Format& row_format(CacheType type) {
+  return *quant::find_name(type == CacheType::kF32 ? "F32" : type == CacheType::kF16 ? "F16" : "Q8_0");
+}
+
+// visit(first value in the page, first byte in the neutral page, format there, values) for every row.
+template <class Visit>
+void visit_rows(const CacheShape& shape, const Visit& visit) {
+  const quant::Format& format = row_format(shape.type);
+  size_t first = 0, neutral = 0;
+  for (const uint32_t dims : {shape.key_dim, shape.value_dim}) {
+    for (uint32_t head = 0; head < shape.kv_heads; ++head)
+      for (uint32_t slot = 0; slot < kPage_tokens; ++slot, neutral += neutral_row_bytes(shape.type, dims))
+        visit(first + (size_t{slot} * shape.kv_heads + head) * dims, neutral, format, dims);
+    first += size_t{kPage_tokens} * shape.kv_heads * dims;
+  }
+}
+
 }  // namespace
 
-ReferenceDevice::~ReferenceDevice() { CHECK(allocated_bytes_ == 0); }
+ReferenceDevice::~ReferenceDevice() {
+  CHECK(allocated_bytes_ == 0);
+}
 
 Result<Buffer> ReferenceDevice::alloc(size_t bytes) {
   if (bytes > memory_bytes_ - allocated_bytes_)
@@ -88,10 +109,27 @@ void ReferenceDevice::free(std::byte* data, size_t bytes) {
   allocated_bytes_ -= bytes;
 }
 
-void ReferenceDevice::upload(std::span<const float> from, float* to) { std::copy(from.begin(), from.end(), to); }
+Status ReferenceDevice::upload(std::span<const std::byte> from, std::byte* to) {
+  std::copy(from.begin(), from.end(), to);
+  return {};
+}
 
-void ReferenceDevice::download(const float* from, std::span<float> to) {
+Status ReferenceDevice::download(const std::byte* from, std::span<std::byte> to) {
   std::copy(from, from + to.size(), to.begin());
+  return {};
+}
+
+void ReferenceDevice::page_to_neutral(const CacheShape& shape, const std::byte* page, std::byte* neutral) const {
+  visit_rows(shape, [&](size_t at, size_t neutral_at, const quant::Format& format, uint32_t dims) {
+    format.encode(reinterpret_cast<const float*>(page) + at, dims, nullptr,
+                  reinterpret_cast<uint8_t*>(neutral) + neutral_at);
+  });
+}
+
+void ReferenceDevice::page_from_neutral(const CacheShape& shape, const std::byte* neutral, std::byte* page) const {
+  visit_rows(shape, [&](size_t at, size_t neutral_at, const quant::Format& format, uint32_t dims) {
+    format.decode(reinterpret_cast<const uint8_t*>(neutral) + neutral_at, dims, reinterpret_cast<float*>(page) + at);
+  });
 }
 
 size_t ReferenceDevice::page_bytes(const CacheShape& shape) const {

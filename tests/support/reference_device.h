@@ -17,19 +17,22 @@ class ReferenceDevice final : public device::Device {
   explicit ReferenceDevice(uint64_t memory_bytes = uint64_t{8} << 30) : memory_bytes_(memory_bytes) {}
   ~ReferenceDevice() override;
 
-  uint64_t allocated_bytes() const { return allocated_bytes_; }
-
   device::Facts facts() const override { return {"reference", memory_bytes_}; }
   Result<device::Buffer> alloc(size_t bytes) override;
-  Result<const uint8_t*> place(std::span<const uint8_t> host) override { return host.data(); }
-  void upload(std::span<const float> from, float* to) override;
-  void download(const float* from, std::span<float> to) override;
+  uint64_t free_bytes() const override { return memory_bytes_ - allocated_bytes_; }
+  uint64_t allocated_bytes() const override { return allocated_bytes_; }
+  bool reads_host_memory() const override { return true; }
+  Status upload(std::span<const std::byte> from, std::byte* to) override;
+  Status download(const std::byte* from, std::span<std::byte> to) override;
 
   device::OperandForms operand_forms(const device::Matrix&) const override { return 1; }
   size_t operand_bytes(device::OperandForms, uint32_t width) const override { return width * sizeof(float); }
   size_t page_bytes(const device::CacheShape& shape) const override;
   Status supports(const device::CacheShape& shape) const override;
-  Status reserve(uint32_t) override { return {}; }
+  void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
+  void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
+  uint64_t scratch_bytes(const device::StepShape&) const override { return 0; }
+  Status reserve(const device::StepShape&) override { return {}; }
 
   void begin(const device::Batch& batch) override { batch_ = &batch; }
   void embed(const device::EmbedArgs& args) override;
