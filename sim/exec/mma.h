@@ -1,6 +1,7 @@
 // Matrix fragments of a warp: mma.sync and the distribution of ldmatrix.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +14,8 @@ namespace hearth::sim::exec {
 using MmaFunction = void (*)(const ptx::MmaShape& shape, void* const* d, const void* const* a, const void* const* b,
                              const void* const* c);
 MmaFunction mma_function(const ptx::MmaShape& shape);  // nullptr: parse() has refused such a shape
+// How many 32-bit registers hold the fragments of d, a, b and c.
+std::array<std::uint8_t, 4> mma_registers(const ptx::MmaShape& shape);
 
 // One 8x8 matrix of 16-bit elements: rows[i] is the 16 bytes of row i; d is the destination register (32 lanes).
 void distribute_matrix(const std::byte (&rows)[8][16], bool transpose, std::uint32_t* d);

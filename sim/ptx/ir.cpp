@@ -85,6 +85,34 @@ const char* name_of(Type type) {
   return facts(type).name;
 }
 
+std::size_t result_count(const Instruction& instruction) {
+  if (instruction.op <= Op::kCvtPack) return 1;
+  switch (instruction.op) {
+    case Op::kShfl:
+    case Op::kMatch:
+    case Op::kElect:
+      return 2;
+    case Op::kVote:
+    case Op::kRedux:
+    case Op::kActivemask:
+    case Op::kAtom:
+    case Op::kCvta:
+    case Op::kIsspacep:
+    case Op::kMbarrierArrive:
+    case Op::kMbarrierTest:
+      return 1;
+    case Op::kLd:
+    case Op::kLdmatrix:
+      return instruction.vector;
+    case Op::kMma:
+      return instruction.group[0];
+    case Op::kBarrier:
+      return instruction.barrier == BarrierMode::kSync || instruction.barrier == BarrierMode::kArrive ? 0 : 1;
+    default:
+      return 0;
+  }
+}
+
 const Kernel* Module::find_kernel(const std::string& name) const {
   for (const Kernel& kernel : kernels) {
     if (kernel.name == name) return &kernel;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -242,6 +243,7 @@ struct MmaShape {
   std::uint8_t m = 0, n = 0, k = 0;
   Type a = Type::kNone, b = Type::kNone, c = Type::kNone, d = Type::kNone;
   bool saturate = false;  // .satfinite of integers
+  bool operator==(const MmaShape&) const = default;
 };
 
 // One instruction. A field that the comment of the Op or of the field does not mention is not used by it.
@@ -298,6 +300,10 @@ struct Instruction {
   std::uint8_t mma = 0;                 // kMma: index into Kernel::mma_shapes
   std::uint32_t line = 0;               // of the PTX text, from 1
 };
+
+// How many of the instruction's operands, from the first on, are results (kNone among them counted). The carry of
+// add.cc and its like, operand e, is a result besides.
+std::size_t result_count(const Instruction& instruction);
 
 // A value that operands name. Without a variable: the value's low `bytes` bytes. With one: the device address at
 // which the module's variable was placed, plus value.
