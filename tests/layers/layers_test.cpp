@@ -21,6 +21,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"device", {"base", "quant"}},
     {"cpu", {"base", "device", "quant"}},
     {"driver", {"base"}},
+    {"cuda", {"base", "device", "driver", "quant"}},
     {"models", {"base", "device", "gguf"}},
     {"sched", {"base"}},
     {"engine", {"base", "models", "sched", "sampling", "text", "device"}},

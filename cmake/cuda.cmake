@@ -1,0 +1,134 @@
+# The CUDA kernels: src/cuda/kernels/*.cu -> PTX -> checked by ptxas -> embedded in the binary.
+#
+# PTX is made for the compute capabilities that a file names in a line "// hearth-targets: 75 80" (75 if there
+# is none): several where a kernel uses what only newer GPUs have; the device takes the newest that fits.
+# nvcc stamps PTX with its own ISA version, which only its own generation of drivers accepts: the stamp is
+# lowered to HEARTH_PTX_VERSION, and ptxas proves for each of HEARTH_CUDA_TARGETS that this is legal. Its
+# machine code is embedded as well.
+#
+# Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc it is empty.
+
+set(HEARTH_CUDA_TARGETS "75;90" CACHE STRING
+  "Compute capabilities to make machine code for (a release: 75;80;86;89;90;100;120)")
+# ISA 8.0 is that of CUDA 12.0, whose driver branch is 525.
+set(HEARTH_PTX_VERSION 8.0)
+
+set(cuda_folder ${CMAKE_BINARY_DIR}/cuda)
+file(MAKE_DIRECTORY ${cuda_folder})
+set(cuda_sources "")
+find_program(HEARTH_NVCC nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda/bin)
+if(HEARTH_NVCC)
+  get_filename_component(cuda_bin ${HEARTH_NVCC} DIRECTORY)
+  find_program(HEARTH_PTXAS ptxas HINTS ${cuda_bin} REQUIRED)
+  enable_language(ASM)
+  file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/kernels/*.cu)
+else()
+  message(STATUS "nvcc was not found: building without CUDA kernels")
+endif()
+set(cuda_compiler_launcher ${CMAKE_CXX_COMPILER_LAUNCHER})
+set(cuda_warnings --Werror all-warnings -Xcudafe --display_error_number)
+
+set(image_assembly "/* Made by cmake/cuda.cmake. */\n.section .note.GNU-stack,\"\",%progbits\n.section .rodata\n")
+set(image_externs "")
+set(image_rows "")
+set(image_files "")
+
+# One image of the table: `symbol` holds the bytes of `file`.
+macro(add_cuda_image symbol file source capability exact kind)
+  string(APPEND image_assembly ".balign 16\n.globl ${symbol}\n.globl ${symbol}_end\n${symbol}:\n"
+    ".incbin \"${file}\"\n${symbol}_end:\n.byte 0\n")
+  string(APPEND image_externs "extern \"C\" const char ${symbol}[], ${symbol}_end[];\n")
+  string(APPEND image_rows "    {\"${source}\", ${capability}, ${exact}, ImageKind::${kind}, ${symbol}, ${symbol}_end},\n")
+  list(APPEND image_files ${file})
+endmacro()
+
+# PTX of `source` for `capability`, lowered and checked.
+function(add_cuda_ptx source name capability)
+  set(raw ${cuda_folder}/${name}_${capability}.raw.ptx)
+  set(ptx ${cuda_folder}/${name}_${capability}.ptx)
+  add_custom_command(OUTPUT ${ptx}
+    COMMAND ${cuda_compiler_launcher} ${HEARTH_NVCC} --ptx -arch=compute_${capability} -std=c++20 -O3
+      -I${CMAKE_SOURCE_DIR}/src ${cuda_warnings} -MD -MF ${ptx}.d -MT ${ptx} -o ${raw} ${source}
+    COMMAND ${CMAKE_COMMAND} -DIN=${raw} -DOUT=${ptx} -DVERSION=${HEARTH_PTX_VERSION}
+      -P ${CMAKE_SOURCE_DIR}/cmake/lower_ptx.cmake
+    DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/lower_ptx.cmake
+    DEPFILE ${ptx}.d
+    COMMENT "CUDA ${name} for ${capability}" VERBATIM)
+endfunction()
+
+function(add_cuda_machine_code name ptx_capability target)
+  set(ptx ${cuda_folder}/${name}_${ptx_capability}.ptx)
+  set(cubin ${cuda_folder}/${name}_${target}.cubin)
+  add_custom_command(OUTPUT ${cubin}
+    COMMAND ${HEARTH_PTXAS} -arch=sm_${target} -O3 --warning-as-error --warn-on-spills -o ${cubin} ${ptx}
+    DEPENDS ${ptx} COMMENT "CUDA ${name} machine code ${target}" VERBATIM)
+endfunction()
+
+# "90a" counts as 90; such code runs on 9.0 alone.
+function(cuda_capability_number capability out)
+  string(REGEX REPLACE "[a-z]$" "" number ${capability})
+  set(${out} ${number} PARENT_SCOPE)
+endfunction()
+
+foreach(source IN LISTS cuda_sources)
+  get_filename_component(name ${source} NAME_WE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} marker REGEX "^// hearth-targets:" LIMIT_COUNT 1)
+  string(REGEX MATCHALL "[0-9]+a?" ptx_capabilities "${marker}")
+  if(NOT ptx_capabilities)
+    set(ptx_capabilities 75)
+  endif()
+  foreach(capability IN LISTS ptx_capabilities)
+    add_cuda_ptx(${source} ${name} ${capability})
+    cuda_capability_number(${capability} number)
+    set(exact false)
+    if(capability MATCHES "a$")
+      set(exact true)
+    endif()
+    add_cuda_image(hearth_image_${name}_ptx_${capability} ${cuda_folder}/${name}_${capability}.ptx ${name} ${number}
+      ${exact} kPtx)
+  endforeach()
+  # Machine code for a target comes from the newest PTX that it runs.
+  foreach(target IN LISTS HEARTH_CUDA_TARGETS)
+    set(best "")
+    foreach(capability IN LISTS ptx_capabilities)
+      cuda_capability_number(${capability} number)
+      if((capability MATCHES "a$" AND number EQUAL target) OR (NOT capability MATCHES "a$" AND number LESS_EQUAL target))
+        set(best ${capability})
+      endif()
+    endforeach()
+    if(best STREQUAL "")
+      continue()
+    endif()
+    set(machine ${target})
+    if(best MATCHES "a$")
+      set(machine ${best})
+    endif()
+    add_cuda_machine_code(${name} ${best} ${machine})
+    add_cuda_image(hearth_image_${name}_machine_${machine} ${cuda_folder}/${name}_${machine}.cubin ${name} ${target}
+      false kMachineCode)
+  endforeach()
+endforeach()
+
+if(image_files)
+  set(image_table "  static const Image kImages[] = {\n${image_rows}  };\n  return kImages;")
+  file(CONFIGURE OUTPUT ${cuda_folder}/images.S CONTENT "${image_assembly}" @ONLY)
+  set_source_files_properties(${cuda_folder}/images.S PROPERTIES OBJECT_DEPENDS "${image_files}")
+  target_sources(hearth_cuda PRIVATE ${cuda_folder}/images.S)
+else()
+  set(image_table "  return {};")
+endif()
+file(CONFIGURE OUTPUT ${cuda_folder}/images.cpp CONTENT
+"// Made by cmake/cuda.cmake.
+#include \"cuda/images.h\"
+
+${image_externs}
+namespace hearth::cuda {
+
+std::span<const Image> embedded_images() {
+${image_table}
+}
+
+}  // namespace hearth::cuda
+" @ONLY)
+target_sources(hearth_cuda PRIVATE ${cuda_folder}/images.cpp)

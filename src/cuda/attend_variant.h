@@ -1,0 +1,37 @@
+// Which kernel of kernels/attention.cu fits a cache and a group of heads.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "base/error.h"
+#include "device/types.h"
+
+namespace hearth::cuda {
+
+struct AttendVariant {
+  device::CacheType type;
+  uint32_t heads;  // query heads of one block
+  uint32_t parts;  // of 128 value dimensions
+
+  uint32_t key() const { return static_cast<uint32_t>(type) << 16 | heads << 8 | parts; }
+  std::string name() const {
+    constexpr const char* kTypes[] = {"f32", "f16", "q8_0"};
+    return fmt::format("attend_{}_{}_{}", kTypes[static_cast<size_t>(type)], heads, parts);
+  }
+};
+
+inline constexpr uint32_t kMostValueDims = 512, kMostKeyDims = 1024;
+
+// What attention.cu instantiates for every cache type: {heads, parts}, ascending.
+inline constexpr std::array<std::array<uint32_t, 2>, 6> kAttendSizes{{{1, 1}, {4, 1}, {8, 1}, {1, 2}, {4, 2}, {4, 4}}};
+
+inline AttendVariant attend_variant(const device::CacheShape& shape, uint32_t group) {
+  const uint32_t parts = shape.value_dim <= 128 ? 1 : shape.value_dim <= 256 ? 2 : 4;
+  uint32_t heads = 0;
+  for (const auto& [size, its_parts] : kAttendSizes)
+    if (its_parts == parts && (heads == 0 || heads < group)) heads = size;
+  return {shape.type, heads, parts};
+}
+
+}  // namespace hearth::cuda

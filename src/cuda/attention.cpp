@@ -1,0 +1,146 @@
+// Attention and the cache's pages on the CUDA device.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "cuda/attend_variant.h"
+#include "cuda/device_impl.h"
+#include "cuda/kernels/splits.h"
+#include "cuda/scratch.h"
+
+namespace hearth::cuda {
+namespace {
+
+static_assert(kPagePositions == device::kPage_tokens);
+static_assert(static_cast<uint32_t>(device::CacheType::kQ8_0) == static_cast<uint32_t>(PageType::kQ8_0));
+
+PageType page_type(const device::CacheShape& shape) {
+  return static_cast<PageType>(shape.type);
+}
+
+// The most splits of any row that is alone in its sequence's part of the batch. A power of two: then the
+// launches, and with them the CUDA graph, stay the same while sequences grow.
+uint32_t most_splits(const device::Batch& batch, uint32_t window) {
+  uint32_t most = 1;
+  for (const device::BatchSequence& sequence : batch.sequences)
+    if (sequence.rows == 1)
+      most = std::max(most, page_range(sequence.first_position, window, kPagePositions, true).splits());
+  return std::bit_ceil(most);
+}
+
+// visit(bytes of a row in the page, of its scales in the page (or null), in the neutral form, dimensions).
+template <class Byte, class NeutralByte, class Visit>
+void visit_rows(const device::CacheShape& shape, Byte* page, NeutralByte* neutral, const Visit& visit) {
+  const PageType type = page_type(shape);
+  for (const uint32_t dims : {shape.key_dim, shape.value_dim}) {
+    const uint32_t row_bytes = page_row_bytes(type, dims), scale_bytes = page_scale_bytes(type, dims);
+    for (uint32_t head = 0; head < shape.kv_heads; ++head, page += page_head_bytes(type, dims))
+      for (uint32_t slot = 0; slot < kPagePositions; ++slot, neutral += device::neutral_row_bytes(shape.type, dims))
+        visit(page + slot * row_bytes, page + kPagePositions * row_bytes + slot * scale_bytes, neutral, dims);
+  }
+}
+
+constexpr uint32_t kNeutralBlock_bytes = 2 + kScaleGroup;  // a half scale, then the bytes
+
+}  // namespace
+
+size_t CudaDevice::page_bytes(const device::CacheShape& shape) const {
+  const PageType type = page_type(shape);
+  return size_t{shape.kv_heads} * (page_head_bytes(type, shape.key_dim) + page_head_bytes(type, shape.value_dim));
+}
+
+Status CudaDevice::supports(const device::CacheShape& shape) const {
+  if (shape.key_dim > kMostKeyDims || shape.value_dim > kMostValueDims)
+    return error(ErrorKind::kUnsupported, "heads of {} (keys) and {} (values) are more than the GPU's {} and {}",
+                 shape.key_dim, shape.value_dim, kMostKeyDims, kMostValueDims);
+  if (shape.type == device::CacheType::kQ8_0 &&
+      (shape.key_dim % kScaleGroup != 0 || shape.value_dim % kScaleGroup != 0))
+    return error(
+        ErrorKind::kUnsupported,
+        "a q8_0 cache needs head sizes that are multiples of {}; this model has {} (keys) and {} (values): use f16",
+        kScaleGroup, shape.key_dim, shape.value_dim);
+  return {};
+}
+
+void CudaDevice::page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const {
+  visit_rows(shape, page, neutral, [&](const std::byte* row, const std::byte* scales, std::byte* to, uint32_t dims) {
+    if (shape.type != device::CacheType::kQ8_0) {
+      std::memcpy(to, row, device::neutral_row_bytes(shape.type, dims));
+      return;
+    }
+    for (uint32_t b = 0; b < dims / kScaleGroup; ++b, to += kNeutralBlock_bytes) {
+      std::memcpy(to, scales + 2 * b, 2);
+      std::memcpy(to + 2, row + b * kScaleGroup, kScaleGroup);
+    }
+  });
+}
+
+void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const {
+  std::memset(page, 0, page_bytes(shape));  // the padding of rows is zero
+  visit_rows(shape, page, neutral, [&](std::byte* row, std::byte* scales, const std::byte* from, uint32_t dims) {
+    if (shape.type != device::CacheType::kQ8_0) {
+      std::memcpy(row, from, device::neutral_row_bytes(shape.type, dims));
+      return;
+    }
+    for (uint32_t b = 0; b < dims / kScaleGroup; ++b, from += kNeutralBlock_bytes) {
+      std::memcpy(scales + 2 * b, from, 2);
+      std::memcpy(row + b * kScaleGroup, from + 2, kScaleGroup);
+    }
+  });
+}
+
+void CudaDevice::attention(const device::AttentionArgs& args) {
+  bool alone = false, together = false;
+  for (const device::BatchSequence& sequence : batch_->sequences) (sequence.rows == 1 ? alone : together) = true;
+  if (alone) attend(args, true);
+  if (together) attend(args, false);
+}
+
+void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
+  const device::CacheShape& shape = args.cache.shape;
+  const uint32_t group = args.heads / shape.kv_heads;
+  const AttendVariant variant = attend_variant(shape, group);
+  AttentionKernelArgs kernel{};
+  kernel.q = args.q;
+  kernel.partial = reinterpret_cast<float*>(scratch_.address());
+  kernel.cache = reinterpret_cast<const uint8_t*>(args.cache.data);
+  kernel.page_bytes = args.cache.page_bytes;
+  kernel.step = tables_.tables();
+  kernel.q_stride = args.q_stride;
+  kernel.heads = args.heads;
+  kernel.kv_heads = shape.kv_heads;
+  kernel.key_dim = shape.key_dim;
+  kernel.value_dim = shape.value_dim;
+  kernel.splits = decode ? most_splits(*batch_, args.window) : 1;
+  kernel.window = args.window;
+  kernel.decode = decode;
+  kernel.scale = args.scale;
+  kernel.soft_cap = args.soft_cap;
+  AttentionMergeArgs merge{};
+  merge.partial = kernel.partial;
+  merge.out = operand_rows(args.out);
+  merge.step = kernel.step;
+  merge.heads = args.heads;
+  merge.value_dim = shape.value_dim;
+  merge.splits = kernel.splits;
+  merge.window = args.window;
+  merge.decode = decode;
+
+  const uint32_t padded = page_row_bytes(page_type(shape), shape.key_dim) / element_bytes(page_type(shape));
+  const uint32_t chunks = static_cast<uint32_t>(divide_up(group, variant.heads));
+  const uint32_t width = args.heads * shape.value_dim;
+  const uint64_t step = scratch_.backed_bytes() / partial_bytes(args.heads, shape.value_dim, kernel.splits);
+  CHECK(step > 0);  // reserve() has seen to it
+  for (uint32_t first = 0; first < rows(); first += kernel.rows) {
+    kernel.first_row = merge.first_row = first;
+    kernel.rows = merge.rows = static_cast<uint32_t>(std::min<uint64_t>(step, rows() - first));
+    list_.add(functions_.attend.at(variant.key()), {kernel.splits, shape.kv_heads * chunks, kernel.rows},
+              {kAttentionWarps * 32}, variant.heads * padded * static_cast<uint32_t>(sizeof(float)), kernel);
+    list_.add(functions_.merge, {static_cast<uint32_t>(divide_up(width, kMergeThreads)), kernel.rows}, {kMergeThreads},
+              0, merge);
+  }
+}
+
+}  // namespace hearth::cuda

@@ -1,0 +1,257 @@
+// Start, memory and the step of the CUDA device.
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "cuda/device_impl.h"
+
+namespace hearth::cuda {
+namespace {
+
+constexpr int kOldestCapability = 75;
+constexpr size_t kTableAddresses_bytes = size_t{1} << 30, kScratchAddresses_bytes = size_t{1} << 30;
+
+CUdeviceptr address_of(const std::byte* at) {
+  return reinterpret_cast<CUdeviceptr>(at);
+}
+
+struct Attributes {
+  const driver::Cuda& cuda;
+  CUdevice device;
+  Status status;
+
+  int operator()(CUdevice_attribute attribute) {
+    int value = 0;
+    if (status) status = driver::check(cuda.cuDeviceGetAttribute(&value, attribute, device), "asking what the GPU is");
+    return value;
+  }
+};
+
+device::StepShape largest(const device::StepShape& a, const device::StepShape& b) {
+  device::StepShape most = a;
+  const auto take = [](uint32_t& to, uint32_t value) { to = std::max(to, value); };
+  take(most.rows, b.rows);
+  take(most.logit_rows, b.logit_rows);
+  take(most.sequences, b.sequences);
+  take(most.context, b.context);
+  take(most.width, b.width);
+  take(most.vocabulary, b.vocabulary);
+  take(most.heads, b.heads);
+  take(most.cache.kv_heads, b.cache.kv_heads);
+  take(most.cache.key_dim, b.cache.key_dim);
+  take(most.cache.value_dim, b.cache.value_dim);
+  take(most.experts, b.experts);
+  take(most.experts_used, b.experts_used);
+  take(most.expert_feed_forward, b.expert_feed_forward);
+  return most;
+}
+
+}  // namespace
+
+bool has_kernels() {
+  return !embedded_images().empty();
+}
+
+std::string KernelReport::text() const {
+  if (ptx == 0) return "machine code";
+  return fmt::format("PTX, compiled by the driver in {:.0f} ms", compile_ms);
+}
+
+Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options, KernelReport* report) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CudaDevice> device, CudaDevice::create(options, report));
+  return std::unique_ptr<device::Device>(std::move(device));
+}
+
+Result<std::unique_ptr<CudaDevice>> CudaDevice::create(const CudaOptions& options, KernelReport* report) {
+  if (!has_kernels())
+    return error(ErrorKind::kUnsupported, "this build has no CUDA kernels (nvcc was not found when hearth was built)");
+  ASSIGN_OR_RETURN(const driver::Cuda* const cuda, driver::Cuda::open());
+  std::unique_ptr<CudaDevice> device(new CudaDevice(*cuda, options));
+  ASSIGN_OR_RETURN(device->context_, driver::Context::retain(*cuda, options.ordinal));
+  TRY(device->start(report));
+  return device;
+}
+
+Status CudaDevice::start(KernelReport* report) {
+  const driver::CurrentContext current(context_);
+  TRY(current.status());
+  auto memory = context_.memory();
+  if (!memory && memory.error().kind == ErrorKind::kDeviceLost) {  // broken by an earlier user in this process
+    TRY(context_.reset());
+    memory = context_.memory();
+  }
+  if (!memory) return memory.error();
+
+  Attributes attribute{cuda_, context_.device(), {}};
+  char name[256] = {};
+  TRY(driver::check(cuda_.cuDeviceGetName(name, sizeof name - 1, context_.device()), "asking for the GPU's name"));
+  Chip chip;
+  chip.compute_capability = 10 * attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+                            attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  chip.multiprocessors = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
+  chip.shared_bytes_per_block = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN));
+  chip.l2_bytes = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE));
+  const bool virtual_memory = attribute(CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED) != 0;
+  const uint64_t clock_khz = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE));
+  const uint64_t bus_bits = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
+  TRY(attribute.status);
+  if (chip.compute_capability < kOldestCapability)
+    return error(ErrorKind::kUnsupported, "{} has compute capability {}.{}; hearth needs 7.5 (Turing, 2018) or newer",
+                 name, chip.compute_capability / 10, chip.compute_capability % 10);
+  if (!virtual_memory)
+    return error(ErrorKind::kUnsupported,
+                 "{} offers no virtual memory management to this system (a virtual GPU may need a full profile)", name);
+
+  ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
+  ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
+  ASSIGN_OR_RETURN(modules_, Modules::load(cuda_, chip, embedded_images()));
+  ASSIGN_OR_RETURN(table_memory_, driver::VirtualMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
+  ASSIGN_OR_RETURN(scratch_, driver::VirtualMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
+  matmul_.emplace(*modules_);
+  find_functions();
+
+  facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
+                            std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
+  facts_.memory_bytes = memory->total_bytes;
+  facts_.granularity_bytes = table_memory_.granule_bytes();
+  facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
+  if (report == nullptr) return {};
+  *report = {};
+  for (const LoadedImage& image : modules_->loaded()) {
+    ++(image.kind == ImageKind::kPtx ? report->ptx : report->machine_code);
+    report->compile_ms += image.compile_ms;
+    if (report->refused.empty()) report->refused = image.refused;
+  }
+  return {};
+}
+
+CudaDevice::~CudaDevice() {
+  CHECK(buffers_.empty());  // they are freed through this object
+  if (context_.get() == nullptr) return;
+  const driver::CurrentContext current(context_);
+  if (current.status()) (void)cuda_.cuStreamSynchronize(stream_.get());
+  graphs_.clear();
+  matmul_.reset();
+  modules_.reset();
+  tables_ = {};
+  transfer_ = {};
+  stream_ = {};
+  scratch_ = {};
+  table_memory_ = {};
+}
+
+Status CudaDevice::lost() const {
+  const std::lock_guard lock(lost_mutex_);
+  if (lost_) return *lost_;
+  return {};
+}
+
+void CudaDevice::note(const Status& status) const {
+  if (status || status.error().kind != ErrorKind::kDeviceLost) return;
+  const std::lock_guard lock(lost_mutex_);
+  if (!lost_) lost_ = status.error();
+}
+
+void CudaDevice::fail(Status status) {
+  if (failed_) failed_ = std::move(status);
+}
+
+Result<device::Buffer> CudaDevice::alloc(size_t bytes) {
+  return in_context([&]() -> Result<device::Buffer> {
+    const size_t unit = facts_.granularity_bytes, whole = round_up(std::max<size_t>(bytes, 1), unit);
+    const uint64_t free = free_bytes();
+    auto memory = driver::VirtualMemory::reserve(cuda_, context_.device(), whole, whole);
+    Status grown = memory ? memory->grow(whole) : Status(memory.error());
+    if (!grown) {
+      if (grown.error().kind != ErrorKind::kNoMemory) return grown.error();
+      return error(ErrorKind::kNoMemory, "cannot allocate {} bytes on {} ({} free): {}", bytes, facts_.name, free,
+                   grown.error().message);
+    }
+    const CUdeviceptr address = memory->address();
+    const std::lock_guard lock(memory_mutex_);
+    buffers_.emplace(address, std::move(*memory));
+    return device::Buffer(this, reinterpret_cast<std::byte*>(address), whole);
+  });
+}
+
+void CudaDevice::free(std::byte* data, size_t) {
+  // Copies into it may still be under way.
+  (void)in_context([&]() -> Status {
+    TRY(transfer_.order(stream_));
+    return stream_.synchronize();
+  });
+  const std::lock_guard lock(memory_mutex_);
+  buffers_.erase(address_of(data));
+}
+
+uint64_t CudaDevice::free_bytes() const {
+  const auto memory = in_context([&] { return context_.memory(); });
+  return memory ? memory->free_bytes : 0;
+}
+
+uint64_t CudaDevice::allocated_bytes() const {
+  const std::lock_guard lock(memory_mutex_);
+  uint64_t total = table_memory_.backed_bytes() + scratch_.backed_bytes();
+  for (const auto& [address, memory] : buffers_) total += memory.backed_bytes();
+  return total;
+}
+
+Status CudaDevice::upload(std::span<const std::byte> from, std::byte* to) {
+  return in_context([&] { return transfer_.upload(from, address_of(to)); });
+}
+
+Status CudaDevice::download(const std::byte* from, std::span<std::byte> to) {
+  if (batch_ != nullptr) {
+    downloads_.push_back({from, to});
+    return {};
+  }
+  return in_context([&] { return transfer_.download(address_of(from), to, stream_); });
+}
+
+Status CudaDevice::reserve(const device::StepShape& most) {
+  return in_context([&]() -> Status {
+    const device::StepShape wanted = largest(reserved_, most);
+    TRY(stream_.synchronize());
+    TRY(table_memory_.grow(StepTablesBuffer::bytes(wanted)));
+    TRY(scratch_.grow(scratch_need(wanted)));
+    TRY(tables_.place(cuda_, table_memory_.address(), wanted));
+    reserved_ = wanted;
+    return {};
+  });
+}
+
+uint64_t CudaDevice::scratch_bytes(const device::StepShape& most) const {
+  const uint64_t unit = facts_.granularity_bytes;
+  return round_up(StepTablesBuffer::bytes(most), unit) + round_up(scratch_need(most), unit);
+}
+
+void CudaDevice::begin(const device::Batch& batch) {
+  batch_ = &batch;
+  list_.clear();
+  downloads_.clear();
+  failed_ = {};
+  fail(in_context([&]() -> Status {
+    tables_.make_room();
+    return tables_.upload(batch, stream_);
+  }));
+}
+
+Status CudaDevice::finish() {
+  Status status = std::move(failed_);
+  failed_ = {};
+  if (status) status = in_context([&] { return run_step(); });
+  // What was queued before a failure still uses the step's memory.
+  if (!status) (void)in_context([&] { return stream_.synchronize(); });
+  batch_ = nullptr;
+  return status;
+}
+
+Status CudaDevice::run_step() {
+  TRY(transfer_.order(stream_));
+  TRY(graphs_.run(list_, stream_));
+  for (const Download& download : downloads_) TRY(transfer_.download(address_of(download.from), download.to, stream_));
+  return stream_.synchronize();
+}
+
+}  // namespace hearth::cuda

@@ -1,0 +1,131 @@
+// The CUDA device: ops record launches, finish() runs them.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "cuda/cuda_device.h"
+#include "cuda/graphs.h"
+#include "cuda/kernels/args.h"
+#include "cuda/matmul.h"
+#include "cuda/modules.h"
+#include "cuda/step_tables.h"
+#include "cuda/transfer.h"
+#include "driver/handles.h"
+
+namespace hearth::cuda {
+
+class CudaDevice final : public device::Device {
+ public:
+  static Result<std::unique_ptr<CudaDevice>> create(const CudaOptions& options, KernelReport* report);
+  ~CudaDevice() override;
+
+  device::Facts facts() const override { return facts_; }
+  device::Limits measure_limits() override;
+  Result<device::Buffer> alloc(size_t bytes) override;
+  uint64_t free_bytes() const override;
+  uint64_t allocated_bytes() const override;
+  bool reads_host_memory() const override { return false; }
+  Status upload(std::span<const std::byte> from, std::byte* to) override;
+  Status download(const std::byte* from, std::span<std::byte> to) override;
+
+  device::OperandForms operand_forms(const device::Matrix& weight) const override {
+    return Matmul::form_of(*weight.format);
+  }
+  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override;
+  size_t page_bytes(const device::CacheShape& shape) const override;
+  Status supports(const device::CacheShape& shape) const override;
+  void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
+  void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
+  uint64_t scratch_bytes(const device::StepShape& most) const override;
+  Status reserve(const device::StepShape& most) override;
+
+  void begin(const device::Batch& batch) override;
+  void embed(const device::EmbedArgs& args) override;
+  void norm(const device::NormArgs& args) override;
+  void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override;
+  void rotate_append(const device::RotateAppendArgs& args) override;
+  void attention(const device::AttentionArgs& args) override;
+  void activate(const device::ActivateArgs& args) override;
+  void experts(const device::ExpertsArgs& args) override;
+  void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  Status finish() override;
+
+ private:
+  // The kernels that this file's ops launch; those of matrix products are Matmul's.
+  struct Functions {
+    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine;
+    CUfunction read_limit, float_limit, byte_limit;
+    std::unordered_map<uint32_t, CUfunction> embed;   // by format type
+    std::unordered_map<uint32_t, CUfunction> attend;  // by AttendVariant::key()
+  };
+  struct Download {
+    const std::byte* from;
+    std::span<std::byte> to;
+  };
+
+  CudaDevice(const driver::Cuda& cuda, const CudaOptions& options)
+      : cuda_(cuda), options_(options), graphs_(cuda, options.graphs) {}
+  Status start(KernelReport* report);
+  void find_functions();
+  void free(std::byte* data, size_t bytes) override;
+
+  // Runs `work` with the context current. A sticky error makes the device Lost: from then on kDeviceLost at once.
+  template <class Work>
+  auto in_context(const Work& work) const -> decltype(work());
+  Status lost() const;
+  void note(const Status& status) const;  // remembers that the device is lost, if that is what it says
+  void fail(Status status);               // an op's failure, told by finish()
+
+  Status run_step();
+  Result<device::Limits> measure();
+  Result<double> seconds_of(const LaunchList& list);
+
+  size_t scratch_need(const device::StepShape& most) const;
+
+  // Attention over the rows of one kind; see kernels/attention.cu.
+  void attend(const device::AttentionArgs& args, bool decode);
+  void run_experts(const device::ExpertsArgs& args, uint32_t first_row, uint32_t rows);
+  uint32_t rows() const { return batch_->rows(); }
+
+  const driver::Cuda& cuda_;
+  const CudaOptions options_;
+  device::Facts facts_;
+  // Destroyed in reverse order, with the context current: see the destructor.
+  driver::Context context_;
+  driver::Stream stream_;
+  std::optional<Modules> modules_;
+  std::optional<Matmul> matmul_;
+  Functions functions_{};
+  Transfer transfer_;
+  Graphs graphs_;
+  StepTablesBuffer tables_;
+  driver::VirtualMemory table_memory_, scratch_;
+  device::StepShape reserved_;
+
+  mutable std::mutex memory_mutex_;
+  std::unordered_map<CUdeviceptr, driver::VirtualMemory> buffers_;
+
+  mutable std::mutex lost_mutex_;
+  mutable std::optional<Error> lost_;
+
+  // The step between begin() and finish().
+  const device::Batch* batch_ = nullptr;
+  LaunchList list_;
+  std::vector<Download> downloads_;
+  Status failed_;
+};
+
+template <class Work>
+auto CudaDevice::in_context(const Work& work) const -> decltype(work()) {
+  TRY(lost());
+  const driver::CurrentContext current(context_);
+  TRY(current.status());
+  auto result = work();
+  if (!result.ok() && result.error().kind == ErrorKind::kDeviceLost) note(result.error());
+  return result;
+}
+
+}  // namespace hearth::cuda

@@ -1,0 +1,80 @@
+#include "cuda/graphs.h"
+
+#include <algorithm>
+
+namespace hearth::cuda {
+namespace {
+
+// The driver reads parameters through pointers to non-const, and only reads them.
+void* parameter(const LaunchList& list, const Launch& launch) {
+  return const_cast<std::byte*>(list.arguments_of(launch));
+}
+
+}  // namespace
+
+Status Graphs::run(const LaunchList& list, const driver::Stream& stream) {
+  if (list.launches().empty()) return {};
+  if (!replay_) return launch_all(list, stream);
+  ++turn_;
+  const uint64_t hash = list.hash();
+  Entry* entry = find(hash, list);
+  if (entry == nullptr) {
+    remember(hash, list);
+    ++counts_.direct;
+    return launch_all(list, stream);
+  }
+  entry->used = turn_;
+  if (!entry->graph) {
+    ASSIGN_OR_RETURN(entry->graph, instantiate(list));
+    ++counts_.instantiated;
+  }
+  ++counts_.replayed;
+  return entry->graph.launch(stream);
+}
+
+Graphs::Entry* Graphs::find(uint64_t hash, const LaunchList& list) {
+  for (Entry& entry : entries_)
+    if (entry.hash == hash && entry.list == list) return &entry;
+  return nullptr;
+}
+
+void Graphs::remember(uint64_t hash, const LaunchList& list) {
+  if (entries_.size() == kMost)
+    entries_.erase(std::min_element(entries_.begin(), entries_.end(),
+                                    [](const Entry& a, const Entry& b) { return a.used < b.used; }));
+  entries_.push_back({hash, list, {}, turn_});
+}
+
+Status Graphs::launch_all(const LaunchList& list, const driver::Stream& stream) const {
+  for (const Launch& launch : list.launches()) {
+    void* parameters[] = {parameter(list, launch)};
+    TRY(driver::check(
+        cuda_.cuLaunchKernel(launch.function, launch.grid.x, launch.grid.y, launch.grid.z, launch.block.x,
+                             launch.block.y, launch.block.z, launch.shared_bytes, stream.get(), parameters, nullptr),
+        "launching a kernel"));
+  }
+  return {};
+}
+
+Result<driver::GraphExec> Graphs::instantiate(const LaunchList& list) const {
+  ASSIGN_OR_RETURN(const driver::Graph graph, driver::Graph::create(cuda_));
+  CUgraphNode last = nullptr;
+  for (const Launch& launch : list.launches()) {
+    void* parameters[] = {parameter(list, launch)};
+    CUDA_KERNEL_NODE_PARAMS kernel{};
+    kernel.func = launch.function;
+    kernel.gridDimX = launch.grid.x;
+    kernel.gridDimY = launch.grid.y;
+    kernel.gridDimZ = launch.grid.z;
+    kernel.blockDimX = launch.block.x;
+    kernel.blockDimY = launch.block.y;
+    kernel.blockDimZ = launch.block.z;
+    kernel.sharedMemBytes = launch.shared_bytes;
+    kernel.kernelParams = parameters;
+    const std::span<const CUgraphNode> before(&last, last == nullptr ? 0 : 1);
+    ASSIGN_OR_RETURN(last, graph.add_kernel(kernel, before));
+  }
+  return graph.instantiate();
+}
+
+}  // namespace hearth::cuda

@@ -1,0 +1,23 @@
+// The kernels inside this binary: for every file of kernels/ PTX and machine code (cmake/cuda.cmake).
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace hearth::cuda {
+
+enum class ImageKind { kPtx, kMachineCode };
+
+struct Image {
+  const char* source;      // the .cu file's name without its ending; its images are alternatives
+  int compute_capability;  // 75 for 7.5. PTX runs from there on; machine code there and in later minor versions
+  bool exact;              // PTX of an "a" target: runs on this capability alone
+  ImageKind kind;
+  const char* begin;  // followed by a null byte
+  const char* end;
+};
+
+// Empty if nvcc was not found when hearth was built.
+std::span<const Image> embedded_images();
+
+}  // namespace hearth::cuda

@@ -1,0 +1,157 @@
+// What the kernels take. Pointers are device addresses. Rows, widths and strides count float32 values unless
+// they say bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/kernels/cache_page.h"
+#include "cuda/kernels/operand_args.h"
+#include "cuda/kernels/step.h"
+
+#ifndef __CUDACC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#endif
+
+namespace hearth::cuda {
+
+// norm.cu. One block of kNormThreads per row of the result.
+inline constexpr uint32_t kNormThreads = 256;
+struct NormKernelArgs {
+  const float* in;
+  const float* weight;
+  const float* bias;     // null: none
+  const uint32_t* rows;  // row i reads row rows[i] of `in`; null: row i
+  float* out;            // null: none
+  OperandRows operand;   // data null: none
+  uint32_t width;
+  float epsilon;
+  uint32_t subtract_mean;  // layer norm
+  uint32_t add;            // out += instead of out =
+};
+
+// activate.cu. One warp per 32 values; blocks of kActivateThreads.
+inline constexpr uint32_t kActivateThreads = 256;
+struct ActivateKernelArgs {
+  const float* gate;
+  const float* up;  // null: none
+  OperandRows out;
+  uint32_t stride, width, rows;
+  uint32_t gelu;  // else SiLU
+};
+
+struct SoftCapKernelArgs {
+  float* values;
+  uint64_t count;
+  float cap;
+  uint32_t unused;
+};
+
+// embed.cu, one kernel per weight format, one block of kEmbedThreads per row and part of the row.
+inline constexpr uint32_t kEmbedThreads = 128, kEmbedValues = 1024;
+struct EmbedKernelArgs {
+  const uint8_t* table;
+  const uint32_t* rows;  // of the table, per row of the result (tokens or positions)
+  float* out;
+  uint64_t row_bytes;
+  uint32_t width;
+  float scale;
+  uint32_t add;  // out += instead of out =
+  uint32_t unused;
+};
+
+// rotate.cu. One warp per row and head: queries, then keys, then values.
+inline constexpr uint32_t kRotateWarps = 4;
+struct RotateKernelArgs {
+  float* q;
+  const float* k;
+  const float* v;
+  const float* inverse_frequency;  // null: no rotation
+  const float* q_norm;             // null: none
+  const float* k_norm;
+  uint8_t* cache;
+  uint64_t page_bytes;
+  StepTables step;
+  uint32_t q_stride, k_stride, v_stride;
+  uint32_t heads, kv_heads, key_dim, value_dim;
+  uint32_t rope_dims;
+  uint32_t adjacent;  // pairs
+  float magnitude, epsilon;
+  PageType type;
+};
+
+// attention.cu. Rows [first_row, first_row + rows) of the batch: those that are alone in their sequence's part
+// of the batch (decode), or the others. Grid: splits, kv_heads * chunks of the group of query heads, rows.
+inline constexpr uint32_t kAttentionWarps = 4;
+struct AttentionKernelArgs {
+  const float* q;
+  float* partial;  // [row][head][split][value_dim], then [row][head][split]: highest score, sum of weights
+  const uint8_t* cache;
+  uint64_t page_bytes;
+  StepTables step;
+  uint32_t q_stride, heads, kv_heads, key_dim, value_dim;
+  uint32_t first_row, rows;
+  uint32_t splits;  // room for this many; rows have as many as page_range() says
+  uint32_t window, decode;
+  float scale, soft_cap;
+};
+
+inline constexpr uint32_t kMergeThreads = 128;
+struct AttentionMergeArgs {
+  const float* partial;
+  OperandRows out;
+  StepTables step;
+  uint32_t heads, value_dim, first_row, rows, splits, window, decode, unused;
+};
+
+// experts.cu
+inline constexpr uint32_t kRouteThreads = 128;
+struct RouteKernelArgs {
+  const float* logits;  // [rows][experts]
+  uint32_t* expert;     // per slot = row * used + i
+  float* weight;        // per slot
+  uint32_t rows, experts, used;
+  uint32_t normalise;
+  float scale;
+  uint32_t unused;
+};
+
+inline constexpr uint32_t kGroupThreads = 1024;
+struct GroupKernelArgs {
+  const uint32_t* expert;  // per slot
+  uint32_t* offsets;       // experts + 1
+  uint32_t* slots;         // grouped by expert, ascending
+  uint32_t slot_count, experts;
+};
+
+inline constexpr uint32_t kCombineThreads = 256;
+struct CombineKernelArgs {
+  const float* values;  // [slot][width]
+  const float* weight;  // per slot
+  float* out;           // [row][width], added to
+  uint32_t rows, width, used;
+  uint32_t unused;
+};
+
+// limits.cu: what the hardware gives at best.
+inline constexpr uint32_t kLimitThreads = 256;
+struct ReadLimitArgs {
+  const uint8_t* data;
+  uint32_t* sink;  // one word per block
+  uint64_t units;  // of 16 bytes
+};
+struct ArithmeticLimitArgs {
+  uint32_t* sink;  // one word per block
+  uint32_t rounds;
+  uint32_t zero;  // so that the compiler cannot know it
+};
+// Per thread and round of multiply_floats: independent sums, each one multiplication and addition.
+inline constexpr uint32_t kFloatChains = 16;
+// Per warp and round of multiply_bytes: this many 8x8x16 products of bytes.
+inline constexpr uint32_t kByteChains = 8;
+
+}  // namespace hearth::cuda
+
+#ifndef __CUDACC__
+#pragma GCC diagnostic pop
+#endif

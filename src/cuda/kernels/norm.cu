@@ -1,0 +1,47 @@
+// RMS and layer norm of one row per block, written to an operand, to an array, or added to an array.
+#include "cuda/kernels/args.h"
+#include "cuda/kernels/operand.cuh"
+#include "cuda/kernels/warp.cuh"
+
+namespace hearth::cuda {
+namespace {
+
+__device__ float mean_of(const float* in, uint32_t width, float* scratch) {
+  float sum = 0;
+  for (uint32_t i = threadIdx.x; i < width; i += kNormThreads) sum += in[i];
+  return block_sum<kNormThreads>(sum, scratch) / static_cast<float>(width);
+}
+
+__device__ float mean_square_of(const float* in, float mean, uint32_t width, float* scratch) {
+  float sum = 0;
+  for (uint32_t i = threadIdx.x; i < width; i += kNormThreads) {
+    const float x = in[i] - mean;
+    sum += x * x;
+  }
+  return block_sum<kNormThreads>(sum, scratch) / static_cast<float>(width);
+}
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormKernelArgs args) {
+  __shared__ float mean_scratch[kNormThreads / 32], square_scratch[kNormThreads / 32];
+  const uint32_t row = blockIdx.x, width = args.width;
+  const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * width;
+  const float mean = args.subtract_mean != 0 ? mean_of(in, width, mean_scratch) : 0;
+  const float scale = 1 / sqrtf(mean_square_of(in, mean, width, square_scratch) + args.epsilon);
+  // Whole warps: a warp writes 32 adjacent values of the operand together.
+  for (uint32_t first = threadIdx.x / 32 * 32; first < width; first += kNormThreads) {
+    const uint32_t i = first + lane_of_warp();
+    float value = 0;
+    if (i < width) {
+      value = (in[i] - mean) * scale * args.weight[i];
+      if (args.bias != nullptr) value += args.bias[i];
+    }
+    if (args.operand.data != nullptr) store_operand(args.operand, row, first / 32, value);
+    if (args.out == nullptr || i >= width) continue;
+    float& out = args.out[size_t{row} * width + i];
+    out = args.add != 0 ? out + value : value;
+  }
+}
+
+}  // namespace hearth::cuda

@@ -1,0 +1,129 @@
+// Ops that are one launch or two: embedding, norms, activations, rotation.
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "cuda/attend_variant.h"
+#include "cuda/device_impl.h"
+
+namespace hearth::cuda {
+namespace {
+
+uint32_t blocks(uint64_t items, uint32_t per_block) {
+  return static_cast<uint32_t>(divide_up(items, per_block));
+}
+
+}  // namespace
+
+void CudaDevice::find_functions() {
+  functions_.norm = modules_->find("norm_rows");
+  functions_.activate = modules_->find("activate");
+  functions_.soft_cap = modules_->find("soft_cap");
+  functions_.rotate = modules_->find("rotate_append");
+  functions_.merge = modules_->find("attend_merge");
+  functions_.route = modules_->find("route");
+  functions_.group = modules_->find("group_slots");
+  functions_.combine = modules_->find("combine_experts");
+  functions_.read_limit = modules_->find("read_all");
+  functions_.float_limit = modules_->find("multiply_floats");
+  functions_.byte_limit = modules_->find("multiply_bytes");
+  for (const quant::Format* format : quant::all_formats())
+    functions_.embed[format->type] = modules_->find(fmt::format("embed_{}", format->name));
+  for (const device::CacheType type : {device::CacheType::kF32, device::CacheType::kF16, device::CacheType::kQ8_0})
+    for (const auto& [heads, parts] : kAttendSizes) {
+      const AttendVariant variant{type, heads, parts};
+      functions_.attend[variant.key()] = modules_->find(variant.name());
+    }
+}
+
+size_t CudaDevice::operand_bytes(device::OperandForms forms, uint32_t width) const {
+  return cuda::operand_bytes(forms, width);
+}
+
+void CudaDevice::embed(const device::EmbedArgs& args) {
+  if (rows() == 0) return;
+  const StepTables& tables = tables_.tables();
+  const auto add = [&](const device::Matrix& table, const uint32_t* table_rows, float scale, bool to_sum) {
+    const EmbedKernelArgs kernel{table.data, table_rows, args.out, table.row_bytes(), table.cols, scale, to_sum, 0};
+    list_.add(functions_.embed.at(table.format->type), {rows(), blocks(table.cols, kEmbedValues)}, {kEmbedThreads}, 0,
+              kernel);
+  };
+  add(args.table, reinterpret_cast<const uint32_t*>(tables.tokens), args.scale, false);
+  if (args.positions) add(args.positions, tables.positions, 1, true);
+}
+
+void CudaDevice::norm(const device::NormArgs& args) {
+  const uint32_t count = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : rows();
+  if (count == 0) return;
+  NormKernelArgs kernel{};
+  kernel.in = args.in;
+  kernel.weight = args.weight.data;
+  kernel.bias = args.bias.data;
+  kernel.rows = args.logit_rows ? tables_.tables().logit_rows : nullptr;
+  kernel.out = args.out;
+  if (args.operand.data != nullptr) kernel.operand = operand_rows(args.operand);
+  kernel.width = args.weight.size;
+  kernel.epsilon = args.epsilon;
+  kernel.subtract_mean = args.kind == device::NormKind::kLayer;
+  kernel.add = args.add;
+  list_.add(functions_.norm, {count}, {kNormThreads}, 0, kernel);
+}
+
+void CudaDevice::project(const device::Operand& in, uint32_t count, std::span<const device::Projection> outs) {
+  if (count != 0) matmul_->project(in, count, outs, list_);
+}
+
+void CudaDevice::activate(const device::ActivateArgs& args) {
+  if (rows() == 0) return;
+  ActivateKernelArgs kernel{};
+  kernel.gate = args.gate;
+  kernel.up = args.up;
+  kernel.out = operand_rows(args.out);
+  kernel.stride = args.stride;
+  kernel.width = args.out.width;
+  kernel.rows = rows();
+  kernel.gelu = args.kind == device::Activation::kGeluTanh;
+  list_.add(functions_.activate, {blocks(args.out.width, kActivateThreads), rows()}, {kActivateThreads}, 0, kernel);
+}
+
+void CudaDevice::soft_cap(float* values, uint32_t count, uint32_t width, float cap) {
+  if (count == 0) return;
+  const SoftCapKernelArgs kernel{values, uint64_t{count} * width, cap, 0};
+  list_.add(functions_.soft_cap, {blocks(kernel.count, kActivateThreads)}, {kActivateThreads}, 0, kernel);
+}
+
+void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
+  if (rows() == 0) return;
+  const device::CacheShape& shape = args.cache.shape;
+  RotateKernelArgs kernel{};
+  kernel.q = args.q;
+  kernel.k = args.k;
+  kernel.v = args.v;
+  kernel.q_norm = args.q_norm.data;
+  kernel.k_norm = args.k_norm.data;
+  kernel.cache = reinterpret_cast<uint8_t*>(args.cache.data);
+  kernel.page_bytes = args.cache.page_bytes;
+  kernel.step = tables_.tables();
+  kernel.q_stride = args.q_stride;
+  kernel.k_stride = args.k_stride;
+  kernel.v_stride = args.v_stride;
+  kernel.heads = args.heads;
+  kernel.kv_heads = shape.kv_heads;
+  kernel.key_dim = shape.key_dim;
+  kernel.value_dim = shape.value_dim;
+  kernel.epsilon = args.epsilon;
+  kernel.type = static_cast<PageType>(shape.type);
+  if (args.rope != nullptr) {
+    auto frequencies = in_context([&] { return tables_.frequencies(args.rope->inverse_frequency, stream_); });
+    if (!frequencies) return fail(frequencies.error());
+    kernel.inverse_frequency = *frequencies;
+    kernel.rope_dims = args.rope->dims;
+    kernel.adjacent = args.rope->pairs == device::Rope::Pairs::kAdjacent;
+    kernel.magnitude = args.rope->magnitude;
+  }
+  const uint32_t longest = std::max(shape.key_dim, shape.value_dim);
+  list_.add(functions_.rotate, {rows(), blocks(args.heads + 2 * shape.kv_heads, kRotateWarps)}, {kRotateWarps * 32},
+            kRotateWarps * longest * static_cast<uint32_t>(sizeof(float)), kernel);
+}
+
+}  // namespace hearth::cuda
