@@ -33,7 +33,7 @@ constexpr Row kRows[] = {
      "close other programs that use the GPU (nvidia-smi lists them), or use a smaller model or --ctx, or --kv-type "
      "q8_0"},
     {CUDA_ERROR_NOT_INITIALIZED, kNoDevice,
-     "the driver could not be initialised; with the open kernel modules of 570 to 575 this is mostly a fault of its "
+     "the driver could not be initialised: with the open kernel modules of 570 to 575 this is mostly a fault of its "
      "unified memory module (nvidia_uvm), else that module is not loaded",
      "run \"sudo nvidia-modprobe -u -c=0\"; if that does not help, write \"options nvidia_uvm uvm_disable_hmm=1\" to "
      "/etc/modprobe.d/nvidia-uvm.conf and reboot, or install a newer driver"},
@@ -115,7 +115,8 @@ constexpr Row kRows[] = {
     {CUDA_ERROR_INVALID_HANDLE, kIo, "the driver was given an object that does not exist any more", kReport},
     {CUDA_ERROR_ILLEGAL_STATE, kIo, "an object of the driver was not in the state that a call needs", kReport},
     {CUDA_ERROR_NOT_FOUND, kNoDevice,
-     "the driver does not have something that was asked for by name; on WSL2 a Linux driver in the wrong place",
+     "the driver does not have something that was asked for by name (on WSL2: a Linux driver is in the place of the "
+     "Windows one)",
      "update the NVIDIA driver; on WSL2 remove every NVIDIA driver package inside Linux and update the Windows driver"},
     {CUDA_ERROR_NOT_READY, kIo, "the GPU has not finished yet", "nothing is to be done: ask again later"},
     {CUDA_ERROR_ILLEGAL_ADDRESS, kDeviceLost, "a GPU kernel accessed memory that is not its own", kRestart, kSticky},
@@ -157,7 +158,7 @@ constexpr Row kRows[] = {
     {CUDA_ERROR_TENSOR_MEMORY_LEAK, kDeviceLost, "a GPU kernel ended without giving back its tensor memory", kRestart,
      kSticky},
     {CUDA_ERROR_NOT_PERMITTED, kNoDevice,
-     "the operation is not permitted; a container that had the GPU loses it when its device rules are rewritten "
+     "the operation is not permitted: a container that had the GPU loses it when its device rules are rewritten "
      "(systemctl daemon-reload)",
      "create the container anew; for good: give it the GPU by CDI (--device nvidia.com/gpu=all), or set "
      "\"native.cgroupdriver=cgroupfs\" in Docker's daemon.json"},
@@ -206,7 +207,7 @@ constexpr Row kRows[] = {
     {CUDA_ERROR_KEY_ROTATION, kIo, "the GPU was changing its encryption keys (confidential computing)",
      "try again: it lasts a moment"},
     {CUDA_ERROR_UNKNOWN, kDeviceLost,
-     "the driver failed and does not know why; after sleep or hibernation its memory module (nvidia_uvm) is often "
+     "the driver failed and does not know why: after sleep or hibernation its memory module (nvidia_uvm) is often "
      "stale,"
      " right after boot often not loaded",
      "run \"sudo rmmod nvidia_uvm; sudo modprobe nvidia_uvm\" (or \"sudo nvidia-modprobe -u -c=0\"), or reboot; in a "

@@ -11,8 +11,8 @@ namespace hearth::driver {
 
 struct Description {
   std::string name;    // "CUDA_ERROR_OPERATING_SYSTEM"
-  std::string cause;   // no trailing period
-  std::string remedy;  // likewise
+  std::string cause;   // no trailing period, no "; " (which comes before the remedy)
+  std::string remedy;  // no trailing period
   ErrorKind kind;
   // The context is broken for good: every later call fails too, until the context is destroyed and built again.
   bool sticky;
@@ -24,10 +24,10 @@ bool is_sticky(CUresult code);
 
 // Why a GPU, or the driver as a whole, cannot be used.
 struct Problem {
-  int code = 0;        // CUresult; 0 if no call of the driver failed
-  std::string name;    // "CUDA_ERROR_NO_DEVICE"; for what is found before a call: "no-driver-library", ...
-  std::string cause;   // no trailing period
-  std::string remedy;  // likewise
+  int code = 0;       // CUresult; 0 if no call of the driver failed
+  std::string name;   // "CUDA_ERROR_NO_DEVICE"; for what is found before a call: "no-driver-library", ...
+  std::string cause;  // as in Description
+  std::string remedy;
 
   std::string text() const;  // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
 };
