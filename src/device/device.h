@@ -139,9 +139,31 @@ struct ExpertsArgs {
   float* out = nullptr;  // width down.rows / experts
 };
 
-class Device {
+// What things take on a device: pure functions of shapes, so that memory can be planned exactly, also for a
+// device that is not here.
+class Sizing {
  public:
-  virtual ~Device() = default;
+  virtual ~Sizing() = default;
+
+  // True: ops read weights where they lie in host memory, which must outlive their use (a CPU). False:
+  // weights are copied into Buffers of the device; a matrix takes matrix_bytes() there, in a layout that
+  // only the device's ops know, at a multiple of kWeight_alignment. `host` is a matrix in host memory
+  // (its data is not looked at).
+  virtual bool reads_host_memory() const = 0;
+  virtual size_t matrix_bytes(const Matrix& host) const { return host.bytes(); }
+  // Which operand form a multiplication by this weight wants; combine with |.
+  virtual OperandForms operand_forms(const Matrix& weight) const = 0;
+  virtual size_t operand_bytes(OperandForms forms, uint32_t width) const = 0;  // per row
+  virtual size_t page_bytes(const CacheShape& shape) const = 0;
+  // Whether caches of this shape can be used; the error says why not.
+  virtual Status supports(const CacheShape& shape) const = 0;
+  // Memory of the device's own that steps up to this shape need (split attention, experts, page tables),
+  // in whole grains.
+  virtual uint64_t scratch_bytes(const StepShape& most) const = 0;
+};
+
+class Device : public Sizing {
+ public:
   virtual Facts facts() const = 0;
   // Takes about a second and some memory; zeros where a device cannot tell.
   virtual Limits measure_limits() { return {}; }
@@ -153,35 +175,21 @@ class Device {
   virtual uint64_t free_bytes() const = 0;
   virtual uint64_t allocated_bytes() const = 0;
 
-  // True: ops read weights where they lie in host memory, which must outlive their use (a CPU). False:
-  // weights are copied into Buffers of the device; a matrix takes matrix_bytes() there, in a layout that
-  // only the device's ops know, at a multiple of kWeight_alignment. `host` is a matrix in host memory.
-  virtual bool reads_host_memory() const = 0;
-  virtual size_t matrix_bytes(const Matrix& host) const { return host.bytes(); }
   virtual Status upload_matrix(const Matrix& host, std::byte* to) {
     return upload({reinterpret_cast<const std::byte*>(host.data), host.bytes()}, to);
   }
-
   // upload: `from` may change as soon as this returns; what comes later sees the bytes. Inside a step only
   // to memory that no op queued in it uses. download: inside a step it is queued like an op and `to` is
   // filled when finish() returns; outside it waits.
   virtual Status upload(std::span<const std::byte> from, std::byte* to) = 0;
   virtual Status download(const std::byte* from, std::span<std::byte> to) = 0;
 
-  // Which operand form a multiplication by this weight wants; combine with |.
-  virtual OperandForms operand_forms(const Matrix& weight) const = 0;
-  virtual size_t operand_bytes(OperandForms forms, uint32_t width) const = 0;  // per row
-  virtual size_t page_bytes(const CacheShape& shape) const = 0;
-  // Whether caches of this shape can be used; the error says why not.
-  virtual Status supports(const CacheShape& shape) const = 0;
   // One page, downloaded to host memory, from and to the form that all devices share (neutral_page_bytes()),
   // exact to the bit: this is how a layer's cache moves between devices. Any thread.
   virtual void page_to_neutral(const CacheShape& shape, const std::byte* page, std::byte* neutral) const = 0;
   virtual void page_from_neutral(const CacheShape& shape, const std::byte* neutral, std::byte* page) const = 0;
 
-  // Memory of the device's own that steps up to this shape need (split attention, experts, page tables),
-  // in whole grains; call reserve() before the first step. It takes scratch_bytes() of the largest so far.
-  virtual uint64_t scratch_bytes(const StepShape& most) const = 0;
+  // Before the first step: takes scratch_bytes() of the largest shape so far. An empty shape gives all back.
   virtual Status reserve(const StepShape& most) = 0;
 
   // One step: begin, ops, finish. The batch stays alive until finish() returns.
