@@ -101,7 +101,6 @@ void CudaDevice::attention(const device::AttentionArgs& args) {
 void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
   const device::CacheShape& shape = args.cache.shape;
   const uint32_t group = args.heads / shape.kv_heads;
-  const AttendVariant variant = attend_variant(shape, group);
   AttentionKernelArgs kernel{};
   kernel.q = args.q;
   kernel.partial = reinterpret_cast<float*>(scratch_.address());
@@ -128,19 +127,39 @@ void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
   merge.window = args.window;
   merge.decode = decode;
 
-  const uint32_t padded = page_row_bytes(page_type(shape), shape.key_dim) / element_bytes(page_type(shape));
-  const uint32_t chunks = static_cast<uint32_t>(divide_up(group, variant.heads));
-  const uint32_t width = args.heads * shape.value_dim;
+  const uint32_t width = args.heads * shape.value_dim, size = decode ? 0 : prompt_size(shape, group);
   const uint64_t step = scratch_.backed_bytes() / partial_bytes(args.heads, shape.value_dim, kernel.splits);
   CHECK(step > 0);  // reserve() has seen to it
   for (uint32_t first = 0; first < rows(); first += kernel.rows) {
     kernel.first_row = merge.first_row = first;
     kernel.rows = merge.rows = static_cast<uint32_t>(std::min<uint64_t>(step, rows() - first));
-    list_.add(functions_.attend.at(variant.key()), {kernel.splits, shape.kv_heads * chunks, kernel.rows},
-              {kAttentionWarps * 32}, variant.heads * padded * static_cast<uint32_t>(sizeof(float)), kernel);
+    if (size != 0)
+      launch_prompt(kernel, shape, size);
+    else
+      launch_attend(kernel, shape);
     list_.add(functions_.merge, {static_cast<uint32_t>(divide_up(width, kMergeThreads)), kernel.rows}, {kMergeThreads},
               0, merge);
   }
+}
+
+void CudaDevice::launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
+  const uint32_t group = kernel.heads / shape.kv_heads;
+  const AttendVariant variant = attend_variant(shape, group);
+  const uint32_t padded = page_row_bytes(page_type(shape), shape.key_dim) / element_bytes(page_type(shape));
+  const uint32_t chunks = static_cast<uint32_t>(divide_up(group, variant.heads));
+  list_.add(functions_.attend.at(variant.key()), {kernel.splits, shape.kv_heads * chunks, kernel.rows},
+            {kAttentionWarps * 32}, variant.heads * padded * static_cast<uint32_t>(sizeof(float)), kernel);
+}
+
+void CudaDevice::launch_prompt(const AttentionKernelArgs& kernel, const device::CacheShape& shape, uint32_t size) {
+  const uint32_t tile_tokens = kTileRows / (kernel.heads / shape.kv_heads);
+  uint32_t tiles = 0;
+  for (const device::BatchSequence& sequence : batch_->sequences)
+    if (sequence.rows > 1) tiles += static_cast<uint32_t>(divide_up(sequence.rows, tile_tokens));
+  const size_t index =
+      static_cast<size_t>(std::find(kPromptSizes.begin(), kPromptSizes.end(), size) - kPromptSizes.begin());
+  list_.add(functions_.prompt[static_cast<size_t>(shape.type)][index], {tiles, shape.kv_heads}, {kAttentionWarps * 32},
+            0, PromptKernelArgs{kernel, tile_tokens, 0});
 }
 
 }  // namespace hearth::cuda

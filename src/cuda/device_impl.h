@@ -1,6 +1,7 @@
 // The CUDA device: ops record launches, finish() runs them.
 #pragma once
 
+#include <array>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -60,6 +61,7 @@ class CudaDevice final : public device::Device {
     CUfunction read_limit, float_limit, byte_limit;
     std::unordered_map<uint32_t, CUfunction> embed;   // by format type
     std::unordered_map<uint32_t, CUfunction> attend;  // by AttendVariant::key()
+    std::array<std::array<CUfunction, 3>, 3> prompt;  // by cache type and kPromptSizes; null for f32
   };
   struct Download {
     const std::byte* from;
@@ -87,6 +89,8 @@ class CudaDevice final : public device::Device {
 
   // Attention over the rows of one kind; see kernels/attention.cu.
   void attend(const device::AttentionArgs& args, bool decode);
+  void launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
+  void launch_prompt(const AttentionKernelArgs& kernel, const device::CacheShape& shape, uint32_t size);
   void run_experts(const device::ExpertsArgs& args, uint32_t first_row, uint32_t rows);
   uint32_t rows() const { return batch_->rows(); }
 

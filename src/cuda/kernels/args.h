@@ -96,6 +96,14 @@ struct AttentionKernelArgs {
   float scale, soft_cap;
 };
 
+// attention_prompt.cu. Grid: tiles of tokens of all sequences with more than one row, kv_heads.
+inline constexpr uint32_t kTileRows = 64;  // query rows of a block: tokens times heads of a group
+struct PromptKernelArgs {
+  AttentionKernelArgs attention;  // rows outside [first_row, first_row + rows) are not written; splits is 1
+  uint32_t tile_tokens;           // kTileRows / group
+  uint32_t unused;
+};
+
 inline constexpr uint32_t kMergeThreads = 128;
 struct AttentionMergeArgs {
   const float* partial;
