@@ -179,12 +179,12 @@ std::int64_t Machine::launches() const {
   return shared_->launches.load();
 }
 
-void Machine::note_call(const std::string& function, std::int64_t count) {
+void Machine::note_call(std::string_view name, std::string_view symbol, std::int64_t n) {
   ++shared_->calls;
   for (std::size_t i = 0; i < moments_.size(); ++i) {
-    if (moments_[i]->call >= 0 && count >= moments_[i]->call && moments_[i]->function == function) {
-      shared_->fired[i] = true;
-    }
+    const Moment& moment = *moments_[i];
+    if (moment.call < 0 || n < moment.call) continue;
+    if (moment.function == name || moment.function == symbol) shared_->fired[i] = true;
   }
 }
 
@@ -262,6 +262,10 @@ int Machine::slot() const {
     return i;
   }
   refuse(fmt::format("more than {} processes share the machine {}", kMaxProcesses, state_path_));
+}
+
+unsigned Machine::own_pid() const {
+  return static_cast<unsigned>(getpid());
 }
 
 void Machine::set_own_bytes(int device, std::uint64_t bytes) {

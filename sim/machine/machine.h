@@ -45,7 +45,9 @@ class Machine {
 
   double now_s() const;
   std::int64_t launches() const;
-  void note_call(const std::string& function, std::int64_t count);  // advances the clock and what waits for calls
+  // The n-th call of a function, by the name in our code and the exported one: advances the clock and what waits for
+  // it.
+  void note_call(std::string_view name, std::string_view symbol, std::int64_t n);
   void note_launch(int device);
   bool busy(int device) const;  // has launched a kernel within the last second
 
@@ -56,6 +58,7 @@ class Machine {
   // Every process on the device as NVML lists them, this one included when it has a context there.
   std::vector<RunningProcess> running(int device) const;
 
+  unsigned own_pid() const;
   std::optional<int> lost(int device) const;  // the error code of a device that fell off the bus
   bool due(const StickyFault& fault) const;   // the moment has come (and stays)
 

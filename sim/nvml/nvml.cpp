@@ -16,10 +16,14 @@ namespace {
 std::mutex mutex;
 int users = 0;  // nvmlInit() without its nvmlShutdown()
 
-const Profile& profile() { return Machine::instance().profile(); }
+const Profile& profile() {
+  return Machine::instance().profile();
+}
 
 // Handles are not addresses: 1 + the device's index.
-nvmlDevice_t handle_of(int index) { return reinterpret_cast<nvmlDevice_t>(static_cast<std::uintptr_t>(index) + 1); }
+nvmlDevice_t handle_of(int index) {
+  return reinterpret_cast<nvmlDevice_t>(static_cast<std::uintptr_t>(index) + 1);
+}
 
 struct Target {
   nvmlReturn_t result = NVML_SUCCESS;
@@ -40,7 +44,6 @@ nvmlReturn_t give_text(const std::string& text, char* out, unsigned length) {
   std::memcpy(out, text.c_str(), text.size() + 1);
   return NVML_SUCCESS;
 }
-
 
 // A sensor's number; negative: the GPU has none.
 nvmlReturn_t give_sensor(nvmlDevice_t handle, int SensorProfile::*sensor, unsigned* out) {
@@ -197,8 +200,8 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_v2_t* memor
   memory->total = target.device->memory_bytes;
   memory->reserved = target.device->reserved_bytes;
   const unsigned long long most = memory->total - memory->reserved;
-  memory->used = std::min<unsigned long long>(
-      most, machine.foreign_bytes(target.index) + machine.own_bytes(target.index));
+  memory->used =
+      std::min<unsigned long long>(most, machine.foreign_bytes(target.index) + machine.own_bytes(target.index));
   memory->free = most - memory->used;
   return NVML_SUCCESS;
 }
@@ -238,7 +241,8 @@ nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, nvmlClockType_t type
   const Target target = target_of(device);
   if (target.result != NVML_SUCCESS) return target.result;
   if (mhz == nullptr || type < NVML_CLOCK_GRAPHICS || type > NVML_CLOCK_VIDEO) return NVML_ERROR_INVALID_ARGUMENT;
-  *mhz = static_cast<unsigned>(type == NVML_CLOCK_MEM ? target.device->memory_clock_khz : target.device->clock_khz) / 1000;
+  *mhz =
+      static_cast<unsigned>(type == NVML_CLOCK_MEM ? target.device->memory_clock_khz : target.device->clock_khz) / 1000;
   return NVML_SUCCESS;
 }
 
@@ -300,17 +304,21 @@ nvmlReturn_t before(const char* name, const char* symbol) {
 }  // namespace hearth::sim::nvml
 
 #define NVML_EXPORT extern "C" __attribute__((visibility("default")))
-#define NVML_FUNCTION(name, symbol, parameters, arguments)                                         \
-  NVML_EXPORT nvmlReturn_t symbol parameters {                                                     \
-    const nvmlReturn_t result = hearth::sim::nvml::before(#name, #symbol);                         \
-    return result == NVML_SUCCESS ? hearth::sim::nvml::api::name arguments : result;               \
+#define NVML_FUNCTION(name, symbol, parameters, arguments)                           \
+  NVML_EXPORT nvmlReturn_t symbol parameters {                                       \
+    const nvmlReturn_t result = hearth::sim::nvml::before(#name, #symbol);           \
+    return result == NVML_SUCCESS ? hearth::sim::nvml::api::name arguments : result; \
   }
 #define NVML_TEXT_FUNCTION(name, symbol, parameters, arguments) \
-  NVML_EXPORT const char* symbol parameters { return hearth::sim::nvml::api::name arguments; }
+  NVML_EXPORT const char* symbol parameters {                   \
+    return hearth::sim::nvml::api::name arguments;              \
+  }
 #include "sim/nvml_exports.inc"
 
 // Older forms that other programs ask for.
-NVML_EXPORT nvmlReturn_t nvmlInit() { return nvmlInit_v2(); }
+NVML_EXPORT nvmlReturn_t nvmlInit() {
+  return nvmlInit_v2();
+}
 struct nvmlMemory_t {
   unsigned long long total, free, used;
 };
