@@ -8,8 +8,11 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "cli/gpu.h"
 #include "cli/progress.h"
+#include "cli/terminal.h"
 #include "cli/units.h"
 #include "cpu/cpu_device.h"
 #include "models/architecture.h"
@@ -52,16 +55,27 @@ Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred,
   return spec.context != 0 ? std::min(wanted, spec.context) : wanted;
 }
 
+struct Room {
+  uint64_t bytes;
+  std::string owner;  // "GPU 0 (NVIDIA H200)", "the control group"
+};
+
+// Of a GPU as it is now; for the CPU as the kernel and the control group see it.
+Room room_on(const device::Device& device) {
+  if (!device.reads_host_memory()) return {device.free_bytes(), device.facts().name};
+  const AvailableMemory available = available_memory();
+  return {available.bytes, available.limited_by};
+}
+
 Status check_memory(const gguf::File& file, const device::Device& device, const models::LoadOptions& load) {
   ASSIGN_OR_RETURN(const models::Memory needed, models::estimate_memory(file, device, load));
-  const AvailableMemory available = available_memory();
-  if (needed.total() <= available.bytes) return {};
+  const Room room = room_on(device);
+  if (needed.total() <= room.bytes) return {};
   return error(ErrorKind::kNoMemory,
                "{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available; "
                "use a smaller --ctx, --kv-type q8_0 or a smaller model, or close other programs",
                file.path(), format_bytes(needed.total()), format_bytes(needed.weights), load.context,
-               format_bytes(needed.cache), format_bytes(needed.workspace), available.limited_by,
-               format_bytes(available.bytes));
+               format_bytes(needed.cache), format_bytes(needed.workspace), room.owner, format_bytes(room.bytes));
 }
 
 // Brings the weights in from the disk in order, which is faster than fault by fault in the first step, and
@@ -84,21 +98,62 @@ void read_in(const gguf::File& file) {
   }
 }
 
+Status load_on(std::unique_ptr<device::Device> device, const models::LoadOptions& load, LoadedModel& loaded) {
+  TRY(check_memory(*loaded.file, *device, load));
+  read_in(*loaded.file);
+  ASSIGN_OR_RETURN(loaded.model, models::Model::load(loaded.file, *device, load));
+  loaded.devices =
+      engine::on_one_device(device->facts().name, !device->reads_host_memory(), loaded.model->spec().layers);
+  loaded.device = std::move(device);
+  return {};
+}
+
+// The model on a GPU; if that cannot be, the reason.
+Result<GpuProblem> place_on_gpu(const models::LoadOptions& load, LoadedModel& loaded) {
+  GpuSearch search = find_gpu();
+  if (search.device == nullptr) return std::move(search.problem);
+  const Status status = load_on(std::move(search.device), load, loaded);
+  if (status) return GpuProblem{};
+  if (!is_gpu_fault(status.error())) return status.error();
+  return gpu_problem(status.error());
+}
+
+Status place(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
+  const GpuPolicy policy = gpu_policy(options.gpu);
+  GpuProblem problem;
+  if (policy != GpuPolicy::kOff) {
+    ASSIGN_OR_RETURN(problem, place_on_gpu(load, loaded));
+    if (loaded.model != nullptr) return {};
+    if (policy == GpuPolicy::kRequire) return refused(problem);
+  }
+  ASSIGN_OR_RETURN(auto cpu, cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}));
+  TRY(load_on(std::move(cpu), load, loaded));
+  loaded.devices.gpu_wanted = policy != GpuPolicy::kOff;
+  loaded.devices.cause = std::move(problem.cause);
+  loaded.devices.remedy = std::move(problem.remedy);
+  loaded.devices.noteworthy = problem.noteworthy;
+  return {};
+}
+
 }  // namespace
 
 void add_model_argument(CLI::App& app, std::string& model) {
   app.add_option("MODEL", model, "Path of a GGUF file, a name as in \"ollama list\", or \"demo\"")->required();
 }
 
-void add_model_options(CLI::App& app, ModelOptions& options) {
-  add_model_argument(app, options.model);
-  app.add_option("--ctx", options.context, "Tokens of context")->check(CLI::Range(1u, 1u << 30));
+void add_compute_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--threads", options.threads, "Threads (default: all that this process may use)")
       ->check(CLI::Range(1, 4096));
   app.add_option("--kv-type", options.kv_type,
                  fmt::format("Type of the key and value cache (default: {})", options.kv_type))
       ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
   app.add_option("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
+}
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  add_model_argument(app, options.model);
+  app.add_option("--ctx", options.context, "Tokens of context")->check(CLI::Range(1u, 1u << 30));
+  add_compute_options(app, options);
   app.add_flag("--verbose", options.verbose, "Print times, rates and memory to standard error");
 }
 
@@ -125,15 +180,20 @@ Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions 
   ASSIGN_OR_RETURN(loaded.found, find_model(options.model));
   ASSIGN_OR_RETURN(loaded.file, gguf::File::open(loaded.found.model));
   ASSIGN_OR_RETURN(loaded.tokenizer, text::Tokenizer::load(*loaded.file));
-  ASSIGN_OR_RETURN(loaded.device, cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}));
   const uint32_t preferred = load.context != 0 ? load.context : context_parameter(loaded.found.parameters);
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
   load.cache = cache_type(options.kv_type);
-  TRY(check_memory(*loaded.file, *loaded.device, load));
-  read_in(*loaded.file);
-  ASSIGN_OR_RETURN(loaded.model, models::Model::load(loaded.file, *loaded.device, load));
+  TRY(place(options, load, loaded));
   loaded.load_duration = std::chrono::steady_clock::now() - start;
   return loaded;
+}
+
+void note_devices(const engine::DeviceStatus& devices) {
+  if (const std::string warning = devices.warning(); !warning.empty()) print_note("warning: " + warning);
+}
+
+void log_devices(const engine::DeviceStatus& devices) {
+  if (const std::string warning = devices.warning(); !warning.empty()) spdlog::warn("{}", warning);
 }
 
 }  // namespace hearth::cli

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "device/device.h"
+#include "engine/device_status.h"
 #include "gguf/file.h"
 #include "models/model.h"
 #include "store/ollama_models.h"
@@ -23,12 +24,14 @@ struct ModelOptions {
   int threads = 0;       // 0: all that this process may use
   std::string kv_type = "f16";
   std::string cpu_isa;  // empty: the best that the machine has
+  std::string gpu = "auto";
   bool verbose = false;
 };
 
-void add_model_argument(CLI::App& app, std::string& model);    // MODEL
-void add_model_options(CLI::App& app, ModelOptions& options);  // MODEL, --ctx, --threads, ...
-device::CacheType cache_type(const std::string& kv_type);      // of a checked --kv-type
+void add_model_argument(CLI::App& app, std::string& model);      // MODEL
+void add_compute_options(CLI::App& app, ModelOptions& options);  // on what and how: --threads, --cpu-isa, ...
+void add_model_options(CLI::App& app, ModelOptions& options);    // MODEL, --ctx, and those
+device::CacheType cache_type(const std::string& kv_type);        // of a checked --kv-type
 
 // What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
 // Errors: kNotFound, saying where was looked, and those of store::resolve_model.
@@ -41,13 +44,18 @@ struct LoadedModel {
   std::unique_ptr<device::Device> device;  // outlives the model
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::unique_ptr<models::Model> model;
+  engine::DeviceStatus devices;  // where the model is
   std::chrono::nanoseconds load_duration{0};
 };
 
-// Opens, checks that it fits in memory, reads it in (with a progress bar) and makes it ready. `load` gives
-// what the command needs; context (from --ctx, else load.context, else kDefaultContext_tokens) and cache are
-// filled in from `options`. Errors: those of gguf::File::open, Tokenizer::load and Model::load; kNoMemory with
-// needed and available, before anything is read.
+// Opens, places the model as --gpu says, checks that it fits in memory, reads it in (with a progress bar) and makes it
+// ready. `load` gives what the command needs; context (from --ctx, else load.context, else kDefaultContext_tokens) and
+// cache are filled in from `options`. Errors: those of gguf::File::open, Tokenizer::load and Model::load; kNoMemory
+// with needed and available, before anything is read; with --gpu require kRefused, saying why it cannot be on a GPU.
 Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load);
+
+// If a GPU could be expected and is not used: one line, on standard error or in the log at warning level.
+void note_devices(const engine::DeviceStatus& devices);
+void log_devices(const engine::DeviceStatus& devices);
 
 }  // namespace hearth::cli
