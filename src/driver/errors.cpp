@@ -250,9 +250,12 @@ bool is_sticky(CUresult code) {
   return row != nullptr && row->sticky;
 }
 
+std::string Problem::cause_with_code() const {
+  return code == 0 ? cause : fmt::format("{} [{}, {}]", cause, name, code);
+}
+
 std::string Problem::text() const {
-  if (code == 0) return fmt::format("{}; {}", cause, remedy);
-  return fmt::format("{} [{}, {}]; {}", cause, name, code, remedy);
+  return cause_with_code() + "; " + remedy;
 }
 
 Problem problem_of(CUresult code) {

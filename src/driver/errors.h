@@ -29,7 +29,8 @@ struct Problem {
   std::string cause;  // as in Description
   std::string remedy;
 
-  std::string text() const;  // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
+  std::string cause_with_code() const;  // "cause [CUDA_ERROR_NO_DEVICE, 100]"
+  std::string text() const;             // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
 };
 
 Problem problem_of(CUresult code);

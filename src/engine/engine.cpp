@@ -332,6 +332,10 @@ Stats Engine::stats() const {
   return impl_->read_stats();
 }
 
+const DeviceStatus& Engine::devices() const {
+  return impl_->options.devices;
+}
+
 const models::Model& Engine::model() const {
   CHECK(impl_->model != nullptr);
   return *impl_->model;

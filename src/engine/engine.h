@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "engine/backend.h"
+#include "engine/device_status.h"
 #include "models/model.h"
 #include "sampling/options.h"
 #include "sampling/sampler.h"
@@ -26,6 +27,7 @@ struct EngineOptions {
   uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
   uint32_t queue = 512;        // that may wait
   uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
+  DeviceStatus devices;        // where the model was placed
 };
 
 struct Request {
@@ -90,6 +92,7 @@ class Engine {
   void cancel(RequestId id);
 
   Stats stats() const;
+  const DeviceStatus& devices() const;
   const models::Model& model() const;
   const text::Tokenizer& tokenizer() const;
 
