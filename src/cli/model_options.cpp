@@ -148,6 +148,8 @@ void add_compute_options(CLI::App& app, ModelOptions& options) {
                  fmt::format("Type of the key and value cache (default: {})", options.kv_type))
       ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
   app.add_option("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
+  app.add_option("--gpu", options.gpu, "auto: a GPU if one can be used (default); require: a GPU, or fail; off: the CPU")
+      ->check(CLI::IsMember({"auto", "require", "off"}));
 }
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
