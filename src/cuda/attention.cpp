@@ -46,24 +46,6 @@ constexpr uint32_t kNeutralBlock_bytes = 2 + kScaleGroup;  // a half scale, then
 
 }  // namespace
 
-size_t CudaDevice::page_bytes(const device::CacheShape& shape) const {
-  const PageType type = page_type(shape);
-  return size_t{shape.kv_heads} * (page_head_bytes(type, shape.key_dim) + page_head_bytes(type, shape.value_dim));
-}
-
-Status CudaDevice::supports(const device::CacheShape& shape) const {
-  if (shape.key_dim > kMostKeyDims || shape.value_dim > kMostValueDims)
-    return error(ErrorKind::kUnsupported, "heads of {} (keys) and {} (values) are more than the GPU's {} and {}",
-                 shape.key_dim, shape.value_dim, kMostKeyDims, kMostValueDims);
-  if (shape.type == device::CacheType::kQ8_0 &&
-      (shape.key_dim % kScaleGroup != 0 || shape.value_dim % kScaleGroup != 0))
-    return error(
-        ErrorKind::kUnsupported,
-        "a q8_0 cache needs head sizes that are multiples of {}; this model has {} (keys) and {} (values): use f16",
-        kScaleGroup, shape.key_dim, shape.value_dim);
-  return {};
-}
-
 void CudaDevice::page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const {
   visit_rows(shape, page, neutral, [&](const std::byte* row, const std::byte* scales, std::byte* to, uint32_t dims) {
     if (shape.type != device::CacheType::kQ8_0) {

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "cuda/device_impl.h"
+#include "cuda/scratch.h"
 
 namespace hearth::cuda {
 namespace {
@@ -115,6 +116,7 @@ Status CudaDevice::start(KernelReport* report) {
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
   facts_.memory_bytes = memory->total_bytes;
   facts_.granularity_bytes = table_memory_.granule_bytes();
+  sizing_ = CudaSizing(facts_.granularity_bytes);
   facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
   if (report == nullptr) return {};
   *report = {};
@@ -211,19 +213,20 @@ Status CudaDevice::download(const std::byte* from, std::span<std::byte> to) {
 
 Status CudaDevice::reserve(const device::StepShape& most) {
   return in_context([&]() -> Status {
-    const device::StepShape wanted = largest(reserved_, most);
     TRY(stream_.synchronize());
+    if (most.rows == 0) {
+      reserved_ = {};
+      tables_ = {};
+      TRY(scratch_.shrink(0));
+      return table_memory_.shrink(0);
+    }
+    const device::StepShape wanted = largest(reserved_, most);
     TRY(table_memory_.grow(StepTablesBuffer::bytes(wanted)));
     TRY(scratch_.grow(scratch_need(wanted)));
     TRY(tables_.place(cuda_, table_memory_.address(), wanted));
     reserved_ = wanted;
     return {};
   });
-}
-
-uint64_t CudaDevice::scratch_bytes(const device::StepShape& most) const {
-  const uint64_t unit = facts_.granularity_bytes;
-  return round_up(StepTablesBuffer::bytes(most), unit) + round_up(scratch_need(most), unit);
 }
 
 void CudaDevice::begin(const device::Batch& batch) {

@@ -12,6 +12,7 @@
 #include "cuda/kernels/args.h"
 #include "cuda/matmul.h"
 #include "cuda/modules.h"
+#include "cuda/sizing.h"
 #include "cuda/step_tables.h"
 #include "cuda/transfer.h"
 #include "driver/handles.h"
@@ -33,14 +34,16 @@ class CudaDevice final : public device::Device {
   Status download(const std::byte* from, std::span<std::byte> to) override;
 
   device::OperandForms operand_forms(const device::Matrix& weight) const override {
-    return Matmul::form_of(*weight.format);
+    return sizing_.operand_forms(weight);
   }
-  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override;
-  size_t page_bytes(const device::CacheShape& shape) const override;
-  Status supports(const device::CacheShape& shape) const override;
+  size_t operand_bytes(device::OperandForms forms, uint32_t width) const override {
+    return sizing_.operand_bytes(forms, width);
+  }
+  size_t page_bytes(const device::CacheShape& shape) const override { return sizing_.page_bytes(shape); }
+  Status supports(const device::CacheShape& shape) const override { return sizing_.supports(shape); }
+  uint64_t scratch_bytes(const device::StepShape& most) const override { return sizing_.scratch_bytes(most); }
   void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
   void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
-  uint64_t scratch_bytes(const device::StepShape& most) const override;
   Status reserve(const device::StepShape& most) override;
 
   void begin(const device::Batch& batch) override;
@@ -85,8 +88,6 @@ class CudaDevice final : public device::Device {
   Result<device::Limits> measure();
   Result<double> seconds_of(const LaunchList& list);
 
-  size_t scratch_need(const device::StepShape& most) const;
-
   // Attention over the rows of one kind; see kernels/attention.cu.
   void attend(const device::AttentionArgs& args, bool decode);
   void launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
@@ -97,6 +98,7 @@ class CudaDevice final : public device::Device {
   const driver::Cuda& cuda_;
   const CudaOptions options_;
   device::Facts facts_;
+  CudaSizing sizing_;
   // Destroyed in reverse order, with the context current: see the destructor.
   driver::Context context_;
   driver::Stream stream_;

@@ -42,10 +42,6 @@ void CudaDevice::find_functions() {
   }
 }
 
-size_t CudaDevice::operand_bytes(device::OperandForms forms, uint32_t width) const {
-  return cuda::operand_bytes(forms, width);
-}
-
 void CudaDevice::embed(const device::EmbedArgs& args) {
   if (rows() == 0) return;
   const StepTables& tables = tables_.tables();

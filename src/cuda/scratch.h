@@ -24,4 +24,7 @@ struct ExpertScratch {
                           uint64_t hidden_bytes);
 };
 
+// What steps up to this shape need.
+uint64_t scratch_need(const device::StepShape& most);
+
 }  // namespace hearth::cuda
