@@ -100,11 +100,11 @@ double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with
   return 2 * values;
 }
 
-std::string as_text(const std::string& model, const device::Facts& facts, const device::Limits& limits,
+std::string as_text(const std::string& model, const engine::DeviceStatus& devices, const device::Limits& limits,
                     const std::vector<Line>& lines) {
   std::string text = fmt::format(
       "model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n", model,
-      facts.name, limits.read_bytes_per_s / 1e9, limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
+      devices.placement(), limits.read_bytes_per_s / 1e9, limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
   text +=
       fmt::format("{:<22} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
   for (const Line& line : lines)
@@ -114,7 +114,7 @@ std::string as_text(const std::string& model, const device::Facts& facts, const 
   return text;
 }
 
-std::string as_json(const std::string& model, const device::Facts& facts, const device::Limits& limits,
+std::string as_json(const std::string& model, const engine::DeviceStatus& devices, const device::Limits& limits,
                     const std::vector<Line>& lines) {
   boost::json::array tests;
   for (const Line& line : lines)
@@ -127,7 +127,11 @@ std::string as_json(const std::string& model, const device::Facts& facts, const 
                      {"ops_per_s", line.ops_per_s}});
   const boost::json::object report{{"version", HEARTH_VERSION},
                                    {"model", model},
-                                   {"device", facts.name},
+                                   {"device", devices.placement()},
+                                   {"layers", devices.layers.size()},
+                                   {"layers_on_gpu", devices.layers_on_gpu()},
+                                   {"cause", devices.cause},
+                                   {"remedy", devices.remedy},
                                    {"limits",
                                     {{"read_bytes_per_s", limits.read_bytes_per_s},
                                      {"float_ops_per_s", limits.float_ops_per_s},
@@ -147,6 +151,7 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(
       LoadedModel loaded,
       load_model(model_options, {.batch_rows = std::max(kMaxChunk_rows, most), .logit_rows = most, .pages = pages}));
+  note_devices(loaded.devices);
   const models::Spec& spec = loaded.model->spec();
   const double bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
   Runner runner(*loaded.model, most, model_options.context);
@@ -170,7 +175,7 @@ Status run(const Options& options) {
   }
   const device::Limits limits = loaded.device->measure_limits();
   const auto write = options.json ? as_json : as_text;
-  return print(write(loaded.found.model, loaded.device->facts(), limits, lines));
+  return print(write(loaded.found.model, loaded.devices, limits, lines));
 }
 
 Action configure(CLI::App& app) {

@@ -33,6 +33,7 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, parse_token_ids(text, options.tokens));
   ASSIGN_OR_RETURN(LoadedModel loaded,
                    load_model(options.model, evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
+  log_devices(loaded.devices);
   const InterruptScope tidy_up;  // removes the unfinished file
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(options.out));
   const std::string header = npy_header(tokens.size(), loaded.model->spec().vocabulary);

@@ -56,6 +56,7 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::string text, read_file(options.file));
   TRY(check_utf8(text, options.file));
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, evaluation_load_options(kWindow_tokens)));
+  log_devices(loaded.devices);
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   std::vector<text::Token> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = false});
   const size_t window = loaded.model->options().context;

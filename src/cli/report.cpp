@@ -63,6 +63,7 @@ std::string to_string(const Report& report) {
        fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(report.memory.weights),
                    format_bytes(report.memory.cache), format_bytes(report.memory.workspace),
                    format_bytes(resident_bytes())));
+  line("placement:", !report.placement.empty(), report.placement);
   return text;
 }
 

@@ -25,9 +25,10 @@ struct Report {
   engine::Usage usage;
   uint64_t bytes_per_token = 0;
   models::Memory memory;
+  std::string placement;  // "33/33 layers on GPU 0 (...)"
 };
-// Lines as Ollama's --verbose prints them (label padded to 22 columns, zero values skipped), then bandwidth
-// and memory. Ends without a newline.
+// Lines as Ollama's --verbose prints them (label padded to 22 columns, zero values skipped), then bandwidth,
+// memory and placement. Ends without a newline.
 std::string to_string(const Report& report);
 
 }  // namespace hearth::cli

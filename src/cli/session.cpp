@@ -47,7 +47,10 @@ Result<Session> start_session(const RunOptions& options) {
   session.device = std::move(loaded.device);
   session.context = loaded.model->options().context;
   session.load_duration = loaded.load_duration;
-  session.engine = std::make_unique<engine::Engine>(std::move(loaded.model), loaded.tokenizer, engine::EngineOptions());
+  note_devices(loaded.devices);
+  engine::EngineOptions engine_options;
+  engine_options.devices = std::move(loaded.devices);
+  session.engine = std::make_unique<engine::Engine>(std::move(loaded.model), loaded.tokenizer, engine_options);
   if (options.raw) return session;
   session.system = options.system.empty() ? loaded.found.system : options.system;
   session.messages = std::move(loaded.found.messages);
@@ -70,8 +73,9 @@ Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::ve
   if (session.verbose) {
     const auto total = std::chrono::steady_clock::now() - start + session.load_duration;
     const models::Model& model = session.engine->model();
-    const Report report{total, session.load_duration, answer.usage, bytes_per_token(*session.file, model.spec()),
-                        model.memory()};
+    const Report report{total,          session.load_duration,
+                        answer.usage,   bytes_per_token(*session.file, model.spec()),
+                        model.memory(), session.engine->devices().placement()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it
