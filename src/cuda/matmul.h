@@ -45,10 +45,13 @@ class Matmul {
  private:
   struct Work;  // weights of one format on one operand
   void launch(const Work& work, LaunchList& list) const;
+  void launch_plain(const Work& work, LaunchList& list) const;
+  void launch_few(const Work& work, LaunchList& list) const;
+  void launch_many(const Work& work, LaunchList& list) const;
 
   // By the number of activation rows that a kernel is made for.
   struct FormatKernels {
-    std::array<CUfunction, 4> few{};  // up to 4, 8, 16, 64 rows
+    std::array<CUfunction, 4> few{};  // 4, 8, 16, 32; of plain numbers: 1
     CUfunction many = nullptr;
   };
 

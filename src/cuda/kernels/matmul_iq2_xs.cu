@@ -1,0 +1,5 @@
+// hearth-targets: 75 80
+#include "cuda/kernels/formats/iq2_xs.cuh"
+#include "cuda/kernels/matmul_kernels.cuh"
+
+HEARTH_MATMUL(IQ2_XS)

@@ -1,0 +1,250 @@
+#include "cuda/matmul.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "base/check.h"
+#include "base/checked.h"
+#include "cuda/kernels/matmul_args.h"
+#include "cuda/tuning.h"
+
+namespace hearth::cuda {
+namespace {
+
+constexpr uint32_t kFewTokens[] = {4, 8, 16, 32};
+// Partial sums in shared memory between two additions: about as much.
+constexpr uint32_t kPartial_bytes = 16 << 10;
+// Blocks that share an expert's activation rows. Experts with more go on with the same blocks.
+constexpr uint32_t kMostExpertTiles = 4;
+
+// How many `size`s it takes.
+uint32_t count_of(uint32_t all, uint32_t size) {
+  return static_cast<uint32_t>(divide_up(all, size));
+}
+
+constexpr uint32_t kF16 = 1, kBF16 = 30;  // type numbers
+
+bool is_half(const quant::Format& format) {
+  return format.type == kF16 || format.type == kBF16;
+}
+bool is_plain(const quant::Format& format) {
+  return format.block_values == 1 && !is_half(format);
+}
+uint32_t chunk_of(const quant::Format& format) {
+  return is_half(format) ? kHalfChunk : kInt8Chunk;
+}
+uint32_t pitch_of(const quant::Format& format) {
+  return raw_row(format.block_values, format.block_bytes, is_half(format)).pitch;
+}
+
+// Where the form that the weights want lies in the operand's rows.
+void set_input(const device::Operand& in, const quant::Format& format, MatmulArgs& args) {
+  const uint32_t width = in.width, forms = in.forms;
+  CHECK((forms & Matmul::form_of(format)) != 0);
+  args.in = reinterpret_cast<const uint8_t*>(in.data);
+  args.in_row_bytes = operand_row_bytes(width, forms);
+  if (is_plain(format)) {
+    args.numbers_at = float_at(width, forms);
+  } else if (is_half(format)) {
+    args.numbers_at = half_at(width, forms);
+    args.scales_at = half_scales_at(width, forms);
+  } else {
+    args.scales_at = int8_scales_at(width);
+    args.half_scales_at = int8_halves_at(width);
+  }
+}
+
+// Numbers the tiles of all parts through.
+void set_tiles(uint32_t tile_rows, MatmulArgs& args) {
+  args.tiles = 0;
+  for (uint32_t i = 0; i < args.part_count; ++i) {
+    args.parts[i].first_tile = args.tiles;
+    args.tiles += count_of(args.parts[i].rows, tile_rows);
+  }
+}
+
+struct FewPlan {
+  uint32_t warps = 0, splits = 0, round_chunks = 0, tiles = 0, shared_bytes = 0;
+};
+
+FewPlan plan_few(const quant::Format& format, uint32_t tokens, uint32_t chunks, uint64_t tiles, uint32_t warps,
+                 const MatmulTuning& tuning, const Chip& chip) {
+  FewPlan plan;
+  plan.warps = warps;
+  const uint64_t wanted = uint64_t{chip.multiprocessors} * tuning.few_wanted;
+  plan.splits = static_cast<uint32_t>(std::clamp<uint64_t>(std::bit_ceil(divide_up(wanted, tiles)), 1, warps));
+  plan.splits = std::min(plan.splits, chunks);
+  plan.tiles = warps / plan.splits;
+  const uint32_t chunk_bytes = plan.tiles * plan.splits * tokens * kPartialPitch * sizeof(float);
+  plan.round_chunks = std::clamp(kPartial_bytes / chunk_bytes, 1u, count_of(chunks, plan.splits));
+  const uint32_t warp_bytes = few_stages(static_cast<uint32_t>(chip.compute_capability)) *
+                                  (kTileRows * pitch_of(format) + activation_bytes(tokens)) +
+                              scale_bytes(kTileRows, is_half(format));
+  plan.shared_bytes = warps * warp_bytes + plan.round_chunks * chunk_bytes +
+                      plan.tiles * tokens * kPartialPitch * static_cast<uint32_t>(sizeof(float)) +
+                      2 * tokens * static_cast<uint32_t>(sizeof(uint32_t));
+  return plan;
+}
+
+uint32_t many_shared_bytes(const quant::Format& format, uint32_t warps, uint32_t stages) {
+  return stages * (warps * kManyRows * pitch_of(format) + activation_bytes(kManyTokens)) +
+         warps * scale_bytes(kManyRows, is_half(format)) + 2 * kManyTokens * static_cast<uint32_t>(sizeof(uint32_t));
+}
+
+}  // namespace
+
+// Parts of one format on one operand. Which activation rows a block gets: see kernels/matmul.cuh.
+struct Matmul::Work {
+  const quant::Format* format = nullptr;
+  MatmulArgs args{};
+  uint32_t groups = 1;  // experts, or entries of the list of slots
+  uint32_t rows = 0;    // activation rows of a group: all, or about as many
+};
+
+Matmul::Matmul(const Kernels& kernels) : kernels_(kernels) {
+  const uint32_t shared = kernels.chip().shared_bytes_per_block;
+  for (const quant::Format* format : quant::all_formats()) {
+    const std::string name = std::string("matmul_") + format->name;
+    FormatKernels& found = formats_[format->type];
+    if (is_plain(*format)) {
+      found.few[0] = kernels.find(name + "_one");
+      found.many = kernels.find(name + "_many");
+      continue;
+    }
+    for (size_t i = 0; i < found.few.size(); ++i)
+      found.few[i] = kernels.find(name + "_few_" + std::to_string(kFewTokens[i]), shared);
+    found.many = kernels.find(name + "_many", shared);
+  }
+}
+
+device::OperandForms Matmul::form_of(const quant::Format& format) {
+  return is_plain(format) ? kFloatForm : is_half(format) ? kHalfForm : kInt8Form;
+}
+
+void Matmul::project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs,
+                     LaunchList& list) const {
+  std::vector<bool> done(outs.size());
+  for (size_t first = 0; first < outs.size(); ++first) {
+    if (done[first]) continue;
+    Work work;
+    work.format = outs[first].weight.format;
+    work.rows = rows;
+    MatmulArgs& args = work.args;
+    for (size_t i = first; i < outs.size() && args.part_count < kMaxParts; ++i) {
+      const device::Projection& out = outs[i];
+      if (done[i] || out.weight.format != work.format) continue;
+      CHECK(out.weight.cols == in.width && out.stride >= out.weight.rows);
+      done[i] = true;
+      args.parts[args.part_count++] = {out.weight.data,   out.weight.data + out.weight.bytes(),
+                                       out.bias.data,     out.out,
+                                       out.weight.rows,   out.stride,
+                                       out.add ? 1u : 0u, 0};
+    }
+    args.count = rows;
+    args.slots_per_row = 1;
+    args.cols = in.width;
+    args.row_bytes = static_cast<uint32_t>(outs[first].weight.row_bytes());
+    set_input(in, *work.format, args);
+    launch(work, list);
+  }
+}
+
+void Matmul::project_experts(const device::Operand& in, ExpertInput input, const ExpertGroups& groups,
+                             std::span<const ExpertProjection> outs, LaunchList& list) const {
+  std::vector<bool> done(outs.size());
+  for (size_t first = 0; first < outs.size(); ++first) {
+    if (done[first]) continue;
+    Work work;
+    work.format = outs[first].weight.format;
+    MatmulArgs& args = work.args;
+    for (size_t i = first; i < outs.size() && args.part_count < kMaxParts; ++i) {
+      const ExpertProjection& out = outs[i];
+      if (done[i] || out.weight.format != work.format) continue;
+      CHECK(out.weight.cols == in.width && out.weight.rows % groups.experts == 0);
+      done[i] = true;
+      args.parts[args.part_count++] = {out.weight.data,
+                                       out.weight.data + out.weight.bytes(),
+                                       nullptr,
+                                       out.out,
+                                       out.weight.rows / groups.experts,
+                                       out.stride,
+                                       0,
+                                       0};
+    }
+    args.offsets = groups.offsets;
+    args.slots = groups.slots;
+    args.count = groups.slot_count;
+    args.experts = groups.experts;
+    args.slots_per_row = input == ExpertInput::kToken ? groups.used : 1;
+    args.by_slot = groups.slot_count < groups.experts ? 1 : 0;
+    args.cols = in.width;
+    args.row_bytes = static_cast<uint32_t>(outs[first].weight.row_bytes());
+    work.groups = std::min(groups.slot_count, groups.experts);
+    work.rows = count_of(groups.slot_count, work.groups);
+    set_input(in, *work.format, args);
+    launch(work, list);
+  }
+}
+
+void Matmul::launch(const Work& work, LaunchList& list) const {
+  if (is_plain(*work.format))
+    launch_plain(work, list);
+  else if (work.rows <= matmul_tuning(kernels_.chip().compute_capability).few_rows)
+    launch_few(work, list);
+  else
+    launch_many(work, list);
+}
+
+void Matmul::launch_plain(const Work& work, LaunchList& list) const {
+  const FormatKernels& kernels = formats_.at(work.format->type);
+  MatmulArgs args = work.args;
+  set_tiles(kPlainRows, args);
+  const bool one = work.rows == 1;
+  const Extent grid{count_of(args.tiles, kPlainWarps), work.groups, one ? 1 : count_of(work.rows, kPlainTokens)};
+  list.add(one ? kernels.few[0] : kernels.many, grid, {kPlainWarps * 32}, 0, args);
+}
+
+void Matmul::launch_few(const Work& work, LaunchList& list) const {
+  const Chip& chip = kernels_.chip();
+  const MatmulTuning& tuning = matmul_tuning(chip.compute_capability);
+  size_t variant = 0;
+  while (variant + 1 < std::size(kFewTokens) && kFewTokens[variant] < work.rows) ++variant;
+  const uint32_t tokens = kFewTokens[variant];
+  MatmulArgs args = work.args;
+  set_tiles(kTileRows, args);
+  const uint32_t chunks = count_of(args.cols, chunk_of(*work.format));
+  uint32_t warps = tuning.few_warps;
+  FewPlan plan;
+  do {
+    plan = plan_few(*work.format, tokens, chunks, uint64_t{args.tiles} * work.groups, warps, tuning, chip);
+    warps /= 2;
+  } while (plan.shared_bytes > chip.shared_bytes_per_block && warps != 0);
+  CHECK(plan.shared_bytes <= chip.shared_bytes_per_block);
+  args.splits = plan.splits;
+  args.round_chunks = plan.round_chunks;
+  const Extent grid{count_of(args.tiles, plan.tiles), work.groups, count_of(work.rows, tokens)};
+  list.add(formats_.at(work.format->type).few[variant], grid, {plan.warps * 32}, plan.shared_bytes, args);
+}
+
+void Matmul::launch_many(const Work& work, LaunchList& list) const {
+  const Chip& chip = kernels_.chip();
+  const MatmulTuning& tuning = matmul_tuning(chip.compute_capability);
+  MatmulArgs args = work.args;
+  set_tiles(kManyRows, args);
+  uint32_t warps = tuning.many_warps;
+  args.stages = tuning.many_stages;
+  const auto too_much = [&] {
+    return many_shared_bytes(*work.format, warps, args.stages) > chip.shared_bytes_per_block;
+  };
+  if (too_much()) args.stages = 1;
+  if (too_much()) warps = 2;
+  CHECK(!too_much());
+  uint32_t tiles = count_of(work.rows, kManyTokens);
+  if (args.offsets != nullptr) tiles = std::min(tiles, kMostExpertTiles);
+  const Extent grid{tiles, work.groups, count_of(args.tiles, warps)};
+  list.add(formats_.at(work.format->type).many, grid, {warps * 32}, many_shared_bytes(*work.format, warps, args.stages),
+           args);
+}
+
+}  // namespace hearth::cuda
