@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <numeric>
 
 #include "cpu/cpu_device.h"
 #include "cpu/kernel_table.h"
@@ -27,17 +28,26 @@ std::vector<float> random_values(std::mt19937_64& random, size_t n) {
 // One weight matrix and some activation rows, multiplied `together` at a time.
 class Product {
  public:
-  Product(const KernelTable& table, const KernelTable::MatmulEntry& kernel, uint32_t rows, uint32_t cols,
-          uint32_t count, std::mt19937_64& random)
-      : kernel_(kernel), rows_(rows), cols_(cols), format_(*quant::find_type(kernel.type)) {
-    weight_.resize(rows * format_.bytes(cols));
-    const std::vector<float> values = random_values(random, size_t{rows} * cols);
-    format_.encode(values.data(), values.size(), nullptr, weight_.data());
-    for (uint32_t i = 0; i < count; ++i) {
-      floats_.push_back(random_values(random, cols));
+  Product(const KernelTable& table, const KernelTable::MatmulEntry& kernel, uint32_t cols,
+          const std::vector<float>& weights, std::vector<std::vector<float>> activations)
+      : kernel_(kernel),
+        rows_(static_cast<uint32_t>(weights.size() / cols)),
+        cols_(cols),
+        format_(*quant::find_type(kernel.type)),
+        weight_(format_.bytes(weights.size())),
+        floats_(std::move(activations)) {
+    format_.encode(weights.data(), weights.size(), nullptr, weight_.data());
+    for (const std::vector<float>& row : floats_) {
       blocks_.push_back(std::make_unique<QuantBlock[]>(cols / kBlock));
-      table.quantize_row(floats_.back().data(), cols, blocks_.back().get());
+      table.quantize_row(row.data(), cols, blocks_.back().get());
     }
+  }
+
+  // The weights as they are stored, row after row.
+  std::vector<float> decoded() const {
+    std::vector<float> values(size_t{rows_} * cols_);
+    format_.decode(weight_.data(), values.size(), values.data());
+    return values;
   }
 
   std::vector<std::vector<float>> run(uint32_t together) const {
@@ -73,11 +83,36 @@ TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
     for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
       const quant::Format& format = *quant::find_type(kernel.type);
       const uint32_t cols = format.block_values == 256 ? 512 : 352;  // a part of a chunk, where a row may end in one
-      const Product product(*table, kernel, 83, cols, 19, random);
+      std::vector<std::vector<float>> activations;
+      for (int i = 0; i < 19; ++i) activations.push_back(random_values(random, cols));
+      const Product product(*table, kernel, cols, random_values(random, size_t{83} * cols), activations);
       const auto alone = product.run(1);
       for (const uint32_t together : {2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u})
         EXPECT_EQ(product.run(together), alone)
             << table->isa << " " << format.name << ", " << together << " rows together";
+    }
+  }
+}
+
+// All weights but one of a block as large as the format can hold, all activations 127 / 127: the largest integer
+// sums that there are, in either direction.
+TEST(Matmul, IntegerSumsHoldTheLargestWeightsTimesTheLargestActivations) {
+  constexpr uint32_t kRows = 17, kCols = 512;
+  std::vector<float> weights(size_t{kRows} * kCols, 1);
+  for (size_t i = 0; i < weights.size(); i += 32) weights[i] = -1;
+  const std::vector<std::vector<float>> activations = {std::vector<float>(kCols, 1), std::vector<float>(kCols, -1)};
+  for (const KernelTable* table : tables()) {
+    for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
+      const Product product(*table, kernel, kCols, weights, activations);
+      const std::vector<float> decoded = product.decoded();
+      for (const uint32_t together : {1u, 2u}) {
+        const auto out = product.run(together);
+        for (uint32_t row = 0; row < kRows; ++row) {
+          const double sum = std::accumulate(&decoded[size_t{row} * kCols], &decoded[size_t{row + 1} * kCols], 0.0);
+          EXPECT_NEAR(out[0][row], sum, 1e-3 * kCols) << table->isa << " " << quant::find_type(kernel.type)->name;
+          EXPECT_NEAR(out[1][row], -sum, 1e-3 * kCols) << table->isa << " " << quant::find_type(kernel.type)->name;
+        }
+      }
     }
   }
 }

@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct MXFP4 {
   static constexpr uint32_t kType = 39, kBlockValues = 32, kBlockBytes = 17;
-  static constexpr TileKind kKind{32, false};
+  static constexpr TileKind kKind{32, 128, 128};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {

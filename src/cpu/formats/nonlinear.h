@@ -15,8 +15,8 @@ template <class V, class Sink>
   V::transpose16(base, stride, q);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    tile.put(block, i, V::to_signed(V::lookup(codebook.values.data(), V::and_(q[i], low)), 0));
-    tile.put(block, 4 + i, V::to_signed(V::lookup(codebook.values.data(), V::and_(V::template shr<4>(q[i]), low)), 0));
+    tile.put(block, i, V::from_int8(V::lookup(codebook.values.data(), V::and_(q[i], low))));
+    tile.put(block, 4 + i, V::from_int8(V::lookup(codebook.values.data(), V::and_(V::template shr<4>(q[i]), low))));
   }
 }
 

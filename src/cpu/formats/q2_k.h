@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q2_K {
   static constexpr uint32_t kType = 10, kBlockValues = 256, kBlockBytes = 84;
-  static constexpr TileKind kKind{16, true};
+  static constexpr TileKind kKind{16, 3};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {

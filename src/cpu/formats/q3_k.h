@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q3_K {
   static constexpr uint32_t kType = 11, kBlockValues = 256, kBlockBytes = 110;
-  static constexpr TileKind kKind{16, false};
+  static constexpr TileKind kKind{16, 7, 4};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
@@ -64,8 +64,7 @@ struct Q3_K {
   template <class V, int kBlockOfFour>
   [[gnu::always_inline]] static typename V::I join(typename V::I q, typename V::I high) {
     const auto bit = V::and_(V::template shr<kBlockOfFour>(high), V::set_int(0x01010101));
-    return V::to_signed(
-        V::or_(V::and_(V::template shr<2 * kBlockOfFour>(q), V::set_int(0x03030303)), V::template shl<2>(bit)), 4);
+    return V::or_(V::and_(V::template shr<2 * kBlockOfFour>(q), V::set_int(0x03030303)), V::template shl<2>(bit));
   }
 };
 

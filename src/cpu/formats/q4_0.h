@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q4_0 {
   static constexpr uint32_t kType = 2, kBlockValues = 32, kBlockBytes = 18;
-  static constexpr TileKind kKind{32, false};
+  static constexpr TileKind kKind{32, 15, 8};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
@@ -18,8 +18,8 @@ struct Q4_0 {
       V::transpose16(base + 2, stride, q);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
-        tile.put(b, i, V::to_signed(V::and_(q[i], low), 8));
-        tile.put(b, 4 + i, V::to_signed(V::and_(V::template shr<4>(q[i]), low), 8));
+        tile.put(b, i, V::and_(q[i], low));
+        tile.put(b, 4 + i, V::and_(V::template shr<4>(q[i]), low));
       }
     }
   }

@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q4_1 {
   static constexpr uint32_t kType = 3, kBlockValues = 32, kBlockBytes = 20;
-  static constexpr TileKind kKind{32, true};
+  static constexpr TileKind kKind{32, 15};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {

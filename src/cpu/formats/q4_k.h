@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q4_K {
   static constexpr uint32_t kType = 12, kBlockValues = 256, kBlockBytes = 144;
-  static constexpr TileKind kKind{32, true};
+  static constexpr TileKind kKind{32, 15};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {

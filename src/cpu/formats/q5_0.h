@@ -7,7 +7,7 @@ namespace hearth::cpu {
 
 struct Q5_0 {
   static constexpr uint32_t kType = 6, kBlockValues = 32, kBlockBytes = 22;
-  static constexpr TileKind kKind{32, false};
+  static constexpr TileKind kKind{32, 31, 16};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
@@ -18,7 +18,7 @@ struct Q5_0 {
       V::transpose16(base + 6, stride, nibbles);
       join_fifth_bits<V>(nibbles, V::gather(base + 2, stride), q);
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i) tile.put(b, i, V::to_signed(q[i], 16));
+      for (int i = 0; i < 8; ++i) tile.put(b, i, q[i]);
     }
   }
 };

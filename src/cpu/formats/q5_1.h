@@ -7,7 +7,7 @@ namespace hearth::cpu {
 
 struct Q5_1 {
   static constexpr uint32_t kType = 7, kBlockValues = 32, kBlockBytes = 24;
-  static constexpr TileKind kKind{32, true};
+  static constexpr TileKind kKind{32, 31};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {

@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q5_K {
   static constexpr uint32_t kType = 13, kBlockValues = 256, kBlockBytes = 176;
-  static constexpr TileKind kKind{32, true};
+  static constexpr TileKind kKind{32, 31};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {

@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q6_K {
   static constexpr uint32_t kType = 14, kBlockValues = 256, kBlockBytes = 210;
-  static constexpr TileKind kKind{16, false};
+  static constexpr TileKind kKind{16, 63, 32};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
@@ -24,14 +24,11 @@ struct Q6_K {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           const int quad = 4 * half + i;
-          tile.put(4 * n, quad, V::to_signed(V::or_(V::and_(a[i], low), V::and_(V::template shl<4>(h[i]), two)), 32));
-          tile.put(4 * n + 1, quad,
-                   V::to_signed(V::or_(V::and_(b[i], low), V::and_(V::template shl<2>(h[i]), two)), 32));
-          tile.put(4 * n + 2, quad,
-                   V::to_signed(V::or_(V::and_(V::template shr<4>(a[i]), low), V::and_(h[i], two)), 32));
-          tile.put(
-              4 * n + 3, quad,
-              V::to_signed(V::or_(V::and_(V::template shr<4>(b[i]), low), V::and_(V::template shr<2>(h[i]), two)), 32));
+          tile.put(4 * n, quad, V::or_(V::and_(a[i], low), V::and_(V::template shl<4>(h[i]), two)));
+          tile.put(4 * n + 1, quad, V::or_(V::and_(b[i], low), V::and_(V::template shl<2>(h[i]), two)));
+          tile.put(4 * n + 2, quad, V::or_(V::and_(V::template shr<4>(a[i]), low), V::and_(h[i], two)));
+          tile.put(4 * n + 3, quad,
+                   V::or_(V::and_(V::template shr<4>(b[i]), low), V::and_(V::template shr<2>(h[i]), two)));
         }
       }
     }

@@ -6,7 +6,7 @@ namespace hearth::cpu {
 
 struct Q8_0 {
   static constexpr uint32_t kType = 8, kBlockValues = 32, kBlockBytes = 34;
-  static constexpr TileKind kKind{32, false};
+  static constexpr TileKind kKind{32, 128, 128};
 
   template <class V, class Sink>
   [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
@@ -18,7 +18,7 @@ struct Q8_0 {
         typename V::I q[4];
         V::transpose16(base + 2 + 16 * half, stride, q);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) tile.put(b, 4 * half + i, V::to_signed(q[i], 0));
+        for (int i = 0; i < 4; ++i) tile.put(b, 4 * half + i, V::from_int8(q[i]));
       }
     }
   }

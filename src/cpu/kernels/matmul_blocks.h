@@ -13,19 +13,41 @@
 
 namespace hearth::cpu {
 
-// Where the integer sum of one group of columns starts: at 0, or at what undoes the bias.
+// Where the integer sum of one group of columns starts: at 0, or at what undoes the offset.
 template <class V, TileKind kKind>
 [[gnu::always_inline]] inline typename V::I dot_start(const QuantBlock& block, int group) {
-  if (!V::kBiased || kKind.has_minimum) return V::zero_int();
-  return V::set_int(static_cast<uint32_t>(kKind.group == 32 ? block.bias
-                                          : group == 0      ? block.bias_low
-                                                            : block.bias_high));
+  if (kKind.has_minimum() || (kKind.is_signed() && !V::kBiased)) return V::zero_int();
+  const int32_t bias = kKind.group == 32 ? block.bias : group == 0 ? block.bias_low : block.bias_high;
+  return V::set_int(static_cast<uint32_t>(bias / (128 / kKind.offset)));
 }
 
+// The integer dot product of one group of columns, quad by quad in order. Where the instruction set adds in
+// 16 bits first, as many quads are added there as cannot overflow (|activation| <= 127, two products a lane).
 template <class V, TileKind kKind>
-[[gnu::always_inline]] inline typename V::I dot(typename V::I sum, typename V::I weights, typename V::I values) {
-  return kKind.has_minimum ? V::dot_unsigned(sum, weights, values) : V::dot_signed(sum, weights, values);
-}
+class Dot {
+ public:
+  using I = typename V::I;
+
+  [[gnu::always_inline]] void add(const QuantBlock& block, int group, int quad, I weights, I values) {
+    if (quad == 0) sum_ = dot_start<V, kKind>(block, group);
+    if constexpr (V::kShortSums) {
+      const I products =
+          kKind.is_signed() ? V::short_products_signed(weights, values) : V::short_products(weights, values);
+      shorts_ = quad % kShortQuads == 0 ? products : V::add_shorts(shorts_, products);
+      if (quad % kShortQuads == kShortQuads - 1) sum_ = V::add_pairs(sum_, shorts_);
+    } else {
+      sum_ = kKind.is_signed() ? V::dot_signed(sum_, weights, values) : V::dot_unsigned(sum_, weights, values);
+    }
+  }
+  [[gnu::always_inline]] I sum() const { return sum_; }
+
+ private:
+  static constexpr int kFitting = INT16_MAX / (2 * 127 * kKind.largest);
+  static constexpr int kShortQuads = kFitting >= 8 && kKind.group == 32 ? 8 : kFitting >= 4 ? 4 : kFitting >= 2 ? 2 : 1;
+  static_assert(kFitting >= 1);
+
+  I sum_, shorts_;
+};
 
 template <TileKind kKind>
 inline float block_sum(const QuantBlock& block, int group) {
@@ -54,21 +76,17 @@ template <class V, TileKind kKind, int R, int T>
   for (int b = 0; b < blocks; ++b) {
 #pragma GCC unroll 2
     for (int g = 0; g < TileType::kGroups; ++g) {
-      I dots[R][T];
+      Dot<V, kKind> dots[R][T];
 #pragma GCC unroll 8
-      for (int t = 0; t < T; ++t)
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) dots[r][t] = dot_start<V, kKind>(a[t][b], g);
-#pragma GCC unroll 8
-      for (int quad = g * kQuads; quad < (g + 1) * kQuads; ++quad) {
+      for (int quad = 0; quad < kQuads; ++quad) {
         I w[R];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) w[r] = V::load_int(tiles[r].q[b][quad]);
+        for (int r = 0; r < R; ++r) w[r] = V::load_int(tiles[r].q[b][g * kQuads + quad]);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-          const I x = V::broadcast4(a[t][b].q + 4 * quad);
+          const I x = V::broadcast4(a[t][b].q + 4 * (g * kQuads + quad));
 #pragma GCC unroll 8
-          for (int r = 0; r < R; ++r) dots[r][t] = dot<V, kKind>(dots[r][t], w[r], x);
+          for (int r = 0; r < R; ++r) dots[r][t].add(a[t][b], g, quad, w[r], x);
         }
       }
 #pragma GCC unroll 8
@@ -76,8 +94,8 @@ template <class V, TileKind kKind, int R, int T>
         const F scale = V::load(tiles[r].scale[b][g]);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t)
-          sum[r][t] = V::fma(V::to_float(dots[r][t]), V::mul(scale, V::set(a[t][b].scale)), sum[r][t]);
-        if constexpr (kKind.has_minimum) {
+          sum[r][t] = V::fma(V::to_float(dots[r][t].sum()), V::mul(scale, V::set(a[t][b].scale)), sum[r][t]);
+        if constexpr (kKind.has_minimum()) {
           const F minimum = V::load(tiles[r].minimum[b][g]);
 #pragma GCC unroll 8
           for (int t = 0; t < T; ++t) sum[r][t] = V::fnma(minimum, V::set(block_sum<kKind>(a[t][b], g)), sum[r][t]);
@@ -111,10 +129,8 @@ class DirectTile {
   [[gnu::always_inline]] void put(int block, int quad, I x) {
     const int g = quad / kQuads;
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) {
-      const I start = quad % kQuads == 0 ? dot_start<V, kKind>(in_[t][block], g) : dots_[block][g][t];
-      dots_[block][g][t] = dot<V, kKind>(start, x, V::broadcast4(in_[t][block].q + 4 * quad));
-    }
+    for (int t = 0; t < T; ++t)
+      dots_[block][g][t].add(in_[t][block], g, quad % kQuads, x, V::broadcast4(in_[t][block].q + 4 * quad));
   }
   [[gnu::always_inline]] void put_scale(int block, int g, F x) {
     scale_[block][g] = x;
@@ -130,8 +146,8 @@ class DirectTile {
       for (int g = 0; g < kGroups; ++g)
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-          sum[t] = V::fma(V::to_float(dots_[b][g][t]), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum[t]);
-          if constexpr (kKind.has_minimum)
+          sum[t] = V::fma(V::to_float(dots_[b][g][t].sum()), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum[t]);
+          if constexpr (kKind.has_minimum())
             sum[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum[t]);
         }
   }
@@ -141,7 +157,7 @@ class DirectTile {
   static constexpr int kQuads = static_cast<int>(kBlock) / 4 / kGroups;  // per group
 
   const QuantBlock* in_[T];
-  I dots_[kChunkBlocks][kGroups][T];
+  Dot<V, kKind> dots_[kChunkBlocks][kGroups][T];
   F scale_[kChunkBlocks][kGroups], minimum_[kChunkBlocks][kGroups];
 };
 
@@ -231,8 +247,7 @@ void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
       with_constant<V::kDirectTokens>(static_cast<int>(args.count), [&]<int T>() {
         for (uint32_t r = begin; r < whole; r += V::kLanes) multiply_direct<V, Format, T>(args, r);
       });
-      if (args.cols % kChunk != 0 && begin < whole)
-        multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
+      if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
     }
   }
   if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);

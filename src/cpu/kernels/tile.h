@@ -12,10 +12,15 @@ namespace hearth::cpu {
 inline constexpr uint32_t kChunk = 256;  // columns of a tile
 inline constexpr int kChunkBlocks = static_cast<int>(kChunk / kBlock);
 
-// weight = scale * q, or scale * q - minimum; one scale (and minimum) per `group` columns.
+// weight = scale * q - minimum with q in [0, largest], or scale * (q - offset); one scale (and minimum) per
+// `group` columns. Offset 128: signed bytes, in the form of V::from_int8, at most `largest` from zero.
 struct TileKind {
-  int group;         // 32 or 16
-  bool has_minimum;  // q is then unsigned; else signed, in the form of V::to_signed
+  int group;  // 32 or 16
+  int largest;
+  int offset = 0;  // 0: there is a minimum
+
+  constexpr bool has_minimum() const { return offset == 0; }
+  constexpr bool is_signed() const { return offset == 128; }
 };
 
 template <class V, TileKind kKind>
@@ -26,7 +31,7 @@ struct Tile {
   // q[block][quad]: lane r holds columns 32 block + 4 quad .. + 3 of row r.
   alignas(64) uint8_t q[kChunkBlocks][kQuads][V::kLanes * 4];
   alignas(64) float scale[kChunkBlocks][kGroups][V::kLanes];
-  alignas(64) float minimum[kKind.has_minimum ? kChunkBlocks : 1][kGroups][V::kLanes];
+  alignas(64) float minimum[kKind.has_minimum() ? kChunkBlocks : 1][kGroups][V::kLanes];
 
   void put(int block, int quad, typename V::I x) { V::store_int(q[block][quad], x); }
   void put_scale(int block, int group, typename V::F x) { V::store(scale[block][group], x); }

@@ -17,6 +17,7 @@ struct Avx2 {
   static constexpr int kAttentionRows = 4;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 4;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
+  static constexpr bool kShortSums = true;  // no instruction adds 4 products of bytes in 32 bits
 
   using F = __m256;
   using I = __m256i;
@@ -106,14 +107,14 @@ struct Avx2 {
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a, 24 - 8 * B), 24));
   }
 
-  static I to_signed(I a, int offset) { return _mm256_sub_epi8(a, _mm256_set1_epi8(static_cast<char>(offset))); }
+  static I from_int8(I a) { return a; }
 
-  // Unsigned w stays below 64 in every format with a minimum: pairs of products fit 16 bits.
-  static I dot_unsigned(I acc, I w, I a) {
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1)));
-  }
-  // |w| times a with w's sign: 2 * 128 * 127 still fits 16 bits.
-  static I dot_signed(I acc, I w, I a) { return dot_unsigned(acc, _mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }
+  // Two sums of two products of bytes in 16 bits per lane: unsigned w by signed a, or both signed (|w| times a
+  // with w's sign: 2 * 128 * 127 still fits).
+  static I short_products(I w, I a) { return _mm256_maddubs_epi16(w, a); }
+  static I short_products_signed(I w, I a) { return short_products(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }
+  static I add_shorts(I a, I b) { return _mm256_add_epi16(a, b); }
+  static I add_pairs(I acc, I shorts) { return _mm256_add_epi32(acc, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1))); }
   static I broadcast4(const int8_t* p) {
     int bits;
     std::memcpy(&bits, p, 4);

@@ -18,6 +18,7 @@ struct Avx512 {
   static constexpr int kFloatRows = 4, kFloatTokens = 6;   // register tile of the float matmul
   static constexpr int kAttentionRows = 8;                 // query rows of a block
   static constexpr int kValueRows = 4, kValueVectors = 4;  // register tile of the weighted sum of values
+  static constexpr bool kShortSums = false;
   static constexpr bool kBiased = true;  // signed weights are stored as value + 128 (vpdpbusd wants them unsigned)
 
   using F = __m512;
@@ -113,12 +114,12 @@ struct Avx512 {
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(a, 24 - 8 * B), 24));
   }
 
-  // Bytes holding value + offset become what dot_signed wants.
-  static I to_signed(I a, int offset) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(128 - offset))); }
+  // Signed bytes become what dot_signed wants.
+  static I from_int8(I a) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(128))); }
 
   // acc + the products of 4 unsigned bytes of w with 4 signed bytes of a, lane by lane.
   static I dot_unsigned(I acc, I w, I a) { return _mm512_dpbusd_epi32(acc, w, a); }
-  // The same for w from to_signed(); what the bias adds is taken off by the start value (kBiased).
+  // The same for w from from_int8(); what the bias adds is taken off by the start value (kBiased).
   static I dot_signed(I acc, I w, I a) { return _mm512_dpbusd_epi32(acc, w, a); }
   static I broadcast4(const int8_t* p) {
     int bits;

@@ -20,6 +20,7 @@ struct Generic {
   static constexpr int kAttentionRows = 2;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 2;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
+  static constexpr bool kShortSums = false;
 
   using F = float __attribute__((vector_size(16)));
   using I = uint32_t __attribute__((vector_size(16)));
@@ -130,10 +131,7 @@ struct Generic {
     return __builtin_convertvector(reinterpret_cast<S>(a << (24 - 8 * B)) >> 24, F);
   }
 
-  static I to_signed(I a, int offset) {
-    using B = uint8_t __attribute__((vector_size(16)));
-    return reinterpret_cast<I>(reinterpret_cast<B>(a) - static_cast<uint8_t>(offset));
-  }
+  static I from_int8(I a) { return a; }
 
   static I dot_unsigned(I acc, I w, I a) { return dot<uint8_t>(acc, w, a); }
   static I dot_signed(I acc, I w, I a) { return dot<int8_t>(acc, w, a); }
