@@ -273,12 +273,8 @@ void FunctionDecoder::cvt_pack(const Form&) {
   out.saturate = take(".sat");
   out.type = need_type();
   out.source = need_type();
-  const bool third = take(".b32");
-  if (!modifiers_done() || !expect_operands(third ? 4 : 3, third ? 4 : 3)) return;
-  std::vector<Operand> operands{destination(operand(0), Type::kB32), source(operand(1), out.source),
-                                source(operand(2), out.source)};
-  if (third) operands.push_back(source(operand(3), Type::kB32));
-  emit(out, operands);
+  if (!modifiers_done() || !expect_operands(3, 3)) return;
+  emit(out, {destination(operand(0), Type::kB32), source(operand(1), out.source), source(operand(2), out.source)});
 }
 
 // --- comparisons ---
@@ -299,52 +295,67 @@ void FunctionDecoder::comparison_modifiers(Instruction& out) {
     }
   }
   if (!found) fail("needs a comparison");
-  out.combine = take(".and")   ? Combine::kAnd
-                : take(".or")  ? Combine::kOr
-                : take(".xor") ? Combine::kXor
-                               : Combine::kNone;
   out.flush_subnormals = take(".ftz");
 }
 
+// setp p|q, a, b, c: p is the comparison combined with c, q its opposite combined with c.
 void FunctionDecoder::setp(const Form& form) {
   Instruction out = instruction(form.op);
   comparison_modifiers(out);
+  const bool conjunction = take(".and"), disjunction = take(".or"), exclusive = take(".xor");
+  const bool combined = conjunction || disjunction || exclusive;
   out.type = need_type();
-  const std::size_t count = out.combine == Combine::kNone ? 3 : 4;
+  const std::size_t count = combined ? 4 : 3;
   if (!modifiers_done() || !expect_operands(count, count)) return;
   const Source* first = nullptr;
   const Source* second = nullptr;
   pair(operand(0), first, second);
-  if (out.type == Type::kF16x2 || out.type == Type::kBf16x2) {
-    if (second == nullptr) return fail("a packed comparison has two results p|q");
-    return setp_packed(out, *first, *second);
-  }
-  std::vector<Operand> operands{predicate_destination(*first), source(operand(1), out.type),
-                                source(operand(2), out.type)};
-  if (out.combine != Combine::kNone) operands.push_back(predicate_source(operand(3)));
-  if (second == nullptr) {
-    if (operands[0].kind == Operand::Kind::kNone) return fail("the result needs a register");
-    emit(out, operands);
+  const Operand p = predicate_destination(*first);
+  const bool packed = out.type == Type::kF16x2 || out.type == Type::kBf16x2;
+  if (packed != (second != nullptr) && packed) return fail("a packed comparison has two results p|q");
+  if (!combined && second == nullptr) {
+    if (p.kind == Operand::Kind::kNone) return fail("the result needs a register");
+    emit(out, {p, source(operand(1), out.type), source(operand(2), out.type)});
     return;
   }
-  // p|q: q is the combination with the opposite comparison. Both are computed before either is written.
-  const Operand q = predicate_destination(*second);
-  const Operand p = operands[0];
-  const Operand compared = temporary(0);
-  const Operand results[2] = {temporary(0), temporary(0)};
-  Instruction plain = out;
-  plain.combine = Combine::kNone;
-  emit(plain, {compared, operands[1], operands[2]});
-  for (int i = 0; i < 2; ++i) {
-    if (i == 1) emit(instruction(Op::kNot, Type::kPred), {compared, compared});
-    if (out.combine == Combine::kNone) {
-      emit(instruction(Op::kMov, Type::kPred), {results[i], compared});
-    } else {
-      const Op op = out.combine == Combine::kAnd ? Op::kAnd : out.combine == Combine::kOr ? Op::kOr : Op::kXor;
-      emit(instruction(op, Type::kPred), {results[i], compared, operands[3]});
+  const Operand q = second ? predicate_destination(*second) : Operand{};
+  std::array<Operand, 2> results = packed ? compare_packed(out) : compare_both_ways(out, second != nullptr);
+  if (combined) {
+    const Op op = conjunction ? Op::kAnd : disjunction ? Op::kOr : Op::kXor;
+    const Operand c = predicate_source(operand(3));
+    for (const Operand& one : results) {
+      if (one.kind == Operand::Kind::kPredicate) emit(instruction(op, Type::kPred), {one, one, c});
     }
   }
   write_pair(p, results[0], q, results[1]);
+}
+
+std::array<Operand, 2> FunctionDecoder::compare_both_ways(const Instruction& compare, bool both) {
+  std::array<Operand, 2> results{temporary(0), {}};
+  emit(compare, {results[0], source(operand(1), compare.type), source(operand(2), compare.type)});
+  if (both) {
+    results[1] = temporary(0);
+    emit(instruction(Op::kNot, Type::kPred), {results[1], results[0]});
+  }
+  return results;
+}
+
+std::array<Operand, 2> FunctionDecoder::compare_packed(Instruction compare) {
+  const Operand sources[2] = {source(operand(1), compare.type), source(operand(2), compare.type)};
+  const std::array<Operand, 2> results{temporary(0), temporary(0)};
+  compare.type = compare.type == Type::kF16x2 ? Type::kF16 : Type::kBf16;
+  for (std::uint8_t i = 0; i < 2; ++i) {
+    std::vector<Operand> operands{results[i]};
+    for (const Operand& packed : sources) {
+      Instruction extract = instruction(Op::kExtract, Type::kB16);
+      extract.source = Type::kB32;
+      extract.part = i;
+      operands.push_back(temporary(2));
+      emit(extract, {operands.back(), packed});
+    }
+    emit(compare, operands);
+  }
+  return results;
 }
 
 // p = first, q = second; the predicate that guards the instruction is written last.
@@ -356,39 +367,13 @@ void FunctionDecoder::write_pair(Operand p, Operand first, Operand q, Operand se
   if (p_is_guard) emit(move, {p, first});
 }
 
-void FunctionDecoder::setp_packed(Instruction out, const Source& first, const Source& second) {
-  const bool half = out.type == Type::kF16x2;
-  const Operand sources[2] = {source(operand(1), out.type), source(operand(2), out.type)};
-  std::vector<Operand> combined;
-  if (out.combine != Combine::kNone) combined.push_back(predicate_source(operand(3)));
-  const Operand results[2] = {temporary(0), temporary(0)};
-  out.type = half ? Type::kF16 : Type::kBf16;
-  for (std::uint8_t i = 0; i < 2; ++i) {
-    std::vector<Operand> operands{results[i]};
-    for (const Operand& packed : sources) {
-      Instruction extract = instruction(Op::kExtract, Type::kB16);
-      extract.source = Type::kB32;
-      extract.part = i;
-      operands.push_back(temporary(2));
-      emit(extract, {operands.back(), packed});
-    }
-    operands.insert(operands.end(), combined.begin(), combined.end());
-    emit(out, operands);
-  }
-  write_pair(predicate_destination(first), results[0], predicate_destination(second), results[1]);
-}
-
 void FunctionDecoder::set(const Form& form) {
   Instruction out = instruction(form.op);
   comparison_modifiers(out);
   out.type = need_type();
   out.source = need_type();
-  const std::size_t count = out.combine == Combine::kNone ? 3 : 4;
-  if (!modifiers_done() || !expect_operands(count, count)) return;
-  std::vector<Operand> operands{destination(operand(0), out.type), source(operand(1), out.source),
-                                source(operand(2), out.source)};
-  if (out.combine != Combine::kNone) operands.push_back(predicate_source(operand(3)));
-  emit(out, operands);
+  if (!modifiers_done() || !expect_operands(3, 3)) return;
+  emit(out, {destination(operand(0), out.type), source(operand(1), out.source), source(operand(2), out.source)});
 }
 
 void FunctionDecoder::selp(const Form& form) {

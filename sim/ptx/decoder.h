@@ -1,6 +1,7 @@
 // From the syntax tree to instructions. Not an interface: shared by the decode_*.cpp files and link.cpp.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -126,7 +127,8 @@ class FunctionDecoder {
   void cvt_pack(const Form& form);
   void comparison_modifiers(Instruction& out);
   void setp(const Form& form);
-  void setp_packed(Instruction out, const Source& first, const Source& second);
+  std::array<Operand, 2> compare_both_ways(const Instruction& compare, bool both);
+  std::array<Operand, 2> compare_packed(Instruction compare);
   void write_pair(Operand p, Operand first, Operand q, Operand second);
   void set(const Form& form);
   void selp(const Form& form);

@@ -8,7 +8,8 @@
 // What the decoder has settled, so that the interpreter need not:
 // - immediates and addresses of variables are entries of the kernel's constant table; an operand is a register, a
 //   predicate, a constant or (only as source of kMov) a special register;
-// - rare forms are written as sequences of simple instructions: setp p|q, negated predicate operands, unpacking
+// - rare forms are written as sequences of simple instructions: setp p|q, setp.and, negated predicate operands,
+// unpacking
 //   moves, f16x2 compares. Instructions that have no effect here (prefetch, createpolicy, .pragma) are gone;
 // - parameters of device functions are local memory; a call's arguments are copied by ordinary ld/st.local;
 // - ld/st/atom of one kernel always name their space (kGeneric if none was given).
@@ -112,7 +113,7 @@ enum class Op : std::uint8_t {
   kShr,
   kShf,
   kPrmt,
-  kSetp,  // d: predicate; a, b; c: predicate to combine with when `combine` is not kNone
+  kSetp,  // d: predicate; a, b
   kSet,
   kSelp /* c: predicate */,
   kSlct,
@@ -171,10 +172,6 @@ enum class Compare : std::uint8_t {
   kLe,
   kGt,
   kGe,  // ordered: false when an operand is a NaN
-  kLo,
-  kLs,
-  kHi,
-  kHs,  // unsigned, decoded to kLt, kLe, kGt, kGe: the type says that it is unsigned
   kEqu,
   kNeu,
   kLtu,
@@ -184,7 +181,6 @@ enum class Compare : std::uint8_t {
   kNum,
   kNan,
 };
-enum class Combine : std::uint8_t { kNone, kAnd, kOr, kXor };
 enum class Part : std::uint8_t { kNone, kLow, kHigh, kWide };  // mul.lo, .hi, .wide
 enum class AtomicOp : std::uint8_t { kAdd, kMin, kMax, kAnd, kOr, kXor, kExch, kCas, kInc, kDec };
 enum class ShuffleMode : std::uint8_t { kUp, kDown, kButterfly, kIndex };
@@ -262,7 +258,6 @@ struct Instruction {
   bool carry_in = false;          // addc, subc, madc: operand e is the predicate that holds the carry
   bool carry_out = false;         // .cc: operand e likewise
   Compare compare{};              // setp, set
-  Combine combine{};              // setp, set
   Part half{};                    // mul, mad, mul24, mad24; kLow or kHigh of dp2a; kWide also of shift amounts: unused
   std::uint8_t part = 0;          // kExtract; lop3: the look-up table; bfind .shiftamt: 1; see kMbarrier*
   union {
