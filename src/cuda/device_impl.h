@@ -57,10 +57,16 @@ class CudaDevice final : public device::Device {
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
   Status finish() override;
 
+  // Inside a step: the `most` (up to kMostTop) largest of each of `count` rows, the largest first, of equal ones the
+  // lower column. `best`: device memory, [count][most].
+  void top_candidates(const float* logits, uint32_t count, uint32_t width, uint32_t most, TopCandidate* best);
+
+  const Graphs::Counts& graph_counts() const { return graphs_.counts(); }
+
  private:
   // The kernels that this file's ops launch; those of matrix products are Matmul's.
   struct Functions {
-    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine;
+    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, top;
     CUfunction read_limit, float_limit, byte_limit;
     std::unordered_map<uint32_t, CUfunction> embed;   // by format type
     std::unordered_map<uint32_t, CUfunction> attend;  // by AttendVariant::key()

@@ -24,11 +24,12 @@ void CudaDevice::find_functions() {
   functions_.route = modules_->find("route");
   functions_.group = modules_->find("group_slots");
   functions_.combine = modules_->find("combine_experts");
+  functions_.top = modules_->find("top_of_chunk");
   functions_.read_limit = modules_->find("read_all");
   functions_.float_limit = modules_->find("multiply_floats");
   functions_.byte_limit = modules_->find("multiply_bytes");
   for (const quant::Format* format : quant::all_formats())
-    functions_.embed[format->type] = modules_->find_optional(fmt::format("embed_{}", format->name));
+    functions_.embed[format->type] = modules_->find(fmt::format("embed_{}", format->name));
   for (const device::CacheType type : {device::CacheType::kF32, device::CacheType::kF16, device::CacheType::kQ8_0})
     for (const auto& [heads, parts] : kAttendSizes) {
       const AttendVariant variant{type, heads, parts};
@@ -46,11 +47,9 @@ void CudaDevice::embed(const device::EmbedArgs& args) {
   if (rows() == 0) return;
   const StepTables& tables = tables_.tables();
   const auto add = [&](const device::Matrix& table, const uint32_t* table_rows, float scale, bool to_sum) {
-    const CUfunction function = functions_.embed.at(table.format->type);
-    if (function == nullptr)
-      return fail(error(ErrorKind::kUnsupported, "the GPU has no embedding kernel for {}", table.format->name));
     const EmbedKernelArgs kernel{table.data, table_rows, args.out, table.row_bytes(), table.cols, scale, to_sum, 0};
-    list_.add(function, {rows(), blocks(table.cols, kEmbedValues)}, {kEmbedThreads}, 0, kernel);
+    list_.add(functions_.embed.at(table.format->type), {rows(), blocks(table.cols, kEmbedValues)}, {kEmbedThreads}, 0,
+              kernel);
   };
   add(args.table, reinterpret_cast<const uint32_t*>(tables.tokens), args.scale, false);
   if (args.positions) add(args.positions, tables.positions, 1, true);

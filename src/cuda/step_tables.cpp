@@ -64,7 +64,8 @@ Status StepTablesBuffer::upload(const device::Batch& batch, const driver::Stream
   const Layout layout(most_);
   size_t page_count = 0;
   for (const device::BatchSequence& sequence : batch.sequences) page_count += sequence.pages.size();
-  if (batch.rows() > most_.rows || batch.sequences.size() > std::max(most_.rows, 1u) || page_count > pages_of(most_))
+  if (cuda_ == nullptr || batch.rows() > most_.rows || batch.sequences.size() > std::max(most_.rows, 1u) ||
+      page_count > pages_of(most_))
     return error(ErrorKind::kUsage,
                  "a step of {} rows, {} sequences and {} pages is larger than what was reserved ({} rows, {} pages)",
                  batch.rows(), batch.sequences.size(), page_count, most_.rows, pages_of(most_));

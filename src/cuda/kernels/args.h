@@ -141,6 +141,20 @@ struct CombineKernelArgs {
   uint32_t unused;
 };
 
+// top.cu. Grid: chunks of a row, rows. The first level reads values, the others keys; the last writes `best`.
+inline constexpr uint32_t kTopThreads = 512, kTopChunk = 4096, kMostTop = 1024;
+struct TopCandidate {
+  uint32_t column;
+  float value;
+};
+struct TopKernelArgs {
+  const float* values;   // [rows][width], or null:
+  const uint64_t* keys;  // likewise
+  uint64_t* keys_out;    // [rows][chunks][count]
+  TopCandidate* best;    // [rows][count] if there is one chunk and it is the last level; else null
+  uint32_t width, count;
+};
+
 // limits.cu: what the hardware gives at best.
 inline constexpr uint32_t kLimitThreads = 256;
 struct ReadLimitArgs {

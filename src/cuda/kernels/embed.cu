@@ -1,5 +1,12 @@
 // Rows of the embedding table as float32, for every weight format: a warp decodes 256 columns at a time.
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/formats/iq1_m.cuh"
+#include "cuda/kernels/formats/iq1_s.cuh"
+#include "cuda/kernels/formats/iq2_s.cuh"
+#include "cuda/kernels/formats/iq2_xs.cuh"
+#include "cuda/kernels/formats/iq2_xxs.cuh"
+#include "cuda/kernels/formats/iq3_s.cuh"
+#include "cuda/kernels/formats/iq3_xxs.cuh"
 #include "cuda/kernels/formats/iq4_nl.cuh"
 #include "cuda/kernels/formats/iq4_xs.cuh"
 #include "cuda/kernels/formats/mxfp4.cuh"
@@ -98,6 +105,13 @@ EMBED(Q3_K)
 EMBED(Q4_K)
 EMBED(Q5_K)
 EMBED(Q6_K)
+EMBED(IQ1_S)
+EMBED(IQ1_M)
+EMBED(IQ2_XXS)
+EMBED(IQ2_XS)
+EMBED(IQ2_S)
+EMBED(IQ3_XXS)
+EMBED(IQ3_S)
 EMBED(IQ4_NL)
 EMBED(IQ4_XS)
 EMBED(TQ1_0)
@@ -105,17 +119,17 @@ EMBED(TQ2_0)
 EMBED(MXFP4)
 EMBED(NVFP4)
 
-extern "C" __global__ void __launch_bounds__(kEmbedThreads) embed_F32(const EmbedKernelArgs args) {
-  embed_plain(args, [](const uint8_t* row, uint32_t i) { return reinterpret_cast<const float*>(row)[i]; });
-}
-extern "C" __global__ void __launch_bounds__(kEmbedThreads) embed_F16(const EmbedKernelArgs args) {
-  embed_plain(args,
-              [](const uint8_t* row, uint32_t i) { return half_to_float(reinterpret_cast<const Half*>(row)[i]); });
-}
-extern "C" __global__ void __launch_bounds__(kEmbedThreads) embed_BF16(const EmbedKernelArgs args) {
-  embed_plain(args, [](const uint8_t* row, uint32_t i) {
-    return __uint_as_float(uint32_t{reinterpret_cast<const uint16_t*>(row)[i]} << 16);
-  });
-}
+#define EMBED_PLAIN(Name, value)                                                                         \
+  extern "C" __global__ void __launch_bounds__(kEmbedThreads) embed_##Name(const EmbedKernelArgs args) { \
+    embed_plain(args, [](const uint8_t* row, uint32_t i) { return static_cast<float>(value); });         \
+  }
+EMBED_PLAIN(F32, reinterpret_cast<const float*>(row)[i])
+EMBED_PLAIN(F16, half_to_float(reinterpret_cast<const Half*>(row)[i]))
+EMBED_PLAIN(BF16, __uint_as_float(uint32_t{reinterpret_cast<const uint16_t*>(row)[i]} << 16))
+EMBED_PLAIN(F64, reinterpret_cast<const double*>(row)[i])
+EMBED_PLAIN(I8, reinterpret_cast<const int8_t*>(row)[i])
+EMBED_PLAIN(I16, reinterpret_cast<const int16_t*>(row)[i])
+EMBED_PLAIN(I32, reinterpret_cast<const int32_t*>(row)[i])
+EMBED_PLAIN(I64, reinterpret_cast<const int64_t*>(row)[i])
 
 }  // namespace hearth::cuda
