@@ -62,7 +62,7 @@ class CachePages : public testing::TestWithParam<std::tuple<TestDevice, CacheTyp
   }
   CacheType type() const { return std::get<1>(GetParam()); }
 
-  const std::unique_ptr<device::Device> device_ = std::get<0>(GetParam()).make();
+  const std::shared_ptr<device::Device> device_ = std::get<0>(GetParam()).make();
 };
 
 TEST_P(CachePages, HoldTheRowsThatWereAppended) {

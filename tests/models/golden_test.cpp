@@ -62,7 +62,7 @@ class GoldenLogits : public testing::TestWithParam<std::tuple<TestDevice, const 
   }
 
   Golden golden_;
-  std::unique_ptr<device::Device> device_;
+  std::shared_ptr<device::Device> device_;
   std::unique_ptr<models::Model> model_;
 };
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "cpu/cpu_device.h"
+#include "cuda/cuda_device.h"
+#include "driver/cuda.h"
 #include "support/reference_device.h"
 #include "support/support.h"
 
@@ -15,20 +17,35 @@ namespace hearth::test {
 
 struct TestDevice {
   std::string name;
-  std::function<std::unique_ptr<device::Device>()> make;
+  std::function<std::shared_ptr<device::Device>()> make;
 
   friend void PrintTo(const TestDevice& device, std::ostream* out) { *out << device.name; }
 };
 
-// Every instruction set of this machine, with one thread and with two.
+// The first GPU, if there is a driver: real, or simulated where the loader finds sim's (tests/CMakeLists.txt). Loading
+// the kernels takes a while: all tests of a process share the device.
+inline std::vector<TestDevice> gpus() {
+  if (!cuda::has_kernels() || !driver::Cuda::open().ok()) return {};
+  return {{"gpu", [] {
+             static std::shared_ptr<device::Device> shared;
+             if (shared == nullptr) {
+               auto device = cuda::create_device({});
+               EXPECT_TRUE(device.ok()) << device.error().message;
+               shared = std::move(*device);
+             }
+             return shared;
+           }}};
+}
+
+// Every instruction set of this machine, with one thread and with two; and its GPU.
 inline std::vector<TestDevice> real_devices() {
-  std::vector<TestDevice> devices;
+  std::vector<TestDevice> devices = gpus();
   for (const std::string& isa : cpu::supported_isas()) {
     for (int threads = 1; threads <= std::min(2, cpu::usable_processors()); ++threads) {
       devices.push_back({"cpu_" + isa + "_" + std::to_string(threads), [isa, threads] {
                            auto device = cpu::create_device({.threads = threads, .isa = isa});
                            EXPECT_TRUE(device.ok()) << device.error().message;
-                           return std::move(*device);
+                           return std::shared_ptr<device::Device>(std::move(*device));
                          }});
     }
   }
@@ -36,7 +53,7 @@ inline std::vector<TestDevice> real_devices() {
 }
 
 inline TestDevice reference_device() {
-  return {"reference", [] { return std::make_unique<ReferenceDevice>(); }};
+  return {"reference", [] { return std::make_shared<ReferenceDevice>(); }};
 }
 
 inline std::vector<TestDevice> all_devices() {
