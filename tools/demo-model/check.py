@@ -37,11 +37,23 @@ def tool_call(answer, check):
 CHECKS = {"equal": equal, "story": story, "json": json_value, "tool_call": tool_call}
 
 
-def table(results):
-    """Lines that say how many of each skill were right; results are (skill, right) pairs."""
-    skills = {}
-    for skill, good in results:
-        skills.setdefault(skill, []).append(good)
-    rows = [(skill, sum(found), len(found)) for skill, found in skills.items()]
-    rows.append(("overall", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-    return "\n".join(f"{skill:<14} {good:>5} of {all_:>5}  {100 * good / all_:6.1f} %" for skill, good, all_ in rows)
+class Table:
+    """How many of each skill were right; results are (skill, right) pairs."""
+
+    def __init__(self, results):
+        self.skills = {}
+        for skill, good in results:
+            right, count = self.skills.get(skill, (0, 0))
+            self.skills[skill] = (right + good, count + 1)
+
+    def rates(self):
+        """Per cent that were right, of each skill."""
+        return [100 * right / count for right, count in self.skills.values()]
+
+    def overall(self):
+        return 100 * sum(right for right, _ in self.skills.values()) / sum(count for _, count in self.skills.values())
+
+    def __str__(self):
+        lines = [f"{skill:<14} {right:>5} of {count:>5}  {100 * right / count:6.1f} %"
+                 for skill, (right, count) in sorted(self.skills.items())]
+        return "\n".join([*lines, f"{'overall':<14} {'':>14}  {self.overall():6.1f} %"])

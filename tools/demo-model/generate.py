@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""generate.py FOLDER [--train N] [--test N] [--seed S]: writes train.jsonl and test.jsonl.
+"""generate.py FOLDER [--train N] [--test N] [--seed S]: writes train.jsonl, test.jsonl, and sample.jsonl, a part of
+the tests.
 
 A line of train.jsonl is a list of messages ({"role", "content"}). A line of test.jsonl is an object: "skill",
 "messages" (up to the question), "answer" (an example of a right one) and "check" (see check.py). The same seed gives
@@ -7,6 +8,7 @@ the same files.
 """
 
 import argparse
+import collections
 import json
 import pathlib
 import random
@@ -21,6 +23,8 @@ SUBJECTS = [  # plain questions and how often
     (skills.repeat, 9), (skills.reverse, 12), (skills.story, 7), (skills.json_turn, 8)]
 SPOKEN = [(skills.capital, 4), (skills.colour, 3), (skills.opposite, 3), (skills.greet, 1), (skills.identity, 1),
           (skills.small_talk, 1)]
+
+SAMPLE = 4  # questions of each skill in sample.jsonl
 
 ROLES = ["", "", "", "You are a helpful assistant. ", "You are a friendly assistant. ", "Be polite. "]
 PLAIN_SYSTEM = ["You are a helpful assistant.", "You are a friendly assistant.", "Be polite.", "Be brief and friendly.",
@@ -143,6 +147,15 @@ def test_set(rng, count, trained):
                "check": turn.check or {"kind": "equal", "answer": turn.answer}}
 
 
+def sample(tests):
+    """The first few of each skill."""
+    seen = collections.Counter()
+    for test in tests:
+        seen[test["skill"]] += 1
+        if seen[test["skill"]] <= SAMPLE:
+            yield test
+
+
 def write(path, rows):
     with open(path, "w", encoding="utf-8") as out:
         for row in rows:
@@ -160,7 +173,9 @@ def main():
     train = list(train_set(random.Random(f"train {options.seed}"), options.train))
     write(options.folder / "train.jsonl", train)
     trained = {json.dumps(messages) for messages in train}
-    write(options.folder / "test.jsonl", test_set(random.Random(f"test {options.seed}"), options.test, trained))
+    tests = list(test_set(random.Random(f"test {options.seed}"), options.test, trained))
+    write(options.folder / "test.jsonl", tests)
+    write(options.folder / "sample.jsonl", sample(tests))
 
 
 if __name__ == "__main__":

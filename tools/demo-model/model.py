@@ -36,9 +36,10 @@ class Demo(torch.nn.Module):
                     "gate_up": (2 * INNER, WIDTH, small), "down": (WIDTH, INNER, end)}
         for name, (rows, columns, scale) in matrices.items():
             setattr(self, name, torch.nn.Parameter(torch.randn(LAYERS, rows, columns) * scale))
-        self.embedding = torch.nn.Parameter(torch.randn(tokens, WIDTH) * 0.02)
+        # As large as what the layers add to it, so that words are not lost among that; the last norm makes up for it.
+        self.embedding = torch.nn.Parameter(torch.randn(tokens, WIDTH) * 0.3)
         self.norms = torch.nn.Parameter(torch.ones(LAYERS, 2, WIDTH))
-        self.last_norm = torch.nn.Parameter(torch.ones(WIDTH))
+        self.last_norm = torch.nn.Parameter(torch.full((WIDTH,), 0.2))
 
     def matrix_blocks(self):
         """The projections as the optimizer takes them: views of the parameters, [count, rows, columns]."""

@@ -28,11 +28,11 @@ from model import Demo, answers
 from vocabulary import END, START, Vocabulary
 
 PROCESSES = 2
-ROW_TOKENS, BATCH_TOKENS = 256, 4096  # the batch of all processes
-LONG_EVERY = 25  # steps between those whose rows are long, so that far positions are trained too
+ROW_TOKENS, BATCH_TOKENS = 256, 2048  # the batch of all processes
+LONG_EVERY = 20  # steps between those whose rows are long, so that far positions are trained too
 LONG_ROW_TOKENS = 1024
-MUON_RATE, ADAM_RATE, NORM_RATE = 0.02, 4e-3, 2e-3
-WARM_UP, DECAY = 0.02, 0.45  # parts of the time
+MUON_RATE, EMBEDDING_RATE, NORM_RATE = 0.02, 1e-2, 2e-3
+WARM_UP, DECAY = 0.01, 0.4  # parts of the time
 CLIP = 1.0
 
 
@@ -163,7 +163,7 @@ class Trainer:
         self.chats.share(rank, self.seed)
         blocks = self.model.matrix_blocks()
         self.muon = Muon(blocks[rank::PROCESSES])
-        rest = [{"params": [self.model.embedding], "rate": ADAM_RATE},
+        rest = [{"params": [self.model.embedding], "rate": EMBEDDING_RATE},
                 {"params": [self.model.norms, self.model.last_norm], "rate": NORM_RATE}]
         self.adam = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0) if rank == 0 else None
 
@@ -199,7 +199,7 @@ class Trainer:
                 results.append((test["skill"], check.right(answer, test["check"])))
                 if not results[-1][1] and random.random() < 0.2:
                     say(f"  wrong: {test['skill']}: {test['messages'][-1]['content']!r} -> {answer!r}")
-        say(check.table(results))
+        say(check.Table(results))
 
     def save(self):
         weights = {name: value.numpy() for name, value in self.model.state_dict().items()}
@@ -236,14 +236,14 @@ class Trainer:
             if minutes > next_look:
                 next_look += every_minutes
                 self.save()
-                self.evaluate(180)
+                self.evaluate(144)
         self.together.over.fill_(1)
         self.together.barrier.wait()
         for other in others:
             other.join()
         self.save()
         say(f"trained for {step} steps, {step * BATCH_TOKENS} tokens, in {minutes:.1f} minutes")
-        self.evaluate(len(self.tests))
+        self.evaluate(360)
 
 
 def say(line):

@@ -1,0 +1,85 @@
+// answer_prompts MODEL.gguf: greedy answers of hearth's engine to many prompts at once.
+//
+// Standard input: lines of JSON {"prompt": "..."}, the whole text with its control tokens. Standard output: lines of
+// JSON {"answer": "..."}, in the same order.
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+
+#include "cli/model_options.h"
+#include "engine/engine.h"
+
+namespace hearth {
+namespace {
+
+constexpr uint32_t kSequences = 16, kMost_tokens = 120;
+
+class Answers {
+ public:
+  explicit Answers(size_t count) : texts_(count), left_(count) {}
+
+  void add(size_t index, const engine::Event& event) {
+    const std::lock_guard lock(mutex_);
+    texts_[index] += event.text;
+    if (!event.finish) return;
+    if (event.error) texts_[index] = "error: " + event.error->message;
+    if (--left_ == 0) over_.notify_one();
+  }
+  const std::vector<std::string>& wait() {
+    std::unique_lock lock(mutex_);
+    over_.wait(lock, [this] { return left_ == 0; });
+    return texts_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable over_;
+  std::vector<std::string> texts_;
+  size_t left_;
+};
+
+std::vector<std::string> read_prompts(std::istream& in) {
+  std::vector<std::string> prompts;
+  for (std::string line; std::getline(in, line);)
+    prompts.emplace_back(boost::json::parse(line).at("prompt").as_string());
+  return prompts;
+}
+
+Status answer(const std::string& path) {
+  const std::vector<std::string> prompts = read_prompts(std::cin);
+  cli::ModelOptions options;
+  options.model = path;
+  options.context = 1024;
+  const uint32_t pages = kSequences * (options.context / device::kPage_tokens);
+  ASSIGN_OR_RETURN(cli::LoadedModel loaded, cli::load_model(options, {.logit_rows = kSequences, .pages = pages}));
+  engine::Engine engine(std::move(loaded.model), loaded.tokenizer,
+                        {.max_sequences = kSequences, .queue = static_cast<uint32_t>(prompts.size())});
+  Answers answers(prompts.size());
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    engine::Request request;
+    request.prompt = loaded.tokenizer->encode(prompts[i], {.parse_special = true});
+    request.options.temperature = 0;
+    request.options.num_predict = kMost_tokens;
+    TRY(engine.submit(std::move(request), [&answers, i](const engine::Event& event) { answers.add(i, event); }));
+  }
+  for (const std::string& text : answers.wait())
+    std::cout << boost::json::serialize(boost::json::object{{"answer", text}}) << '\n';
+  return {};
+}
+
+}  // namespace
+}  // namespace hearth
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: answer_prompts MODEL.gguf < PROMPTS > ANSWERS\n");
+    return 2;
+  }
+  if (const hearth::Status status = hearth::answer(argv[1]); !status) {
+    std::fprintf(stderr, "answer_prompts: %s\n", status.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}
