@@ -25,6 +25,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"models", {"base", "device", "gguf"}},
     {"sched", {"base"}},
     {"engine", {"base", "models", "sched", "sampling", "text", "device"}},
+    {"doctor", {"base", "driver", "placement"}},
     {"store", {"base", "gguf"}},
 };
 
