@@ -65,7 +65,8 @@ nvmlReturn_t give_processes(nvmlDevice_t handle, bool graphics, unsigned* count,
   for (const RunningProcess& process : Machine::instance().running(target.index)) {
     if (process.graphics != graphics) continue;
     if (found < room && processes != nullptr) {
-      const unsigned long long bytes = target.device->process_memory ? process.bytes : NVML_VALUE_NOT_AVAILABLE;
+      const unsigned long long bytes =
+          target.device->process_memory ? process.bytes : static_cast<unsigned long long>(NVML_VALUE_NOT_AVAILABLE);
       processes[found] = {process.pid, bytes, 0xFFFFFFFF, 0xFFFFFFFF};
     }
     ++found;
