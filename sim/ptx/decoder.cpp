@@ -367,6 +367,13 @@ Operand FunctionDecoder::destination_or_sink(const Source& given, Type type, boo
 }
 
 Operand FunctionDecoder::predicate_source(const Source& given) {
+  if (given.kind == Source::Kind::kInteger) {  // mov.pred p, -1: anything but 0 is true
+    const Operand value = temporary(0);
+    Instruction test = instruction(Op::kSetp, Type::kB64);
+    test.compare = (given.bits != 0) != given.negated ? Compare::kEq : Compare::kNe;
+    emit(test, {value, builder_.constant(0, 8), builder_.constant(0, 8)});
+    return value;
+  }
   const Symbol* symbol = given.kind == Source::Kind::kName ? find(given.name) : nullptr;
   if (symbol == nullptr || symbol->kind != Symbol::Kind::kRegister || symbol->bytes != 0) {
     fail("expected a predicate register");
@@ -381,6 +388,7 @@ Operand FunctionDecoder::predicate_source(const Source& given) {
 Operand FunctionDecoder::predicate_destination(const Source& given) {
   if (given.kind == Source::Kind::kName && given.name == "_") return {};
   if (given.negated) fail("a result cannot be negated");
+  if (given.kind != Source::Kind::kName) fail("the result needs a register");
   Source plain = given;
   plain.negated = false;
   return predicate_source(plain);

@@ -176,6 +176,7 @@ Error fault_at(std::string_view text, std::uint32_t line, ErrorKind kind, std::s
   content = content.substr(0, content.find_last_not_of(" \t\r") + 1).substr(0, 200);
   std::string printable(content);
   for (char& c : printable) {
+    if (c == '\t') c = ' ';
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
   }
   return error(kind, "PTX line {}: {}: {}", line, what, printable);
