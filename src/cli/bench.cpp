@@ -5,10 +5,12 @@
 #include <boost/json.hpp>
 #include <numeric>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/report.h"
+#include "cli/speed.h"
 #include "cli/terminal.h"
 
 namespace hearth::cli {
@@ -17,6 +19,8 @@ namespace {
 struct Options {
   ModelOptions model;
   uint32_t prompt = 512, generate = 128;
+  uint32_t depth = 0;    // tokens before the generated ones
+  uint32_t chunk = 512;  // most rows of a prefill step
   std::vector<uint32_t> sequences{1};
   int repeat = 3;
   bool json = false;
@@ -30,14 +34,13 @@ struct Line {
   double tokens_per_s, bytes_per_s, ops_per_s;
 };
 
-constexpr uint32_t kMaxChunk_rows = 512;
 constexpr text::Token kFirstToken = 3;  // any ordinary token does: speed does not depend on which
 
 // Lays out sequences one after another in the pages and runs batches over them.
 class Runner {
  public:
-  Runner(models::Model& model, uint32_t sequences, uint32_t context)
-      : model_(model), pages_per_sequence_(context / device::kPage_tokens + 1) {
+  Runner(models::Model& model, uint32_t sequences, uint32_t context, uint32_t chunk)
+      : model_(model), pages_per_sequence_(context / device::kPage_tokens + 1), chunk_(chunk) {
     pages_.resize(size_t{sequences} * pages_per_sequence_);
     std::iota(pages_.begin(), pages_.end(), 0);
     logits_.resize(size_t{sequences} * model.spec().vocabulary);
@@ -57,22 +60,25 @@ class Runner {
     return model_.forward(batch, std::span<float>(logits_).first(batch.logit_rows.size() * model_.spec().vocabulary));
   }
 
-  Status prefill(uint32_t tokens) {
-    for (uint32_t done = 0; done < tokens; done += kMaxChunk_rows) {
-      const uint32_t rows = std::min(kMaxChunk_rows, tokens - done);
-      TRY(step(1, rows, done, done + rows == tokens));
+  // The first `tokens` of each of `sequences` sequences.
+  Status prefill(uint32_t sequences, uint32_t tokens) {
+    const uint32_t most = std::max(1u, chunk_ / sequences);
+    for (uint32_t done = 0; done < tokens; done += most) {
+      const uint32_t rows = std::min(most, tokens - done);
+      TRY(step(sequences, rows, done, done + rows == tokens));
     }
     return {};
   }
 
-  Status decode(uint32_t sequences, uint32_t tokens) {
-    for (uint32_t i = 0; i < tokens; ++i) TRY(step(sequences, 1, i, true));
+  // `tokens` more of each, after `depth`.
+  Status decode(uint32_t sequences, uint32_t tokens, uint32_t depth) {
+    for (uint32_t i = 0; i < tokens; ++i) TRY(step(sequences, 1, depth + i, true));
     return {};
   }
 
  private:
   models::Model& model_;
-  uint32_t pages_per_sequence_;
+  uint32_t pages_per_sequence_, chunk_;
   std::vector<int32_t> pages_, tokens_;
   std::vector<float> logits_;
 };
@@ -100,22 +106,21 @@ double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with
   return 2 * values;
 }
 
-std::string as_text(const std::string& model, const engine::DeviceStatus& devices, const device::Limits& limits,
-                    const std::vector<Line>& lines) {
-  std::string text = fmt::format(
-      "model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n", model,
-      devices.placement(), limits.read_bytes_per_s / 1e9, limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
+std::string as_text(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
+  std::string text =
+      fmt::format("model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n",
+                  loaded.found.model, loaded.devices.placement(), limits.read_bytes_per_s / 1e9,
+                  limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
   text +=
-      fmt::format("{:<22} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
+      fmt::format("{:<26} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
   for (const Line& line : lines)
-    text += fmt::format("{:<22} {:>10.1f} {:>8.1f} {:>7.0f}% {:>8.0f} {:>9.0f}%\n", line.name, line.tokens_per_s,
+    text += fmt::format("{:<26} {:>10.1f} {:>8.1f} {:>7.0f}% {:>8.0f} {:>9.0f}%\n", line.name, line.tokens_per_s,
                         line.bytes_per_s / 1e9, 100 * line.bytes_per_s / limits.read_bytes_per_s, line.ops_per_s / 1e9,
                         100 * line.ops_per_s / limits.int8_ops_per_s);
   return text;
 }
 
-std::string as_json(const std::string& model, const engine::DeviceStatus& devices, const device::Limits& limits,
-                    const std::vector<Line>& lines) {
+std::string as_json(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
   boost::json::array tests;
   for (const Line& line : lines)
     tests.push_back({{"test", line.name},
@@ -125,8 +130,11 @@ std::string as_json(const std::string& model, const engine::DeviceStatus& device
                      {"tokens_per_s", line.tokens_per_s},
                      {"bytes_per_s", line.bytes_per_s},
                      {"ops_per_s", line.ops_per_s}});
+  const engine::DeviceStatus& devices = loaded.devices;
+  const models::Memory memory = loaded.model->memory();
   const boost::json::object report{{"version", HEARTH_VERSION},
-                                   {"model", model},
+                                   {"model", loaded.found.model},
+                                   {"load_s", std::chrono::duration<double>(loaded.load_duration).count()},
                                    {"device", devices.placement()},
                                    {"layers", devices.layers.size()},
                                    {"layers_on_gpu", devices.layers_on_gpu()},
@@ -136,46 +144,64 @@ std::string as_json(const std::string& model, const engine::DeviceStatus& device
                                     {{"read_bytes_per_s", limits.read_bytes_per_s},
                                      {"float_ops_per_s", limits.float_ops_per_s},
                                      {"int8_ops_per_s", limits.int8_ops_per_s}}},
+                                   {"memory",
+                                    {{"weights", memory.weights},
+                                     {"cache", memory.cache},
+                                     {"positions", uint64_t{loaded.model->options().pages} * device::kPage_tokens},
+                                     {"workspace", memory.workspace}}},
                                    {"tests", tests}};
   return boost::json::serialize(report) + "\n";
+}
+
+void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_per_token) {
+  const auto finding = check_speed(*loaded.device, loaded.devices, tokens_per_s, bytes_per_token);
+  if (finding) print_note("warning: " + finding->text());
 }
 
 Status run(const Options& options) {
   const uint32_t most = *std::max_element(options.sequences.begin(), options.sequences.end());
   ModelOptions model_options = options.model;
-  const uint32_t tokens = std::max({options.prompt, options.generate, 1u});
+  const uint32_t tokens = std::max({options.prompt, options.depth + options.generate, 1u});
   if (model_options.context == 0) model_options.context = tokens;
   if (model_options.context < tokens)
-    return error(ErrorKind::kUsage, "--ctx is {}, but -p and -n need {}", model_options.context, tokens);
+    return error(ErrorKind::kUsage, "--ctx is {}, but -p, -d and -n need {}", model_options.context, tokens);
   const uint32_t pages = most * (model_options.context / device::kPage_tokens + 1);
   ASSIGN_OR_RETURN(
       LoadedModel loaded,
-      load_model(model_options, {.batch_rows = std::max(kMaxChunk_rows, most), .logit_rows = most, .pages = pages}));
+      load_model(model_options, {.batch_rows = std::max(options.chunk, most), .logit_rows = most, .pages = pages}));
   note_devices(loaded.devices);
   const models::Spec& spec = loaded.model->spec();
-  const double bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
-  Runner runner(*loaded.model, most, model_options.context);
+  const double weight_bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
+  const double cache_bytes = static_cast<double>(loaded.model->memory().cache) / pages / device::kPage_tokens;
+  Runner runner(*loaded.model, most, model_options.context, options.chunk);
   std::vector<Line> lines;
-  const auto add = [&](std::string name, uint32_t sequences, uint32_t count, double seconds, double steps, double ops) {
+  // `positions` of the cache are read in all, besides the weights once per step.
+  const auto add = [&](std::string name, uint32_t sequences, uint32_t count, double seconds, double steps,
+                       double positions, double ops) {
     const double all = double{1} * sequences * count;
-    lines.push_back(
-        {std::move(name), sequences, count, seconds, all / seconds, bytes * steps / seconds, ops * all / seconds});
+    lines.push_back({std::move(name), sequences, count, seconds, all / seconds,
+                     (weight_bytes * steps + cache_bytes * positions) / seconds, ops * all / seconds});
   };
   if (options.prompt > 0) {
     ASSIGN_OR_RETURN(const double seconds,
-                     median_seconds(options.repeat, [&] { return runner.prefill(options.prompt); }));
+                     median_seconds(options.repeat, [&] { return runner.prefill(1, options.prompt); }));
     add(fmt::format("prefill {}", options.prompt), 1, options.prompt, seconds,
-        (options.prompt + kMaxChunk_rows - 1) / kMaxChunk_rows, ops_per_token(*loaded.file, spec, false));
+        static_cast<double>(divide_up(options.prompt, options.chunk)), 0, ops_per_token(*loaded.file, spec, false));
   }
+  const std::string after = options.depth > 0 ? fmt::format(" after {}", options.depth) : "";
   for (const uint32_t sequences : options.generate > 0 ? options.sequences : std::vector<uint32_t>{}) {
-    ASSIGN_OR_RETURN(const double seconds,
-                     median_seconds(options.repeat, [&] { return runner.decode(sequences, options.generate); }));
-    add(fmt::format("decode {} x {}", sequences, options.generate), sequences, options.generate, seconds,
-        options.generate, ops_per_token(*loaded.file, spec, true));
+    TRY(runner.prefill(sequences, options.depth));
+    ASSIGN_OR_RETURN(const double seconds, median_seconds(options.repeat, [&] {
+                       return runner.decode(sequences, options.generate, options.depth);
+                     }));
+    if (sequences == 1) note_if_slow(loaded, options.generate / seconds, weight_bytes + cache_bytes * options.depth);
+    const double positions = double{1} * sequences * options.generate * (options.depth + (options.generate + 1) / 2.0);
+    add(fmt::format("decode {} x {}{}", sequences, options.generate, after), sequences, options.generate, seconds,
+        options.generate, positions, ops_per_token(*loaded.file, spec, true));
   }
   const device::Limits limits = loaded.device->measure_limits();
   const auto write = options.json ? as_json : as_text;
-  return print(write(loaded.found.model, loaded.devices, limits, lines));
+  return print(write(loaded, limits, lines));
 }
 
 Action configure(CLI::App& app) {
@@ -185,6 +211,10 @@ Action configure(CLI::App& app) {
       ->check(CLI::Range(0u, 1u << 20));
   app.add_option("-n,--generate", options->generate, "Tokens to generate; 0: no decode test (default: 128)")
       ->check(CLI::Range(0u, 1u << 20));
+  app.add_option("-d,--depth", options->depth, "Tokens in the context before those generated (default: 0)")
+      ->check(CLI::Range(0u, 1u << 24));
+  app.add_option("-c,--chunk", options->chunk, "Most tokens of a prompt computed in one step (default: 512)")
+      ->check(CLI::Range(1u, 1u << 16));
   app.add_option("-b,--sequences", options->sequences, "How many sequences decode together, e.g. 1,3,8 (default: 1)")
       ->delimiter(',')
       ->check(CLI::Range(1u, 1024u));

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/report.h"
+#include "cli/speed.h"
 #include "cli/terminal.h"
 
 namespace hearth::cli {
@@ -36,6 +37,15 @@ void note_if_cut(const Session& session, const Answer& answer) {
 }
 
 }  // namespace
+
+// In one line, as soon as it can be known: an answer that takes minutes should not need --verbose to be explained.
+void note_if_slow(const Session& session, const engine::Usage& usage) {
+  const double seconds = std::chrono::duration<double>(usage.generation).count();
+  if (usage.generated_tokens <= doctor::kEnough_tokens || seconds <= 0) return;
+  const auto finding = check_speed(*session.device, session.engine->devices(), (usage.generated_tokens - 1) / seconds,
+                                   static_cast<double>(bytes_per_token(*session.file, session.engine->model().spec())));
+  if (finding) print_note("warning: " + finding->text());
+}
 
 Result<Session> start_session(const RunOptions& options) {
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, {}));
@@ -70,6 +80,7 @@ Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::ve
                    generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
   if (!answer.text.ends_with('\n')) TRY(print("\n"));
   note_if_cut(session, answer);
+  note_if_slow(session, answer.usage);
   if (session.verbose) {
     const auto total = std::chrono::steady_clock::now() - start + session.load_duration;
     const models::Model& model = session.engine->model();
