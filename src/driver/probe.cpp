@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "base/error.h"
 #include "driver/handles.h"
@@ -180,25 +181,42 @@ std::vector<Gpu> gpus_of(const Cuda& cuda, bool open_contexts) {
   return gpus;
 }
 
+// Shared with threads that nobody waits for. That of the process stays anyway.
+template <class Driver>
+std::shared_ptr<const Driver> borrow(const Driver* driver) {
+  return {driver, [](const Driver*) {}};
+}
+
+Result<std::shared_ptr<const Cuda>> open_cuda(const ProbeOptions& options, Problem& problem) {
+  if (options.cuda_library == Cuda::kLibrary) {
+    ASSIGN_OR_RETURN(const Cuda* const cuda, Cuda::open(&problem));
+    return borrow(cuda);
+  }
+  ASSIGN_OR_RETURN(auto cuda, Cuda::load(options.cuda_library, options.patience, &problem));
+  return std::shared_ptr<const Cuda>(std::move(cuda));
+}
+
+Result<std::shared_ptr<const Nvml>> open_nvml(const ProbeOptions& options) {
+  if (options.nvml_library == Nvml::kLibrary) {
+    ASSIGN_OR_RETURN(const Nvml* const nvml, Nvml::open());
+    return borrow(nvml);
+  }
+  ASSIGN_OR_RETURN(auto nvml, Nvml::load(options.nvml_library, options.patience));
+  return std::shared_ptr<const Nvml>(std::move(nvml));
+}
+
 void probe_cuda(const ProbeOptions& options, Probe& facts) {
   Problem problem;
-  Result<const Cuda*> cuda = nullptr;
-  if (options.cuda_library == Cuda::kLibrary) {
-    cuda = Cuda::open(&problem);
-  } else if (auto loaded = Cuda::load(options.cuda_library, options.patience, &problem)) {
-    cuda = std::move(loaded).value().release();  // a thread that nobody waits for may still use it
-  } else {
-    cuda = std::move(loaded).error();
-  }
-  if (!cuda) {
+  const auto opened = open_cuda(options, problem);
+  if (!opened) {
     facts.problem = problem;
     return;
   }
-  facts.cuda_version = (*cuda)->version;
-  facts.library = (*cuda)->library;
+  const std::shared_ptr<const Cuda> cuda = *opened;
+  facts.cuda_version = cuda->version;
+  facts.library = cuda->library;
   facts.driver_version = driver_version_of(facts.library);
-  auto gpus =
-      with_patience(options.patience, [cuda = *cuda, open = options.open_contexts] { return gpus_of(*cuda, open); });
+  auto gpus = with_patience(options.patience, [cuda, open = options.open_contexts] { return gpus_of(*cuda, open); });
   if (gpus && !gpus->empty()) {
     facts.gpus = std::move(*gpus);
   } else if (gpus) {
@@ -216,21 +234,14 @@ struct NvmlFacts {
 };
 
 void probe_nvml(const ProbeOptions& options, Probe& facts) {
-  Result<const Nvml*> nvml = nullptr;
-  if (options.nvml_library == Nvml::kLibrary) {
-    nvml = Nvml::open();
-  } else if (auto loaded = Nvml::load(options.nvml_library, options.patience)) {
-    nvml = std::move(loaded).value().release();
-  } else {
-    nvml = std::move(loaded).error();
-  }
-  if (!nvml) {
-    facts.nvml_problem = nvml.error().message;
+  const auto opened = open_nvml(options);
+  if (!opened) {
+    facts.nvml_problem = opened.error().message;
     return;
   }
   std::vector<std::string> uuids;
   for (const Gpu& gpu : facts.gpus) uuids.push_back(gpu.uuid);
-  auto answer = with_patience(options.patience, [nvml = *nvml, uuids] {
+  auto answer = with_patience(options.patience, [nvml = *opened, uuids] {
     NvmlFacts found{driver_version_by(*nvml), {}, {}};
     if (uuids.empty()) found.all = gpus_of(*nvml);
     for (const std::string& uuid : uuids) found.states.push_back(read_state(*nvml, uuid));
