@@ -181,7 +181,9 @@ Choice take_elf(const ImageEntry& elf, const Image& image, const Target& target)
         "machine code for sm_{} would load on this GPU, but the simulator executes PTX only: put PTX into the same fat "
         "binary, or name a folder with {:016x}.ptx by HEARTH_SIM_PTX",
         elf.architecture, fnv1a_64(std::as_bytes(std::span(elf.bytes))));
-    std::fprintf(stderr, "hearth-sim: %s\n", message.c_str());
+    static bool told = false;  // one module is like the other
+    if (!told) std::fprintf(stderr, "hearth-sim: %s\n", message.c_str());
+    told = true;
     return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, message);
   }
   Choice choice;

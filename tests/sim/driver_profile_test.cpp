@@ -70,7 +70,8 @@ struct Ran {
   std::string output;
 };
 Ran run(const std::string& arguments) {
-  for (const char* name : {"HEARTH_SIM_STATE", "HEARTH_SIM_PROFILES", "HEARTH_SIM_FAULTS"}) unsetenv(name);
+  for (const char* name : {"HEARTH_SIM_STATE", "HEARTH_SIM_PROFILE", "HEARTH_SIM_PROFILES", "HEARTH_SIM_FAULTS"})
+    unsetenv(name);
   Ran ran;
   std::FILE* pipe = popen((HEARTH_SIM_FOLDER "/run " + arguments + " 2>&1").c_str(), "r");
   char buffer[256];
