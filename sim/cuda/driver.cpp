@@ -9,6 +9,7 @@
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
 #include "sim/cuda/state.h"
+#include "sim/machine/say.h"
 
 namespace hearth::sim::cuda {
 namespace {
@@ -27,8 +28,7 @@ std::uint64_t choose_seed() {
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();
   const std::uint64_t seed = static_cast<std::uint64_t>(now) / 1000 % 1'000'000;
-  std::fprintf(stderr, "hearth-sim: streams are ordered by HEARTH_SIM_SEED=%llu\n",
-               static_cast<unsigned long long>(seed));
+  say(fmt::format("streams are ordered by HEARTH_SIM_SEED={}", seed));
   return seed;
 }
 
@@ -142,7 +142,7 @@ void Driver::raise(Context& context, CUresult code, const std::string& reason) {
   if (context.sticky == CUDA_SUCCESS && !machine.lost(context.device)) {
     context.sticky = code;
     if (!reason.empty()) {
-      std::fprintf(stderr, "hearth-sim: device %d: error %d: %s\n", context.device, code, reason.c_str());
+      say(fmt::format("device {}: error {}: {}", context.device, static_cast<int>(code), reason));
     }
   }
   scheduler.drop(context);
@@ -178,12 +178,12 @@ Current current_context() {
 
 void report_leaks(const std::string& where, const std::vector<std::string>& kinds) {
   if (kinds.empty()) return;
-  const std::string line = fmt::format("{}: never freed: {}\n", where, fmt::join(kinds, ", "));
-  std::fprintf(stderr, "hearth-sim: %s", line.c_str());
+  const std::string line = fmt::format("{}: never freed: {}", where, fmt::join(kinds, ", "));
+  say(line);
   const char* path = std::getenv("HEARTH_SIM_LEAKS");
   if (path == nullptr || *path == '\0') return;
   if (std::FILE* file = std::fopen(path, "a")) {
-    std::fputs(line.c_str(), file);
+    std::fprintf(file, "%s\n", line.c_str());
     std::fclose(file);
   }
 }

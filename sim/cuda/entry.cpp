@@ -1,5 +1,8 @@
 #include "sim/cuda/entry.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "sim/cuda/state.h"
 
 namespace hearth::sim::cuda {
@@ -48,6 +51,16 @@ void raise_scripted(Driver& driver) {
 std::mutex& driver_mutex() {
   static std::mutex* const mutex = new std::mutex;  // the program's static objects may outlive ours
   return *mutex;
+}
+
+void trace_call(const char* name, CUresult result) {
+  static std::FILE* const file = [] {
+    const char* path = std::getenv("HEARTH_SIM_TRACE");
+    return path != nullptr && *path != '\0' ? std::fopen(path, "a") : nullptr;
+  }();
+  if (file == nullptr) return;
+  std::fprintf(file, "%s %d\n", name, static_cast<int>(result));
+  std::fflush(file);
 }
 
 CUresult before_call(Function function) {

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstring>
 
+#include "sim/cuda/entry.h"
 #include "sim/cuda/functions.h"
 #include "sim/cuda/state.h"
 
@@ -99,7 +100,10 @@ CUresult cuGetProcAddress(const char* symbol, void** function, int cuda_version,
     if (std::strcmp(symbol, facts.name) != 0 && std::strcmp(symbol, facts.symbol) != 0) continue;
     if (!is_missing(facts)) *function = facts.address;
   }
-  if (*function == nullptr) return CUDA_ERROR_NOT_FOUND;
+  if (*function == nullptr) {
+    trace_call(symbol, CUDA_ERROR_NOT_FOUND);
+    return CUDA_ERROR_NOT_FOUND;
+  }
   if (status != nullptr) *status = CU_GET_PROC_ADDRESS_SUCCESS;
   return CUDA_SUCCESS;
 }

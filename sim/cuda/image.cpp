@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sim/machine/say.h"
 #include "sim/ptx/parse.h"
 
 namespace hearth::sim::cuda {
@@ -182,7 +183,7 @@ Choice take_elf(const ImageEntry& elf, const Image& image, const Target& target)
         "binary, or name a folder with {:016x}.ptx by HEARTH_SIM_PTX",
         elf.architecture, fnv1a_64(std::as_bytes(std::span(elf.bytes))));
     static bool told = false;  // one module is like the other
-    if (!told) std::fprintf(stderr, "hearth-sim: %s\n", message.c_str());
+    if (!told) say(message);
     told = true;
     return refuse(CUDA_ERROR_NO_BINARY_FOR_GPU, message);
   }

@@ -7,6 +7,7 @@
 #include "sim/cuda/functions.h"
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
+#include "sim/machine/say.h"
 
 namespace hearth::sim::cuda {
 namespace {
@@ -104,7 +105,7 @@ void report_uninitialised(const exec::LaunchStats& stats) {
   static auto* const told = new std::set<std::pair<std::string, std::uint32_t>>;
   for (const exec::Fault& fault : stats.uninitialised_reads) {
     if (!told->emplace(fault.kernel, fault.line).second) continue;
-    std::fprintf(stderr, "hearth-sim: %s\n", fault.message().c_str());
+    say(fault.message());
   }
 }
 

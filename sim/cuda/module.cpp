@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "sim/cuda/functions.h"
+#include "sim/machine/say.h"
 #include "sim/ptx/parse.h"
 
 namespace hearth::sim::cuda {
@@ -54,7 +55,7 @@ CUresult load_module(const std::shared_ptr<Context>& context, const Choice& choi
   if (!code) {
     log = "ptxas fatal   : " + code.error().message;
     if (code.error().kind == ErrorKind::kUnsupported) {
-      std::fprintf(stderr, "hearth-sim: this PTX is beyond the simulator: %s\n", code.error().message.c_str());
+      say("this PTX is beyond the simulator: " + code.error().message);
     }
     return CUDA_ERROR_INVALID_PTX;
   }

@@ -128,7 +128,7 @@ class Driver {
 
   // The error with which every call on the context answers: broken, lost or destroyed; or CUDA_SUCCESS.
   CUresult state_of(const Context& context) const;
-  // Breaks the context: the reason goes to stderr, its work is dropped.
+  // Breaks the context: the reason is said, its work is dropped.
   void raise(Context& context, CUresult code, const std::string& reason);
 
   // A device's memory that this process takes, its contexts included, and what is free there for it.
@@ -172,7 +172,7 @@ CUresult synchronize(Context& context);
 CUresult forbid_in_capture(const Stream& stream);
 CUresult forbid_unsafe_call();
 
-// What was never freed, on stderr and as lines of the file HEARTH_SIM_LEAKS, which tests look at; empty: nothing.
+// What was never freed: said, and as lines of the file HEARTH_SIM_LEAKS, which tests look at; empty: nothing.
 void report_leaks(const std::string& where, const std::vector<std::string>& kinds);
 // When the process ends.
 void report_process_leaks();

@@ -36,7 +36,6 @@ struct Work {
 
 class Scheduler {
  public:
-  // Says on stderr what it was if the user did not set it.
   void set_seed(std::uint64_t seed);
 
   // Queues work behind what the stream has; returns the ticket that is done when it is.

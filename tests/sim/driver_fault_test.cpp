@@ -159,6 +159,14 @@ TEST(SimFault, MayTakeMoreThanIsFree) {
   EXPECT_EQ(sim.cuMemcpyHtoD(p, &value, 4), CUDA_SUCCESS) << "what one has stays";
 }
 
+TEST(SimFault, CallsCanBeTraced) {
+  Sim sim("tiny", "oom at=1");
+  sim.start();
+  CUdeviceptr address = 0;
+  EXPECT_EQ(sim.cuMemAlloc(&address, 4), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(sim.trace(), "cuInit 0\ncuDevicePrimaryCtxRetain 0\ncuCtxSetCurrent 0\ncuMemAlloc_v2 2\n");
+}
+
 TEST(SimFault, ScriptsCanBeJson) {
   const auto faults = parse_faults(R"([{"fault": "lost", "launch": 20, "until-second": 1.5},
                                        {"fault": "take", "mib": 100, "name": "chrome"}, {"fault": "oom", "at": "3+"}])");

@@ -273,6 +273,8 @@ TEST(SimLaunch, AnIllegalAddressBreaksTheContextUntilItsReset) {
   const CUdeviceptr p = sim.allocate(40);
   ASSERT_EQ(sim.run(sim.function(module, "fill"), p, 11, 1), CUDA_SUCCESS);  // one element too many
   EXPECT_EQ(sim.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+  EXPECT_NE(sim.log().find("0 bytes behind the end of 40 bytes"), std::string::npos) << sim.log();
+  EXPECT_NE(sim.log().find("in kernel fill"), std::string::npos) << sim.log();
   CUdeviceptr other = 0;
   unsigned value = 0;
   CUstream stream = nullptr;

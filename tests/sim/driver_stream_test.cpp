@@ -52,6 +52,13 @@ TEST(SimStream, TheSameSeedGivesTheSameOrder) {
   }
 }
 
+TEST(SimStream, AChosenSeedIsPrinted) {
+  Sim sim("tiny");
+  unsetenv("HEARTH_SIM_SEED");
+  sim.start();
+  EXPECT_NE(sim.log().find("HEARTH_SIM_SEED="), std::string::npos) << sim.log();
+}
+
 TEST(SimStream, TheDefaultStreamOrdersBlockingStreamsOnly) {
   unsigned disordered = 0;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {

@@ -102,6 +102,8 @@ class Sim {
     setenv("HEARTH_SIM_SEED", std::to_string(seed).c_str(), 1);
     setenv("HEARTH_SIM_STATE", (folder_ / "state").c_str(), 1);
     setenv("HEARTH_SIM_LEAKS", (folder_ / "leaks").c_str(), 1);
+    setenv("HEARTH_SIM_LOG", (folder_ / "log").c_str(), 1);
+    setenv("HEARTH_SIM_TRACE", (folder_ / "trace").c_str(), 1);
     cuda_ = load("libcuda.so.1");
 #define CUDA_FUNCTION(name, symbol, parameters) name = reinterpret_cast<CUresult(*) parameters>(dlsym(cuda_, #symbol));
 #define CUDA_OPTIONAL CUDA_FUNCTION
@@ -171,6 +173,12 @@ class Sim {
   // What the library says was never freed, after end().
   std::string leaks() const {
     return read_text(folder_ / "leaks");
+  }
+  std::string log() const {
+    return read_text(folder_ / "log");
+  }
+  std::string trace() const {
+    return read_text(folder_ / "trace");
   }
   const Folder& folder() const {
     return folder_;
