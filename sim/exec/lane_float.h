@@ -38,8 +38,8 @@ inline float canonical(float value) {
 }
 template <bool ftz, bool sat>
 inline float result(float value) {
-  if (sat) return saturated(value);
-  return canonical(ftz ? flushed(value) : value);
+  const float kept = ftz ? flushed(value) : value;
+  return sat ? saturated(kept) : canonical(kept);
 }
 
 // The number wins over a NaN (or the NaN, with `propagate`); -0 is less than +0.
