@@ -8,9 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
+#include "sim/cuda/side_file.h"
 #include "sim/machine/say.h"
 #include "sim/ptx/parse.h"
 
@@ -153,14 +152,7 @@ std::optional<std::string> ptx_for(const ImageEntry& elf, const Image& image, in
     if (best == nullptr || entry.architecture > best->architecture) best = &entry;
   }
   if (best != nullptr) return best->bytes;
-  const char* folder = std::getenv("HEARTH_SIM_PTX");
-  if (folder == nullptr) return std::nullopt;
-  const std::uint64_t hash = fnv1a_64(std::as_bytes(std::span(elf.bytes)));
-  std::ifstream file(fmt::format("{}/{:016x}.ptx", folder, hash));
-  if (!file) return std::nullopt;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return find_side_file(elf.bytes, elf.architecture);
 }
 
 Choice refuse(CUresult result, std::string message) {
@@ -180,8 +172,8 @@ Choice take_elf(const ImageEntry& elf, const Image& image, const Target& target)
   if (!ptx) {
     const std::string message = fmt::format(
         "machine code for sm_{} would load on this GPU, but the simulator executes PTX only: put PTX into the same fat "
-        "binary, or name a folder with {:016x}.ptx by HEARTH_SIM_PTX",
-        elf.architecture, fnv1a_64(std::as_bytes(std::span(elf.bytes))));
+        "binary, or name a folder with PTX of the kernels \"{}\" by HEARTH_SIM_PTX",
+        elf.architecture, kernels_of_elf(elf.bytes));
     static bool told = false;  // one module is like the other
     if (!told) say(message);
     told = true;
@@ -247,12 +239,6 @@ Choice choose_of_container(const Image& image, const Target& target) {
 }
 
 }  // namespace
-
-std::uint64_t fnv1a_64(std::span<const std::byte> bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const std::byte byte : bytes) hash = (hash ^ static_cast<std::uint64_t>(byte)) * 0x100000001b3;
-  return hash;
-}
 
 Image read_image(const void* pointer) {
   const auto* data = static_cast<const std::byte*>(pointer);

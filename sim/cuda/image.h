@@ -9,14 +9,13 @@
 // 0-7; its note .note.nv.tkinfo names the toolkit.
 //
 // The simulator cannot run machine code. For a cubin that the real driver would take it applies the real driver's
-// rules and then runs the PTX beside it in the fat binary, or the file HASH.ptx in the folder HEARTH_SIM_PTX, where
-// HASH is fnv1a_64() of the ELF file in 16 hexadecimal digits.
+// rules and then runs the PTX beside it in the fat binary, or a file of the folder HEARTH_SIM_PTX that has the same
+// kernels (side_file.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -57,7 +56,5 @@ struct Target {
   int newest_ptx = 0;
 };
 Choice choose_image(const Image& image, const Target& target);
-
-std::uint64_t fnv1a_64(std::span<const std::byte> bytes);
 
 }  // namespace hearth::sim::cuda

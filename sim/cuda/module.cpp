@@ -21,12 +21,11 @@ constexpr int kSharedWithoutOptIn = 48 * 1024;
 
 // The decoded form of a text, kept for the process's life: contexts come and go, the kernels stay the same.
 Result<std::shared_ptr<const ptx::Module>> parse_cached(const std::string& text) {
-  static auto* const cache = new std::map<std::uint64_t, std::shared_ptr<const ptx::Module>>;
-  const std::uint64_t hash = fnv1a_64(std::as_bytes(std::span(text)));
-  if (const auto found = cache->find(hash); found != cache->end()) return found->second;
+  static auto* const cache = new std::map<std::string, std::shared_ptr<const ptx::Module>>;
+  if (const auto found = cache->find(text); found != cache->end()) return found->second;
   ASSIGN_OR_RETURN(ptx::Module module, ptx::parse(text));
   auto shared = std::make_shared<const ptx::Module>(std::move(module));
-  (*cache)[hash] = shared;
+  (*cache)[text] = shared;
   return shared;
 }
 

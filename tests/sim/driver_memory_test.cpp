@@ -103,6 +103,26 @@ TEST(SimMemory, KernelsOfOneDeviceCannotUseTheOthers) {
   EXPECT_EQ(sim.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
+TEST(SimMemory, PeersCanBeLetIn) {
+  Sim sim("tiny-pair");
+  const CUcontext first = sim.start(0);
+  const CUdeviceptr before = sim.allocate(4);
+  CUcontext second = nullptr;
+  ASSERT_EQ(sim.cuDevicePrimaryCtxRetain(&second, 1), CUDA_SUCCESS);
+  ASSERT_EQ(sim.cuCtxSetCurrent(second), CUDA_SUCCESS);
+  auto* enable = sim.find<CUresult(CUcontext, unsigned)>("cuCtxEnablePeerAccess");
+  auto* disable = sim.find<CUresult(CUcontext)>("cuCtxDisablePeerAccess");
+  EXPECT_EQ(disable(first), CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+  ASSERT_EQ(enable(first, 0), CUDA_SUCCESS);
+  EXPECT_EQ(enable(first, 0), CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
+  const CUfunction fill = sim.function(sim.load_kernels(), "fill");
+  ASSERT_EQ(sim.run(fill, before, 1, 5), CUDA_SUCCESS);
+  EXPECT_EQ(sim.read(before, 1)[0], 5u);
+  ASSERT_EQ(disable(first), CUDA_SUCCESS);
+  ASSERT_EQ(sim.run(fill, before, 1, 6), CUDA_SUCCESS);
+  EXPECT_EQ(sim.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
 TEST(SimMemory, PinnedMemoryIsKnownAsSuch) {
   Sim sim("tiny");
   sim.start();

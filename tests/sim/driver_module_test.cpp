@@ -2,8 +2,6 @@
 #include <elf.h>
 #include <zstd.h>
 
-#include <iomanip>
-
 #include "sim/driver_support.h"
 
 namespace hearth::sim {
@@ -33,7 +31,8 @@ class FatBinary {
     header.e_ident[EI_ABIVERSION] = new_layout ? 8 : 7;
     header.e_machine = 190;
     header.e_flags = static_cast<Elf64_Word>(new_layout ? architecture << 8 | 2 : architecture);
-    const std::string note = "Cuda compilation tools, release " + toolkit + ", V" + toolkit;
+    using namespace std::string_literals;
+    const std::string note = "Cuda compilation tools, release " + toolkit + "\0.text.fill\0.text.scale\0"s;
     header.e_shoff = sizeof(header) + note.size();  // an empty section table: the end of the file
     return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + note;
   }
@@ -177,13 +176,12 @@ TEST(SimModule, ACubinAloneNeedsPtxForTheSimulator) {
   EXPECT_EQ(load("tiny", elf.data()).result, CUDA_ERROR_NO_BINARY_FOR_GPU);
   EXPECT_EQ(load("tiny", FatBinary::make_elf(75, "12.8").data()).result, CUDA_ERROR_NO_BINARY_FOR_GPU);
   EXPECT_EQ(load("tiny", FatBinary::make_elf(86, "13.0").data()).result, CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
-  // The side-file that the message names.
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : elf) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  // A folder of PTX: what has the same kernels stands in, the newest that is not too new.
   Folder folder;
-  std::stringstream name;
-  name << std::hex << std::setw(16) << std::setfill('0') << hash << ".ptx";
-  std::ofstream(folder / name.str()) << kKernels;
+  std::ofstream(folder / "older.ptx") << ptx("8.0", "sm_75");
+  std::ofstream(folder / "newer.ptx") << ptx("8.0", "sm_90");
+  std::ofstream(folder / "other.ptx")
+      << ".version 8.0\n.target sm_86\n.address_size 64\n.visible .entry x() { ret; }\n";
   setenv("HEARTH_SIM_PTX", (folder / "").c_str(), 1);
   EXPECT_EQ(load("tiny", elf.data()).binary_version, 86);
   unsetenv("HEARTH_SIM_PTX");

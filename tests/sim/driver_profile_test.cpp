@@ -1,7 +1,9 @@
 // Profiles, and the script that starts programs against them.
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "sim/driver_support.h"
+#include "sim/machine/machine.h"
 #include "sim/machine/profile.h"
 
 namespace hearth::sim {
@@ -63,6 +65,32 @@ TEST(SimProfile, MistakesAreNamed) {
   EXPECT_FALSE(load_profile("tiny,colour=red", HEARTH_SIM_FOLDER "/profiles").ok());
   EXPECT_FALSE(load_profile("tiny,memory_mib=10", HEARTH_SIM_FOLDER "/profiles").ok())
       << "less than driver and context";
+}
+
+TEST(SimMachine, ProcessesShareItsMemory) {
+  Folder folder;
+  const auto profile = load_profile("tiny", HEARTH_SIM_FOLDER "/profiles");
+  ASSERT_TRUE(profile.ok());
+  int to_child[2], to_parent[2];
+  ASSERT_EQ(pipe(to_child), 0);
+  ASSERT_EQ(pipe(to_parent), 0);
+  char byte = 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    Machine other(*profile, {}, folder / "state", 0);
+    other.set_own_bytes(0, 5 * kMiB);
+    if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1) _exit(1);
+    _exit(0);  // without a word: as a process that is killed
+  }
+  ASSERT_EQ(read(to_parent[0], &byte, 1), 1);
+  Machine machine(*profile, {}, folder / "state", 0);
+  machine.set_own_bytes(0, kMiB);
+  EXPECT_EQ(machine.foreign_bytes(0), 5 * kMiB);
+  EXPECT_EQ(machine.own_bytes(0), kMiB);
+  EXPECT_EQ(machine.running(0).size(), 2u);
+  ASSERT_EQ(write(to_child[1], "x", 1), 1);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(machine.foreign_bytes(0), 0u) << "the memory of a dead process is free";
 }
 
 struct Ran {
