@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <new>
+#include <set>
 #include <string>
 
 #include "base/error.h"
@@ -16,6 +18,8 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "cuda/cuda_device.h"
+#include "cuda/images.h"
 
 namespace hearth::cli {
 namespace {
@@ -32,9 +36,25 @@ int exit_code(const Status& status) {
   }
 }
 
+// "kernels for compute capability 7.5, 9.0 and, compiled by the driver, 7.5 and newer".
+std::string cuda_text() {
+  if (!cuda::has_kernels()) return "not in this build";
+  std::set<int> machine_code;
+  int oldest_ptx = std::numeric_limits<int>::max();
+  for (const cuda::Image& image : cuda::embedded_images()) {
+    if (image.kind == cuda::ImageKind::kMachineCode) machine_code.insert(image.compute_capability);
+    if (image.kind == cuda::ImageKind::kPtx) oldest_ptx = std::min(oldest_ptx, image.compute_capability);
+  }
+  const auto text = [](int capability) { return fmt::format("{}.{}", capability / 10, capability % 10); };
+  std::vector<std::string> list;
+  for (const int capability : machine_code) list.push_back(text(capability));
+  return fmt::format("kernels for compute capability {}, and by the driver's compiler for any from {} on",
+                     fmt::join(list, ", "), text(oldest_ptx));
+}
+
 std::string version_text() {
-  return fmt::format("hearth {}\nCPU: {}\nCUDA: not in this build\n", HEARTH_VERSION,
-                     fmt::join(cpu::supported_isas(), ", "));
+  return fmt::format("hearth {}\nCPU: {}\nCUDA: {}\n", HEARTH_VERSION, fmt::join(cpu::supported_isas(), ", "),
+                     cuda_text());
 }
 
 // Levenshtein distance, for "did you mean".

@@ -22,7 +22,7 @@ Problem cannot_load(const std::string& path, const std::string& loader_says) {
 
 Problem too_old(int version, const std::string& library) {
   const std::string driver = driver_version_of(library);
-  return {CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER, "driver-too-old",
+  return {0, "driver-too-old",
           fmt::format("the NVIDIA driver{}{} is too old: it supports CUDA {}, hearth needs {} (driver 525)",
                       driver.empty() ? "" : " ", driver, cuda_version_text(version), cuda_version_text(kOldestCuda)),
           "install NVIDIA driver 525 or newer on the host (on WSL2: in Windows)"};

@@ -3,7 +3,10 @@
 //   FAKE_CUDA_INIT      what cuInit() answers: a number, or "hang"
 //   FAKE_CUDA_CONTEXT   what retaining a context answers
 //   FAKE_CUDA_FREE      granules of memory that may be allocated at the same time (16)
+//   FAKE_CUDA_ACCESS    what making memory accessible answers
 //   FAKE_CUDA_STREAM    what waiting for a stream answers
+//   FAKE_CUDA_MODULE    what loading kernels answers (218)
+//   FAKE_CUDA_CAPABILITY, FAKE_CUDA_COMPUTE_MODE  (89, 0)
 // Its one GPU has a name and counts memory; it computes nothing. Every function that is missing here: generic.cpp.
 #include <chrono>
 #include <cstdlib>
@@ -77,10 +80,10 @@ CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice) {
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
-      *value = 8;
+      *value = number("FAKE_CUDA_CAPABILITY", 89) / 10;
       return CUDA_SUCCESS;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
-      *value = 9;
+      *value = number("FAKE_CUDA_CAPABILITY", 89) % 10;
       return CUDA_SUCCESS;
     case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE:
       *value = 10501000;
@@ -90,6 +93,14 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
       return CUDA_SUCCESS;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_MODE:
       *value = number("FAKE_CUDA_COMPUTE_MODE", 0);
+      return CUDA_SUCCESS;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+    case CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+      *value = 1;
+      return CUDA_SUCCESS;
+    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
+      *value = 64 << 10;
       return CUDA_SUCCESS;
     default:
       return CUDA_ERROR_INVALID_VALUE;
@@ -196,11 +207,30 @@ CUresult cuStreamQuery(CUstream) {
   return answer("FAKE_CUDA_STREAM");
 }
 
+CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned) {
+  *address = std::malloc(bytes);
+  return CUDA_SUCCESS;
+}
+
+CUresult cuMemFreeHost(void* address) {
+  std::free(address);
+  return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent* event, unsigned) {
+  *event = reinterpret_cast<CUevent>(0x300);
+  return CUDA_SUCCESS;
+}
+
+CUresult cuEventDestroy_v2(CUevent) {
+  return CUDA_SUCCESS;
+}
+
 CUresult cuModuleLoadDataEx(CUmodule*, const void*, unsigned options, CUjit_option* names, void** values) {
   for (unsigned i = 0; i < options; ++i) {
     if (names[i] == CU_JIT_ERROR_LOG_BUFFER) std::strcpy(static_cast<char*>(values[i]), "line 7: unknown\nword\n");
   }
-  return CUDA_ERROR_INVALID_PTX;
+  return static_cast<CUresult>(number("FAKE_CUDA_MODULE", CUDA_ERROR_INVALID_PTX));
 }
 
 // For the tests: what is still held.

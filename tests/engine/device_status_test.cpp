@@ -1,0 +1,44 @@
+// What is said about where a model's layers are.
+#include "engine/device_status.h"
+
+#include <gtest/gtest.h>
+
+namespace hearth::engine {
+namespace {
+
+TEST(DeviceStatus, AModelWhollyOnAGpuNeedsNoWords) {
+  const DeviceStatus status = on_one_device("GPU 0 (NVIDIA H200)", true, 32);
+  EXPECT_EQ(status.placement(), "33/33 layers on GPU 0 (NVIDIA H200)");
+  EXPECT_EQ(status.layers_on_gpu(), 33u);
+  EXPECT_EQ(status.warning(), "");
+}
+
+TEST(DeviceStatus, AModelOnTheCpuSaysWhyWhereAGpuCouldBeExpected) {
+  DeviceStatus status = on_one_device("CPU (AVX2, 8 threads)", false, 22);
+  status.cause = "the driver is broken";
+  status.remedy = "mend it";
+  EXPECT_EQ(status.layers_on_gpu(), 0u);
+  EXPECT_EQ(status.warning(), "") << "no sign of a GPU";
+  status.noteworthy = true;
+  EXPECT_EQ(status.warning(), "the model runs on the CPU: the driver is broken; mend it");
+}
+
+TEST(DeviceStatus, ASplitModelNamesBothParts) {
+  DeviceStatus status;
+  status.devices = {{"GPU 0 (NVIDIA RTX 3050)", true}, {"CPU (AVX2, 8 threads)", false}, {"unused", true}};
+  status.layers.assign(33, 0);
+  for (uint32_t layer = 0; layer < 13; ++layer) status.layers[layer] = 1;
+  status.cause = "it does not fit";
+  status.remedy = "use a smaller --ctx";
+  status.noteworthy = true;
+  EXPECT_EQ(status.placement(), "20/33 layers on GPU 0 (NVIDIA RTX 3050), 13/33 layers on CPU (AVX2, 8 threads)");
+  EXPECT_EQ(status.warning(), "13 of 33 layers run on the CPU: it does not fit; use a smaller --ctx");
+}
+
+TEST(DeviceStatus, NothingLoadedIsNowhere) {
+  EXPECT_EQ(DeviceStatus().placement(), "");
+  EXPECT_EQ(DeviceStatus().warning(), "");
+}
+
+}  // namespace
+}  // namespace hearth::engine
