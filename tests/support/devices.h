@@ -28,6 +28,7 @@ inline std::vector<TestDevice> gpus() {
   if (!cuda::has_kernels() || !driver::Cuda::open().ok()) return {};
   return {{"gpu", [] {
              static std::shared_ptr<device::Device> shared;
+             if (shared != nullptr && !shared->alloc(1).ok()) shared = nullptr;  // lost in an earlier test
              if (shared == nullptr) {
                auto device = cuda::create_device({});
                EXPECT_TRUE(device.ok()) << device.error().message;
