@@ -465,7 +465,7 @@ bool Interpreter::check_race(Warp& warp, int lane, const Access& access, const s
         access.write ? races_->write(offset, event, value != nullptr && value[i] == access.at[lane][i])
                      : races_->read(offset, event);
     if (!conflict) continue;
-    const auto other = thread_index(conflict->earlier.thread);
+    const auto& other = thread_indices_[conflict->earlier.thread];
     return fail(
         FaultKind::kRace, warp, lane, access,
         fmt::format("{} of {} bytes at {} of shared memory, which thread ({},{},{}) {} at line {}, with nothing "

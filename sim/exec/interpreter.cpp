@@ -49,6 +49,10 @@ Interpreter::Interpreter(const Program& program, const Launch& launch, GlobalMem
     warp.existing = lanes == 32 ? kAllLanes : (LaneMask{1} << lanes) - 1;
     warp.return_stack.resize(std::size_t{32} * kernel.max_call_depth);
   }
+  for (std::uint32_t i = 0; i < threads_; ++i) {
+    thread_indices_.push_back(
+        {i % launch.block[0], i / launch.block[0] % launch.block[1], i / launch.block[0] / launch.block[1]});
+  }
   if (options.detect_races) races_ = std::make_unique<Races>(threads_, shared_bytes_);
 }
 
@@ -373,11 +377,6 @@ void Interpreter::exit_lanes(Warp& warp, LaneMask lanes) {
 
 // --- faults ---
 
-std::array<std::uint32_t, 3> Interpreter::thread_index(std::uint32_t number) const {
-  return {number % launch_.block[0], number / launch_.block[0] % launch_.block[1],
-          number / launch_.block[0] / launch_.block[1]};
-}
-
 Fault Interpreter::make_fault(FaultKind kind, const Warp& warp, int lane, std::uint32_t pc, std::string detail) const {
   Fault fault;
   fault.kind = kind;
@@ -385,7 +384,7 @@ Fault Interpreter::make_fault(FaultKind kind, const Warp& warp, int lane, std::u
   fault.kernel = program_.kernel.name;
   fault.line = step_at(pc).instruction->line;
   fault.block = block_;
-  fault.thread = thread_index(thread_number(warp, lane));
+  fault.thread = thread_indices_[thread_number(warp, lane)];
   return fault;
 }
 

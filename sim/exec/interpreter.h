@@ -158,7 +158,6 @@ class Interpreter {
   std::uint32_t thread_number(const Warp& warp, int lane) const {
     return warp.index * 32 + static_cast<std::uint32_t>(lane);
   }
-  std::array<std::uint32_t, 3> thread_index(std::uint32_t number) const;
   Fault make_fault(FaultKind kind, const Warp& warp, int lane, std::uint32_t pc, std::string detail) const;
   bool fail(FaultKind kind, Warp& warp, int lane, std::string detail);  // at the running group's instruction
   bool fail(FaultKind kind, Warp& warp, int lane, const Access& access, std::string detail);
@@ -179,6 +178,7 @@ class Interpreter {
   std::vector<std::byte> parameters_;
   std::array<Barrier, 16> barriers_;
   std::uint32_t live_threads_ = 0;
+  std::vector<std::array<std::uint32_t, 3>> thread_indices_;
   std::array<std::uint32_t, 3> block_{};
   std::uint64_t block_number_ = 0;
   std::minstd_rand random_;

@@ -13,7 +13,7 @@ void Interpreter::special(Warp& warp, const Step& step, LaneMask active) {
 
 std::uint64_t Interpreter::special_value(const Warp& warp, Special which, int lane) const {
   const LaneMask bit = LaneMask{1} << lane;
-  const std::array<std::uint32_t, 3> thread = thread_index(thread_number(warp, lane));
+  const auto& thread = thread_indices_[thread_number(warp, lane)];
   // One cycle per instruction of the warp; a nanosecond for each of all.
   const std::uint64_t clock = warp.clock;
   const std::uint64_t timer = stats_.warp_instructions + (warp.clock - warp.executed);
@@ -96,6 +96,13 @@ Address window_of(Space space) {
 void Interpreter::convert_address(Warp& warp, const Step& step, LaneMask active) {
   const Address window = window_of(step.instruction->space);
   const bool back = step.instruction->to_space;
+  if (active == kAllLanes && program_.operand(step, 0).bytes == 8 && program_.operand(step, 1).bytes == 8) {
+    auto* d = reinterpret_cast<std::uint64_t*>(operand(warp, step, 0));
+    const auto* a = reinterpret_cast<const std::uint64_t*>(operand(warp, step, 1));
+    const std::uint64_t add = back ? -window : window;
+    for (int lane = 0; lane < 32; ++lane) d[lane] = a[lane] + add;
+    return;
+  }
   for_lanes(active, [&](int lane) {
     const std::uint64_t address = value(warp, step, 1, lane);
     set_value(warp, step, 0, lane, back ? address - window : address + window);
