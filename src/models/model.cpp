@@ -4,9 +4,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "models/architecture.h"
-#include "models/transformer.h"
-#include "models/weights.h"
+#include "models/parts.h"
 
 namespace hearth::models {
 
@@ -14,159 +12,185 @@ namespace {
 
 using device::Device;
 using device::kPage_tokens;
-
-constexpr uint32_t kMost_batch_rows = 1 << 16;
-
-// All that is decided before anything is allocated.
-struct Plan {
-  Spec spec;
-  LoadOptions options;  // zeros filled in
-  device::CacheShape cache;
-  uint64_t page_bytes = 0, vector_bytes = 0;
-  Memory memory;
-};
-
-Status fill_in(const gguf::File& file, const Spec& spec, LoadOptions* options) {
-  if (options->context > spec.context)
-    return error(ErrorKind::kUsage, "{}: a context of {} tokens was asked for, but the model has at most {}",
-                 file.path(), options->context, spec.context);
-  if (options->context == 0) options->context = spec.context;
-  if (options->pages == 0) options->pages = static_cast<uint32_t>(divide_up(options->context, kPage_tokens));
-  if (options->batch_rows == 0 || options->batch_rows > kMost_batch_rows || options->logit_rows == 0)
-    return error(ErrorKind::kUsage, "{}: batches of {} rows and {} rows of logits were asked for; 1 to {} are possible",
-                 file.path(), options->batch_rows, options->logit_rows, kMost_batch_rows);
-  options->logit_rows = std::min(options->logit_rows, options->batch_rows);
-  return {};
-}
-
-Result<Plan> make_plan(const gguf::File& file, const Device& device, const LoadOptions& options) {
-  ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
-  Plan plan;
-  plan.options = options;
-  ASSIGN_OR_RETURN(plan.spec, architecture->read(file, {.context = options.context}));
-  const Spec& spec = plan.spec;
-  TRY(fill_in(file, spec, &plan.options));
-
-  plan.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
-  TRY(device.supports(plan.cache));
-  plan.page_bytes = device.page_bytes(plan.cache);
-
-  TensorReader reader(file);
-  ASSIGN_OR_RETURN(const Weights weights, read_weights(reader, spec));
-  plan.vector_bytes = reader.vector_bytes();
-  plan.memory.weights = reader.matrix_bytes() + reader.vector_bytes();
-  plan.memory.workspace = workspace_bytes(device, spec, weights, plan.options.batch_rows, plan.options.logit_rows);
-  if (!checked_mul(plan.page_bytes, uint64_t{plan.options.pages} * spec.layers, &plan.memory.cache))
-    return error(ErrorKind::kUsage, "{}: {} pages of cache are more than any memory holds", file.path(),
-                 plan.options.pages);
-  return plan;
-}
+using placement::Arrangement;
 
 std::string size_text(uint64_t bytes) {
   return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / static_cast<double>(1 << 30));
 }
 
-Status check_fits(const gguf::File& file, const Device& device, const Plan& plan) {
-  const device::Facts facts = device.facts();
-  const Memory& memory = plan.memory;
-  const uint64_t free = device.free_bytes();
-  if (memory.weights <= free && memory.cache <= free && memory.total() <= free) return {};
-  return error(ErrorKind::kNoMemory,
-               "{}: {} needed (weights {}, cache {} for {} pages of {} tokens, workspace {}), but {} has {} available; "
-               "choose a smaller context, a smaller cache type or a smaller quantisation",
-               file.path(), size_text(memory.total()), size_text(memory.weights), size_text(memory.cache),
-               plan.options.pages, kPage_tokens, size_text(memory.workspace), facts.name, size_text(free));
+Memory memory_of(const Arrangement& arrangement, std::span<const placement::ModelSizes> sizes) {
+  Memory memory;
+  for (const placement::Share& share : placement::shares_of(arrangement, sizes)) {
+    memory.weights += share.weights;
+    memory.cache += share.cache;
+    memory.workspace += share.workspace;
+  }
+  return memory;
+}
+
+Status check_fits(const gguf::File& file, std::span<Device* const> devices, const Arrangement& arrangement,
+                  std::span<const placement::ModelSizes> sizes, const LoadOptions& options) {
+  const std::vector<placement::Share> shares = placement::shares_of(arrangement, sizes);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const placement::Share& share = shares[i];
+    const uint64_t free = devices[i]->free_bytes();
+    if (share.total() <= free) continue;
+    return error(ErrorKind::kNoMemory,
+                 "{}: {} needed (weights {}, cache {} for {} pages of {} tokens, workspace {}), but {} has {} "
+                 "available; choose a smaller context, a smaller cache type or a smaller quantisation",
+                 file.path(), size_text(share.total()), size_text(share.weights), size_text(share.cache), options.pages,
+                 kPage_tokens, size_text(share.workspace), devices[i]->facts().name, size_text(free));
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<Memory> estimate_memory(const gguf::File& file, const Device& device, const LoadOptions& options) {
-  ASSIGN_OR_RETURN(const Plan plan, make_plan(file, device, options));
-  return plan.memory;
+Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options) {
+  ASSIGN_OR_RETURN(const Outline outlined, outline(file, options));
+  ASSIGN_OR_RETURN(const placement::ModelSizes sizes, measure(file, outlined, device));
+  return memory_of(placement::all_on(0, outlined.spec.layers), {&sizes, 1});
 }
 
 struct Model::Impl {
-  std::shared_ptr<const gguf::File> file;
-  Device& device;
-  Plan plan;
-  Weights weights;
-  device::Buffer vectors, cache, workspace_buffer;
-  std::vector<device::CacheLayer> cache_layers;
-  Workspace workspace;
+  Impl(std::shared_ptr<const gguf::File> file, Outline what, std::vector<Device*> devices,
+       std::vector<placement::ModelSizes> bytes)
+      : outline(std::move(what)), sizes(std::move(bytes)), parts(std::move(file), outline, std::move(devices), sizes) {}
 
-  Status allocate();
   Status check(const device::Batch& batch) const;
+
+  const Outline outline;
+  const std::vector<placement::ModelSizes> sizes;
+  Parts parts;
+  std::vector<float> crossing;  // the residual stream on its way between devices
 };
-
-Status Model::Impl::allocate() {
-  const Spec& spec = plan.spec;
-  const LoadOptions& options = plan.options;
-  ASSIGN_OR_RETURN(vectors, device.alloc(plan.vector_bytes));
-  TensorReader reader(*file, device, vectors.data());
-  ASSIGN_OR_RETURN(weights, read_weights(reader, spec));
-
-  ASSIGN_OR_RETURN(cache, device.alloc(plan.memory.cache));
-  const uint64_t layer_bytes = plan.page_bytes * options.pages;
-  for (uint32_t i = 0; i < spec.layers; ++i)
-    cache_layers.push_back({plan.cache, cache.data() + i * layer_bytes, plan.page_bytes});
-
-  ASSIGN_OR_RETURN(workspace_buffer, device.alloc(plan.memory.workspace));
-  workspace = lay_out(workspace_buffer.data(), device, spec, weights, options.batch_rows, options.logit_rows);
-  device::StepShape most;
-  most.rows = options.batch_rows;
-  return device.reserve(most);
-}
 
 // Token numbers come from users; the rest of a batch is the engine's own work.
 Status Model::Impl::check(const device::Batch& batch) const {
-  CHECK(batch.rows() > 0 && batch.rows() <= plan.options.batch_rows);
-  CHECK(batch.logit_rows.size() <= plan.options.logit_rows);
+  const LoadOptions& options = outline.options;
+  CHECK(batch.rows() > 0 && batch.rows() <= options.batch_rows);
+  CHECK(batch.logit_rows.size() <= options.logit_rows);
   for (const device::BatchSequence& sequence : batch.sequences) {
     const uint64_t end = uint64_t{sequence.first_position} + sequence.rows;
     CHECK(end <= sequence.pages.size() * kPage_tokens);
-    if (end > plan.spec.context)
+    if (end > outline.spec.context)
       return error(ErrorKind::kUsage, "position {} lies beyond the model's context of {} tokens", end - 1,
-                   plan.spec.context);
+                   outline.spec.context);
   }
   for (const int32_t token : batch.tokens)
-    if (token < 0 || static_cast<uint32_t>(token) >= plan.spec.vocabulary)
-      return error(ErrorKind::kUsage, "token {} is not in the vocabulary of {} tokens", token, plan.spec.vocabulary);
+    if (token < 0 || static_cast<uint32_t>(token) >= outline.spec.vocabulary)
+      return error(ErrorKind::kUsage, "token {} is not in the vocabulary of {} tokens", token, outline.spec.vocabulary);
   return {};
 }
+
+namespace {
+
+// One forward pass as a walk over the devices: one step (begin, ops, finish) per run of adjacent parts on one
+// device. Whatever fails, no step is left open.
+class Walk {
+ public:
+  Walk(const Outline& outline, const Parts& parts, const device::Batch& batch, std::vector<float>& crossing)
+      : outline_(outline), parts_(parts), batch_(batch), crossing_(crossing) {}
+
+  // Goes on there, with the residual stream.
+  Status go(uint32_t device) {
+    if (at_ && *at_ == device) return {};
+    if (at_) {
+      crossing_.resize(size_t{batch_.rows()} * outline_.spec.width);
+      const Status fetched = device::download_floats(parts_.device(*at_), parts_.workspace(*at_).x, crossing_);
+      TRY(end());
+      TRY(fetched);
+      TRY(device::upload_floats(parts_.device(device), crossing_, parts_.workspace(device).x));
+    }
+    parts_.device(device).begin(batch_);
+    at_ = device;
+    return {};
+  }
+
+  Step step() const { return {parts_.device(*at_), outline_.spec, parts_.weights(), parts_.workspace(*at_), batch_}; }
+
+  Status end() {
+    const uint32_t device = *at_;
+    at_.reset();
+    return parts_.device(device).finish();
+  }
+
+ private:
+  const Outline& outline_;
+  const Parts& parts_;
+  const device::Batch& batch_;
+  std::vector<float>& crossing_;
+  std::optional<uint32_t> at_;
+};
+
+}  // namespace
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, Device& device,
                                            const LoadOptions& options) {
-  ASSIGN_OR_RETURN(Plan plan, make_plan(*file, device, options));
-  TRY(check_fits(*file, device, plan));
-  auto impl = std::unique_ptr<Impl>(new Impl{std::move(file), device, std::move(plan), {}, {}, {}, {}, {}, {}});
-  TRY(impl->allocate());
+  ASSIGN_OR_RETURN(const Outline outlined, outline(*file, options));
+  return load(std::move(file), {&device}, placement::all_on(0, outlined.spec.layers), options);
+}
+
+Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, std::vector<Device*> devices,
+                                           const Arrangement& arrangement, const LoadOptions& options) {
+  ASSIGN_OR_RETURN(Outline outlined, outline(*file, options));
+  std::vector<placement::ModelSizes> sizes;
+  for (const Device* device : devices) {
+    ASSIGN_OR_RETURN(sizes.emplace_back(), measure(*file, outlined, *device));
+  }
+  TRY(check_fits(*file, devices, arrangement, sizes, outlined.options));
+  auto impl = std::make_unique<Impl>(std::move(file), std::move(outlined), std::move(devices), std::move(sizes));
+  TRY(impl->parts.load(arrangement));
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
 const Spec& Model::spec() const {
-  return impl_->plan.spec;
+  return impl_->outline.spec;
 }
 const LoadOptions& Model::options() const {
-  return impl_->plan.options;
+  return impl_->outline.options;
 }
-const Memory& Model::memory() const {
-  return impl_->plan.memory;
+Memory Model::memory() const {
+  return memory_of(arrangement(), impl_->sizes);
 }
-Device& Model::device() const {
-  return impl_->device;
+std::span<Device* const> Model::devices() const {
+  return impl_->parts.devices();
+}
+const Arrangement& Model::arrangement() const {
+  return impl_->parts.arrangement();
+}
+const std::vector<placement::ModelSizes>& Model::sizes() const {
+  return impl_->sizes;
 }
 
 Status Model::forward(const device::Batch& batch, std::span<float> logits) {
   TRY(impl_->check(batch));
   CHECK(logits.size() == batch.logit_rows.size() * spec().vocabulary);
-  Device& device = impl_->device;
-  device.begin(batch);
-  run({device, spec(), impl_->weights, impl_->cache_layers, impl_->workspace, batch});
-  if (!logits.empty()) TRY(device::download_floats(device, impl_->workspace.logits, logits));
-  return device.finish();
+  Parts& parts = impl_->parts;
+  const Arrangement& arrangement = parts.arrangement();
+  for (const device::BatchSequence& sequence : batch.sequences) parts.mark_used(sequence.pages);
+  Walk walk(impl_->outline, parts, batch, impl_->crossing);
+  TRY(walk.go(arrangement.embedding));
+  embed(walk.step());
+  for (uint32_t i = 0; i < spec().layers; ++i) {
+    TRY(walk.go(arrangement.layers[i].layer));
+    attention(walk.step(), i, parts.cache(i));
+    TRY(walk.go(arrangement.layers[i].experts));
+    feed_forward(walk.step(), i);
+  }
+  if (batch.logit_rows.empty()) return walk.end();
+  TRY(walk.go(arrangement.output));
+  models::logits(walk.step(), parts.logits());
+  const Status fetched = device::download_floats(parts.device(arrangement.output), parts.logits(), logits);
+  TRY(walk.end());
+  return fetched;
+}
+
+Status Model::rearrange(const Arrangement& target) {
+  return impl_->parts.rearrange(target);
 }
 
 }  // namespace hearth::models

@@ -1,24 +1,21 @@
-// A loaded model: weights on a device and the forward pass over a ragged batch.
+// A loaded model: weights and cache on one or several devices, and the forward pass over a ragged batch.
+//
+// A layer's cache lives where its weights do. The residual stream crosses from device to device through host
+// memory, once per border. Where two devices compute alike, results do not depend on what lies where.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "device/device.h"
 #include "gguf/file.h"
+#include "models/load_options.h"
 #include "models/spec.h"
+#include "placement/plan.h"
 
 namespace hearth::models {
-
-struct LoadOptions {
-  uint32_t context = 0;           // tokens a sequence may have; 0: the model's own
-  uint32_t batch_rows = 512;      // most rows in one forward()
-  uint32_t logit_rows = 64;       // most logit rows in one forward()
-  uint32_t pages = 0;             // pages of cache per layer; 0: enough for one sequence of `context`
-  device::CacheType cache = device::CacheType::kF16;
-};
 
 // Bytes by part, exact.
 struct Memory {
@@ -26,26 +23,39 @@ struct Memory {
   uint64_t total() const { return weights + cache + workspace; }
 };
 
-// What load() would take, without loading. Errors as load().
-Result<Memory> estimate_memory(const gguf::File& file, const device::Device& device, const LoadOptions& options);
+// What load() on one device would take, without loading. Errors as load().
+Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options);
 
 class Model {
  public:
   // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported,
   // kNoMemory (needed and available, before anything is allocated), kUsage (context larger than the
-  // model's).
+  // model's), kDeviceLost. The devices must outlive the model and serve no other.
   static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file, device::Device& device,
                                              const LoadOptions& options);
+  // `arrangement` numbers `devices`.
+  static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file,
+                                             std::vector<device::Device*> devices,
+                                             const placement::Arrangement& arrangement, const LoadOptions& options);
   ~Model();
 
   const Spec& spec() const;
   const LoadOptions& options() const;  // with the zeros filled in
-  const Memory& memory() const;
-  device::Device& device() const;
+  Memory memory() const;               // on all devices
+  std::span<device::Device* const> devices() const;
+  const placement::Arrangement& arrangement() const;
+  // What the parts take on each device, which is what a plan is made from.
+  const std::vector<placement::ModelSizes>& sizes() const;
 
   // Runs one batch; its keys and values go to the pages it names. `logits` gets one row of
-  // spec().vocabulary values per batch.logit_rows entry. Errors: what the device's finish() says.
+  // spec().vocabulary values per batch.logit_rows entry. Errors: what the devices' finish() say.
   Status forward(const device::Batch& batch, std::span<float> logits);
+
+  // Moves what lies elsewhere than `target` says, between two forward()s: weights come from the file again,
+  // the cache is copied, so that sequences go on as if nothing had happened. Moves to host memory come first.
+  // Errors: kNoMemory, kDeviceLost, kUnsupported: what could not move stays where it was, and works, unless
+  // a device is lost; arrangement() says what lies where.
+  Status rearrange(const placement::Arrangement& target);
 
  private:
   struct Impl;

@@ -14,32 +14,46 @@ using device::Operand;
 using device::OperandForms;
 using device::Projection;
 
-constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kAlignment = device::kWeight_alignment;
 
-uint32_t q_width(const Spec& spec) { return spec.heads * spec.key_dim; }
-uint32_t k_width(const Spec& spec) { return spec.kv_heads * spec.key_dim; }
-uint32_t v_width(const Spec& spec) { return spec.kv_heads * spec.value_dim; }
-uint32_t qkv_width(const Spec& spec) { return q_width(spec) + k_width(spec) + v_width(spec); }
-uint32_t attention_width(const Spec& spec) { return spec.heads * spec.value_dim; }
-uint32_t inner_width(const Spec& spec) { return spec.gated ? 2 * spec.feed_forward : spec.feed_forward; }
-uint32_t scratch_width(const Spec& spec) { return std::max({qkv_width(spec), inner_width(spec), spec.width}); }
+uint32_t q_width(const Spec& spec) {
+  return spec.heads * spec.key_dim;
+}
+uint32_t k_width(const Spec& spec) {
+  return spec.kv_heads * spec.key_dim;
+}
+uint32_t v_width(const Spec& spec) {
+  return spec.kv_heads * spec.value_dim;
+}
+uint32_t qkv_width(const Spec& spec) {
+  return q_width(spec) + k_width(spec) + v_width(spec);
+}
+uint32_t attention_width(const Spec& spec) {
+  return spec.heads * spec.value_dim;
+}
+uint32_t inner_width(const Spec& spec) {
+  return spec.gated ? 2 * spec.feed_forward : spec.feed_forward;
+}
+uint32_t scratch_width(const Spec& spec) {
+  return std::max({qkv_width(spec), inner_width(spec), spec.width});
+}
 
-OperandForms forms_for(const device::Device& device, std::initializer_list<const Matrix*> weights) {
+OperandForms forms_for(const device::Sizing& device, std::initializer_list<const Matrix*> weights) {
   OperandForms forms = 0;
   for (const Matrix* weight : weights)
     if (*weight) forms |= device.operand_forms(*weight);
   return forms;
 }
 
-OperandForms attention_forms(const device::Device& device, const LayerWeights& layer) {
+OperandForms attention_forms(const device::Sizing& device, const LayerWeights& layer) {
   return forms_for(device, {&layer.qkv.weight, &layer.q.weight, &layer.k.weight, &layer.v.weight});
 }
 
-OperandForms feed_forward_forms(const device::Device& device, const LayerWeights& layer) {
+OperandForms feed_forward_forms(const device::Sizing& device, const LayerWeights& layer) {
   return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up});
 }
 
-uint64_t operand_row_bytes(const device::Device& device, const Spec& spec, const Weights& weights) {
+uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const Weights& weights) {
   size_t most = device.operand_bytes(forms_for(device, {&weights.output.weight}), spec.width);
   for (const LayerWeights& layer : weights.layers) {
     most = std::max({most, device.operand_bytes(attention_forms(device, layer), spec.width),
@@ -51,16 +65,8 @@ uint64_t operand_row_bytes(const device::Device& device, const Spec& spec, const
   return most;
 }
 
-struct Parts {
-  uint64_t x, scratch, operand, logits;
-};
-
-Parts part_bytes(const device::Device& device, const Spec& spec, const Weights& weights, uint32_t rows,
-                 uint32_t logit_rows) {
-  const auto floats = [](uint64_t n, uint64_t width) { return round_up(n * width * sizeof(float), kAlignment); };
-  const uint64_t operand = std::max(rows, logit_rows) * operand_row_bytes(device, spec, weights);
-  return {floats(rows, spec.width), floats(rows, scratch_width(spec)), round_up(operand, kAlignment),
-          floats(logit_rows, spec.vocabulary)};
+uint64_t float_bytes(uint64_t rows, uint64_t width) {
+  return round_up(rows * width * sizeof(float), kAlignment);
 }
 
 Operand operand(const Step& step, uint32_t width, OperandForms forms) {
@@ -112,7 +118,9 @@ void project_qkv(const Step& step, const Operand& in, const LayerWeights& layer)
   step.device.project(in, step.batch.rows(), each);
 }
 
-void attention(const Step& step, uint32_t index) {
+}  // namespace
+
+void attention(const Step& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
   const LayerWeights& layer = step.weights.layers[index];
   const uint32_t stride = qkv_width(spec);
@@ -129,19 +137,20 @@ void attention(const Step& step, uint32_t index) {
                              .q_norm = layer.q_norm,
                              .k_norm = layer.k_norm,
                              .epsilon = spec.norm_epsilon,
-                             .cache = step.cache[index]});
-  const Operand out =
-      operand(step, attention_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
+                             .cache = cache});
+  const Operand out = operand(step, attention_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
   step.device.attention({.q = q,
                          .q_stride = stride,
                          .heads = spec.heads,
-                         .cache = step.cache[index],
+                         .cache = cache,
                          .scale = spec.attention_scale,
                          .window = spec.per_layer[index].window,
                          .soft_cap = spec.attention_soft_cap,
                          .out = out});
   add_result(step, out, layer.attention_output, layer.post_attention_norm);
 }
+
+namespace {
 
 void dense(const Step& step, const LayerWeights& layer, const Operand& in) {
   const Spec& spec = step.spec;
@@ -176,7 +185,10 @@ void experts(const Step& step, const LayerWeights& layer, const Operand& in) {
                        .out = step.workspace.x});
 }
 
-void feed_forward(const Step& step, const LayerWeights& layer) {
+}  // namespace
+
+void feed_forward(const Step& step, uint32_t index) {
+  const LayerWeights& layer = step.weights.layers[index];
   const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
   if (layer.router)
     experts(step, layer, in);
@@ -184,44 +196,33 @@ void feed_forward(const Step& step, const LayerWeights& layer) {
     dense(step, layer, in);
 }
 
-void logits(const Step& step) {
+void logits(const Step& step, float* out) {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
   if (rows == 0) return;
   const Linear& output = step.weights.output;
   const Operand in = normed(step, step.weights.output_norm, forms_for(step.device, {&output.weight}), true);
-  const Projection projection{output.weight, output.bias, step.workspace.logits, width};
+  const Projection projection{output.weight, output.bias, out, width};
   step.device.project(in, rows, {&projection, 1});
-  if (step.spec.logit_soft_cap != 0)
-    step.device.soft_cap(step.workspace.logits, rows, width, step.spec.logit_soft_cap);
+  if (step.spec.logit_soft_cap != 0) step.device.soft_cap(out, rows, width, step.spec.logit_soft_cap);
 }
 
-}  // namespace
-
-uint64_t workspace_bytes(const device::Device& device, const Spec& spec, const Weights& weights, uint32_t rows,
+uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const Weights& weights, uint32_t rows,
                          uint32_t logit_rows) {
-  const Parts parts = part_bytes(device, spec, weights, rows, logit_rows);
-  return parts.x + parts.scratch + parts.operand + parts.logits;
+  const uint64_t operand = std::max(rows, logit_rows) * operand_row_bytes(sizing, spec, weights);
+  return float_bytes(rows, spec.width) + float_bytes(rows, scratch_width(spec)) + round_up(operand, kAlignment);
 }
 
-Workspace lay_out(std::byte* buffer, const device::Device& device, const Spec& spec, const Weights& weights,
-                  uint32_t rows, uint32_t logit_rows) {
-  const Parts parts = part_bytes(device, spec, weights, rows, logit_rows);
-  const auto floats = [](std::byte* at) { return reinterpret_cast<float*>(at); };
-  std::byte* scratch = buffer + parts.x;
-  std::byte* operand_at = scratch + parts.scratch;
-  return {floats(buffer), floats(scratch), operand_at, floats(operand_at + parts.operand)};
+Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows) {
+  std::byte* scratch = buffer + float_bytes(rows, spec.width);
+  return {reinterpret_cast<float*>(buffer), reinterpret_cast<float*>(scratch),
+          scratch + float_bytes(rows, scratch_width(spec))};
 }
 
-void run(const Step& step) {
+void embed(const Step& step) {
   step.device.embed({.table = step.weights.embedding,
                      .scale = step.spec.embedding_scale,
                      .positions = step.weights.positions,
                      .out = step.workspace.x});
-  for (uint32_t i = 0; i < step.spec.layers; ++i) {
-    attention(step, i);
-    feed_forward(step, step.weights.layers[i]);
-  }
-  logits(step);
 }
 
 }  // namespace hearth::models

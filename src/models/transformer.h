@@ -15,31 +15,34 @@
 
 namespace hearth::models {
 
-// Device memory that one step works in. The parts of a layer follow each other, so one float array
+// Memory of one device that a step works in. The parts of a layer follow each other, so one float array
 // (q, k, v, then gate and up, or a result before its norm) and one operand are enough.
 struct Workspace {
-  float* x = nullptr;            // rows of `width`: the residual stream
-  float* scratch = nullptr;      // rows of scratch_width()
+  float* x = nullptr;        // rows of `width`: the residual stream
+  float* scratch = nullptr;  // rows of scratch_width()
   std::byte* operand = nullptr;
-  float* logits = nullptr;       // logit rows of `vocabulary`
 };
 
-// Bytes that a Workspace needs for so many rows; lay_out() divides a buffer of that size.
-uint64_t workspace_bytes(const device::Device& device, const Spec& spec, const Weights& weights, uint32_t rows,
+// What a Workspace needs for steps of so many rows, whichever parts of the model the device has; lay_out()
+// divides a buffer of that size. `weights`: their formats and shapes count.
+uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const Weights& weights, uint32_t rows,
                          uint32_t logit_rows);
-Workspace lay_out(std::byte* buffer, const device::Device& device, const Spec& spec, const Weights& weights,
-                  uint32_t rows, uint32_t logit_rows);
+Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows);
 
+// One device's part of a step.
 struct Step {
   device::Device& device;
   const Spec& spec;
   const Weights& weights;
-  std::span<const device::CacheLayer> cache;  // one per layer
   const Workspace& workspace;
   const device::Batch& batch;
 };
 
-// Queues the ops of one batch, without begin() and finish(). Leaves the logits in the workspace.
-void run(const Step& step);
+// Queue ops, without begin() and finish(); each takes x where the one before left it. The whole forward pass is
+// embed, then attention and feed_forward of every layer, then logits.
+void embed(const Step& step);
+void attention(const Step& step, uint32_t layer, const device::CacheLayer& cache);
+void feed_forward(const Step& step, uint32_t layer);
+void logits(const Step& step, float* out);  // rows of `vocabulary`, one per logit row
 
 }  // namespace hearth::models

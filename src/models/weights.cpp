@@ -10,7 +10,7 @@ namespace {
 using device::Matrix;
 using device::Vector;
 
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = device::kWeight_alignment;  // of vectors too
 
 std::string shape_text(const std::array<uint64_t, gguf::kMaxDimensions>& shape) {
   size_t used = shape.size();
@@ -46,26 +46,43 @@ Result<Matrix> TensorReader::matrix(const std::string& name, uint32_t rows, uint
   return matrices(name, 1, rows, cols);
 }
 
+void TensorReader::assume(const gguf::Mix& mix) {
+  CHECK(device_ == nullptr);
+  mix_ = mix;
+  traits_ = gguf::read_traits(file_);
+}
+
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
   if (uint64_t{count} * rows > UINT32_MAX)
     return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), name, UINT32_MAX);
   Matrix matrix{tensor->format, tensor->data, count * rows, cols};
-  matrix_bytes_ += tensor->bytes;
+  if (mix_ && gguf::is_quantised(*tensor)) matrix.format = gguf::choose_format(*mix_, traits_, *tensor).format;
+  if (sizing_.reads_host_memory()) {
+    mapped_bytes_ += matrix.bytes();
+    return matrix;
+  }
+  const size_t at = bytes_;
+  bytes_ += round_up(sizing_.matrix_bytes(matrix), kAlignment);
+  if (device_ != nullptr) {
+    TRY(device_->upload_matrix(matrix, memory_ + at));
+    matrix.data = reinterpret_cast<const uint8_t*>(memory_ + at);
+  }
   return matrix;
 }
 
 Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {size, 1, 1, 1}));
-  Vector vector{nullptr, size};
+  // Counting readers give an address that is not null, so that what a model has shows.
+  Vector vector{reinterpret_cast<const float*>(tensor->data), size};
   if (device_ != nullptr) {
     std::vector<float> values(size);
     tensor->format->decode(tensor->data, size, values.data());
-    float* to = reinterpret_cast<float*>(vectors_ + vector_bytes_);
+    float* to = reinterpret_cast<float*>(memory_ + bytes_);
     TRY(device::upload_floats(*device_, values, to));
     vector.data = to;
   }
-  vector_bytes_ += round_up(size * sizeof(float), kAlignment);
+  bytes_ += round_up(size * sizeof(float), kAlignment);
   return vector;
 }
 
@@ -132,13 +149,36 @@ Status read_dense(TensorReader& reader, const Spec& spec, const std::string& blo
   return {};
 }
 
-Status read_experts(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+}  // namespace
+
+// Some models have layers of both kinds.
+bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index) {
+  return spec.experts != 0 && file.tensor(fmt::format("blk.{}.ffn_up.weight", index)) == nullptr;
+}
+
+Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
+  const std::string block = fmt::format("blk.{}.", index);
+  TRY(read_attention(reader, spec, block, layer));
+  if (!has_experts(reader.file(), spec, index)) {
+    ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
+    TRY(read_dense(reader, spec, block, layer));
+  }
+  if (spec.post_norms) {
+    ASSIGN_OR_RETURN(layer->post_feed_forward_norm, reader.norm(block + "post_ffw_norm", spec.width));
+  }
+  return {};
+}
+
+Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
+  if (!has_experts(reader.file(), spec, index)) return {};
+  const std::string block = fmt::format("blk.{}.", index);
   if (reader.has(block + "ffn_gate.0.weight"))
     return error(ErrorKind::kUnsupported,
                  "{}: the experts are separate tensors ({}ffn_gate.0.weight), as in files made before April 2024; "
                  "get a newer file or convert the model again",
                  reader.file().path(), block);
   const uint32_t inner = spec.expert_feed_forward;
+  ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
   ASSIGN_OR_RETURN(layer->router, reader.matrix(block + "ffn_gate_inp.weight", spec.experts, spec.width));
   ASSIGN_OR_RETURN(layer->expert_gate,
                    reader.matrices(block + "ffn_gate_exps.weight", spec.experts, inner, spec.width));
@@ -148,34 +188,39 @@ Status read_experts(TensorReader& reader, const Spec& spec, const std::string& b
   return {};
 }
 
-Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
-  const std::string block = fmt::format("blk.{}.", index);
-  TRY(read_attention(reader, spec, block, layer));
-  ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
-  const bool dense = spec.experts == 0 || reader.has(block + "ffn_up.weight");  // some models mix both
-  TRY(dense ? read_dense(reader, spec, block, layer) : read_experts(reader, spec, block, layer));
-  if (spec.post_norms) {
-    ASSIGN_OR_RETURN(layer->post_feed_forward_norm, reader.norm(block + "post_ffw_norm", spec.width));
+Status read_embedding(TensorReader& reader, const Spec& spec, Weights* weights) {
+  ASSIGN_OR_RETURN(weights->embedding, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
+  if (spec.learned_positions) {
+    ASSIGN_OR_RETURN(weights->positions, reader.matrix("position_embd.weight", spec.context, spec.width));
   }
   return {};
 }
 
-}  // namespace
+bool has_own_output(const gguf::File& file) {
+  return file.tensor("output.weight") != nullptr;
+}
+
+Status read_output(TensorReader& reader, const Spec& spec, bool tied, Weights* weights) {
+  ASSIGN_OR_RETURN(weights->output_norm, reader.norm("output_norm", spec.width));
+  if (has_own_output(reader.file())) {
+    ASSIGN_OR_RETURN(weights->output, reader.linear("output", spec.vocabulary, spec.width));
+  } else if (tied) {
+    weights->output.weight = weights->embedding;
+  } else {
+    ASSIGN_OR_RETURN(weights->output.weight, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
+  }
+  return {};
+}
 
 Result<Weights> read_weights(TensorReader& reader, const Spec& spec) {
   Weights weights;
-  ASSIGN_OR_RETURN(weights.embedding, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
-  if (spec.learned_positions) {
-    ASSIGN_OR_RETURN(weights.positions, reader.matrix("position_embd.weight", spec.context, spec.width));
-  }
+  TRY(read_embedding(reader, spec, &weights));
   weights.layers.resize(spec.layers);
-  for (uint32_t i = 0; i < spec.layers; ++i) TRY(read_layer(reader, spec, i, &weights.layers[i]));
-  ASSIGN_OR_RETURN(weights.output_norm, reader.norm("output_norm", spec.width));
-  if (reader.has("output.weight")) {
-    ASSIGN_OR_RETURN(weights.output, reader.linear("output", spec.vocabulary, spec.width));
-  } else {
-    weights.output.weight = weights.embedding;
+  for (uint32_t i = 0; i < spec.layers; ++i) {
+    TRY(read_layer(reader, spec, i, &weights.layers[i]));
+    TRY(read_experts(reader, spec, i, &weights.layers[i]));
   }
+  TRY(read_output(reader, spec, true, &weights));
   TRY(reader.check_all_taken(spec));
   return weights;
 }

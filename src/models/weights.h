@@ -1,6 +1,7 @@
 // The tensors of a model, found by name, with every shape checked.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -9,6 +10,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "gguf/file.h"
+#include "gguf/mix.h"
 #include "models/spec.h"
 
 namespace hearth::models {
@@ -30,7 +32,7 @@ struct LayerWeights {
   Linear q, k, v;  // one by one
   device::Vector q_norm, k_norm;
   Linear attention_output;
-  Linear gate, up, down;                                    // dense, or
+  Linear gate, up, down;                                       // dense, or
   device::Matrix router, expert_gate, expert_up, expert_down;  // experts
 };
 
@@ -41,13 +43,17 @@ struct Weights {
   Linear output;  // the embedding again where the file has no matrix of its own
 };
 
-// Takes tensors out of a file. Without a device it only checks and counts; with one it places
-// matrices there and uploads vectors, as float32, to `vectors` (vector_bytes() of a counting reader).
+// Takes tensors out of a file, in two ways. Counting: checks, and reckons what they take on a device; what
+// it returns points into the file. Placing: uploads them to memory of that device (bytes() of a counting
+// reader that was asked for the same), but for matrices that it reads in the file.
 class TensorReader {
  public:
-  explicit TensorReader(const gguf::File& file) : file_(file) {}
-  TensorReader(const gguf::File& file, device::Device& device, std::byte* vectors)
-      : file_(file), device_(&device), vectors_(vectors) {}
+  TensorReader(const gguf::File& file, const device::Sizing& sizing) : file_(file), sizing_(sizing) {}
+  TensorReader(const gguf::File& file, device::Device& device, std::byte* memory)
+      : file_(file), sizing_(device), device_(&device), memory_(memory) {}
+
+  // Counting only: reckons with the formats that this quantisation gives the tensors.
+  void assume(const gguf::Mix& mix);
 
   bool has(std::string_view name) const { return file_.tensor(name) != nullptr; }
 
@@ -65,20 +71,34 @@ class TensorReader {
   Status check_all_taken(const Spec& spec) const;
 
   const gguf::File& file() const { return file_; }
-  uint64_t matrix_bytes() const { return matrix_bytes_; }
-  uint64_t vector_bytes() const { return vector_bytes_; }
+  uint64_t bytes() const { return bytes_; }                // of device memory
+  uint64_t mapped_bytes() const { return mapped_bytes_; }  // of matrices that are read in the file
 
  private:
   Result<const gguf::Tensor*> take(const std::string& name, const std::array<uint64_t, gguf::kMaxDimensions>& shape);
 
   const gguf::File& file_;
+  const device::Sizing& sizing_;
   device::Device* device_ = nullptr;
-  std::byte* vectors_ = nullptr;
-  uint64_t matrix_bytes_ = 0, vector_bytes_ = 0;
+  std::byte* memory_ = nullptr;
+  std::optional<gguf::Mix> mix_;
+  gguf::Traits traits_;
+  uint64_t bytes_ = 0, mapped_bytes_ = 0;
   std::unordered_set<std::string_view> taken_;
 };
 
-// All tensors that `spec` asks for. Matrices and vectors are usable if the reader has a device.
+// Attention, norms and the dense feed-forward of a layer: what does not belong to read_experts().
+Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer);
+// The experts of a layer with their router and the norm before them; nothing in a dense layer.
+bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index);
+Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer);
+Status read_embedding(TensorReader& reader, const Spec& spec, Weights* weights);
+// The output norm and matrix. `tied`: the file has no matrix of its own, and the embedding table that was
+// read before lies on the same device, so that it serves.
+bool has_own_output(const gguf::File& file);
+Status read_output(TensorReader& reader, const Spec& spec, bool tied, Weights* weights);
+
+// All tensors that `spec` asks for, and an error if the file has more.
 Result<Weights> read_weights(TensorReader& reader, const Spec& spec);
 
 }  // namespace hearth::models

@@ -1,0 +1,116 @@
+#include "models/measure.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "models/architecture.h"
+#include "models/transformer.h"
+
+namespace hearth::models {
+
+namespace {
+
+using device::kPage_tokens;
+
+constexpr uint32_t kMost_batch_rows = 1 << 16;
+
+// Matrices as in the file, whatever a device would do with them.
+class FileSizing final : public device::Sizing {
+ public:
+  bool reads_host_memory() const override { return true; }
+  device::OperandForms operand_forms(const device::Matrix&) const override { return 0; }
+  size_t operand_bytes(device::OperandForms, uint32_t) const override { return 0; }
+  size_t page_bytes(const device::CacheShape&) const override { return 0; }
+  Status supports(const device::CacheShape&) const override { return {}; }
+  uint64_t scratch_bytes(const device::StepShape&) const override { return 0; }
+};
+
+Status fill_in(const gguf::File& file, const Spec& spec, LoadOptions* options) {
+  if (options->context > spec.context)
+    return error(ErrorKind::kUsage, "{}: a context of {} tokens was asked for, but the model has at most {}",
+                 file.path(), options->context, spec.context);
+  if (options->context == 0) options->context = spec.context;
+  if (options->pages == 0) options->pages = static_cast<uint32_t>(divide_up(options->context, kPage_tokens));
+  if (options->batch_rows == 0 || options->batch_rows > kMost_batch_rows || options->logit_rows == 0)
+    return error(ErrorKind::kUsage, "{}: batches of {} rows and {} rows of logits were asked for; 1 to {} are possible",
+                 file.path(), options->batch_rows, options->logit_rows, kMost_batch_rows);
+  options->logit_rows = std::min(options->logit_rows, options->batch_rows);
+  if (options->sequences == 0) options->sequences = options->logit_rows;
+  options->sequences = std::min(options->sequences, options->batch_rows);
+  return {};
+}
+
+device::StepShape largest_step(const Spec& spec, const LoadOptions& options, const device::CacheShape& cache) {
+  return {.rows = options.batch_rows,
+          .logit_rows = options.logit_rows,
+          .sequences = options.sequences,
+          .context = options.context,
+          .width = spec.width,
+          .vocabulary = spec.vocabulary,
+          .heads = spec.heads,
+          .cache = cache,
+          .experts = spec.experts,
+          .experts_used = spec.experts_used,
+          .expert_feed_forward = spec.expert_feed_forward};
+}
+
+}  // namespace
+
+Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::Mix* mix) {
+  ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
+  Outline outline;
+  outline.options = options;
+  ASSIGN_OR_RETURN(outline.spec, architecture->read(file, {.context = options.context}));
+  const Spec& spec = outline.spec;
+  TRY(fill_in(file, spec, &outline.options));
+  outline.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
+  outline.most = largest_step(spec, outline.options, outline.cache);
+  const FileSizing sizing;
+  TensorReader reader(file, sizing);
+  if (mix != nullptr) reader.assume(*mix);
+  ASSIGN_OR_RETURN(outline.weights, read_weights(reader, spec));
+  return outline;
+}
+
+Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
+                                      const gguf::Mix* mix) {
+  const Spec& spec = outline.spec;
+  const LoadOptions& options = outline.options;
+  TRY(sizing.supports(outline.cache));
+  placement::ModelSizes sizes;
+  Weights ignored;
+  const auto bytes_of = [&](auto&& read) -> Result<uint64_t> {
+    TensorReader reader(file, sizing);
+    if (mix != nullptr) reader.assume(*mix);
+    TRY(read(reader));
+    return reader.bytes() + reader.mapped_bytes();
+  };
+  uint64_t cache = 0, all_layers = 0;
+  if (!checked_mul(sizing.page_bytes(outline.cache), options.pages, &cache) ||
+      !checked_mul(cache, 2 * uint64_t{spec.layers}, &all_layers))
+    return error(ErrorKind::kUsage, "{}: {} pages of cache are more than any memory holds", file.path(), options.pages);
+  for (uint32_t i = 0; i < spec.layers; ++i) {
+    LayerWeights layer;
+    placement::LayerSizes& bytes = sizes.layers.emplace_back();
+    bytes.cache = cache;
+    ASSIGN_OR_RETURN(bytes.weights,
+                     bytes_of([&](TensorReader& reader) { return read_layer(reader, spec, i, &layer); }));
+    ASSIGN_OR_RETURN(bytes.experts,
+                     bytes_of([&](TensorReader& reader) { return read_experts(reader, spec, i, &layer); }));
+  }
+  ASSIGN_OR_RETURN(sizes.embedding,
+                   bytes_of([&](TensorReader& reader) { return read_embedding(reader, spec, &ignored); }));
+  ASSIGN_OR_RETURN(sizes.output,
+                   bytes_of([&](TensorReader& reader) { return read_output(reader, spec, false, &ignored); }));
+  ASSIGN_OR_RETURN(const uint64_t norm_only, bytes_of([&](TensorReader& reader) {
+                     return has_own_output(file) ? Status() : read_output(reader, spec, true, &ignored);
+                   }));
+  sizes.tied = has_own_output(file) ? 0 : sizes.output - norm_only;
+  sizes.logits = uint64_t{options.logit_rows} * spec.vocabulary * sizeof(float);
+  sizes.workspace = workspace_bytes(sizing, spec, outline.weights, options.batch_rows, options.logit_rows);
+  sizes.scratch = sizing.scratch_bytes(outline.most);
+  return sizes;
+}
+
+}  // namespace hearth::models

@@ -1,0 +1,33 @@
+// What a model takes on one kind of device, part by part, without loading it.
+#pragma once
+
+#include "base/result.h"
+#include "device/device.h"
+#include "gguf/file.h"
+#include "gguf/mix.h"
+#include "models/load_options.h"
+#include "models/spec.h"
+#include "models/weights.h"
+#include "placement/plan.h"
+
+namespace hearth::models {
+
+// What is decided before anything is allocated.
+struct Outline {
+  Spec spec;
+  LoadOptions options;  // zeros filled in
+  device::CacheShape cache;
+  device::StepShape most;  // the largest step
+  Weights weights;         // in the file: formats and shapes
+};
+
+// Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported, kUsage
+// (context larger than the model's, batches that are too large). `mix`: as if the weights were quantised so.
+Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::Mix* mix = nullptr);
+
+// Bytes of every part on a device of this kind; those of weights that are read in the file count too.
+// Errors: those of Sizing::supports(), kUsage (more pages than any memory holds).
+Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
+                                      const gguf::Mix* mix = nullptr);
+
+}  // namespace hearth::models

@@ -1,0 +1,201 @@
+#include "models/parts.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace hearth::models {
+
+namespace {
+
+// So many bytes of cache are moved at a time.
+constexpr size_t kMove_bytes = 16u << 20;
+
+}  // namespace
+
+Parts::Parts(std::shared_ptr<const gguf::File> file, const Outline& outline, std::vector<device::Device*> devices,
+             const std::vector<placement::ModelSizes>& sizes)
+    : file_(std::move(file)), outline_(outline), sizes_(sizes), pointers_(std::move(devices)) {
+  for (device::Device* device : pointers_) {
+    OnDevice& on = devices_.emplace_back();
+    on.device = device;
+  }
+  weights_.layers.resize(outline.spec.layers);
+  layers_.resize(outline.spec.layers);
+  used_pages_.resize(outline.options.pages);
+}
+
+// The workspace and the device's scratch do not depend on which parts it has, so that parts come and go.
+Status Parts::make_ready(uint32_t index) {
+  OnDevice& on = devices_[index];
+  if (on.ready) return {};
+  ASSIGN_OR_RETURN(on.workspace_buffer, on.device->alloc(sizes_[index].workspace));
+  on.workspace = lay_out(on.workspace_buffer.data(), outline_.spec, outline_.options.batch_rows);
+  TRY(on.device->reserve(outline_.most));
+  on.ready = true;
+  return {};
+}
+
+void Parts::release_unused() {
+  std::vector<bool> used(devices_.size());
+  used[arrangement_.embedding] = used[arrangement_.output] = true;
+  for (const placement::LayerPlace& place : arrangement_.layers) used[place.layer] = used[place.experts] = true;
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    OnDevice& on = devices_[i];
+    if (used[i] || !on.ready) continue;
+    on.workspace_buffer = {};
+    on.workspace = {};
+    on.ready = false;
+    // It can only fail if the device is lost, which its next use will tell.
+    (void)on.device->reserve({});
+  }
+}
+
+void Parts::report(uint64_t bytes) {
+  done_bytes_ += bytes;
+  if (total_bytes_ > 0 && outline_.options.progress)
+    outline_.options.progress(std::min(done_bytes_, total_bytes_), total_bytes_);
+}
+
+template <class Read>
+Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
+  TRY(make_ready(index));
+  device::Device& device = *devices_[index].device;
+  TensorReader counting(*file_, device);
+  TRY(read(counting));
+  device::Buffer buffer;
+  if (counting.bytes() > 0) {
+    ASSIGN_OR_RETURN(buffer, device.alloc(counting.bytes()));
+  }
+  TensorReader placing(*file_, device, buffer.data());
+  TRY(read(placing));
+  report(placing.bytes() + placing.mapped_bytes());
+  return buffer;
+}
+
+Status Parts::place_layer(uint32_t index, uint32_t device) {
+  LayerWeights weights = weights_.layers[index];  // the experts stay
+  ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
+                     return read_layer(reader, outline_.spec, index, &weights);
+                   }));
+  device::CacheLayer cache_layer;
+  ASSIGN_OR_RETURN(device::Buffer cache, place_cache(index, device, &cache_layer));
+  weights_.layers[index] = weights;
+  layers_[index].weights = std::move(buffer);
+  layers_[index].cache = std::move(cache);
+  layers_[index].cache_layer = cache_layer;
+  arrangement_.layers[index].layer = device;
+  return {};
+}
+
+Status Parts::place_experts(uint32_t index, uint32_t device) {
+  LayerWeights weights = weights_.layers[index];
+  ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
+                     return read_experts(reader, outline_.spec, index, &weights);
+                   }));
+  weights_.layers[index] = weights;
+  layers_[index].experts = std::move(buffer);
+  arrangement_.layers[index].experts = device;
+  return {};
+}
+
+// Together, since one table may serve for both.
+Status Parts::place_tables(uint32_t embedding, uint32_t output) {
+  Weights weights = weights_;
+  ASSIGN_OR_RETURN(device::Buffer embedding_buffer, place(embedding, [&](TensorReader& reader) {
+                     return read_embedding(reader, outline_.spec, &weights);
+                   }));
+  const bool shared = embedding == output;
+  ASSIGN_OR_RETURN(device::Buffer output_buffer, place(output, [&](TensorReader& reader) {
+                     return read_output(reader, outline_.spec, shared, &weights);
+                   }));
+  ASSIGN_OR_RETURN(device::Buffer logits, devices_[output].device->alloc(sizes_[output].logits));
+  weights_ = std::move(weights);
+  embedding_ = std::move(embedding_buffer);
+  output_ = std::move(output_buffer);
+  logits_ = std::move(logits);
+  arrangement_.embedding = embedding;
+  arrangement_.output = output;
+  return {};
+}
+
+Result<device::Buffer> Parts::place_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
+  device::Device& to = *devices_[device].device;
+  ASSIGN_OR_RETURN(device::Buffer buffer, to.alloc(sizes_[device].layers[index].cache));
+  *out = {outline_.cache, buffer.data(), to.page_bytes(outline_.cache)};
+  if (layers_[index].cache.data() != nullptr)
+    TRY(copy_pages(layers_[index].cache_layer, *devices_[arrangement_.layers[index].layer].device, *out, to));
+  return buffer;
+}
+
+Status Parts::copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
+                         device::Device& to_device) {
+  const size_t most = std::max<size_t>(1, kMove_bytes / std::max(from.page_bytes, to.page_bytes));
+  std::vector<std::byte> old(most * from.page_bytes), neutral(device::neutral_page_bytes(from.shape));
+  std::vector<std::byte> fresh(most * to.page_bytes);
+  for (size_t page = 0; page < used_pages_.size();) {
+    if (!used_pages_[page]) {
+      ++page;
+      continue;
+    }
+    size_t count = 1;
+    while (count < most && page + count < used_pages_.size() && used_pages_[page + count]) ++count;
+    const std::span<std::byte> taken = std::span(old).first(count * from.page_bytes);
+    TRY(from_device.download(from.data + page * from.page_bytes, taken));
+    for (size_t i = 0; i < count; ++i) {
+      from_device.page_to_neutral(from.shape, old.data() + i * from.page_bytes, neutral.data());
+      to_device.page_from_neutral(to.shape, neutral.data(), fresh.data() + i * to.page_bytes);
+    }
+    TRY(to_device.upload(std::span(fresh).first(count * to.page_bytes), to.data + page * to.page_bytes));
+    page += count;
+  }
+  return {};
+}
+
+Status Parts::load(const placement::Arrangement& arrangement) {
+  CHECK(arrangement.layers.size() == layers_.size());
+  for (const placement::Share& share : placement::shares_of(arrangement, sizes_)) total_bytes_ += share.weights;
+  arrangement_ = arrangement;
+  TRY(place_tables(arrangement.embedding, arrangement.output));
+  for (uint32_t i = 0; i < layers_.size(); ++i) {
+    TRY(place_layer(i, arrangement.layers[i].layer));
+    if (has_experts(*file_, outline_.spec, i))
+      TRY(place_experts(i, arrangement.layers[i].experts));
+    else
+      arrangement_.layers[i].experts = arrangement.layers[i].layer;
+  }
+  total_bytes_ = 0;
+  return {};
+}
+
+Status Parts::rearrange(const placement::Arrangement& target) {
+  CHECK(target.layers.size() == layers_.size());
+  const auto move = [&](bool to_host) -> Status {
+    const auto goes = [&](uint32_t from, uint32_t to) {
+      return from != to && devices_[to].device->reads_host_memory() == to_host;
+    };
+    if (goes(arrangement_.embedding, target.embedding) || goes(arrangement_.output, target.output)) {
+      const auto next = [&](uint32_t from, uint32_t to) { return goes(from, to) ? to : from; };
+      TRY(place_tables(next(arrangement_.embedding, target.embedding), next(arrangement_.output, target.output)));
+    }
+    // The last first, as plans have it.
+    for (uint32_t i = static_cast<uint32_t>(layers_.size()); i-- > 0;) {
+      const placement::LayerPlace from = arrangement_.layers[i], to = target.layers[i];
+      const bool experts = has_experts(*file_, outline_.spec, i);
+      if (experts && goes(from.experts, to.experts)) TRY(place_experts(i, to.experts));
+      if (goes(from.layer, to.layer)) TRY(place_layer(i, to.layer));
+      if (!experts) arrangement_.layers[i].experts = arrangement_.layers[i].layer;
+    }
+    return {};
+  };
+  Status status = move(true);
+  if (status) status = move(false);
+  release_unused();
+  return status;
+}
+
+void Parts::mark_used(std::span<const int32_t> pages) {
+  for (const int32_t page : pages) used_pages_[static_cast<size_t>(page)] = true;
+}
+
+}  // namespace hearth::models

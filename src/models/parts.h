@@ -1,0 +1,71 @@
+// The memory of a model on its devices: every part is one allocation that can be made anew elsewhere.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "models/measure.h"
+#include "models/transformer.h"
+
+namespace hearth::models {
+
+class Parts {
+ public:
+  // `outline`, `sizes` (one per device) and the devices must outlive it.
+  Parts(std::shared_ptr<const gguf::File> file, const Outline& outline, std::vector<device::Device*> devices,
+        const std::vector<placement::ModelSizes>& sizes);
+
+  // Makes every part where `arrangement` says.
+  Status load(const placement::Arrangement& arrangement);
+  // See Model::rearrange().
+  Status rearrange(const placement::Arrangement& target);
+  // These pages hold something, so that they must move with their layer.
+  void mark_used(std::span<const int32_t> pages);
+
+  device::Device& device(uint32_t index) const { return *devices_[index].device; }
+  std::span<device::Device* const> devices() const { return pointers_; }
+  const placement::Arrangement& arrangement() const { return arrangement_; }
+  const Weights& weights() const { return weights_; }
+  const Workspace& workspace(uint32_t device) const { return devices_[device].workspace; }
+  const device::CacheLayer& cache(uint32_t layer) const { return layers_[layer].cache_layer; }
+  float* logits() const { return reinterpret_cast<float*>(logits_.data()); }
+
+ private:
+  struct OnDevice {
+    device::Device* device = nullptr;
+    device::Buffer workspace_buffer;
+    Workspace workspace;
+    bool ready = false;
+  };
+  struct Layer {
+    device::Buffer weights, experts, cache;
+    device::CacheLayer cache_layer;
+  };
+
+  Status make_ready(uint32_t device);
+  void release_unused();
+  // A part in new memory of a device. `read` takes the part's tensors from a reader.
+  template <class Read>
+  Result<device::Buffer> place(uint32_t device, const Read& read);
+  Status place_layer(uint32_t layer, uint32_t device);
+  Status place_experts(uint32_t layer, uint32_t device);
+  Status place_tables(uint32_t embedding, uint32_t output);
+  Result<device::Buffer> place_cache(uint32_t layer, uint32_t device, device::CacheLayer* out);
+  Status copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
+                    device::Device& to_device);
+  void report(uint64_t bytes);
+
+  const std::shared_ptr<const gguf::File> file_;
+  const Outline& outline_;
+  const std::vector<placement::ModelSizes>& sizes_;
+  std::vector<device::Device*> pointers_;
+  std::vector<OnDevice> devices_;
+  placement::Arrangement arrangement_;
+  Weights weights_;  // device addresses
+  std::vector<Layer> layers_;
+  device::Buffer embedding_, output_, logits_;
+  std::vector<bool> used_pages_;
+  uint64_t done_bytes_ = 0, total_bytes_ = 0;  // of the load
+};
+
+}  // namespace hearth::models

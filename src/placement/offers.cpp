@@ -1,0 +1,197 @@
+#include "placement/offers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "placement/table.h"
+
+namespace hearth::placement {
+namespace {
+
+// Draw the screen: closing them is no offer.
+constexpr std::string_view kDisplay[] = {
+    "Xorg",        "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11",
+    "plasmashell", "sway",     "Hyprland",    "cosmic-comp",  "dwm.exe",
+    "csrss.exe",   "mutter",   "cinnamon",    "xfwm4",        "gdm-wayland-session"};
+
+bool draws_the_screen(const Process& process) {
+  const size_t slash = process.name.find_last_of("/\\");
+  const std::string_view program = std::string_view(process.name).substr(slash == std::string::npos ? 0 : slash + 1);
+  return std::ranges::find(kDisplay, program) != std::end(kDisplay);
+}
+
+uint64_t all_bytes(const ModelSizes& sizes) {
+  uint64_t bytes = sizes.output + sizes.logits + sizes.workspace + sizes.scratch;
+  for (const LayerSizes& layer : sizes.layers) bytes += layer.weights + layer.experts + layer.cache;
+  return bytes;
+}
+
+class Search {
+ public:
+  Search(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes)
+      : measure_(measure), devices_(devices.begin(), devices.end()), wishes_(wishes) {
+    now_ = all_bytes(measure(wishes)[0]);
+  }
+
+  bool whole(const Wishes& wishes) const { return plan(measure_(wishes), devices_, wishes.options).whole(); }
+
+  // `text`: what is changed. Nothing if that is not enough.
+  void offer(const Wishes& wishes, const std::string& text) {
+    const std::vector<ModelSizes> sizes = measure_(wishes);
+    Plan result = plan(sizes, devices_, wishes.options);
+    if (!result.whole()) return;
+    const uint64_t then = all_bytes(sizes[0]), saves = now_ > then ? now_ - then : 0;
+    add({fmt::format("{} saves {}", text, size_text(saves)), wishes, {}, 0, saves, std::move(result)});
+  }
+
+  // The most context that fits, of multiples of kContextStep_tokens; 0: none.
+  uint32_t most_context(Wishes wishes) const {
+    const auto fits = [&](uint32_t steps) {
+      wishes.context = steps * kContextStep_tokens;
+      return whole(wishes);
+    };
+    uint32_t least = kLeastContext_tokens / kContextStep_tokens;
+    uint32_t most = (wishes_.context - 1) / kContextStep_tokens;
+    if (wishes_.context <= kLeastContext_tokens || !fits(least)) return 0;
+    while (least < most) {
+      const uint32_t middle = (least + most + 1) / 2;
+      if (fits(middle))
+        least = middle;
+      else
+        most = middle - 1;
+    }
+    return least * kContextStep_tokens;
+  }
+
+  void offer_context(Wishes wishes, const std::string& with) {
+    wishes.context = most_context(wishes);
+    if (wishes.context == 0) return;
+    offer(wishes, fmt::format("{}--ctx {} instead of {}", with, wishes.context, wishes_.context));
+  }
+
+  void offer_parallel() {
+    for (Wishes wishes = wishes_; wishes.parallel > 1;) {
+      --wishes.parallel;
+      if (!whole(wishes)) continue;
+      offer(wishes, fmt::format("--parallel {} instead of {}", wishes.parallel, wishes_.parallel));
+      return;
+    }
+  }
+
+  void offer_mix(Wishes wishes, std::span<const std::string> mixes, const std::string& with) {
+    for (const std::string& mix : mixes) {
+      wishes.mix = mix;
+      if (all_bytes(measure_(wishes)[0]) >= now_ || !whole(wishes)) continue;
+      offer(wishes, fmt::format("{}the model as {}", with, mix));
+      return;
+    }
+  }
+
+  void offer_experts_last() {
+    Wishes wishes = wishes_;
+    wishes.options.experts_last = true;
+    const std::vector<ModelSizes> sizes = measure_(wishes);
+    Plan result = plan(sizes, devices_, wishes.options);
+    if (result.layers_on_gpus() < result.layers_in_all() || result.whole()) return;
+    const uint64_t there = result.shares[result.host()].weights;
+    add({fmt::format("--experts-last keeps {} of expert weights on the CPU and all the rest on the GPU",
+                     size_text(there)),
+         wishes,
+         {},
+         0,
+         there,
+         std::move(result)});
+  }
+
+  // The least that is enough, or all if that gains layers.
+  void offer_closing(uint32_t device) {
+    std::vector<Process> processes;
+    for (const Process& process : devices_[device].others)
+      if (!draws_the_screen(process) && process.bytes > 0) processes.push_back(process);
+    std::ranges::stable_sort(processes, std::greater<>(), &Process::bytes);
+    for (size_t i = processes.size(); i-- > 0;)
+      if (try_closing(device, {processes[i]}, true)) return;
+    for (size_t count = 2; count <= processes.size(); ++count)
+      if (try_closing(device, {processes.begin(), processes.begin() + static_cast<ptrdiff_t>(count)}, true)) return;
+    try_closing(device, processes, false);
+  }
+
+  std::vector<Offer> found;
+
+ private:
+  bool try_closing(uint32_t device, std::vector<Process> processes, bool must_be_whole) {
+    std::vector<DeviceState> then = devices_;
+    uint64_t bytes = 0;
+    std::string names;
+    for (const Process& process : processes) {
+      bytes += process.bytes;
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", process.name, size_text(process.bytes));
+    }
+    then[device].free += bytes;
+    const std::vector<ModelSizes> sizes = measure_(wishes_);
+    Plan result = plan(sizes, then, wishes_.options);
+    const bool gains = result.layers_on_gpus() > plan(sizes, devices_, wishes_.options).layers_on_gpus();
+    if (must_be_whole ? !result.whole() : !gains) return false;
+    add({fmt::format("closing {} frees {}", names, size_text(bytes)), wishes_, std::move(processes), device, bytes,
+         std::move(result)});
+    return true;
+  }
+
+  void add(Offer offer) {
+    offer.text += fmt::format(": {}/{} layers on the GPU", offer.plan.layers_on_gpus(), offer.plan.layers_in_all());
+    found.push_back(std::move(offer));
+  }
+
+  const Measure& measure_;
+  const std::vector<DeviceState> devices_;
+  const Wishes wishes_;
+  uint64_t now_ = 0;
+};
+
+}  // namespace
+
+std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes,
+                          std::span<const std::string> mixes) {
+  if (devices.size() < 2) return {};
+  Search search(measure, devices, wishes);
+  if (search.whole(wishes)) return {};
+  for (uint32_t device = 0; device + 1 < devices.size(); ++device) search.offer_closing(device);
+  Wishes small = wishes;
+  small.kv_type = "q8_0";
+  const bool can_shrink = wishes.kv_type != "q8_0";
+  const std::string with = can_shrink ? "--kv-type q8_0 and " : "";
+  search.offer_context(wishes, "");
+  if (can_shrink) search.offer(small, "--kv-type q8_0");
+  search.offer_parallel();
+  const size_t singles = search.found.size();
+  search.offer_mix(wishes, mixes, "");
+  search.offer_experts_last();
+  if (search.found.size() > singles || !can_shrink) return std::move(search.found);
+  search.offer_context(small, with);
+  search.offer_mix(small, mixes, with);
+  return std::move(search.found);
+}
+
+std::optional<uint64_t> shortfall(std::span<const ModelSizes> sizes, std::span<const DeviceState> devices,
+                                  const PlanOptions& options) {
+  if (devices.size() < 2) return std::nullopt;
+  std::vector<DeviceState> with(devices.begin(), devices.end());
+  const auto enough = [&](uint64_t bytes) {
+    with[0].free = devices[0].free + bytes;
+    return plan(sizes, with, options).whole();
+  };
+  uint64_t least = 0, most = devices[0].total > devices[0].free ? devices[0].total - devices[0].free : 0;
+  if (!enough(most)) return std::nullopt;
+  while (least < most) {
+    const uint64_t middle = least + (most - least) / 2;
+    if (enough(middle))
+      most = middle;
+    else
+      least = middle + 1;
+  }
+  return least;
+}
+
+}  // namespace hearth::placement

@@ -1,0 +1,72 @@
+#include "placement/rebalance.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace hearth::placement {
+namespace {
+
+// How much of the model is on GPUs: layers first.
+std::tuple<uint32_t, uint32_t> amount(const Arrangement& arrangement, size_t devices) {
+  const uint32_t host = static_cast<uint32_t>(devices - 1);
+  uint32_t layers = arrangement.output != host ? 1 : 0, experts = 0;
+  for (const LayerPlace& place : arrangement.layers) {
+    layers += place.layer != host ? 1 : 0;
+    experts += place.experts != host ? 1 : 0;
+  }
+  return {layers, experts};
+}
+
+uint64_t less(uint64_t a, uint64_t b) {
+  return a > b ? a - b : 0;
+}
+
+}  // namespace
+
+std::optional<Arrangement> Rebalancer::decide(const Arrangement& current, std::span<const ModelSizes> sizes,
+                                              std::span<const DeviceState> devices, const Observation& seen) {
+  std::vector<DeviceState> states(devices.begin(), devices.end());
+  for (DeviceState& state : states) state.overhead = 0;
+  std::vector<uint64_t> taken;
+  for (const Share& share : shares_of(current, sizes, states)) taken.push_back(share.total());
+
+  if (std::optional<Arrangement> target = shrink(current, sizes, states, taken, seen)) return target;
+  for (size_t i = 0; i < states.size(); ++i)
+    states[i].free = less(taken[i] + seen.free_bytes[i], states[i].host ? 0 : options_.grow_margin_bytes);
+  Plan wanted = plan(sizes, states, options_.plan);
+  const bool more = amount(wanted, states.size()) > amount(current, states.size());
+  if (!more) could_grow_since_ms_.reset();
+  if (!more || (gave_way_ms_ && seen.now_ms - *gave_way_ms_ < options_.hold_ms)) return std::nullopt;
+  if (!could_grow_since_ms_) could_grow_since_ms_ = seen.now_ms;
+  if (seen.now_ms - *could_grow_since_ms_ < options_.grow_after_ms) return std::nullopt;
+  could_grow_since_ms_.reset();
+  return wanted;
+}
+
+std::optional<Arrangement> Rebalancer::shrink(const Arrangement& current, std::span<const ModelSizes> sizes,
+                                              std::vector<DeviceState> states, std::span<const uint64_t> taken,
+                                              const Observation& seen) {
+  uint64_t asked = seen.give_back_bytes;
+  bool pressed = false;
+  for (size_t i = 0; i + 1 < states.size(); ++i) {
+    DeviceState& state = states[i];
+    const bool scarce = taken[i] > 0 && seen.free_bytes[i] < state.reserve / 2;
+    const uint64_t give = std::min(asked, taken[i]);
+    asked -= give;
+    pressed |= scarce || give > 0;
+    // What may be taken from now on, the reserve apart; never more than now on a GPU that gives.
+    uint64_t may = scarce ? less(taken[i] + seen.free_bytes[i], state.reserve) : taken[i];
+    may = std::min(may, less(taken[i], give));
+    state.free = may;
+    state.reserve = 0;
+  }
+  if (!pressed) return std::nullopt;
+  gave_way_ms_ = seen.now_ms;
+  could_grow_since_ms_.reset();
+  states.back().free = taken.back() + seen.free_bytes.back();
+  Plan less_there = plan(sizes, states, options_.plan);
+  if (static_cast<const Arrangement&>(less_there) == current) return std::nullopt;
+  return less_there;
+}
+
+}  // namespace hearth::placement

@@ -1,0 +1,102 @@
+// What would make a model fit: each offer is true, and the mildest of its kind.
+#include "placement/offers.h"
+
+#include <algorithm>
+
+#include "support/support.h"
+
+namespace hearth::placement::test {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20, kGiB = 1 << 30;
+const std::vector<std::string> kMixes = {"Q8_0", "Q4_K_M", "Q2_K"};
+
+// 16 layers; a quantisation has `bits` per weight; a token has 2 MiB of cache in 16 bits.
+std::vector<ModelSizes> measure(const Wishes& wishes) {
+  const uint64_t bits = wishes.mix.empty() || wishes.mix == "F16" ? 16
+                        : wishes.mix == "Q8_0"                    ? 8
+                        : wishes.mix == "Q4_K_M"                  ? 5
+                                                                  : 3;
+  const uint64_t tokens = uint64_t{wishes.context} * wishes.parallel;
+  const uint64_t token_bytes = (wishes.kv_type == "q8_0" ? kMiB : 2 * kMiB) / 16;
+  ModelSizes sizes;
+  sizes.layers.assign(16, {bits * 20 * kMiB, 0, tokens * token_bytes});
+  sizes.output = sizes.embedding = bits * 10 * kMiB;
+  sizes.workspace = 100 * kMiB;
+  return {sizes, sizes};
+}
+
+std::vector<DeviceState> machine(uint64_t free, std::vector<Process> others = {}) {
+  DeviceState gpu{.name = "GPU 0", .total = 24 * kGiB, .free = free, .others = std::move(others)};
+  DeviceState host{.name = "CPU", .host = true, .total = 64 * kGiB, .free = 64 * kGiB};
+  return {gpu, host};
+}
+
+std::vector<std::string> texts(const std::vector<Offer>& offers) {
+  std::vector<std::string> all;
+  for (const Offer& offer : offers) all.push_back(offer.text);
+  return all;
+}
+
+// F16: 5280 MiB of weights, 100 of workspace; 8192 MiB of cache for 4096 tokens.
+TEST(Offers, NothingWhereAllFits) {
+  EXPECT_TRUE(offers(measure, machine(14 * kGiB), {}, kMixes).empty());
+  EXPECT_TRUE(offers(measure, std::vector{machine(0).back()}, {}, kMixes).empty()) << "no GPU";
+}
+
+TEST(Offers, GiveTheMostContextTheCacheTypeAndTheBestQuantisationThatAreEnough) {
+  const auto found = offers(measure, machine(11 * kGiB), {}, kMixes);
+  EXPECT_EQ(texts(found), (std::vector<std::string>{
+                              "--ctx 2816 instead of 4096 saves 2.50 GiB: 17/17 layers on the GPU",
+                              "--kv-type q8_0 saves 4.00 GiB: 17/17 layers on the GPU",
+                              "the model as Q8_0 saves 2.58 GiB: 17/17 layers on the GPU",
+                          }));
+  Wishes more = found[0].wishes;
+  more.context += kContextStep_tokens;
+  EXPECT_FALSE(plan(measure(more), machine(11 * kGiB)).whole()) << "one step more context is too much";
+}
+
+TEST(Offers, FewerSequences) {
+  const Wishes wishes{.context = 1024, .parallel = 4};
+  const auto found = offers(measure, machine(11 * kGiB), wishes, kMixes);
+  const auto fewer = std::ranges::find(found, 2u, [](const Offer& offer) { return offer.wishes.parallel; });
+  ASSERT_NE(fewer, found.end()) << "three take 6144 MiB, two 4096";
+  EXPECT_EQ(fewer->text, "--parallel 2 instead of 4 saves 4.00 GiB: 17/17 layers on the GPU");
+}
+
+TEST(Offers, CombineWhatIsNotEnoughAlone) {
+  // Even Q2_K (990 MiB) leaves no room for 8192 MiB of cache.
+  const auto found = offers(measure, machine(6 * kGiB), {}, kMixes);
+  ASSERT_FALSE(found.empty());
+  for (const Offer& offer : found) {
+    EXPECT_EQ(offer.wishes.kv_type, "q8_0") << offer.text;
+    EXPECT_TRUE(plan(measure(offer.wishes), machine(6 * kGiB)).whole()) << offer.text;
+  }
+}
+
+TEST(Offers, TheSmallestProcessThatIsEnough) {
+  const std::vector<Process> others = {
+      {1, "/usr/lib/xorg/Xorg", 4 * kGiB}, {2, "chrome", 856 * kMiB}, {3, "game", 3 * kGiB}, {4, "python", 2 * kGiB}};
+  auto found = offers(measure, machine(12 * kGiB, others), {}, {});
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].text, "closing python (2.00 GiB) frees 2.00 GiB: 17/17 layers on the GPU");
+  found = offers(measure, machine(9 * kGiB, others), {}, {});
+  EXPECT_EQ(found[0].text, "closing game (3.00 GiB), python (2.00 GiB) frees 5.00 GiB: 17/17 layers on the GPU");
+  found = offers(measure, machine(4 * kGiB, others), {}, {});
+  EXPECT_EQ(found[0].text,
+            "closing game (3.00 GiB), python (2.00 GiB), chrome (856 MiB) frees 5.84 GiB: 11/17 layers on the GPU")
+      << "not enough, but it helps; the display is left alone";
+}
+
+TEST(Shortfall, IsExactToTheByte) {
+  const auto missing = shortfall(measure({}), machine(11 * kGiB), {});
+  ASSERT_TRUE(missing.has_value());
+  EXPECT_TRUE(plan(measure({}), machine(11 * kGiB + *missing)).whole());
+  EXPECT_FALSE(plan(measure({}), machine(11 * kGiB + *missing - 1)).whole());
+  Wishes huge;
+  huge.context = 40000;
+  EXPECT_FALSE(shortfall(measure(huge), machine(kGiB), {}).has_value()) << "no 24 GiB card holds that";
+}
+
+}  // namespace
+}  // namespace hearth::placement::test
