@@ -139,16 +139,16 @@ __device__ uint32_t skew_of(const RowTile& tile, uint32_t row_bytes, uint32_t ro
 // Starts copying one chunk of a tile of kRows weight rows; the warp does it together. Rows that do not exist are
 // the last one again: their results are not stored.
 template <class Format, uint32_t kRows>
-__device__ void copy_weights(uint8_t* to, const RowTile& tile, uint32_t row_bytes, uint32_t chunk, uint32_t groups) {
+__device__ void copy_weights(uint8_t* to, const RowTile& tile, uint32_t row_bytes, uint32_t chunk) {
   constexpr RawRow kRaw = Shape<Format>::kRaw;
-  const uint32_t bytes = kRaw.bytes / Shape<Format>::kChunkGroups * groups + kRaw.slack;
+  constexpr uint32_t kBytes = kRaw.bytes + kRaw.slack;  // behind the row's end: the next row, or zeros
   const uint8_t* from = tile.weight + static_cast<uint64_t>(chunk) * kRaw.bytes;
 #pragma unroll(kRows == kTileRows ? 4 : 1)
   for (uint32_t first = 0; first < kRows * kRaw.units; first += 32) {
     const uint32_t i = first + lane_of_warp(), row = i / kRaw.units, unit = i % kRaw.units;
     if (kRows * kRaw.units % 32 != 0 && i >= kRows * kRaw.units) break;
     const uint32_t skew = skew_of<Format>(tile, row_bytes, row, chunk);
-    if (16 * unit >= skew + bytes) continue;
+    if (16 * unit >= skew + kBytes) continue;
     const uint8_t* unit_at = from + static_cast<uint64_t>(min(row, tile.rows - 1)) * row_bytes - skew + 16 * unit;
     copy_unit(to + row * kRaw.pitch + 16 * unit, unit_at, tile.end);
   }

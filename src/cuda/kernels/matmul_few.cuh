@@ -84,7 +84,7 @@ class FewProduct {
   // An empty group of copies if there is no such chunk.
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk, groups_of(chunk));
+      copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk);
       copy_activations<Format, kTokens>(stage_.activations(stage), args_, rows_, count_, chunk, groups_of(chunk),
                                         lane_of_warp(), 32);
     }

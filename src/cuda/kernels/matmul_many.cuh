@@ -67,7 +67,7 @@ class ManyProduct {
 
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      if (works_) copy_weights<Format, kManyRows>(raw(stage), tile_, args_.row_bytes, chunk, groups_of(chunk));
+      if (works_) copy_weights<Format, kManyRows>(raw(stage), tile_, args_.row_bytes, chunk);
       copy_activations<Format, kManyTokens>(activations(stage), args_, rows_, kManyTokens, chunk, groups_of(chunk),
                                             threadIdx.x, blockDim.x);
     }

@@ -79,14 +79,17 @@ __device__ void multiply_plain(const MatmulArgs& args) {
         }
       }
     }
+    static_assert(kPlainRows * kTokens <= 32);
+    const uint32_t mine_r = lane_of_warp() / kTokens, mine_t = lane_of_warp() % kTokens;
+    float mine = 0;  // every lane stores one result
 #pragma unroll
     for (uint32_t r = 0; r < kPlainRows; ++r)
 #pragma unroll
       for (uint32_t t = 0; t < kTokens; ++t) {
         const float sum = warp_sum(sums[r][t]);
-        if (lane_of_warp() == 0 && r < tile.rows && t < count)
-          store_result(tile, r, result_row(args, group, first + t), sum);
+        if (r == mine_r && t == mine_t) mine = sum;
       }
+    if (mine_r < tile.rows && mine_t < count) store_result(tile, mine_r, result_row(args, group, first + mine_t), mine);
   }
 }
 

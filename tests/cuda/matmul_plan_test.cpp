@@ -1,0 +1,124 @@
+// What Matmul launches: that it fits the GPU, and that the blocks cover the product.
+#include <gtest/gtest.h>
+
+#include "base/checked.h"
+#include "cuda/kernels/matmul_args.h"
+#include "cuda/matmul.h"
+
+namespace hearth::cuda {
+namespace {
+
+// Kernels by name only; handles are numbers.
+class Names : public Kernels {
+ public:
+  explicit Names(const Chip& chip) : chip_(chip) {}
+  const Chip& chip() const override { return chip_; }
+  CUfunction find(std::string_view name, uint32_t) const override {
+    names_.emplace_back(name);
+    return reinterpret_cast<CUfunction>(names_.size());
+  }
+  CUfunction find_optional(std::string_view name, uint32_t bytes) const override { return find(name, bytes); }
+  const std::string& name(CUfunction function) const { return names_[reinterpret_cast<uintptr_t>(function) - 1]; }
+
+ private:
+  Chip chip_;
+  mutable std::vector<std::string> names_;
+};
+
+// As NVIDIA lists them: multiprocessors, shared memory per block.
+const Chip kChips[] = {{75, 40, 64 << 10, 4 << 20},   {80, 108, 163 << 10, 40 << 20}, {86, 20, 99 << 10, 2 << 20},
+                       {89, 128, 99 << 10, 72 << 20}, {90, 132, 227 << 10, 50 << 20}, {100, 148, 227 << 10, 126 << 20},
+                       {120, 70, 99 << 10, 48 << 20}};
+
+MatmulArgs args_of(const LaunchList& list, const Launch& launch) {
+  MatmulArgs args;
+  EXPECT_EQ(launch.args_bytes, sizeof args);
+  std::memcpy(&args, list.arguments_of(launch), sizeof args);
+  return args;
+}
+
+// Weight rows times activation rows that the grid's blocks take at once.
+void expect_covered(const Names& kernels, const Launch& launch, const MatmulArgs& args, uint32_t rows) {
+  const std::string& name = kernels.name(launch.function);
+  if (name.find("_few_") != std::string::npos) {
+    const uint32_t tokens = static_cast<uint32_t>(std::stoul(name.substr(name.rfind('_') + 1)));
+    EXPECT_GE(launch.grid.x * (launch.block.x / 32 / args.splits), args.tiles) << name;
+    EXPECT_GE(launch.grid.z * tokens, rows) << name;
+    EXPECT_GE(args.splits, 1u);
+    EXPECT_LE(args.splits, launch.block.x / 32);
+  } else if (launch.block.y == 1 && args.stages != 0) {
+    EXPECT_GE(launch.grid.z * (launch.block.x / 32), args.tiles) << name;
+    EXPECT_GE(launch.grid.x * kManyTokens, rows) << name;
+  } else {
+    EXPECT_GE(launch.grid.x * kPlainWarps, args.tiles) << name;
+    EXPECT_GE(launch.grid.z * (rows == 1 ? 1 : kPlainTokens), rows) << name;
+  }
+}
+
+TEST(MatmulPlan, FitsEveryGpuAndCoversEveryProduct) {
+  for (const Chip& chip : kChips) {
+    const Names kernels(chip);
+    const Matmul matmul(kernels);
+    for (const quant::Format* format : quant::all_formats())
+      for (const uint32_t cols : {256u, 896u * 8, 28672u})
+        for (const uint32_t weight_rows : {1u, 100u, 151936u})
+          for (const uint32_t rows : {1u, 4u, 5u, 16u, 17u, 32u, 33u, 64u, 65u, 4096u}) {
+            const device::OperandForms forms = Matmul::form_of(*format);
+            const device::Operand in{reinterpret_cast<std::byte*>(4096), cols, forms};
+            const device::Matrix weight{format, reinterpret_cast<const uint8_t*>(4096), weight_rows, cols};
+            const device::Projection out{weight, {}, reinterpret_cast<float*>(4096), weight_rows, false};
+            LaunchList list;
+            matmul.project(in, rows, {&out, 1}, list);
+            ASSERT_EQ(list.launches().size(), 1u);
+            const Launch& launch = list.launches()[0];
+            EXPECT_LE(launch.shared_bytes, chip.shared_bytes_per_block);
+            EXPECT_LE(launch.block.x, 256u);
+            EXPECT_LE(std::max(launch.grid.y, launch.grid.z), 65535u);
+            expect_covered(kernels, launch, args_of(list, launch), rows);
+          }
+  }
+}
+
+TEST(MatmulPlan, WeightsOfOneFormatAreOneLaunch) {
+  const Names kernels(kChips[4]);
+  const Matmul matmul(kernels);
+  const auto projection = [](const char* format, uint32_t rows) {
+    const device::Matrix weight{quant::find_name(format), reinterpret_cast<const uint8_t*>(4096), rows, 512};
+    return device::Projection{weight, {}, reinterpret_cast<float*>(4096), rows, false};
+  };
+  const device::Operand in{reinterpret_cast<std::byte*>(4096), 512, kInt8Form};
+  const device::Projection outs[] = {projection("Q4_K", 100), projection("Q6_K", 16), projection("Q4_K", 20)};
+  LaunchList list;
+  matmul.project(in, 1, outs, list);
+  ASSERT_EQ(list.launches().size(), 2u);
+  const MatmulArgs args = args_of(list, list.launches()[0]);
+  EXPECT_EQ(args.part_count, 2u);
+  EXPECT_EQ(args.parts[1].first_tile, divide_up(100, kTileRows));
+  EXPECT_EQ(args.tiles, args.parts[1].first_tile + divide_up(20, kTileRows));
+  EXPECT_EQ(kernels.name(list.launches()[1].function), "matmul_Q6_K_few_4");
+}
+
+TEST(MatmulPlan, NamesTheExpertsByTheirSlotsWhenThereAreFewer) {
+  const Names kernels(kChips[4]);
+  const Matmul matmul(kernels);
+  const device::Operand in{reinterpret_cast<std::byte*>(4096), 512, kInt8Form};
+  const device::Matrix weight{quant::find_name("Q4_K"), reinterpret_cast<const uint8_t*>(4096), 128 * 96, 512};
+  const ExpertProjection out{weight, reinterpret_cast<float*>(4096), 96};
+  for (const uint32_t rows : {1u, 500u}) {
+    LaunchList list;
+    ExpertGroups groups;
+    groups.experts = 128;
+    groups.used = 8;
+    groups.slot_count = 8 * rows;
+    matmul.project_experts(in, ExpertInput::kToken, groups, {&out, 1}, list);
+    const Launch& launch = list.launches()[0];
+    const MatmulArgs args = args_of(list, launch);
+    EXPECT_EQ(args.by_slot, rows == 1 ? 1u : 0u);
+    EXPECT_EQ(launch.grid.y, rows == 1 ? 8u : 128u);
+    EXPECT_EQ(args.parts[0].rows, 96u);
+    EXPECT_EQ(args.slots_per_row, 8u);
+  }
+}
+
+}  // namespace
+}  // namespace hearth::cuda
