@@ -14,6 +14,7 @@ Backend backend_of(models::Model& model) {
   backend.forward = [&model](const device::Batch& batch, std::span<float> logits) {
     return model.forward(batch, logits);
   };
+  backend.rearrange = [&model](const placement::Arrangement& target) { return model.rearrange(target); };
   return backend;
 }
 

@@ -1,12 +1,14 @@
 // What the engine needs of a model: some numbers and the forward pass.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
 
 #include "base/result.h"
 #include "device/types.h"
+#include "placement/plan.h"
 
 namespace hearth::models {
 class Model;
@@ -23,6 +25,16 @@ struct Backend {
   // As models::Model::forward. The same tokens at the same positions must give the same logits whatever
   // else is in the batch. Called on the engine's thread only.
   std::function<Status(const device::Batch& batch, std::span<float> logits)> forward;
+
+  // The rest may be absent. All are called on the engine's thread between two steps, and change nothing about
+  // what forward() gives.
+  // Every maintain_interval, and before a step when it is due: a look at free memory.
+  std::function<void()> maintain;
+  std::chrono::milliseconds maintain_interval{1000};
+  std::function<Status(const placement::Arrangement& target)> rearrange;
+  std::function<Status(uint64_t bytes)> give_back;  // so much device memory is to be free for others
+  // After forward() has failed with kDeviceLost: a new device, with the model and an empty cache.
+  std::function<Status()> recover;
 };
 
 // The backend that is this model; the model must outlive it.

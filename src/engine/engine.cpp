@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -102,6 +103,9 @@ struct Engine::Impl {
   // On the engine's thread.
   void run();
   bool take_inbox();
+  bool work_waits() const;  // under `mutex`
+  void maintain();
+  void recover(const Error& loss);
   void step();
   void start(const sched::Step& step);
   void fail(const sched::Step& step, const Error& error);
@@ -109,6 +113,13 @@ struct Engine::Impl {
   void finish(RequestId id, FinishReason reason, Event last = {});
   bool send(const EventSink& sink, const Event& event) const;
   void publish(uint32_t ended = 0);
+
+  // What others ask of the engine's thread, and its answer.
+  struct Task {
+    std::function<Status()> run;
+    std::promise<Status> result;
+  };
+  Status between_steps(std::function<Status()> run);
 
   struct Arrival {
     RequestId id;
@@ -126,6 +137,7 @@ struct Engine::Impl {
   const uint32_t context;
   std::map<RequestId, std::unique_ptr<Active>> actives;
   std::vector<float> logits;
+  Clock::time_point maintained = Clock::now();
   Stats counted;  // the sums; the rest is filled in by publish()
 
   // Shared, under `mutex`.
@@ -133,6 +145,8 @@ struct Engine::Impl {
   std::condition_variable wake;
   std::vector<Arrival> arrivals;
   std::vector<RequestId> cancels;
+  std::vector<Task> tasks;  // between two steps
+  std::optional<Error> broken;
   bool stopping = false;
   RequestId last_id = 0;
   uint32_t unfinished = 0;  // accepted, without final event
@@ -165,6 +179,7 @@ Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
   RequestId id;
   {
     std::lock_guard lock(mutex);
+    if (broken) return *broken;
     if (unfinished >= uint64_t{options.max_sequences} + options.queue) {
       return error(ErrorKind::kRefused, "the queue is full ({} requests run or wait); try again later", unfinished);
     }
@@ -192,7 +207,10 @@ Stats Engine::Impl::read_stats() const {
 }
 
 void Engine::Impl::run() {
-  while (take_inbox()) step();
+  while (take_inbox()) {
+    maintain();
+    step();
+  }
   while (!actives.empty()) finish(actives.begin()->first, FinishReason::kCancelled);
 }
 
@@ -200,12 +218,18 @@ void Engine::Impl::run() {
 bool Engine::Impl::take_inbox() {
   std::vector<Arrival> new_arrivals;
   std::vector<RequestId> new_cancels;
+  std::vector<Task> new_tasks;
   bool ending;
   {
     std::unique_lock lock(mutex);
-    wake.wait(lock, [&] { return stopping || !arrivals.empty() || !cancels.empty() || !scheduler.empty(); });
+    const auto ready = [&] { return work_waits(); };
+    if (backend.maintain)
+      wake.wait_for(lock, backend.maintain_interval, ready);
+    else
+      wake.wait(lock, ready);
     new_arrivals.swap(arrivals);
     new_cancels.swap(cancels);
+    new_tasks.swap(tasks);
     ending = stopping;
   }
   for (Arrival& arrival : new_arrivals) {
@@ -215,7 +239,64 @@ bool Engine::Impl::take_inbox() {
   for (RequestId id : new_cancels) {
     if (actives.contains(id)) finish(id, FinishReason::kCancelled);
   }
+  for (Task& task : new_tasks)
+    task.result.set_value(ending ? error(ErrorKind::kCancelled, "the engine ends") : task.run());
   return !ending;
+}
+
+bool Engine::Impl::work_waits() const {
+  return stopping || !arrivals.empty() || !cancels.empty() || !tasks.empty() || !scheduler.empty();
+}
+
+Status Engine::Impl::between_steps(std::function<Status()> run_there) {
+  std::future<Status> done;
+  {
+    std::lock_guard lock(mutex);
+    if (stopping) return error(ErrorKind::kCancelled, "the engine ends");
+    tasks.push_back({std::move(run_there), {}});
+    done = tasks.back().result.get_future();
+  }
+  wake.notify_one();
+  return done.get();
+}
+
+void Engine::Impl::maintain() {
+  if (!backend.maintain || Clock::now() - maintained < backend.maintain_interval) return;
+  backend.maintain();
+  maintained = Clock::now();
+}
+
+// What waits will be computed on the new device; if there is none, it ends with the cause.
+void Engine::Impl::recover(const Error& loss) {
+  constexpr int kAttempts = 2;
+  Error cause = loss;
+  for (int i = 0; backend.recover && i < kAttempts; ++i) {
+    const Status status = backend.recover();
+    if (status) {
+      ++counted.devices_lost;
+      spdlog::warn("engine: the device was made anew and the model placed again");
+      return publish();
+    }
+    cause = status.error();
+    spdlog::error("engine: attempt {} of {} to make the device anew failed: {}", i + 1, kAttempts, cause.message);
+  }
+  cause = error(ErrorKind::kDeviceLost, "the device is lost ({}) and could not be made anew ({}); restart hearth",
+                loss.message, cause.message);
+  std::vector<Arrival> refused;
+  {
+    std::lock_guard lock(mutex);
+    broken = cause;
+    refused.swap(arrivals);
+  }
+  for (Arrival& arrival : refused) {
+    scheduler.add(arrival.id, std::move(arrival.prompt));
+    actives.emplace(arrival.id, std::move(arrival.active));
+  }
+  while (!actives.empty()) {
+    Event last;
+    last.error = cause;
+    finish(actives.begin()->first, FinishReason::kError, std::move(last));
+  }
 }
 
 void Engine::Impl::step() {
@@ -257,6 +338,7 @@ void Engine::Impl::fail(const sched::Step& step, const Error& error) {
     finish(part.id, FinishReason::kError, std::move(last));
   }
   scheduler.forget();
+  if (error.kind == ErrorKind::kDeviceLost) recover(error);
   publish();
 }
 
@@ -326,6 +408,23 @@ Result<RequestId> Engine::submit(Request request, EventSink sink) {
 
 void Engine::cancel(RequestId id) {
   impl_->cancel(id);
+}
+
+Status Engine::rebalance(placement::Arrangement target) {
+  const Backend& backend = impl_->backend;
+  if (!backend.rearrange) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
+  return impl_->between_steps([&backend, target = std::move(target)] { return backend.rearrange(target); });
+}
+
+Status Engine::give_back(uint64_t bytes) {
+  const Backend& backend = impl_->backend;
+  if (!backend.give_back) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
+  return impl_->between_steps([&backend, bytes] { return backend.give_back(bytes); });
+}
+
+std::optional<Error> Engine::broken() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->broken;
 }
 
 Stats Engine::stats() const {

@@ -27,7 +27,7 @@ struct EngineOptions {
   uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
   uint32_t queue = 512;        // that may wait
   uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
-  DeviceStatus devices;        // where the model was placed
+  DeviceStatus devices = {};   // where the model was placed
 };
 
 struct Request {
@@ -72,7 +72,8 @@ struct Stats {
   uint32_t pages_total = 0, pages_free = 0;  // free: unused, or holding only a reusable prefix
   // Since the start. Prefilled: of prompts, and again after a preemption; not those from shared pages (cached).
   uint64_t steps = 0, tokens_prefilled = 0, tokens_cached = 0, tokens_generated = 0;
-  uint64_t preemptions = 0;  // sequences put back and computed again because the pages ran out
+  uint64_t devices_lost = 0;  // and made anew
+  uint64_t preemptions = 0;   // sequences put back and computed again because the pages ran out
 };
 
 class Engine {
@@ -86,10 +87,20 @@ class Engine {
 
   // Safe from any thread, like cancel() and stats().
   // Errors: kUsage (empty prompt, token out of range, prompt longer than the context, bad options),
-  // kRefused (queue full). On success `sink` will get events, the last one with `finish`.
+  // kRefused (queue full), kDeviceLost (see broken()). On success `sink` will get events, the last one with `finish`.
   Result<RequestId> submit(Request request, EventSink sink);
   // The request ends with kCancelled, soon; nothing happens if it has ended.
   void cancel(RequestId id);
+
+  // Moves layers between two steps, without changing any answer, and waits until that is done. Not from a
+  // sink. Errors: those of Model::rearrange(), kUnsupported (the model lies on one device for good),
+  // kCancelled (the engine ends).
+  Status rebalance(placement::Arrangement target);
+  // Likewise: gives so many bytes of device memory back to others, as far as it has them.
+  Status give_back(uint64_t bytes);
+
+  // Set once a lost device could not be made anew: why nothing is accepted any more.
+  std::optional<Error> broken() const;
 
   Stats stats() const;
   const DeviceStatus& devices() const;

@@ -1,0 +1,148 @@
+// The engine over a model on a GPU and the host: layers move, memory is given back, the GPU is lost, and answers
+// stay what they are.
+#include "engine/placed_model.h"
+
+#include <thread>
+
+#include "engine/engine.h"
+#include "engine/fake_model.h"
+#include "models/small_model.h"
+#include "support/fake_gpu.h"
+
+namespace hearth::engine::test {
+namespace {
+
+using hearth::test::FakeCard;
+using hearth::test::FakeGpu;
+using hearth::test::SmallModel;
+
+class Placed : public testing::Test {
+ protected:
+  std::vector<DeviceFactory> factories() {
+    return {[this]() -> Result<std::unique_ptr<device::Device>> {
+              if (++opened_ > openings_) return error(ErrorKind::kIo, "no GPU answers");
+              return std::unique_ptr<device::Device>(new FakeGpu(card_));
+            },
+            [] { return cpu::create_device({.threads = 1, .isa = ""}); }};
+  }
+
+  Engine& start() {
+    PlacedOptions options;
+    options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
+    options.rebalance = {.grow_margin_bytes = 4096, .grow_after_ms = 4, .hold_ms = 20, .interval_ms = 2};
+    auto placed = PlacedModel::load(file_, factories(), options);
+    EXPECT_TRUE(placed.ok()) << (placed.ok() ? "" : placed.error().message);
+    engine_.reset();
+    placed_ = std::move(*placed);
+    engine_ = std::make_unique<Engine>(placed_->backend(), std::make_shared<FakeTokenizer>(),
+                                       EngineOptions{.max_sequences = 4, .step_rows = 16});
+    return *engine_;
+  }
+
+  static Request request(int index) {
+    Request request;
+    for (int i = 0; i < 20 + index; ++i) request.prompt.push_back(1 + (i * 7 + index) % 29);
+    request.options.temperature = 0.8f;
+    request.options.seed = index;
+    request.options.num_predict = 40;
+    return request;
+  }
+  std::vector<Event> answer_all(const std::function<void()>& meanwhile = [] {}) {
+    std::vector<Receiver> receivers(8);
+    for (int i = 0; i < 8; ++i) EXPECT_TRUE(engine_->submit(request(i), receivers[i].sink()).ok());
+    meanwhile();
+    std::vector<Event> events;
+    for (Receiver& receiver : receivers) {
+      events.push_back(receiver.wait());
+      EXPECT_TRUE(receiver.exactly_one_final());
+    }
+    return events;
+  }
+  static bool eventually(const std::function<bool()>& condition) {
+    for (int i = 0; i < 5000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return condition();
+  }
+
+  const std::shared_ptr<const gguf::File> file_ = SmallModel("llama").open();
+  const std::shared_ptr<FakeCard> card_ = std::make_shared<FakeCard>();
+  std::atomic<int> opened_ = 0, openings_ = 1000;
+  std::unique_ptr<PlacedModel> placed_;
+  std::unique_ptr<Engine> engine_;  // ends first
+};
+
+TEST_F(Placed, AnswersStayTheSameWhileLayersMove) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  start();
+  std::mt19937_64 random(hearth::test::seed());
+  const std::vector<Event> moved = answer_all([&] {
+    for (int i = 0; i < 30; ++i) {
+      const auto bit = [&] { return static_cast<uint32_t>(random() % 2); };
+      const uint32_t first = bit(), second = bit();
+      EXPECT_TRUE(engine_->rebalance({{{first, first}, {second, second}}, bit(), bit()}).ok());
+    }
+  });
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(moved[i].tokens, expected[i].tokens) << "request " << i;
+}
+
+TEST_F(Placed, GivesMemoryBackAndTakesItAgainWhenNobodyWantsIt) {
+  start();
+  const uint64_t all = card_->taken_bytes;
+  ASSERT_GT(all, 0u);
+  ASSERT_TRUE(engine_->give_back(all).ok());
+  EXPECT_EQ(card_->taken_bytes, 0u);
+  EXPECT_TRUE(eventually([&] { return card_->taken_bytes == all; })) << "by the engine, while it is idle";
+}
+
+TEST_F(Placed, LayersComeBackWhenOthersLeave) {
+  card_->others_bytes = card_->total_bytes;
+  start();
+  EXPECT_EQ(card_->taken_bytes, 0u);
+  const std::vector<Event> on_host = answer_all();
+  card_->others_bytes = 0;
+  EXPECT_TRUE(eventually([&] { return card_->taken_bytes > 0; }));
+  const std::vector<Event> on_gpu = answer_all();
+  for (size_t i = 0; i < on_host.size(); ++i) EXPECT_EQ(on_gpu[i].tokens, on_host[i].tokens);
+}
+
+TEST_F(Placed, ALostGpuIsMadeAnewAndOnlyWhatRanOnItFails) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  for (int op = 0; op < 200; op += 23) {
+    start();
+    card_->ops_until_lost = op;
+    int failed = 0;
+    const std::vector<Event> events = answer_all();
+    for (size_t i = 0; i < events.size(); ++i) {
+      if (events[i].finish == FinishReason::kError) {
+        ++failed;
+        ASSERT_TRUE(events[i].error.has_value());
+        EXPECT_EQ(events[i].error->kind, ErrorKind::kDeviceLost);
+      } else {
+        EXPECT_EQ(events[i].tokens, expected[i].tokens) << "request " << i << ", lost at op " << op;
+      }
+    }
+    EXPECT_GE(failed, 1);
+    EXPECT_EQ(engine_->stats().devices_lost, 1u);
+    EXPECT_FALSE(engine_->broken().has_value());
+    const std::vector<Event> after = answer_all();
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(after[i].tokens, expected[i].tokens);
+    EXPECT_EQ(card_->devices, 1) << "the lost one is gone";
+  }
+}
+
+TEST_F(Placed, WithoutAnotherGpuItSaysSoAndRefuses) {
+  openings_ = 1;
+  start();
+  card_->ops_until_lost = 60;
+  for (const Event& event : answer_all([&] {})) EXPECT_EQ(event.finish, FinishReason::kError);
+  EXPECT_EQ(opened_, 3) << "two attempts";
+  ASSERT_TRUE(eventually([&] { return engine_->broken().has_value(); }));
+  EXPECT_NE(engine_->broken()->message.find("no GPU answers"), std::string::npos) << engine_->broken()->message;
+  const auto refused = engine_->submit(request(0), Receiver().sink());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kDeviceLost);
+}
+
+}  // namespace
+}  // namespace hearth::engine::test
