@@ -205,6 +205,7 @@ Interpreter::Next Interpreter::execute(Warp& warp, std::uint32_t budget, std::ui
     warp.clock = warp.executed + (budget - left);
     next = other(warp, step, active);
     if (next != Next::kContinue) break;
+    group = &warp.running();  // lanes that met may have moved it
     pc = group->pc;
     lanes = group->lanes;
   }
