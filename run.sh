@@ -8,4 +8,4 @@ tools/build build
 if [ $# -gt 0 ]; then
   exec build/hearth "$@"
 fi
-exec build/hearth run demo --temperature 0 --num-predict 60 "Once upon a time"
+exec build/hearth run demo --temperature 0 "Tell me a story about a fox named Milo."

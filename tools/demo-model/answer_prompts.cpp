@@ -54,8 +54,10 @@ Status answer(const std::string& path) {
   options.context = 1024;
   const uint32_t pages = kSequences * (options.context / device::kPage_tokens);
   ASSIGN_OR_RETURN(cli::LoadedModel loaded, cli::load_model(options, {.logit_rows = kSequences, .pages = pages}));
-  engine::Engine engine(std::move(loaded.model), loaded.tokenizer,
-                        {.max_sequences = kSequences, .queue = static_cast<uint32_t>(prompts.size())});
+  engine::EngineOptions engine_options;
+  engine_options.max_sequences = kSequences;
+  engine_options.queue = static_cast<uint32_t>(prompts.size());
+  engine::Engine engine(std::move(loaded.model), loaded.tokenizer, engine_options);
   Answers answers(prompts.size());
   for (size_t i = 0; i < prompts.size(); ++i) {
     engine::Request request;

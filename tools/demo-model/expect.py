@@ -2,8 +2,8 @@
 """expect.py DEMO.gguf OUT.json: writes what `hearth selftest` expects of the demonstration model.
 
 For each prompt the tokens of prompt and answer, and of every answer position some logits: those of the four likeliest
-tokens and every 80th of the rest. All are computed by reference.py. Prompts whose answer hangs on a difference that
-a correct computation could turn round are refused.
+tokens and every 80th of the rest. All are computed by reference.py. Questions whose answer hangs on a difference that
+a correct computation could turn round are left out, and named.
 """
 
 import argparse
@@ -15,12 +15,13 @@ import numpy
 from reference import Reference
 from vocabulary import END, START, Vocabulary
 
-LEAST_MARGIN = 1.5  # logits between the likeliest token and the next
+LEAST_MARGIN = 0.8  # logits between the likeliest token and the next
+LEAST_CASES = 5
 LIKELIEST, STRIDE = 4, 80
 LONGEST = 60
 
-QUESTIONS = ["Who are you?", "What is the capital of France?", "What is 7 + 5?", "What is the opposite of hot?",
-             "Repeat these words: apple, river, stone"]
+QUESTIONS = ["Who are you?", "What is the capital of France?", "What is the opposite of hot?", "What colour is snow?",
+             "Thank you.", "Repeat these words: apple, river, stone", "What is 7 + 5?"]
 TALK = [("What is the capital of Spain?", "The capital of Spain is Madrid."),
         ("What is the opposite of big?", "The opposite of big is small."), ("What is 9 - 4?", "9 - 4 = 5."),
         ("What colour is snow?", "Snow is white."), ("Reverse these words: moon, river, bread", "bread, river, moon"),
@@ -58,9 +59,10 @@ class Recorder:
         answer = self.answer(tokens)
         rows = self.model.logits(tokens + answer)[len(tokens) - 1:-1]
         best = numpy.sort(rows, -1)
-        if answer[-1] != END or (best[:, -1] - best[:, -2]).min() < LEAST_MARGIN:
-            raise SystemExit(f"{turns[-1]!r}: not an answer that every correct computation gives: "
-                             f"{self.vocabulary.decode(answer)!r}, {(best[:, -1] - best[:, -2]).min():.2f}")
+        margin = (best[:, -1] - best[:, -2]).min()
+        if answer[-1] != END or margin < LEAST_MARGIN:
+            print(f"left out: {turns[-1]!r} -> {self.vocabulary.decode(answer)!r}, least margin {margin:.2f}")
+            return None
         return {"prompt": chat(*turns), "prompt_tokens": tokens, "answer_tokens": answer,
                 "answer": self.vocabulary.decode(answer), "logits": [self.sample(row) for row in rows]}
 
@@ -85,8 +87,11 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     options = parser.parse_args()
     recorder = Recorder(options.model)
-    long_chat = [text for pair in TALK * 3 for text in pair] + QUESTIONS[1:2]  # several hundred tokens
-    cases = [recorder.case(turns) for turns in [*([question] for question in QUESTIONS), long_chat]]
+    talk = [text for pair in TALK * 3 for text in pair]  # several hundred tokens
+    chats = [*([question] for question in QUESTIONS), *([*talk, question] for question in QUESTIONS[1:4])]
+    cases = [case for case in map(recorder.case, chats) if case]
+    if len(cases) < LEAST_CASES or not any(len(case["prompt_tokens"]) > 300 for case in cases):
+        raise SystemExit("too few questions are left")
     data = options.model.read_bytes()
     lines = ",\n".join(json.dumps(case) for case in cases)
     options.out.write_text(f'{{"bytes": {len(data)}, "fnv1a": "{checksum(data)}", "cases": [\n{lines}\n]}}\n',

@@ -148,8 +148,8 @@ REVERSE = ["Reverse these words: {}", "Reverse: {}", "Say these words in reverse
            "Please reverse the list: {}", "Say these words backwards: {}"]
 
 
-def words_turn(rng, skill, templates, order):
-    words = rng.sample(facts.LIST_WORDS, rng.choice([2, 3, 3, 4, 4, 5]))
+def words_turn(rng, skill, templates, order, lengths=(2, 3, 3, 4, 4, 5)):
+    words = rng.sample(facts.LIST_WORDS, rng.choice(lengths))
     number, template = pick(rng, templates)
     between = " " if rng.random() < 0.15 else ", "
     return Turn(skill, (skill, *words), template.format(between.join(words)), ", ".join(words[::order]))
@@ -161,6 +161,20 @@ def repeat(rng):
 
 def reverse(rng):
     return words_turn(rng, "reverse", REVERSE, -1)
+
+
+def repeat_few(rng):
+    return words_turn(rng, "repeat", REPEAT, 1, (1, 2, 2, 3))
+
+
+def reverse_few(rng):
+    return words_turn(rng, "reverse", REVERSE, -1, (2, 2, 3))
+
+
+def echo(rng):
+    number, template = pick(rng, ["Say {}.", "Say the word {}.", "Repeat the word {}.", "Say {} again."])
+    word = rng.choice(facts.LIST_WORDS)
+    return Turn("repeat", ("echo", word, number), template.format(word), word)
 
 
 # -- stories --------------------------------------------------------------------------------------------------------
@@ -255,6 +269,12 @@ def greet(rng):
     greeting, greeted = rng.choice(list(GREETINGS)), rng.choice(GREETED)
     after = rng.choice(AFTER_GREETING)
     return Turn("greetings", ("greet", greeting, greeted, after), greeting + greeted + after, GREETINGS[greeting])
+
+
+def introduction(rng):
+    name = rng.choice(facts.NAMES)
+    number, template = pick(rng, ["My name is {}.", "Hello, my name is {}.", "I am {}.", "Hi, I am {}."])
+    return Turn("greetings", ("name", name, number), template.format(name), f"Hello {name}! How can I help you?")
 
 
 def say(skill, rng):

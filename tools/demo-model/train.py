@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""train.py FOLDER --minutes M [--from CHECKPOINT]: trains the demonstration model.
+"""train.py FOLDER --text NAME --minutes M [...]: trains the demonstration model.
 
-Reads FOLDER's train.jsonl, test.jsonl and vocabulary.json, writes FOLDER/model.npz and, every few minutes, what a
+Reads FOLDER's NAME.jsonl, test.jsonl and vocabulary.json, writes FOLDER/model.npz and, every few minutes, what a
 sample of the test set gives. The schedule follows the clock: however fast the machine is, the training takes M
 minutes. Only answers count in the loss. Matrices are trained with Muon (Jordan et al. 2024), the rest with AdamW
 (Loshchilov and Hutter 2017). Needs the Debian packages python3-torch and libopenblas0-pthread.
@@ -31,8 +31,8 @@ PROCESSES = 2
 ROW_TOKENS, BATCH_TOKENS = 256, 2048  # the batch of all processes
 LONG_EVERY = 20  # steps between those whose rows are long, so that far positions are trained too
 LONG_ROW_TOKENS = 1024
-MUON_RATE, EMBEDDING_RATE, NORM_RATE = 0.02, 1e-2, 2e-3
-WARM_UP, DECAY = 0.01, 0.4  # parts of the time
+MUON_RATE, NORM_RATE = 0.02, 2e-3
+WARM_UP_MINUTES = 0.4
 CLIP = 1.0
 
 
@@ -135,19 +135,13 @@ class Together:
             parameter.grad = sum(theirs[index] for theirs in self.gradients) / PROCESSES
 
 
-def schedule(part):
-    """Factor of the learning rates when this part of the time is over."""
-    if part < WARM_UP:
-        return max(part, 1e-3) / WARM_UP
-    return min(1.0, max(0.02, (1 - part) / DECAY))
-
-
 class Trainer:
     def __init__(self, options):
         self.folder, self.minutes, self.seed = options.folder, options.minutes, options.seed
+        self.rate, self.end_rate, self.embedding_rate = options.rate, options.end_rate, options.embedding_rate
         torch.manual_seed(options.seed)
         self.vocabulary = Vocabulary.load(self.folder / "vocabulary.json")
-        self.chats = Chats(self.folder / "train.jsonl", self.vocabulary)
+        self.chats = Chats(self.folder / f"{options.text}.jsonl", self.vocabulary)
         with open(self.folder / "test.jsonl", encoding="utf-8") as lines:
             self.tests = [json.loads(line) for line in lines]
         self.model = Demo(len(self.vocabulary.tokens))
@@ -163,9 +157,14 @@ class Trainer:
         self.chats.share(rank, self.seed)
         blocks = self.model.matrix_blocks()
         self.muon = Muon(blocks[rank::PROCESSES])
-        rest = [{"params": [self.model.embedding], "rate": EMBEDDING_RATE},
+        rest = [{"params": [self.model.embedding], "rate": self.embedding_rate},
                 {"params": [self.model.norms, self.model.last_norm], "rate": NORM_RATE}]
         self.adam = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0) if rank == 0 else None
+
+    def schedule(self, part):
+        """Factor of the learning rates when this part of the time is over."""
+        warm = min(1.0, part * self.minutes / WARM_UP_MINUTES + 0.01)
+        return warm * (self.rate + (self.end_rate - self.rate) * part)
 
     def step(self, number, part):
         joined = number % LONG_EVERY == LONG_EVERY - 1
@@ -178,7 +177,7 @@ class Trainer:
         loss.backward()
         self.together.average(self.rank, self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
-        factor = schedule(part)
+        factor = self.schedule(part)
         self.muon.step(MUON_RATE * factor)
         if self.adam:
             for group in self.adam.param_groups:
@@ -253,7 +252,11 @@ def say(line):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--minutes", type=float, default=70)
+    parser.add_argument("--text", required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--rate", type=float, default=1, help="factor of the learning rates at the beginning")
+    parser.add_argument("--end-rate", type=float, default=0, help="and at the end; between them along a line")
+    parser.add_argument("--embedding-rate", type=float, default=0.01, help="learning rate of the embedding")
     parser.add_argument("--from", dest="resume", help="weights to go on from (a model.npz)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--look", type=float, default=10, help="minutes between evaluations")

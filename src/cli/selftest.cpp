@@ -1,0 +1,214 @@
+// hearth selftest: whether this build computes right on this machine. The demonstration model answers fixed
+// questions; tokens and logits are compared with what an exact computation of the same weights gives.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/evaluate.h"
+#include "cli/generate.h"
+#include "cli/model_options.h"
+#include "cli/selftest_cases.h"
+#include "cli/terminal.h"
+
+namespace hearth::cli {
+namespace {
+
+// Root of the mean square difference from the exact logits, relative to the logits' standard deviation.
+//
+// A right computation rounds activations to 8 bits per block of 32 before each product with Q8_0 weights: uniform
+// errors of a step of largest/127, for values of about normal distribution (largest of 32: 2.1 deviations) 2.1 / 127 /
+// sqrt(12) = 0.5 % of their size. A layer adds such errors at its four projections, two of which go into the residual;
+// over 8 layers and the last product, independent, they sum to 0.5 % * sqrt(2 * 2 * 8 + 1), about 3 %; the 16-bit
+// cache adds 0.05 %, the order of sums less. Measured: see tools/demo-model/README.md. A wrong sign, scale, position or
+// missing block gives tens of per cent and more.
+constexpr double kTolerance = 0.06;
+
+constexpr int kDecode_tokens = 64;
+
+struct Options {
+  ModelOptions model;
+  bool json = false;
+};
+
+struct Findings {
+  std::string device;
+  std::string file;                   // what is wrong with it; empty: nothing
+  std::vector<std::string> mistakes;  // in tokens
+  size_t answers = 0;
+  double logit_error = 0;  // see kTolerance
+  double prefill_tokens_per_s = 0, decode_tokens_per_s = 0;
+
+  bool logits_right() const { return logit_error <= kTolerance; }  // false for a NaN too
+  bool passed() const { return file.empty() && mistakes.empty() && logits_right(); }
+};
+
+Result<std::string> compare_file(const std::string& path, const SelftestCases& expected) {
+  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  const std::span<const std::byte> bytes = file.bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (bytes.size() == expected.file_bytes && fnv1a(text) == expected.checksum) return std::string();
+  return fmt::format(
+      "{} is not the demonstration model of this build: it is damaged or of another version; install "
+      "hearth again",
+      path);
+}
+
+Status compare_tokenizer(const text::Tokenizer& tokenizer, const SelftestCases& expected, Findings* findings) {
+  for (const SelftestCase& one : expected.cases) {
+    if (tokenizer.encode(one.prompt, {.parse_special = true}) != one.prompt_tokens)
+      findings->mistakes.push_back(fmt::format("the tokenizer reads the question for {:?} wrongly", one.answer));
+  }
+  return {};
+}
+
+// Prefill: all positions of prompt and answer at once.
+Status compare_logits(models::Model& model, const SelftestCases& expected, Findings* findings) {
+  double squares = 0, sum = 0, values = 0, values_squared = 0;
+  for (const SelftestCase& one : expected.cases) {
+    std::vector<int32_t> tokens = one.prompt_tokens;
+    tokens.insert(tokens.end(), one.answer_tokens.begin(), one.answer_tokens.end() - 1);
+    const size_t first = one.prompt_tokens.size() - 1;
+    TRY(evaluate(model, tokens, first, [&](size_t position, std::span<const float> logits) -> Status {
+      const ExpectedLogits& right = one.logits[position - first];
+      for (size_t i = 0; i < right.tokens.size(); ++i) {
+        const double value = right.values[i];
+        const double difference = static_cast<double>(logits[static_cast<size_t>(right.tokens[i])]) - value;
+        squares += difference * difference;
+        values += value;
+        values_squared += value * value;
+        sum += 1;
+      }
+      return {};
+    }));
+  }
+  const double mean = values / sum;
+  findings->logit_error = std::sqrt(squares / sum) / std::sqrt(values_squared / sum - mean * mean);
+  return {};
+}
+
+engine::Request greedy(const SelftestCase& one, int num_predict) {
+  engine::Request request{.prompt = one.prompt_tokens, .options = {}, .stops = {}};
+  request.options.temperature = 0;
+  request.options.num_predict = num_predict;
+  return request;
+}
+
+// Speed first, so that no page of the prompt is cached yet.
+Status measure_speed(engine::Engine& engine, const SelftestCase& longest, Findings* findings) {
+  engine::Request request = greedy(longest, kDecode_tokens);
+  const text::Tokenizer& tokenizer = engine.tokenizer();
+  for (text::Token token = 0; static_cast<size_t>(token) < tokenizer.size(); ++token) {
+    if (tokenizer.is_end_of_generation(token))
+      request.options.logit_bias[token] = -std::numeric_limits<float>::infinity();
+  }
+  ASSIGN_OR_RETURN(const Answer answer,
+                   generate(engine, std::move(request), [](std::string_view) { return Status(); }));
+  const auto rate = [](double tokens, std::chrono::nanoseconds time) {
+    return tokens / std::max(1e-9, std::chrono::duration<double>(time).count());
+  };
+  const engine::Usage& usage = answer.usage;
+  findings->prefill_tokens_per_s = rate(usage.prompt_tokens - usage.prompt_tokens_cached, usage.prompt);
+  findings->decode_tokens_per_s = rate(usage.generated_tokens - 1.0, usage.generation);
+  return {};
+}
+
+// Decode: token by token through the engine.
+Status compare_answers(engine::Engine& engine, const SelftestCases& expected, Findings* findings) {
+  for (const SelftestCase& one : expected.cases) {
+    const int most = static_cast<int>(one.answer_tokens.size());
+    ASSIGN_OR_RETURN(const Answer answer,
+                     generate(engine, greedy(one, most), [](std::string_view) { return Status(); }));
+    ++findings->answers;
+    if (answer.text != one.answer || answer.usage.generated_tokens != one.answer_tokens.size())
+      findings->mistakes.push_back(fmt::format("the answer should be {:?}, but is {:?}", one.answer, answer.text));
+  }
+  return {};
+}
+
+Result<Findings> examine(const Options& options) {
+  const SelftestCases& expected = selftest_cases();
+  const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
+    return a.prompt_tokens.size() < b.prompt_tokens.size();
+  });
+  models::LoadOptions load = evaluation_load_options(0);
+  load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, load));
+  note_devices(loaded.devices);
+  Findings findings;
+  findings.device = loaded.device->facts().name;
+  ASSIGN_OR_RETURN(findings.file, compare_file(loaded.found.model, expected));
+  TRY(compare_tokenizer(*loaded.tokenizer, expected, &findings));
+  TRY(compare_logits(*loaded.model, expected, &findings));
+  engine::EngineOptions engine_options;
+  engine_options.devices = std::move(loaded.devices);
+  engine_options.step_rows = load.batch_rows;
+  engine::Engine engine(std::move(loaded.model), loaded.tokenizer, engine_options);
+  TRY(measure_speed(engine, *longest, &findings));
+  TRY(compare_answers(engine, expected, &findings));
+  return findings;
+}
+
+std::string as_text(const Findings& findings) {
+  const auto verdict = [](bool right) { return right ? "ok" : "WRONG"; };
+  std::string text = fmt::format("device    {}\nmodel     {}\n", findings.device, verdict(findings.file.empty()));
+  if (!findings.file.empty()) text += fmt::format("          {}\n", findings.file);
+  text += fmt::format("tokens    {} ({} answers)\n", verdict(findings.mistakes.empty()), findings.answers);
+  for (const std::string& mistake : findings.mistakes) text += fmt::format("          {}\n", mistake);
+  return text + fmt::format(
+                    "logits    {} (error {:.2f} % of their spread, at most {:.0f} %)\n"
+                    "speed     prefill {:.0f} tokens/s, decode {:.0f} tokens/s\n{}\n",
+                    verdict(findings.logits_right()), 100 * findings.logit_error, 100 * kTolerance,
+                    findings.prefill_tokens_per_s, findings.decode_tokens_per_s,
+                    findings.passed() ? "passed" : "FAILED");
+}
+
+std::string as_json(const Findings& findings) {
+  const boost::json::value error =
+      std::isfinite(findings.logit_error) ? boost::json::value(findings.logit_error) : boost::json::value(nullptr);
+  const boost::json::object report{{"version", HEARTH_VERSION},
+                                   {"device", findings.device},
+                                   {"passed", findings.passed()},
+                                   {"file", findings.file},
+                                   {"mistakes", boost::json::value_from(findings.mistakes)},
+                                   {"answers", findings.answers},
+                                   {"logit_error", error},
+                                   {"logit_tolerance", kTolerance},
+                                   {"prefill_tokens_per_s", findings.prefill_tokens_per_s},
+                                   {"decode_tokens_per_s", findings.decode_tokens_per_s}};
+  return boost::json::serialize(report) + "\n";
+}
+
+Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const Findings findings, examine(options));
+  TRY(print(options.json ? as_json(findings) : as_text(findings)));
+  if (findings.passed()) return {};
+  if (!findings.file.empty()) return error(ErrorKind::kInvalidData, "{}", findings.file);
+  return error(ErrorKind::kInvalidData,
+               "hearth computes wrongly on {}; try another --cpu-isa or --device, and report what selftest printed",
+               findings.device);
+}
+
+Action configure(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  options->model.model = "demo";
+  app.add_option("--model", options->model.model, "The demonstration model's file, if it is not beside hearth");
+  add_compute_options(app, options->model);
+  app.add_option_function<std::string>(
+         "--device", [options](const std::string& device) { options->model.gpu = device == "cpu" ? "off" : "require"; },
+         "cpu or gpu: the same as --gpu off and --gpu require")
+      ->check(CLI::IsMember({"cpu", "gpu"}));
+  app.add_flag("--json", options->json, "Print JSON");
+  return [options] { return run(*options); };
+}
+
+const Command kCommand{"selftest", "Check that hearth computes right on this machine", configure};
+const RegisterCommand registered(&kCommand);
+
+}  // namespace
+}  // namespace hearth::cli
