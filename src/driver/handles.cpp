@@ -35,8 +35,12 @@ Result<Context> Context::retain(const Cuda& cuda, int ordinal) {
   return context;
 }
 
-Status Context::reset() const {
-  return check(cuda_->cuDevicePrimaryCtxReset(device_), "resetting the GPU's context");
+Status Context::reset() {
+  TRY(check(cuda_->cuDevicePrimaryCtxReset(device_), "resetting the GPU's context"));
+  // The handle died with the context; the reference of retain() did not.
+  TRY(check(cuda_->cuDevicePrimaryCtxRetain(&raw_, device_), "opening the GPU's context again"));
+  (void)cuda_->cuDevicePrimaryCtxRelease(device_);
+  return check(cuda_->cuCtxSetCurrent(raw_), "entering the GPU's context again");
 }
 
 Result<Context::Memory> Context::memory() const {

@@ -51,8 +51,8 @@ class Context {
   static Result<Context> retain(const Cuda& cuda, int ordinal);
 
   // Destroys everything in the context, for all who share it, and makes the device usable again after a sticky
-  // error, if the driver can do that. Objects made in it must be destroyed first.
-  Status reset() const;
+  // error, if the driver can do that. Objects made in it must be destroyed first. The new context is current then.
+  Status reset();
 
   struct Memory {
     size_t free_bytes, total_bytes;
