@@ -111,6 +111,7 @@ Status CudaDevice::start(KernelReport* report) {
   ASSIGN_OR_RETURN(scratch_, driver::VirtualMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
   matmul_.emplace(*modules_);
   find_functions();
+  TRY(modules_->status());
 
   facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));

@@ -75,7 +75,12 @@ CUfunction Modules::find_optional(std::string_view name, uint32_t dynamic_shared
   const std::string text(name);
   for (const driver::Module& module : modules_) {
     CUfunction function = nullptr;
-    if (cuda_->cuModuleGetFunction(&function, module.get(), text.c_str()) != CUDA_SUCCESS) continue;
+    const CUresult result = cuda_->cuModuleGetFunction(&function, module.get(), text.c_str());
+    if (result == CUDA_ERROR_NOT_FOUND) continue;
+    if (result != CUDA_SUCCESS) {
+      failure_ = result;
+      return nullptr;
+    }
     if (dynamic_shared_bytes > kPlainShared_bytes)
       (void)cuda_->cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                       static_cast<int>(dynamic_shared_bytes));
@@ -86,7 +91,7 @@ CUfunction Modules::find_optional(std::string_view name, uint32_t dynamic_shared
 
 CUfunction Modules::find(std::string_view name, uint32_t dynamic_shared_bytes) const {
   const CUfunction function = find_optional(name, dynamic_shared_bytes);
-  CHECK(function != nullptr);
+  CHECK(function != nullptr || failure_ != CUDA_SUCCESS);
   return function;
 }
 

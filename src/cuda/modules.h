@@ -32,6 +32,9 @@ class Modules final : public Kernels {
   CUfunction find(std::string_view name, uint32_t dynamic_shared_bytes = 0) const override;
   CUfunction find_optional(std::string_view name, uint32_t dynamic_shared_bytes = 0) const override;
 
+  // Whether the driver failed in a search; then what was searched is null, also from find().
+  Status status() const { return driver::check(failure_, "looking for a kernel"); }
+
   const std::vector<LoadedImage>& loaded() const { return loaded_; }
 
  private:
@@ -39,6 +42,7 @@ class Modules final : public Kernels {
   Chip chip_;
   std::vector<driver::Module> modules_;
   std::vector<LoadedImage> loaded_;
+  mutable CUresult failure_ = CUDA_SUCCESS;
 };
 
 // The images of one source in the order in which to try them on a GPU of this compute capability.
