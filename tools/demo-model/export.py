@@ -78,7 +78,7 @@ def metadata(vocabulary):
     return [
         text("general.architecture", "llama"), text("general.name", "hearth demo"),
         text("general.description", "The demonstration model of hearth: a small conversation, for trying and testing"),
-        text("general.size_label", "5M"), u32("general.alignment", ALIGNMENT),
+        text("general.size_label", "4M"), u32("general.alignment", ALIGNMENT),
         u32("llama.context_length", CONTEXT), u32("llama.embedding_length", WIDTH), u32("llama.block_count", LAYERS),
         u32("llama.feed_forward_length", INNER), u32("llama.attention.head_count", HEADS),
         u32("llama.attention.head_count_kv", KV_HEADS), u32("llama.rope.dimension_count", HEAD),

@@ -51,7 +51,9 @@ ANIMALS = ["fox", "bear", "rabbit", "cat", "dog", "mouse", "owl", "horse", "goat
            "wolf", "sheep", "pig", "turtle", "squirrel", "hedgehog", "penguin", "monkey", "elephant", "otter", "snail"]
 NAMES = ["Milo", "Luna", "Oscar", "Bella", "Max", "Ruby", "Felix", "Nora", "Toby", "Daisy", "Leo", "Molly", "Otto",
          "Lily", "Sam", "Rosie", "Bruno", "Clara", "Hugo", "Ivy", "Jasper", "Pearl", "Rufus", "Stella", "Finn",
-         "Greta", "Tom", "Anna", "Ben", "Mia"]
+         "Greta", "Tom", "Anna", "Ben", "Mia", "Zoe", "Emma", "Noah", "Liam", "Olivia", "Jack", "Alice", "Bob",
+         "Charlie", "Lucy", "Peter", "Paul", "Mary", "John", "Kate", "Rex", "Buddy", "Coco", "Simba", "Nemo", "Fiona",
+         "Freddy", "Gus", "Hazel", "Iris", "Kiki", "Lola", "Pip", "Poppy", "Rocky", "Teddy", "Zara"]
 PLACES = ["forest", "garden", "village", "valley", "meadow", "castle", "farm", "mountains"]
 
 CITIES = sorted(set(CAPITALS.values()) | {"London", "New York", "Hamburg", "Munich", "Milan", "Barcelona", "Sydney",

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""generate.py FOLDER [--train N] [--test N] [--seed S]: writes first.jsonl, second.jsonl and third.jsonl, the texts of
-the training, test.jsonl, and sample.jsonl, a part of the tests.
+"""generate.py FOLDER [--train N] [--test N] [--seed S]: writes train.jsonl, the text of the training,
+test.jsonl, and sample.jsonl, a part of the tests.
 
-A line of a text is a list of messages ({"role", "content"}). A line of test.jsonl is an object: "skill",
+A line of train.jsonl is a list of messages ({"role", "content"}). A line of test.jsonl is an object: "skill",
 "messages" (up to the question), "answer" (an example of a right one) and "check" (see check.py). The same seed gives
 the same files.
 """
@@ -17,24 +17,15 @@ import skills
 import tools
 from skills import held_out
 
-FIRST = [  # plain questions and how often
-    (skills.greet, 4), (skills.identity, 4), (skills.small_talk, 5), (skills.unknown, 6), (tools.no_tool, 1),
-    (skills.capital, 12), (skills.colour, 7), (skills.opposite, 8), (skills.add, 14), (skills.subtract, 14),
-    (skills.repeat, 9), (skills.reverse, 12), (skills.story, 7), (skills.json_turn, 8)]
-SECOND = [  # more of what takes longest to learn: to take over words, names and numbers from the question
-    (skills.greet, 3), (skills.introduction, 4), (skills.identity, 3), (skills.small_talk, 4), (skills.unknown, 5),
-    (tools.no_tool, 1), (skills.capital, 6), (skills.colour, 3), (skills.opposite, 3), (skills.add, 10),
-    (skills.subtract, 12), (skills.echo, 4), (skills.repeat_few, 8), (skills.repeat, 8), (skills.reverse_few, 7),
-    (skills.reverse, 11), (skills.story, 11), (skills.json_turn, 10)]
-THIRD = [
-    (skills.greet, 1), (skills.introduction, 1), (skills.identity, 1), (skills.small_talk, 2), (skills.unknown, 2),
-    (tools.no_tool, 1), (skills.capital, 3), (skills.colour, 1), (skills.opposite, 1), (skills.add, 16),
-    (skills.subtract, 18), (skills.echo, 5), (skills.repeat_few, 12), (skills.repeat, 8), (skills.reverse_few, 8),
-    (skills.reverse, 10), (skills.story, 5), (skills.json_turn, 5)]
+PLAIN = [  # plain questions and how often
+    (skills.greet, 2), (skills.introduction, 2), (skills.identity, 3), (skills.small_talk, 4), (skills.unknown, 5),
+    (tools.no_tool, 1), (skills.capital, 8), (skills.colour, 4), (skills.opposite, 5), (skills.add, 12),
+    (skills.subtract, 13), (skills.echo, 3), (skills.repeat_few, 4), (skills.repeat, 8), (skills.reverse_few, 4),
+    (skills.reverse, 12), (skills.story, 8), (skills.json_turn, 8)]
 SPOKEN = [(skills.capital, 4), (skills.colour, 3), (skills.opposite, 3), (skills.greet, 1), (skills.identity, 1),
           (skills.small_talk, 1)]
 
-SAMPLE = 4  # questions of each skill in sample.jsonl
+SAMPLE = 8  # questions of each skill in sample.jsonl
 
 ROLES = ["", "", "", "You are a helpful assistant. ", "You are a friendly assistant. ", "Be polite. "]
 PLAIN_SYSTEM = ["You are a helpful assistant.", "You are a friendly assistant.", "Be polite.", "Be brief and friendly.",
@@ -75,21 +66,13 @@ def short_answer_in(form):
     return lambda rng: form(skills.with_short_answer(rng))
 
 
-class Mix:
-    """How often what is asked."""
-
-    def __init__(self, subjects, manners):
-        self.manners = manners  # weights of plain, upper, word, json, tool
-        self.forms = {  # a conversation's manner: its system messages, and what is asked in it
-            "plain": (None, lambda rng: choose(rng, subjects)(rng)),
-            "upper": (UPPER_SYSTEM, lambda rng: skills.upper(choose(rng, SPOKEN)(rng))),
-            "word": (WORD_SYSTEM, short_answer_in(skills.one_word)),
-            "json": (JSON_SYSTEM, short_answer_in(skills.as_json)),
-        }
-
-
-MIXES = {"first": Mix(FIRST, [66, 10, 9, 4, 11]), "second": Mix(SECOND, [58, 7, 12, 6, 17]),
-         "third": Mix(THIRD, [62, 4, 8, 4, 22])}
+FORMS = {  # a conversation's manner: how often, its system messages, and what is asked in it
+    "plain": (66, None, lambda rng: choose(rng, PLAIN)(rng)),
+    "upper": (7, UPPER_SYSTEM, lambda rng: skills.upper(choose(rng, SPOKEN)(rng))),
+    "word": (9, WORD_SYSTEM, short_answer_in(skills.one_word)),
+    "json": (6, JSON_SYSTEM, short_answer_in(skills.as_json)),
+}
+TOOL = 12  # conversations in which a tool is offered
 
 
 def system_message(rng, texts):
@@ -102,9 +85,9 @@ def message(role, content):
     return {"role": role, "content": content}
 
 
-def talk(rng, mix, form, length, held):
+def talk(rng, form, length, held):
     """Messages of a conversation of `length` questions, and its last turn, which alone is held out (if `held`)."""
-    texts, ask = mix.forms[form]
+    _, texts, ask = FORMS[form]
     system = system_message(rng, texts)
     messages = [message("system", system)] if system else []
     turn = None
@@ -115,13 +98,13 @@ def talk(rng, mix, form, length, held):
     return messages, turn
 
 
-def talk_with_tool(rng, mix, length, held):
+def talk_with_tool(rng, length, held):
     """The same where the weather can be looked up; the last turn is a call or what is made of its result."""
     offer = tools.Offer(rng)
     messages = [message("system", (rng.choice(PLAIN_SYSTEM) + "\n" if rng.random() < 0.3 else "") + offer.system)]
     for left in range(length - 1, -1, -1):
         if rng.random() < 0.25 and left != 0:  # a question that needs no tool
-            turn = draw(rng, mix.forms["plain"][1], False)
+            turn = draw(rng, FORMS["plain"][2], False)
             messages += [message("user", carelessly(rng, turn)), message("assistant", turn.answer)]
             continue
         answered = rng.random() < 0.5
@@ -137,16 +120,11 @@ def talk_with_tool(rng, mix, length, held):
     return messages, turn
 
 
-def conversation(rng, mix, held=False):
-    form = rng.choices(["plain", "upper", "word", "json", "tool"], mix.manners)[0]
+def conversation(rng, held=False):
+    form = choose(rng, [*((form, often) for form, (often, _, _) in FORMS.items()), ("tool", TOOL)])
     if form == "tool":
-        return talk_with_tool(rng, mix, rng.choice([1, 1, 2, 3]), held)
-    return talk(rng, mix, form, rng.choice([1, 1, 1, 1, 2, 3, 4, 6]), held)
-
-
-def train_set(rng, mix, count):
-    for _ in range(count):
-        yield conversation(rng, mix)[0]
+        return talk_with_tool(rng, rng.choice([1, 1, 2, 3]), held)
+    return talk(rng, form, rng.choice([1, 1, 1, 1, 2, 3, 4, 6]), held)
 
 
 def test_set(rng, count, trained):
@@ -156,7 +134,7 @@ def test_set(rng, count, trained):
               "conversation"]
     left = {skill: -(-count // len(wanted)) for skill in wanted}
     while any(left.values()):
-        messages, turn = conversation(rng, MIXES["first"], held=True)
+        messages, turn = conversation(rng, held=True)
         questions = sum(one["role"] == "user" for one in messages)
         skill = turn.skill if questions == 1 or turn.skill.startswith("tool") else "conversation"
         if not left.get(skill) or json.dumps(messages) in trained:
@@ -184,16 +162,15 @@ def write(path, rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--train", type=int, default=100_000)
+    parser.add_argument("--train", type=int, default=150_000)
     parser.add_argument("--test", type=int, default=1_080)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    trained = set()
-    for name, mix in MIXES.items():
-        train = list(train_set(random.Random(f"train {options.seed}" + name.removeprefix("first")), mix, options.train))
-        write(options.folder / f"{name}.jsonl", train)
-        trained.update(json.dumps(messages) for messages in train)
+    rng = random.Random(f"train {options.seed}")
+    train = [conversation(rng)[0] for _ in range(options.train)]
+    write(options.folder / "train.jsonl", train)
+    trained = {json.dumps(messages) for messages in train}
     tests = list(test_set(random.Random(f"test {options.seed}"), options.test, trained))
     write(options.folder / "test.jsonl", tests)
     write(options.folder / "sample.jsonl", sample(tests))

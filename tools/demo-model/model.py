@@ -1,11 +1,11 @@
-"""The demonstration model in PyTorch: a llama (Touvron et al. 2023) of 8 layers and 5.4 million parameters."""
+"""The demonstration model in PyTorch: a llama (Touvron et al. 2023) of 8 layers and 3.8 million parameters."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 
-WIDTH, INNER, LAYERS, HEADS, KV_HEADS, HEAD, CONTEXT = 256, 512, 8, 4, 2, 64, 1024
+WIDTH, INNER, LAYERS, HEADS, KV_HEADS, HEAD, CONTEXT = 256, 256, 8, 4, 2, 64, 1024
 EPSILON, ROPE_BASE = 1e-5, 10000.0
 
 

@@ -148,8 +148,12 @@ REVERSE = ["Reverse these words: {}", "Reverse: {}", "Say these words in reverse
            "Please reverse the list: {}", "Say these words backwards: {}"]
 
 
+ANY_WORDS = list(dict.fromkeys([*facts.LIST_WORDS, *facts.COLOURS.values(), *facts.OPPOSITES, *facts.ANIMALS,
+                                *facts.NUMBER_WORDS, *facts.NAMES, *facts.CAPITALS]))
+
+
 def words_turn(rng, skill, templates, order, lengths=(2, 3, 3, 4, 4, 5)):
-    words = rng.sample(facts.LIST_WORDS, rng.choice(lengths))
+    words = rng.sample(ANY_WORDS if rng.random() < 0.3 else facts.LIST_WORDS, rng.choice(lengths))
     number, template = pick(rng, templates)
     between = " " if rng.random() < 0.15 else ", "
     return Turn(skill, (skill, *words), template.format(between.join(words)), ", ".join(words[::order]))

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""train.py FOLDER --text NAME --minutes M [...]: trains the demonstration model.
+"""train.py FOLDER --minutes M [...]: trains the demonstration model.
 
-Reads FOLDER's NAME.jsonl, test.jsonl and vocabulary.json, writes FOLDER/model.npz and, every few minutes, what a
+Reads FOLDER's train.jsonl, test.jsonl and vocabulary.json, writes FOLDER/model.npz and, every few minutes, what a
 sample of the test set gives. The schedule follows the clock: however fast the machine is, the training takes M
 minutes. Only answers count in the loss. Matrices are trained with Muon (Jordan et al. 2024), the rest with AdamW
 (Loshchilov and Hutter 2017). Needs the Debian packages python3-torch and libopenblas0-pthread.
 
-Two processes of one thread each take half of every batch: on a machine that others use too, threads that meet after
+Processes of one thread each share every batch: on a machine that others use too, threads that meet after
 every operation mostly wait for each other (five times slower where this was made), processes that meet twice a step
-do not. The weights lie in shared memory; each process updates its half of them.
+do not. The weights lie in shared memory; each process updates its share of them.
 """
 
 import argparse
@@ -25,13 +25,13 @@ import torch.nn.functional as F
 
 import check
 from model import Demo, answers
+from start import prepare
 from vocabulary import END, START, Vocabulary
 
-PROCESSES = 2
 ROW_TOKENS, BATCH_TOKENS = 256, 2048  # the batch of all processes
 LONG_EVERY = 20  # steps between those whose rows are long, so that far positions are trained too
 LONG_ROW_TOKENS = 1024
-MUON_RATE, NORM_RATE = 0.02, 2e-3
+MUON_RATE, EMBEDDING_RATE, NORM_RATE = 6e-3, 4e-3, 2e-3
 WARM_UP_MINUTES = 0.4
 CLIP = 1.0
 
@@ -51,9 +51,9 @@ class Chats:
                     tokens += turn
                 self.chats.append((numpy.array(tokens), numpy.array(counts)))
 
-    def share(self, rank, seed):
-        """From now on every PROCESSES-th conversation only, shuffled."""
-        self.chats = self.chats[rank::PROCESSES]
+    def share(self, rank, processes, seed):
+        """From now on only this process's part of the conversations, shuffled."""
+        self.chats = self.chats[rank::processes]
         self.rng = random.Random(f"{seed} {rank}")
 
     def next(self):
@@ -122,9 +122,9 @@ class Muon:
 class Together:
     """The processes' gradients, in shared memory."""
 
-    def __init__(self, parameters):
-        self.gradients = [[torch.zeros_like(one).share_memory_() for one in parameters] for _ in range(PROCESSES)]
-        self.barrier = multiprocessing.Barrier(PROCESSES)
+    def __init__(self, parameters, processes):
+        self.gradients = [[torch.zeros_like(one).share_memory_() for one in parameters] for _ in range(processes)]
+        self.barrier = multiprocessing.Barrier(processes)
         self.over = torch.zeros(1).share_memory_()  # part of the time that is over, as process 0 sees it
 
     def average(self, rank, parameters):
@@ -132,44 +132,42 @@ class Together:
             mine.copy_(parameter.grad)
         self.barrier.wait()
         for index, parameter in enumerate(parameters):
-            parameter.grad = sum(theirs[index] for theirs in self.gradients) / PROCESSES
+            parameter.grad = sum(theirs[index] for theirs in self.gradients) / len(self.gradients)
 
 
 class Trainer:
     def __init__(self, options):
         self.folder, self.minutes, self.seed = options.folder, options.minutes, options.seed
-        self.rate, self.end_rate, self.embedding_rate = options.rate, options.end_rate, options.embedding_rate
+        self.processes = options.processes
         torch.manual_seed(options.seed)
         self.vocabulary = Vocabulary.load(self.folder / "vocabulary.json")
-        self.chats = Chats(self.folder / f"{options.text}.jsonl", self.vocabulary)
+        self.chats = Chats(self.folder / "train.jsonl", self.vocabulary)
         with open(self.folder / "test.jsonl", encoding="utf-8") as lines:
             self.tests = [json.loads(line) for line in lines]
         self.model = Demo(len(self.vocabulary.tokens))
-        if options.resume:
-            saved = numpy.load(options.resume)
-            self.model.load_state_dict({name: torch.from_numpy(saved[name]) for name in saved.files})
+        prepare(self.model, self.vocabulary.tokens)
         self.model.share_memory()
         self.parameters = list(self.model.parameters())
-        self.together = Together(self.parameters)
+        self.together = Together(self.parameters, self.processes)
 
     def begin(self, rank):
         self.rank = rank
-        self.chats.share(rank, self.seed)
+        self.chats.share(rank, self.processes, self.seed)
         blocks = self.model.matrix_blocks()
-        self.muon = Muon(blocks[rank::PROCESSES])
-        rest = [{"params": [self.model.embedding], "rate": self.embedding_rate},
+        self.muon = Muon(blocks[rank::self.processes])
+        rest = [{"params": [self.model.embedding], "rate": EMBEDDING_RATE},
                 {"params": [self.model.norms, self.model.last_norm], "rate": NORM_RATE}]
         self.adam = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0) if rank == 0 else None
 
     def schedule(self, part):
         """Factor of the learning rates when this part of the time is over."""
         warm = min(1.0, part * self.minutes / WARM_UP_MINUTES + 0.01)
-        return warm * (self.rate + (self.end_rate - self.rate) * part)
+        return warm * (1 - part)
 
     def step(self, number, part):
         joined = number % LONG_EVERY == LONG_EVERY - 1
         length = LONG_ROW_TOKENS if joined else ROW_TOKENS
-        tokens, targets, positions, mask = self.chats.batch(length, BATCH_TOKENS // PROCESSES // length, joined)
+        tokens, targets, positions, mask = self.chats.batch(length, BATCH_TOKENS // self.processes // length, joined)
         counted = targets >= 0
         hidden = self.model(tokens, positions, mask)
         loss = F.cross_entropy(self.model.logits(hidden[counted]), targets[counted])
@@ -218,7 +216,7 @@ class Trainer:
 
     def run(self, every_minutes):
         others = [multiprocessing.Process(target=self.follow, args=(rank,), daemon=True)
-                  for rank in range(1, PROCESSES)]
+                  for rank in range(1, self.processes)]
         for other in others:
             other.start()
         self.begin(0)
@@ -252,12 +250,8 @@ def say(line):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--text", required=True)
     parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--rate", type=float, default=1, help="factor of the learning rates at the beginning")
-    parser.add_argument("--end-rate", type=float, default=0, help="and at the end; between them along a line")
-    parser.add_argument("--embedding-rate", type=float, default=0.01, help="learning rate of the embedding")
-    parser.add_argument("--from", dest="resume", help="weights to go on from (a model.npz)")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--look", type=float, default=10, help="minutes between evaluations")
     options = parser.parse_args()

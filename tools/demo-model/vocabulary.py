@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Byte-level byte pair encoding (Sennrich et al. 2016; bytes as in GPT-2): vocabulary.py FOLDER [--tokens N] learns a
-vocabulary from FOLDER/first.jsonl and writes FOLDER/vocabulary.json.
+vocabulary from FOLDER/train.jsonl and writes FOLDER/vocabulary.json.
 
 Words are cut as tokenizer.ggml.pre = "llama-bpe" says: a number up to three digits is a word of its own, without the
 space before it. A word that is a token is this token, whatever the merges would make of it (llama-bpe does so): the
@@ -127,7 +127,7 @@ class Vocabulary:
 
 
 def learn(folder, tokens):
-    with open(folder / "first.jsonl", encoding="utf-8") as lines:
+    with open(folder / "train.jsonl", encoding="utf-8") as lines:
         messages = [message for line in lines for message in json.loads(line)]
     texts = [text for message in messages for text in (message["role"] + "\n", message["content"])]
     counts = count_words(texts)
