@@ -47,6 +47,8 @@ void int8_rounds() {
   volatile uint32_t factor = 0x01010101;
   const uint32_t first = factor;
   const QuantBlock unused{};
+  typename V::I weights[kLimitChains];  // different ones, or the compiler would see that one sum is enough
+  for (uint32_t chain = 0; chain < kLimitChains; ++chain) weights[chain] = V::set_int(first + chain);
   Dot<V, TileKind{32, 15}> dots[kLimitChains];
   auto all = V::zero_int();
   for (int i = 0; i < kLimitRounds / 8; ++i) {
@@ -54,7 +56,7 @@ void int8_rounds() {
 #pragma GCC unroll 8
     for (int quad = 0; quad < 8; ++quad)
 #pragma GCC unroll 12
-      for (auto& dot : dots) dot.add(unused, 0, quad, x, x);
+      for (int chain = 0; chain < kLimitChains; ++chain) dots[chain].add(unused, 0, quad, weights[chain], x);
 #pragma GCC unroll 12
     for (auto& dot : dots) all = V::or_(all, dot.sum());
   }

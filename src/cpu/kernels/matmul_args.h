@@ -25,7 +25,5 @@ inline constexpr uint32_t kPanelRows = 64;
 // With few activation rows the weights' memory speed decides: smaller items balance better.
 inline constexpr uint32_t kSmallPanelRows = 32;
 inline constexpr uint32_t kSmallCount = 8;
-// Up to how many activation rows the next rows are worth fetching by hand.
-inline constexpr uint32_t kFetchCount = 32;
 
 }  // namespace hearth::cpu

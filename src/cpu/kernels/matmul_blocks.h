@@ -54,10 +54,17 @@ inline float block_sum(const QuantBlock& block, int group) {
   return kKind.group == 32 ? block.sum : group == 0 ? block.sum_low : block.sum_high;
 }
 
-// out[t][lane] += tiles x in, for R vectors of rows and T activation rows.
+// What is worth fetching while rows before `row` are multiplied: the next `count` rows, or the last ones again.
+inline const uint8_t* rows_after(const MatmulArgs& args, uint32_t row, uint32_t count) {
+  return args.weight + std::min(row, args.rows - std::min(args.rows, count)) * args.row_bytes;
+}
+
+// out[t][lane] += tiles x in, for R vectors of rows and T activation rows. Meanwhile `lines` cache lines are fetched
+// for each block, from `next` on.
 template <class V, TileKind kKind, int R, int T>
 [[gnu::noinline]] void multiply_tiles(const Tile<V, kKind>* tiles, int blocks, const QuantBlock* const* in,
-                                      size_t in_offset, float* const* out, size_t out_offset, int last_lanes) {
+                                      size_t in_offset, float* const* out, size_t out_offset, int last_lanes,
+                                      const uint8_t* next, int lines) {
   using F = typename V::F;
   using I = typename V::I;
   using TileType = Tile<V, kKind>;
@@ -74,6 +81,7 @@ template <class V, TileKind kKind, int R, int T>
     }
   }
   for (int b = 0; b < blocks; ++b) {
+    for (int line = 0; line < lines; ++line, next += kLine_bytes) __builtin_prefetch(next, 0, 3);
 #pragma GCC unroll 2
     for (int g = 0; g < TileType::kGroups; ++g) {
       Dot<V, kKind> dots[R][T];
@@ -115,14 +123,15 @@ template <class V, TileKind kKind, int R, int T>
     }
 }
 
-// Takes what a format unpacks, like a Tile, and multiplies it at once: no tile in memory.
+// Takes what a format unpacks, like a Tile, and multiplies it at once: no tile in memory. A block is added to `sum` as
+// soon as it is whole; formats give the quads of a block in order, its scales before, and complete the blocks in order.
 template <class V, TileKind kKind, int T>
 class DirectTile {
  public:
   using F = typename V::F;
   using I = typename V::I;
 
-  [[gnu::always_inline]] DirectTile(const QuantBlock* const* in, size_t offset) {
+  [[gnu::always_inline]] DirectTile(const QuantBlock* const* in, size_t offset, F* sum) : sum_(sum) {
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) in_[t] = in[t] + offset;
   }
@@ -131,6 +140,7 @@ class DirectTile {
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t)
       dots_[block][g][t].add(in_[t][block], g, quad % kQuads, x, V::broadcast4(in_[t][block].q + 4 * quad));
+    if (quad == kGroups * kQuads - 1) finish(block);
   }
   [[gnu::always_inline]] void put_scale(int block, int g, F x) {
     scale_[block][g] = x;
@@ -139,23 +149,22 @@ class DirectTile {
     minimum_[block][g] = x;
   }
 
-  [[gnu::always_inline]] void add_to(F* sum) const {
-#pragma GCC unroll 8
-    for (int b = 0; b < kChunkBlocks; ++b)
-#pragma GCC unroll 2
-      for (int g = 0; g < kGroups; ++g)
-#pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) {
-          sum[t] = V::fma(V::to_float(dots_[b][g][t].sum()), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum[t]);
-          if constexpr (kKind.has_minimum())
-            sum[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum[t]);
-        }
-  }
-
  private:
   static constexpr int kGroups = static_cast<int>(kBlock) / kKind.group;
   static constexpr int kQuads = static_cast<int>(kBlock) / 4 / kGroups;  // per group
 
+  [[gnu::always_inline]] void finish(int b) {
+#pragma GCC unroll 2
+    for (int g = 0; g < kGroups; ++g)
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        sum_[t] = V::fma(V::to_float(dots_[b][g][t].sum()), V::mul(scale_[b][g], V::set(in_[t][b].scale)), sum_[t]);
+        if constexpr (kKind.has_minimum())
+          sum_[t] = V::fnma(minimum_[b][g], V::set(block_sum<kKind>(in_[t][b], g)), sum_[t]);
+      }
+  }
+
+  F* sum_;
   const QuantBlock* in_[T];
   Dot<V, kKind> dots_[kChunkBlocks][kGroups][T];
   F scale_[kChunkBlocks][kGroups], minimum_[kChunkBlocks][kGroups];
@@ -165,18 +174,16 @@ class DirectTile {
 // fetched: hardware prefetchers do not follow as many streams as a tile has rows.
 template <class V, class Format, int T>
 [[gnu::noinline]] void multiply_direct(const MatmulArgs& args, uint32_t begin) {
-  constexpr size_t kChunkBytes = size_t{kChunk} / Format::kBlockValues * Format::kBlockBytes;
+  constexpr int kChunkBytes = static_cast<int>(kChunk / Format::kBlockValues * Format::kBlockBytes);
   const uint8_t* rows = args.weight + begin * args.row_bytes;
-  const uint8_t* next = rows + V::kLanes * args.row_bytes;
-  const size_t fetch = std::min<size_t>(args.rows - begin - V::kLanes, V::kLanes) * kChunkBytes;
+  const uint8_t* next = rows_after(args, begin + V::kLanes, V::kLanes);
   typename V::F sum[T];
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) sum[t] = V::load(args.out[t] + begin);
-  for (uint32_t c = 0; c < args.cols / kChunk; ++c, rows += kChunkBytes, next += fetch) {
-    for (size_t i = 0; i < fetch; i += 64) __builtin_prefetch(next + i, 0, 3);
-    DirectTile<V, Format::kKind, T> tile(args.blocks, size_t{c} * kChunkBlocks);
-    Format::template unpack<V>(rows, args.row_bytes, kChunkBlocks, tile);
-    tile.add_to(sum);
+  for (uint32_t c = 0; c < args.cols / kChunk; ++c, rows += kChunkBytes, next += V::kLanes * kChunkBytes) {
+    DirectTile<V, Format::kKind, T> tile(args.blocks, size_t{c} * kChunkBlocks, sum);
+    FetchingSink<V, decltype(tile), V::kLanes * kChunkBytes / kLine_bytes> sink(tile, next);
+    Format::template unpack<V>(rows, args.row_bytes, kChunkBlocks, sink);
   }
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) V::store(args.out[t] + begin, sum[t]);
@@ -187,7 +194,7 @@ template <class V, class Format>
 void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
   constexpr TileKind kKind = Format::kKind;
   constexpr int kLanes = V::kLanes;
-  constexpr size_t kChunkBytes = size_t{kChunk} / Format::kBlockValues * Format::kBlockBytes;
+  constexpr int kChunkBytes = static_cast<int>(kChunk / Format::kBlockValues * Format::kBlockBytes);
   Tile<V, kKind> tiles[static_cast<int>(kPanelRows) / kLanes];
   alignas(64) uint8_t staged[kLanes * kChunkBytes];
 
@@ -195,14 +202,13 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
   const int last_lanes = static_cast<int>(end - begin) - (vectors - 1) * kLanes;
   const int count = static_cast<int>(args.count);
   const int parts = (count + V::kTileTokens - 1) / V::kTileTokens;
-  // With few activation rows the memory decides: fetch the next panel meanwhile, as multiply_direct does.
-  const uint8_t* next = args.weight + end * args.row_bytes;
-  const size_t fetch = args.count > kFetchCount ? 0 : std::min<size_t>(args.rows - end, end - begin) * kChunkBytes;
+  // A third of what the next panel needs is fetched while a tile is filled, the rest while it is multiplied first.
+  constexpr int kLines = V::kLanes * kChunkBytes / kLine_bytes, kEarly = kLines / 3;
+  constexpr int kLate = (kLines - kEarly + kChunkBlocks - 1) / kChunkBlocks;  // with each block
+  const uint8_t* next = rows_after(args, end, end - begin);
   for (uint32_t column = first_chunk * kChunk; column < args.cols; column += kChunk) {
     const uint32_t columns = std::min(kChunk, args.cols - column);
     const int blocks = static_cast<int>(columns / kBlock);
-    for (size_t i = 0; i < fetch; i += 64) __builtin_prefetch(next + i, 0, 2);
-    next += fetch;
     for (int v = 0; v < vectors; ++v) {
       const uint8_t* base = args.weight + (begin + static_cast<size_t>(v * kLanes)) * args.row_bytes +
                             size_t{column} / Format::kBlockValues * Format::kBlockBytes;
@@ -210,12 +216,13 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
       if (v == vectors - 1 && last_lanes < kLanes) {  // copy the rows that exist; the others are not stored
         std::memset(staged, 0, sizeof staged);
         for (size_t r = 0; r < static_cast<size_t>(last_lanes); ++r)
-          std::memcpy(staged + r * kChunkBytes, base + r * stride,
+          std::memcpy(staged + r * size_t{kChunkBytes}, base + r * stride,
                       columns / Format::kBlockValues * Format::kBlockBytes);
         base = staged;
         stride = kChunkBytes;
       }
-      Format::template unpack<V>(base, stride, blocks, tiles[v]);
+      FetchingSink<V, Tile<V, kKind>, kEarly> sink(tiles[v], next + v * kEarly * kLine_bytes);
+      Format::template unpack<V>(base, stride, blocks, sink);
     }
     for (int part = 0, t = 0; part < parts; ++part) {
       const int tokens = (count - t + parts - part - 1) / (parts - part);
@@ -224,16 +231,20 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
         for (int v = 0; v < vectors; v += 2) {
           const size_t out_offset = begin + static_cast<size_t>(v * kLanes);
           const int lanes = v + 2 >= vectors ? last_lanes : kLanes;
+          const uint8_t* late = next + (vectors * kEarly + v * kLate * kChunkBlocks) * kLine_bytes;
+          const auto multiply = [&]<int R>() {
+            multiply_tiles<V, kKind, R, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
+                                           lanes, late, part == 0 ? R * kLate : 0);
+          };
           if (v + 1 < vectors)
-            multiply_tiles<V, kKind, 2, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
-                                           lanes);
+            multiply.template operator()<2>();
           else
-            multiply_tiles<V, kKind, 1, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
-                                           lanes);
+            multiply.template operator()<1>();
         }
       });
       t += tokens;
     }
+    next += vectors * kLines * kLine_bytes;
   }
 }
 

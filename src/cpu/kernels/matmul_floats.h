@@ -53,28 +53,46 @@ struct BF16 {
   }
 };
 
-// out[t][r] += the dot product of `columns` values, for R weight rows and T activation rows.
+// out[r] += the sum of all lanes of x[r].
+template <class V, int R>
+[[gnu::always_inline]] inline void add_sums(const typename V::F (&x)[R], float* out) {
+  if constexpr (R == 4 && requires { V::sum4(x[0], x[0], x[0], x[0]); }) {
+    const auto sums = V::sum4(x[0], x[1], x[2], x[3]);
+    for (int r = 0; r < R; ++r) out[r] += sums[r];
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) out[r] += V::sum(x[r]);
+  }
+}
+
+// out[t][r] += the dot product of `columns` values, for R weight rows and T activation rows. Meanwhile the rows that
+// lie `ahead` values further on are fetched.
 template <class V, class Format, int R, int T>
 [[gnu::noinline]] void multiply_floats(const typename Format::Value* weights, size_t stride, const float* const* in,
-                                       size_t in_offset, uint32_t columns, float* const* out, size_t out_offset) {
+                                       size_t in_offset, uint32_t columns, float* const* out, size_t out_offset,
+                                       size_t ahead) {
   using F = typename V::F;
   const float* a[T];
-  F sum[R][T];
+  F sum[T][R];
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     a[t] = in[t] + in_offset;
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) sum[r][t] = V::zero();
+    for (int r = 0; r < R; ++r) sum[t][r] = V::zero();
   }
   const auto step = [&](uint32_t i, auto load_weights, auto load_values) __attribute__((always_inline)) {
     F w[R];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) w[r] = load_weights(weights + static_cast<size_t>(r) * stride + i);
+    for (int r = 0; r < R; ++r) {
+      const auto* from = weights + static_cast<size_t>(r) * stride + i;
+      __builtin_prefetch(from + ahead, 0, 3);
+      w[r] = load_weights(from);
+    }
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
       const F x = load_values(a[t] + i);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sum[r][t] = V::fma(w[r], x, sum[r][t]);
+      for (int r = 0; r < R; ++r) sum[t][r] = V::fma(w[r], x, sum[t][r]);
     }
   };
   uint32_t i = 0;
@@ -85,9 +103,7 @@ template <class V, class Format, int R, int T>
     step(
         i, [n](auto* p) { return Format::template load_n<V>(p, n); }, [n](const float* p) { return V::load_n(p, n); });
 #pragma GCC unroll 8
-  for (int t = 0; t < T; ++t)
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) out[t][out_offset + r] += V::sum(sum[r][t]);
+  for (int t = 0; t < T; ++t) add_sums<V, R>(sum[t], out[t] + out_offset);
 }
 
 // Rows [begin, end), columns [column, column + columns), weights at `weights` with `stride` values per row.
@@ -96,20 +112,16 @@ void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* 
                           uint32_t columns, uint32_t begin, uint32_t end) {
   const int count = static_cast<int>(args.count);
   const int parts = (count + V::kFloatTokens - 1) / V::kFloatTokens;
-  const bool fetch = count <= static_cast<int>(kSmallCount);
   for (int part = 0, t = 0; part < parts; ++part) {
     const int tokens = (count - t + parts - part - 1) / (parts - part);
     with_constant<V::kFloatTokens>(tokens, [&]<int T>() {
       for (uint32_t r = begin; r < end;) {
         const int rows = static_cast<int>(std::min<uint32_t>(V::kFloatRows, end - r));
         const auto* from = weights + (r - begin) * stride;
-        if (fetch) {
-          for (int k = V::kFloatRows; k < 2 * V::kFloatRows && r + static_cast<uint32_t>(k) < args.rows; ++k)
-            for (uint32_t i = 0; i < columns; i += 64 / sizeof *from)
-              __builtin_prefetch(from + static_cast<size_t>(k) * stride + i, 0, 3);
-        }
+        const bool last = r + 2 * static_cast<uint32_t>(V::kFloatRows) > args.rows;
+        const size_t ahead = last || part > 0 ? 0 : static_cast<size_t>(V::kFloatRows) * stride;
         with_constant<V::kFloatRows>(rows, [&]<int R>() {
-          multiply_floats<V, Format, R, T>(from, stride, args.floats + t, column, columns, args.out + t, r);
+          multiply_floats<V, Format, R, T>(from, stride, args.floats + t, column, columns, args.out + t, r, ahead);
         });
         r += static_cast<uint32_t>(rows);
       }
@@ -133,7 +145,7 @@ template <class V>
 void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end) {
   thread_local std::vector<float> panel(size_t{kPanelRows} * kFloatChunk);
   MatmulArgs decoded = args;
-  decoded.rows = end;  // nothing to fetch ahead
+  decoded.rows = begin;  // nothing to fetch ahead
   for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
     const uint32_t columns = std::min(kFloatChunk, args.cols - column);
     for (uint32_t r = begin; r < end; ++r)

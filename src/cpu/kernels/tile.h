@@ -3,6 +3,7 @@
 // Every weight format only has to fill tiles; one multiplication kernel serves them all.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "cpu/operand.h"
@@ -36,6 +37,31 @@ struct Tile {
   void put(int block, int quad, typename V::I x) { V::store_int(q[block][quad], x); }
   void put_scale(int block, int group, typename V::F x) { V::store(scale[block][group], x); }
   void put_minimum(int block, int group, typename V::F x) { V::store(minimum[block][group], x); }
+};
+
+inline constexpr int kLine_bytes = 64;
+
+// Hands on what a format unpacks and fetches kLines cache lines from `next` on meanwhile, one by one: all at once they
+// would fill the processor's line buffers and hold up the work that they are to overlap with.
+template <class V, class Sink, int kLines>
+class FetchingSink {
+ public:
+  [[gnu::always_inline]] FetchingSink(Sink& sink, const uint8_t* next) : sink_(sink), next_(next) {}
+
+  [[gnu::always_inline]] void put(int block, int quad, typename V::I x) {
+    const int at = block * kQuads + quad;
+    for (int line = at * kLines / kPuts; line < (at + 1) * kLines / kPuts; ++line)
+      V::fetch_with(x, next_ + line * kLine_bytes);
+    sink_.put(block, quad, x);
+  }
+  [[gnu::always_inline]] void put_scale(int block, int group, typename V::F x) { sink_.put_scale(block, group, x); }
+  [[gnu::always_inline]] void put_minimum(int block, int group, typename V::F x) { sink_.put_minimum(block, group, x); }
+
+ private:
+  static constexpr int kQuads = static_cast<int>(kBlock) / 4, kPuts = kChunkBlocks * kQuads;
+
+  Sink& sink_;
+  const uint8_t* next_;
 };
 
 }  // namespace hearth::cpu

@@ -121,6 +121,8 @@ struct Avx2 {
     return _mm256_set1_epi32(bits);
   }
 
+  static void fetch_with(I& x, const uint8_t* p) { asm volatile("prefetcht0 %1" : "+x"(x) : "m"(*p)); }
+
   static I gather(const uint8_t* base, size_t stride) {
     alignas(32) uint32_t x[8];
     for (size_t r = 0; r < 8; ++r) std::memcpy(&x[r], base + r * stride, 4);

@@ -47,6 +47,14 @@ struct Avx512 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
   static float sum(F x) { return _mm512_reduce_add_ps(x); }
+  // The sums of four vectors, together: a third of the instructions.
+  static __m128 sum4(F a, F b, F c, F d) {
+    const F ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const F cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    const F all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  }
   static float highest(F x) { return _mm512_reduce_max_ps(x); }
   // Lane i of x where i < n, else `other`.
   static F keep_first(F x, int n, F other) {
@@ -126,6 +134,10 @@ struct Avx512 {
     std::memcpy(&bits, p, 4);
     return _mm512_set1_epi32(bits);
   }
+
+  // Fetches the cache line of p at the time when x is computed: the compiler would move a prefetch of its own and the
+  // others of a block together.
+  static void fetch_with(I& x, const uint8_t* p) { asm volatile("prefetcht0 %1" : "+v"(x) : "m"(*p)); }
 
   // Lane r: the 32 bits at base + r * stride.
   static I gather(const uint8_t* base, size_t stride) {

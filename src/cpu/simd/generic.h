@@ -141,6 +141,8 @@ struct Generic {
     return set_int(bits);
   }
 
+  static void fetch_with(I&, const uint8_t* p) { __builtin_prefetch(p, 0, 3); }
+
   static I gather(const uint8_t* base, size_t stride) {
     uint32_t x[4];
     for (size_t r = 0; r < 4; ++r) std::memcpy(&x[r], base + r * stride, 4);
