@@ -4,12 +4,9 @@ set(avx2_flags -mavx2 -mfma -mf16c -mbmi2)
 # (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105593).
 set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
   -Wno-uninitialized -Wno-maybe-uninitialized)
-# Instrumented, the unrolled kernels would take a compiler many minutes: addresses are checked, arithmetic
-# (on vectors, where UBSan sees little) is not.
+# The unrolled kernels would take a compiler many minutes with UBSan, which sees little in arithmetic on vectors.
 if(HEARTH_SANITIZE STREQUAL "address")
-  set(sanitized_flags -O1 -fno-sanitize=undefined)
-elseif(HEARTH_SANITIZE STREQUAL "thread")
-  set(sanitized_flags -O1)
+  set(sanitized_flags -fno-sanitize=undefined)
 endif()
 foreach(isa generic avx2 avx512)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_${isa}.cpp PROPERTIES

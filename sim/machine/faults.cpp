@@ -1,6 +1,7 @@
 #include "sim/machine/faults.h"
 
 #include <boost/json.hpp>
+#include <climits>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -81,6 +82,7 @@ Result<int> take_int(Clause& clause, const std::string& key, int otherwise) {
   const std::optional<std::string> text = clause.take(key);
   if (!text) return otherwise;
   ASSIGN_OR_RETURN(const std::uint64_t value, parse_count(*text));
+  if (value > INT_MAX) return error(ErrorKind::kUsage, "fault \"{}\": {}={} is too large", clause.fault, key, value);
   return static_cast<int>(value);
 }
 
@@ -122,6 +124,7 @@ Status read_take(Clause& clause, Faults& faults) {
   const auto mib = clause.take("mib");
   if (!mib) return error(ErrorKind::kUsage, "fault \"take\": write how much: mib=N");
   ASSIGN_OR_RETURN(const std::uint64_t count, parse_count(*mib));
+  if (count > UINT64_MAX >> 20) return error(ErrorKind::kUsage, "fault \"take\": mib={} is too large", count);
   process.bytes = count << 20;
   ASSIGN_OR_RETURN(process.from, take_moment(clause, ""));
   process.always = process.from.never();

@@ -4,7 +4,9 @@
 #include <array>
 #include <boost/json.hpp>
 #include <charconv>
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -66,7 +68,7 @@ Status derive_limits(DeviceProfile& device) {
                                                                    : device.shared_per_multiprocessor - 1024;
   device.threads_per_multiprocessor = found->threads_per_multiprocessor;
   device.blocks_per_multiprocessor = found->blocks_per_multiprocessor;
-  if (device.reserved_bytes + device.context_bytes >= device.memory_bytes) {
+  if (device.reserved_bytes >= device.memory_bytes || device.context_bytes >= device.cuda_total()) {
     return error(ErrorKind::kInvalidData, "device \"{}\" has {} MiB, all taken by the driver and a context",
                  device.name, device.memory_bytes / kMiB);
   }
@@ -80,6 +82,7 @@ Result<int> parse_capability(std::string_view text) {
   }
   ASSIGN_OR_RETURN(const std::uint64_t major, parse_count(text.substr(0, dot)));
   ASSIGN_OR_RETURN(const std::uint64_t minor, parse_count(text.substr(dot + 1)));
+  if (major > 99) return error(ErrorKind::kInvalidData, "compute capability \"{}\": write it like 8.6", text);
   return static_cast<int>(major * 10 + minor);
 }
 
@@ -116,7 +119,13 @@ class Fields {
   void read(const char* name, T& out, double unit = 1) {
     double number = static_cast<double>(out) / unit;
     read_number(name, number);
-    out = static_cast<T>(number * unit);
+    number *= unit;
+    if constexpr (std::is_integral_v<T>) {
+      const double beyond = std::ldexp(1.0, std::numeric_limits<T>::digits);  // the first number that T cannot hold
+      if (number < static_cast<double>(std::numeric_limits<T>::min()) || number >= beyond)
+        return fail(fmt::format("\"{}\" is out of range", name));
+    }
+    out = static_cast<T>(number);
   }
   const json::value* find(const char* name) {
     known_.insert(name);

@@ -23,7 +23,7 @@ Error io_error(const char* what, const std::string& path, int code) {
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a named pipe has no end to wait for
   if (fd < 0) return io_error("open", path, errno);
   struct stat info {};
   MappedFile file;
@@ -68,6 +68,10 @@ MappedFile::~MappedFile() {
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  struct stat present {};
+  if (::stat(path.c_str(), &present) == 0 && !S_ISREG(present.st_mode))  // a rename would replace a device
+    return error(ErrorKind::kIo, "cannot write {}: {}", path,
+                 S_ISDIR(present.st_mode) ? "it is a directory" : "it is not a regular file");
   AtomicFile file;
   file.path_ = path;
   file.temporary_ = path + ".partial-XXXXXX";

@@ -34,6 +34,7 @@ class MappedFile {
 // Without commit() nothing is left behind.
 class AtomicFile {
  public:
+  // Errors: kNotFound, kIo; also where `path` is a directory, a device or a pipe, which a rename would replace.
   static Result<AtomicFile> create(const std::string& path);
 
   AtomicFile(AtomicFile&& other) noexcept;

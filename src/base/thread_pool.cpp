@@ -23,10 +23,19 @@ void pause() {
 
 ThreadPool::ThreadPool(int threads) : threads_(threads), shares_(new Share[static_cast<size_t>(threads)]) {
   CHECK(threads >= 1);
-  for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
+  try {
+    for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   stop_.store(true);
   section_.fetch_add(1);
   section_.notify_all();

@@ -12,7 +12,8 @@ namespace hearth {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // the caller counts as one of them
+  // The caller counts as one of them. Throws std::system_error if the system starts no more threads.
+  explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -54,6 +55,7 @@ class ThreadPool {
   void run(Function function, void* context);
   void share(uint32_t items);
   void work(int thread);
+  void stop();
 
   const int threads_;
   std::unique_ptr<Share[]> shares_;

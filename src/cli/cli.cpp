@@ -11,6 +11,7 @@
 #include <new>
 #include <set>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -146,6 +147,11 @@ Status guarded(int argc, char** argv) {
     TRY(parse_and_run(argc, argv));
   } catch (const std::bad_alloc&) {
     return error(ErrorKind::kNoMemory, "out of memory; close other programs or use a smaller model or --ctx");
+  } catch (const std::system_error& problem) {  // of a thread that could not be started
+    return error(ErrorKind::kNoMemory,
+                 "the system refuses another thread: {}; see ulimit -a and the limits of the "
+                 "control group, or use fewer --threads",
+                 problem.code().message());
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return output_error(errno);
   return {};

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "cli/units.h"
+#include "models/weights.h"
 
 namespace hearth::cli {
 namespace {
@@ -22,7 +23,7 @@ const gguf::Tensor* output_matrix(const gguf::File& file) {
 double share_per_token(const gguf::File& file, const models::Spec& spec, const gguf::Tensor& tensor) {
   const bool table = tensor.name == "position_embd.weight" || tensor.name == "token_embd.weight";
   if (table && &tensor != output_matrix(file)) return 0;
-  const bool expert = tensor.name.find("_exps.") != std::string::npos && spec.experts > 0;
+  const bool expert = spec.experts > 0 && models::is_of_experts(tensor.name);
   return expert ? static_cast<double>(spec.experts_used) / spec.experts : 1;
 }
 

@@ -52,22 +52,49 @@ void TensorReader::assume(const gguf::Mix& mix) {
   traits_ = gguf::read_traits(file_);
 }
 
+Result<Matrix> TensorReader::described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const {
+  if (uint64_t{count} * rows > UINT32_MAX)
+    return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), tensor.name, UINT32_MAX);
+  Matrix matrix{tensor.format, tensor.data, count * rows, cols};
+  if (mix_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*mix_, traits_, tensor).format;
+  return matrix;
+}
+
+Status TensorReader::place(Matrix* matrix) {
+  const size_t at = bytes_;
+  bytes_ += round_up(sizing_.matrix_bytes(*matrix), kAlignment);
+  if (device_ == nullptr) return {};
+  TRY(device_->upload_matrix(*matrix, memory_ + at));
+  matrix->data = reinterpret_cast<const uint8_t*>(memory_ + at);
+  return {};
+}
+
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
-  if (uint64_t{count} * rows > UINT32_MAX)
-    return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), name, UINT32_MAX);
-  Matrix matrix{tensor->format, tensor->data, count * rows, cols};
-  if (mix_ && gguf::is_quantised(*tensor)) matrix.format = gguf::choose_format(*mix_, traits_, *tensor).format;
-  if (sizing_.reads_host_memory()) {
+  ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, count, rows, cols));
+  if (sizing_.reads_host_memory())
     mapped_bytes_ += matrix.bytes();
-    return matrix;
+  else
+    TRY(place(&matrix));
+  return matrix;
+}
+
+Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
+  const auto one = [&](uint32_t expert) { return fmt::format("{}.{}.weight", name, expert); };
+  if (!has(one(0))) return matrices(name + "_exps.weight", count, rows, cols);
+  const gguf::Tensor* first = file_.tensor(one(0));
+  ASSIGN_OR_RETURN(Matrix matrix, described(*first, count, rows, cols));
+  std::vector<uint8_t> together;
+  for (uint32_t i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(one(i), {cols, rows, 1, 1}));
+    if (tensor->format != first->format)
+      return error(ErrorKind::kUnsupported,
+                   "{}: tensor {} is of type {}, but {} of {}; experts of one layer must agree", file_.path(),
+                   tensor->name, tensor->format->name, first->name, first->format->name);
+    if (device_ != nullptr) together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
   }
-  const size_t at = bytes_;
-  bytes_ += round_up(sizing_.matrix_bytes(matrix), kAlignment);
-  if (device_ != nullptr) {
-    TRY(device_->upload_matrix(matrix, memory_ + at));
-    matrix.data = reinterpret_cast<const uint8_t*>(memory_ + at);
-  }
+  if (device_ != nullptr) matrix.data = together.data();
+  TRY(place(&matrix));
   return matrix;
 }
 
@@ -169,22 +196,23 @@ Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerW
   return {};
 }
 
+bool is_of_experts(std::string_view tensor) {
+  if (tensor.ends_with("_exps.weight")) return true;
+  if (!tensor.ends_with(".weight")) return false;
+  tensor.remove_suffix(std::string_view(".weight").size());  // "blk.0.ffn_up.7"
+  const size_t number = tensor.find_last_not_of("0123456789");
+  return number != std::string_view::npos && number + 1 < tensor.size() && tensor[number] == '.';
+}
+
 Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
   if (!has_experts(reader.file(), spec, index)) return {};
   const std::string block = fmt::format("blk.{}.", index);
-  if (reader.has(block + "ffn_gate.0.weight"))
-    return error(ErrorKind::kUnsupported,
-                 "{}: the experts are separate tensors ({}ffn_gate.0.weight), as in files made before April 2024; "
-                 "get a newer file or convert the model again",
-                 reader.file().path(), block);
   const uint32_t inner = spec.expert_feed_forward;
   ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
   ASSIGN_OR_RETURN(layer->router, reader.matrix(block + "ffn_gate_inp.weight", spec.experts, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_gate,
-                   reader.matrices(block + "ffn_gate_exps.weight", spec.experts, inner, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_up, reader.matrices(block + "ffn_up_exps.weight", spec.experts, inner, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_down,
-                   reader.matrices(block + "ffn_down_exps.weight", spec.experts, spec.width, inner));
+  ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, spec.width));
+  ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, spec.width));
+  ASSIGN_OR_RETURN(layer->expert_down, reader.experts(block + "ffn_down", spec.experts, spec.width, inner));
   return {};
 }
 

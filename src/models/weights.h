@@ -61,6 +61,9 @@ class TensorReader {
   Result<device::Matrix> matrix(const std::string& name, uint32_t rows, uint32_t cols);
   // `count` matrices one after the other in one tensor.
   Result<device::Matrix> matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
+  // The matrices of all experts: NAME_exps.weight, or in files made before April 2024 NAME.0.weight,
+  // NAME.1.weight and so on, which are put together (in memory of the device, also where it could read the file).
+  Result<device::Matrix> experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
   Result<device::Vector> vector(const std::string& name, uint32_t size);
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);
   Result<Linear> linear(const std::string& name, uint32_t rows, uint32_t cols);  // NAME.weight, maybe NAME.bias
@@ -76,6 +79,10 @@ class TensorReader {
 
  private:
   Result<const gguf::Tensor*> take(const std::string& name, const std::array<uint64_t, gguf::kMaxDimensions>& shape);
+  // A matrix that begins with the tensor's data, in the format that was assumed.
+  Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
+  // Uploads it, once placing.
+  Status place(device::Matrix* matrix);
 
   const gguf::File& file_;
   const device::Sizing& sizing_;
@@ -89,6 +96,8 @@ class TensorReader {
 
 // Attention, norms and the dense feed-forward of a layer: what does not belong to read_experts().
 Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer);
+// Holds weights of experts, of which a token uses some only.
+bool is_of_experts(std::string_view tensor);
 // The experts of a layer with their router and the norm before them; nothing in a dense layer.
 bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index);
 Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer);

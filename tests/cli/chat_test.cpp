@@ -25,6 +25,16 @@ class Chat {
     type(line + "\r");
     EXPECT_TRUE(sees("\n")) << line;
   }
+  // Enters a line, waits for all that it must show, and for the next prompt.
+  void ask(const std::string& line, std::initializer_list<const char*> shown = {}) {
+    enter(line);
+    for (const char* text : shown) EXPECT_TRUE(sees(text)) << line;
+    EXPECT_TRUE(sees(">>> ")) << line;
+  }
+  void leave() {
+    enter("/bye");
+    EXPECT_EQ(finish().code, 0);
+  }
   void send(int signal) { process_.send(signal); }
   Finished finish() { return process_.finish(std::chrono::seconds(10)); }
   std::string history() const { return tiny_.file("state/history"); }
@@ -46,11 +56,8 @@ std::string read_history(const Chat& chat) {
 
 TEST(Chat, AnswersAndLeaves) {
   Chat chat({"--num-predict", "5", "--verbose"});
-  chat.enter("hello");
-  EXPECT_TRUE(chat.sees("eval count:           5 token(s)"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.ask("hello", {"eval count:           5 token(s)"});
+  chat.leave();
 }
 
 TEST(Chat, ControlDAndExitLeaveToo) {
@@ -68,15 +75,10 @@ TEST(Chat, ControlCStopsTheAnswerAndNotTheProgram) {
   ::usleep(300000);
   chat.type("\x03");
   EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/set parameter num_predict 3");
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/set verbose");
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("again");
-  EXPECT_TRUE(chat.sees("eval count:           3 token(s)"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.ask("/set parameter num_predict 3");
+  chat.ask("/set verbose");
+  chat.ask("again", {"eval count:           3 token(s)"});
+  chat.leave();
 }
 
 TEST(Chat, ControlCAtThePromptDropsTheLine) {
@@ -88,8 +90,7 @@ TEST(Chat, ControlCAtThePromptDropsTheLine) {
   EXPECT_TRUE(chat.sees(">>> "));
   chat.enter("hi");
   EXPECT_TRUE(chat.sees("prompt eval count:    3 token(s)"));  // <s>hi
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.leave();
 }
 
 TEST(Chat, SigtermEndsIt) {
@@ -107,15 +108,12 @@ TEST(Chat, TripleQuotesHoldSeveralLines) {
   Chat chat({"--num-predict", "3", "--verbose"});
   chat.enter("\"\"\"ab");
   EXPECT_TRUE(chat.sees("... "));
-  chat.enter("cd\"\"\"");
-  EXPECT_TRUE(chat.sees("prompt eval count:    6 token(s)"));  // <s> a b newline c d
-  EXPECT_TRUE(chat.sees(">>> "));
+  chat.ask("cd\"\"\"", {"prompt eval count:    6 token(s)"});  // <s> a b newline c d
   chat.enter("/clear");
   for (const char* line : {"\"\"\"", "abc", "\"\"\""}) chat.enter(line);
   EXPECT_TRUE(chat.sees("prompt eval count:    5 token(s)"));  // <s> a b c newline
   EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.leave();
 }
 
 TEST(Chat, SettingsAreShownAndMistakesExplained) {
@@ -141,37 +139,25 @@ TEST(Chat, SettingsAreShownAndMistakesExplained) {
   EXPECT_TRUE(chat.sees("--ctx"));
   chat.enter("/frobnicate");
   EXPECT_TRUE(chat.sees("unknown command \"/frobnicate\"; /? lists them"));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.leave();
 }
 
 TEST(Chat, RemembersTheConversationUntilItIsCleared) {
   Chat chat({"--num-predict", "3", "--verbose"});
-  chat.enter("abc");
-  EXPECT_TRUE(chat.sees("prompt eval count:    4 token(s)"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/clear");
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("defg");
-  EXPECT_TRUE(chat.sees("prompt eval count:    5 token(s)"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.ask("abc", {"prompt eval count:    4 token(s)"});
+  chat.ask("/clear");
+  chat.ask("defg", {"prompt eval count:    5 token(s)"});
+  chat.leave();
   EXPECT_NE(read_history(chat).find("defg"), std::string::npos);
 }
 
 TEST(Chat, ForgetsTheOldestWhenTheContextIsFull) {
   Chat chat({"--ctx", "64", "--num-predict", "2"});
-  chat.enter(std::string(30, 'x'));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter(std::string(30, 'y'));  // with the first, more than 64 less the room for an answer
-  EXPECT_TRUE(chat.sees("the oldest 2 messages are forgotten"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter(std::string(80, 'z'));
-  EXPECT_TRUE(chat.sees("the context has 64"));
-  EXPECT_TRUE(chat.sees(">>> "));
-  chat.enter("/bye");
-  EXPECT_EQ(chat.finish().code, 0);
+  chat.ask(std::string(30, 'x'));
+  // With the first, more than 64 less the room for an answer.
+  chat.ask(std::string(30, 'y'), {"the oldest 2 messages are forgotten"});
+  chat.ask(std::string(80, 'z'), {"the context has 64"});
+  chat.leave();
 }
 
 }  // namespace

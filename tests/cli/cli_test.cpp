@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "cli/process.h"
+#include "cli/tiny_model.h"
 #include "support/support.h"
 
 namespace hearth::test {
@@ -113,16 +115,32 @@ TEST(Cli, BadModelFilesAreExitCodeOneAndNamed) {
   }
 }
 
-TEST(Cli, TheDemoSaysWhereItShouldBe) {
+// Exit code and standard error of a shell command.
+std::pair<int, std::string> shell(const std::string& command) {
   const TemporaryFolder folder;
-  const std::string alone = (folder / "hearth").string(), said = (folder / "said").string();
-  std::filesystem::copy_file(HEARTH_BINARY, alone);  // without the model beside it
-  const int code = std::system((alone + " tokenize demo hello 2> " + said).c_str());
-  EXPECT_EQ(WEXITSTATUS(code), 1);
+  const std::string said = (folder / "said").string();
+  const int status = std::system(("( " + command + " ) < /dev/null 2> " + said).c_str());
   std::stringstream text;
   text << std::ifstream(said).rdbuf();
-  EXPECT_NE(text.str().find((folder / "demo.gguf").string()), std::string::npos) << text.str();
-  EXPECT_NE(text.str().find("share/hearth"), std::string::npos) << text.str();
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text.str()};
+}
+
+TEST(Cli, TheDemoSaysWhereItShouldBe) {
+  const TemporaryFolder folder;
+  const std::string alone = (folder / "hearth").string();
+  std::filesystem::copy_file(HEARTH_BINARY, alone);  // without the model beside it
+  const auto [code, said] = shell(alone + " tokenize demo hello");
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(said.find((folder / "demo.gguf").string()), std::string::npos) << said;
+  EXPECT_NE(said.find("share/hearth"), std::string::npos) << said;
+}
+
+TEST(Cli, ASystemThatStartsNoMoreThreadsIsAnErrorNotACrash) {
+  const TinyModel tiny;  // stacks of 200 TB
+  const auto [code, said] =
+      shell("ulimit -s 200000000000 && exec " HEARTH_BINARY " run --gpu off " + tiny.write() + " hi");
+  EXPECT_EQ(code, 1);
+  EXPECT_TRUE(said.starts_with("hearth: the system refuses another thread")) << said;
 }
 
 TEST(Cli, AFullDiskFailsAndAClosedPipeEndsQuietly) {

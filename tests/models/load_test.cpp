@@ -111,17 +111,16 @@ TEST_F(Loading, ObsoleteAndImageTensorsAreLeftAlone) {
   EXPECT_EQ(logits(gemma), text_only);
 }
 
-TEST_F(Loading, SeparateExpertTensorsAreRefusedWithAdvice) {
+TEST_F(Loading, SeparateExpertsOfOneLayerMustAgree) {
   SmallModel model("llama");
-  model.set("expert_count", 2u);
-  model.set("expert_used_count", 1u);
-  for (const char* part : {"gate", "up", "down"}) model.remove(std::string("blk.0.ffn_") + part + ".weight");
-  model.add("blk.0.ffn_gate_inp.weight", {SmallModel::kWidth, 2});
-  model.add("blk.0.ffn_gate.0.weight", {SmallModel::kWidth, SmallModel::kInner});
+  model.use_experts(3, 1);
+  model.separate_experts();
+  model.tensor("blk.1.ffn_up.2.weight").format = "F16";
   const Error error = failure(model);
   EXPECT_EQ(error.kind, ErrorKind::kUnsupported);
-  EXPECT_TRUE(says(error.message, "blk.0.ffn_gate.0.weight"));
-  EXPECT_TRUE(says(error.message, "convert the model again"));
+  EXPECT_TRUE(says(error.message, "blk.1.ffn_up.2.weight is of type F16, but blk.1.ffn_up.0.weight of F32"));
+  model.remove("blk.1.ffn_up.2.weight");
+  EXPECT_TRUE(says(failure(model).message, "blk.1.ffn_up.2.weight is missing"));
 }
 
 TEST_F(Loading, AbsurdMetadataIsNamed) {
@@ -230,6 +229,18 @@ TEST_F(Loading, TheEstimateIsExact) {
     if (tensor.dimensions > 1) matrices += tensor.bytes;
   EXPECT_EQ(memory.weights, matrices + norms);
   EXPECT_EQ(device_.allocated_bytes(), memory.total() - matrices);
+}
+
+TEST_F(Loading, TheEstimateOfSeparateExpertsIsExact) {
+  SmallModel model("llama");
+  model.use_experts(4, 2);
+  model.separate_experts();
+  const auto estimate = models::estimate_memory(*model.open(), device_, kSmall);
+  ASSERT_TRUE(estimate.ok());
+  const auto loaded = load(model);
+  EXPECT_EQ(estimate->total(), loaded->memory().total());
+  const uint64_t experts = 2 * 3 * 4 * SmallModel::kWidth * SmallModel::kInner * 4;  // put together in memory
+  EXPECT_GT(device_.allocated_bytes(), experts);
 }
 
 TEST_F(Loading, ZeroOptionsAreFilledIn) {

@@ -13,18 +13,10 @@ using placement::Arrangement;
 
 constexpr uint32_t kHost = 1, kGpu = 0;
 
-SmallModel experts_model() {
+SmallModel experts_model(bool separate) {
   SmallModel model("llama");
-  model.set("expert_count", 4u);
-  model.set("expert_used_count", 2u);
-  for (uint32_t i = 0; i < SmallModel::kLayers; ++i) {
-    const std::string block = SmallModel::block(i);
-    for (const char* part : {"gate", "up", "down"}) model.remove(block + "ffn_" + part + ".weight");
-    model.add(block + "ffn_gate_inp.weight", {SmallModel::kWidth, 4});
-    model.add(block + "ffn_gate_exps.weight", {SmallModel::kWidth, SmallModel::kInner, 4});
-    model.add(block + "ffn_up_exps.weight", {SmallModel::kWidth, SmallModel::kInner, 4});
-    model.add(block + "ffn_down_exps.weight", {SmallModel::kInner, SmallModel::kWidth, 4});
-  }
+  model.use_experts(4, 2);
+  if (separate) model.separate_experts();
   return model;
 }
 
@@ -57,10 +49,11 @@ class SeveralDevices : public testing::TestWithParam<std::tuple<std::string, dev
     options_ = {.context = 128, .batch_rows = 40, .logit_rows = 40, .cache = std::get<1>(GetParam())};
     if (options_.cache == device::CacheType::kQ8_0) options_.cache = device::CacheType::kF16;  // heads of 16
   }
-  static bool has_experts() { return std::get<0>(GetParam()) == "experts"; }
+  static bool has_experts() { return std::get<0>(GetParam()).ends_with("experts"); }
   static SmallModel make() {
     const std::string& kind = std::get<0>(GetParam());
-    return kind == "experts" ? experts_model() : kind == "tied" ? tied_model() : SmallModel("llama");
+    if (has_experts()) return experts_model(kind == "separate_experts");
+    return kind == "tied" ? tied_model() : SmallModel("llama");
   }
 
   std::unique_ptr<device::Device> cpu(const std::string& isa = "") {
@@ -194,7 +187,7 @@ TEST_P(SeveralDevices, ReportALossWithoutLeaks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SeveralDevices,
-                         testing::Combine(testing::Values("dense", "tied", "experts"),
+                         testing::Combine(testing::Values("dense", "tied", "experts", "separate_experts"),
                                           testing::Values(device::CacheType::kF32, device::CacheType::kF16)),
                          [](const auto& test) {
                            return std::get<0>(test.param) +

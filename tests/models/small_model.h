@@ -1,6 +1,7 @@
 // A model of a few kilobytes with random weights, to be changed by a test and then written and loaded.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <variant>
@@ -83,6 +84,40 @@ class SmallModel {
       add(block(i) + "attn_q_norm.weight", {kHead});
       add(block(i) + "attn_k_norm.weight", {kHead});
     }
+  }
+
+  // Experts, each as wide as the dense feed-forward, in its place.
+  void use_experts(uint32_t experts, uint32_t used) {
+    set("expert_count", experts);
+    set("expert_used_count", used);
+    for (uint32_t i = 0; i < kLayers; ++i) {
+      for (const char* part : {"gate", "up", "down"}) remove(block(i) + "ffn_" + part + ".weight");
+      add(block(i) + "ffn_gate_inp.weight", {kWidth, experts});
+      add(block(i) + "ffn_gate_exps.weight", {kWidth, kInner, experts});
+      add(block(i) + "ffn_up_exps.weight", {kWidth, kInner, experts});
+      add(block(i) + "ffn_down_exps.weight", {kInner, kWidth, experts});
+    }
+  }
+
+  // A tensor for every expert, as files made before April 2024 have them, the parts of one expert side by side.
+  void separate_experts() {
+    constexpr std::string_view kTogether = "_exps.weight";
+    std::vector<SmallTensor> separate;
+    for (const SmallTensor& tensor : tensors_) {
+      if (!tensor.name.ends_with(kTogether)) continue;
+      const std::string name = tensor.name.substr(0, tensor.name.size() - kTogether.size());
+      const size_t each = tensor.shape[0] * tensor.shape[1];
+      for (size_t i = 0; i < tensor.shape[2]; ++i) {
+        const auto begin = tensor.values.begin() + static_cast<ptrdiff_t>(i * each);
+        separate.push_back({name + "." + std::to_string(i) + ".weight",
+                            {tensor.shape[0], tensor.shape[1]},
+                            {begin, begin + static_cast<ptrdiff_t>(each)}});
+      }
+    }
+    std::erase_if(tensors_, [&](const SmallTensor& tensor) { return tensor.name.ends_with(kTogether); });
+    const auto number = [](const SmallTensor& tensor) { return tensor.name.substr(tensor.name.find('.', 8)); };
+    std::ranges::stable_sort(separate, {}, number);
+    tensors_.insert(tensors_.end(), separate.begin(), separate.end());
   }
 
   std::shared_ptr<const gguf::File> open() const {

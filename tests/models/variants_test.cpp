@@ -133,6 +133,13 @@ TEST(Variants, ExpertsMayBeNarrowerThanTheDenseLayer) {
   EXPECT_GT(relative_error(logits(model), normalised), 1e-3);
 }
 
+TEST(Variants, SeparateExpertsEqualStackedOnes) {
+  SmallModel stacked("llama"), separate("llama");
+  for (SmallModel* model : {&stacked, &separate}) model->use_experts(5, 2);
+  separate.separate_experts();
+  EXPECT_EQ(logits(separate), logits(stacked));
+}
+
 TEST(Variants, SlidingWindowOfMistralHidesOldTokens) {
   SmallModel model("llama");
   model.set("block_count", 1u);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "sim/driver_support.h"
+#include "sim/machine/faults.h"
 #include "sim/machine/machine.h"
 #include "sim/machine/profile.h"
 
@@ -61,10 +62,24 @@ TEST(SimProfile, MistakesAreNamed) {
   EXPECT_NE(problem(R"({"devices": [{"compute_capability": "3.5", "memory_mib": 9}]})").find("3.5"), std::string::npos);
   EXPECT_NE(problem(R"({"devices": [], "processes": [{"device": 0}]})").find("device 0, which does not exist"),
             std::string::npos);
+  for (const char* memory : {"-1", "1e30", "1e15"}) {
+    const auto text = std::string(R"({"devices": [{"compute_capability": "8.6", "memory_mib": )") + memory + "}]}";
+    EXPECT_NE(problem(text.c_str()).find("\"memory_mib\" is out of range"), std::string::npos) << memory;
+  }
+  EXPECT_NE(problem(R"({"devices": [{"compute_capability": "8.6", "memory_mib": 4, "reserved_mib": 17592186044415,
+                        "context_mib": 1}]})")
+                .find("all taken"),
+            std::string::npos);
   EXPECT_FALSE(load_profile("no-such-machine", HEARTH_SIM_FOLDER "/profiles").ok());
   EXPECT_FALSE(load_profile("tiny,colour=red", HEARTH_SIM_FOLDER "/profiles").ok());
   EXPECT_FALSE(load_profile("tiny,memory_mib=10", HEARTH_SIM_FOLDER "/profiles").ok())
       << "less than driver and context";
+}
+
+TEST(SimFaults, NumbersThatDoNotFitAreNamed) {
+  for (const char* text : {"sticky launch=1 error=4294967296", "take mib=17592186044416", "oom at=99999999999999999999",
+                           R"([{"fault": "lost", "launch": 1, "device": 4294967296}])"})
+    EXPECT_FALSE(parse_faults(text).ok()) << text;
 }
 
 TEST(SimMachine, ProcessesShareItsMemory) {
