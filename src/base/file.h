@@ -24,6 +24,9 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
   const std::string& path() const { return path_; }
 
+  // The whole pages inside `part` no longer count as this process's memory; reading them brings them back.
+  void release(std::span<const std::byte> part) const;
+
  private:
   void* data_ = nullptr;
   size_t size_ = 0;

@@ -73,7 +73,11 @@ void CpuDevice::free(std::byte* data, size_t bytes) {
 }
 
 Status CpuDevice::upload(std::span<const std::byte> from, std::byte* to) {
-  std::copy(from.begin(), from.end(), to);
+  constexpr size_t kPiece_bytes = 1u << 20;
+  pool_.for_each(static_cast<uint32_t>(divide_up(from.size(), kPiece_bytes)), [&](uint32_t i, int) {
+    const size_t at = i * kPiece_bytes;
+    std::memcpy(to + at, from.data() + at, std::min(kPiece_bytes, from.size() - at));
+  });
   return {};
 }
 Status CpuDevice::download(const std::byte* from, std::span<std::byte> to) {

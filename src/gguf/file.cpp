@@ -109,6 +109,14 @@ const Tensor* File::tensor(std::string_view name) const {
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
+void File::release(const Tensor& tensor) const {
+  const std::span bytes(reinterpret_cast<const std::byte*>(tensor.data), tensor.bytes);
+  for (const MappedFile& file : files_) {  // none if the bytes were given to parse()
+    const auto all = file.bytes();
+    if (bytes.data() >= all.data() && bytes.data() < all.data() + all.size()) return file.release(bytes);
+  }
+}
+
 Result<uint64_t> File::get_u64(std::string_view key) const {
   const Value* value = find(key);
   const std::optional<uint64_t> number = value ? value->as_u64() : std::nullopt;

@@ -68,6 +68,8 @@ class File {
 
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const Tensor* tensor(std::string_view name) const;  // null if absent
+  // Its bytes are not needed for now: the mapping's memory is given back; reading them again brings them back.
+  void release(const Tensor& tensor) const;
 
  private:
   friend class Parser;

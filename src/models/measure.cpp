@@ -67,7 +67,7 @@ Result<Outline> outline(const gguf::File& file, const LoadOptions& options, cons
   outline.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
   outline.most = largest_step(spec, outline.options, outline.cache);
   const FileSizing sizing;
-  TensorReader reader(file, sizing);
+  TensorReader reader(file, sizing, false);
   if (mix != nullptr) reader.assume(*mix);
   ASSIGN_OR_RETURN(outline.weights, read_weights(reader, spec));
   return outline;
@@ -81,7 +81,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& out
   placement::ModelSizes sizes;
   Weights ignored;
   const auto bytes_of = [&](auto&& read) -> Result<uint64_t> {
-    TensorReader reader(file, sizing);
+    TensorReader reader(file, sizing, options.copy_weights);
     if (mix != nullptr) reader.assume(*mix);
     TRY(read(reader));
     return reader.bytes() + reader.mapped_bytes();

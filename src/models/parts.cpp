@@ -61,13 +61,13 @@ template <class Read>
 Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
   TRY(make_ready(index));
   device::Device& device = *devices_[index].device;
-  TensorReader counting(*file_, device);
+  TensorReader counting(*file_, device, outline_.options.copy_weights);
   TRY(read(counting));
   device::Buffer buffer;
   if (counting.bytes() > 0) {
     ASSIGN_OR_RETURN(buffer, device.alloc(counting.bytes()));
   }
-  TensorReader placing(*file_, device, buffer.data());
+  TensorReader placing(*file_, device, outline_.options.copy_weights, buffer.data());
   TRY(read(placing));
   report(placing.bytes() + placing.mapped_bytes());
   return buffer;

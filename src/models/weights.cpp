@@ -72,10 +72,12 @@ Status TensorReader::place(Matrix* matrix) {
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
   ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, count, rows, cols));
-  if (sizing_.reads_host_memory())
+  if (in_file_) {
     mapped_bytes_ += matrix.bytes();
-  else
+  } else {
     TRY(place(&matrix));
+    if (device_ != nullptr) file_.release(*tensor);
+  }
   return matrix;
 }
 
@@ -91,7 +93,9 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
       return error(ErrorKind::kUnsupported,
                    "{}: tensor {} is of type {}, but {} of {}; experts of one layer must agree", file_.path(),
                    tensor->name, tensor->format->name, first->name, first->format->name);
-    if (device_ != nullptr) together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
+    if (device_ == nullptr) continue;
+    together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
+    file_.release(*tensor);
   }
   if (device_ != nullptr) matrix.data = together.data();
   TRY(place(&matrix));

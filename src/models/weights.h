@@ -45,12 +45,16 @@ struct Weights {
 
 // Takes tensors out of a file, in two ways. Counting: checks, and reckons what they take on a device; what
 // it returns points into the file. Placing: uploads them to memory of that device (bytes() of a counting
-// reader that was asked for the same), but for matrices that it reads in the file.
+// reader that was asked for the same), but for matrices that it reads in the file (unless `copy`: see LoadOptions).
 class TensorReader {
  public:
-  TensorReader(const gguf::File& file, const device::Sizing& sizing) : file_(file), sizing_(sizing) {}
-  TensorReader(const gguf::File& file, device::Device& device, std::byte* memory)
-      : file_(file), sizing_(device), device_(&device), memory_(memory) {}
+  TensorReader(const gguf::File& file, const device::Sizing& sizing, bool copy)
+      : file_(file), sizing_(sizing), in_file_(sizing.reads_host_memory() && !copy) {}
+  TensorReader(const gguf::File& file, device::Device& device, bool copy, std::byte* memory)
+      : TensorReader(file, device, copy) {
+    device_ = &device;
+    memory_ = memory;
+  }
 
   // Counting only: reckons with the formats that this quantisation gives the tensors.
   void assume(const gguf::Mix& mix);
@@ -86,6 +90,7 @@ class TensorReader {
 
   const gguf::File& file_;
   const device::Sizing& sizing_;
+  const bool in_file_;  // matrices are read there
   device::Device* device_ = nullptr;
   std::byte* memory_ = nullptr;
   std::optional<gguf::Mix> mix_;

@@ -209,6 +209,22 @@ TEST_F(Loading, TooLittleMemorySaysNeededAndAvailableBeforeAllocating) {
   EXPECT_TRUE(says(loaded.error().message, "reference has"));
 }
 
+TEST_F(Loading, CopiedWeightsLieOnTheDeviceAndGiveTheSame) {
+  const SmallModel model("llama");
+  const std::vector<int32_t> tokens = {1, 7, 49, 0, 12, 33, 2, 2};
+  const std::vector<float> expected = run_in_chunks(*load(model), tokens, {8});
+  const auto file = model.open();
+  LoadOptions copying = kSmall;
+  copying.copy_weights = true;
+  const auto copied = Model::load(file, device_, copying);
+  ASSERT_TRUE(copied.ok()) << copied.error().message;
+  EXPECT_EQ(run_in_chunks(**copied, tokens, {8}), expected);
+  EXPECT_EQ(device_.allocated_bytes(), (*copied)->memory().total());
+  uint64_t in_file = 0;
+  for (const gguf::Tensor& tensor : file->tensors()) in_file += tensor.bytes;
+  EXPECT_GE((*copied)->memory().weights, in_file);
+}
+
 TEST_F(Loading, PagesBeyondAnyMemory) {
   LoadOptions options = kSmall;
   options.pages = UINT32_MAX;
