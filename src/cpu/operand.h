@@ -31,8 +31,13 @@ static_assert(sizeof(QuantBlock) == 64);
 inline size_t blocks_bytes(uint32_t width) {
   return divide_up(width, kBlock) * sizeof(QuantBlock);
 }
+// Rows are apart by an odd multiple of 512 bytes: the same columns of the rows that are multiplied together would
+// otherwise compete for the same few places of the first cache, since widths are multiples of large powers of two.
 inline size_t operand_row_bytes(device::OperandForms forms, uint32_t width) {
-  return ((forms & kBlocks) ? blocks_bytes(width) : 0) + ((forms & kFloat) ? round_up(uint64_t{width} * 4, 64) : 0);
+  constexpr size_t kApart = 512;
+  const size_t bytes =
+      ((forms & kBlocks) ? blocks_bytes(width) : 0) + ((forms & kFloat) ? round_up(uint64_t{width} * 4, 64) : 0);
+  return (round_up(bytes, kApart) / kApart | 1) * kApart;
 }
 inline QuantBlock* operand_blocks(const device::Operand& operand, uint32_t row) {
   return reinterpret_cast<QuantBlock*>(operand.data + row * operand_row_bytes(operand.forms, operand.width));
