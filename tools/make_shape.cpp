@@ -27,6 +27,7 @@ struct Shape {
   float rope_base;
 };
 constexpr Shape kShapes[] = {
+    {"tiny", "llama", 2, 256, 512, 4, 2, 64, 512, 131072, 1e4f},  // of no model: for trying
     {"qwen2.5-0.5b", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e6f},
     {"tinyllama-1.1b", "llama", 22, 2048, 5632, 32, 4, 64, 32000, 2048, 1e4f},
     {"llama-3.2-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, 131072, 5e5f},

@@ -106,7 +106,10 @@ void Scheduler::step(const std::shared_ptr<Stream>& stream) {
   Work& work = stream->queue.front();
   CUresult result = Driver::instance().state_of(*context);
   bool finished = result != CUDA_SUCCESS;
+  stepping_ = true;
   if (!finished) finished = work.step(*context, result);
+  stepping_ = false;
+  dropped_.clear();
   if (result != CUDA_SUCCESS) {
     Driver::instance().raise(*context, result, "");
     drop(*context);
@@ -122,6 +125,7 @@ void Scheduler::drop(const Context& context) {
   for (const std::shared_ptr<Stream>& stream : busy_) {
     if (stream->context.lock().get() != &context) continue;
     for (const Work& work : stream->queue) complete(work.ticket);
+    if (stepping_) dropped_.push_back(std::move(stream->queue));
     stream->queue.clear();
   }
   std::erase_if(busy_, [](const std::shared_ptr<Stream>& stream) { return stream->queue.empty(); });

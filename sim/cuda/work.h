@@ -56,6 +56,9 @@ class Scheduler {
   std::mt19937_64 random_{1};
   double eagerness_ = 0;                       // the chance that an enqueue is followed by a step, again and again
   std::vector<std::shared_ptr<Stream>> busy_;  // streams with work
+  // What drop() took from under a step that runs: its own closure is in there.
+  bool stepping_ = false;
+  std::vector<std::deque<Work>> dropped_;
 };
 
 }  // namespace hearth::sim::cuda

@@ -36,11 +36,15 @@ struct Line {
 
 constexpr text::Token kFirstToken = 3;  // any ordinary token does: speed does not depend on which
 
+uint32_t pages_for(uint32_t tokens) {
+  return static_cast<uint32_t>(divide_up(tokens, device::kPage_tokens));
+}
+
 // Lays out sequences one after another in the pages and runs batches over them.
 class Runner {
  public:
   Runner(models::Model& model, uint32_t sequences, uint32_t context, uint32_t chunk)
-      : model_(model), pages_per_sequence_(context / device::kPage_tokens + 1), chunk_(chunk) {
+      : model_(model), pages_per_sequence_(pages_for(context)), chunk_(chunk) {
     pages_.resize(size_t{sequences} * pages_per_sequence_);
     std::iota(pages_.begin(), pages_.end(), 0);
     logits_.resize(size_t{sequences} * model.spec().vocabulary);
@@ -109,15 +113,49 @@ double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with
 std::string as_text(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
   std::string text =
       fmt::format("model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n",
-                  loaded.found.model, loaded.devices.placement(), limits.read_bytes_per_s / 1e9,
+                  loaded.found.model, loaded.placed->status().placement(), limits.read_bytes_per_s / 1e9,
                   limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
   text +=
       fmt::format("{:<26} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
+  // A GPU that is full cannot be measured.
+  const auto percent = [](double rate, double limit) {
+    return limit > 0 ? fmt::format("{:.0f}%", 100 * rate / limit) : std::string("-");
+  };
   for (const Line& line : lines)
-    text += fmt::format("{:<26} {:>10.1f} {:>8.1f} {:>7.0f}% {:>8.0f} {:>9.0f}%\n", line.name, line.tokens_per_s,
-                        line.bytes_per_s / 1e9, 100 * line.bytes_per_s / limits.read_bytes_per_s, line.ops_per_s / 1e9,
-                        100 * line.ops_per_s / limits.int8_ops_per_s);
+    text += fmt::format("{:<26} {:>10.1f} {:>8.1f} {:>8} {:>8.0f} {:>10}\n", line.name, line.tokens_per_s,
+                        line.bytes_per_s / 1e9, percent(line.bytes_per_s, limits.read_bytes_per_s),
+                        line.ops_per_s / 1e9, percent(line.ops_per_s, limits.int8_ops_per_s));
   return text;
+}
+
+// In all, and on each device: what there is of the model, what the plan promised and what the GPU's memory lost.
+boost::json::object memory_json(const LoadedModel& loaded, const engine::DeviceStatus& devices) {
+  const models::Memory memory = devices.memory();
+  uint64_t promised = 0, taken = 0;
+  boost::json::array each;
+  for (const engine::DeviceStatus::Device& device : devices.devices) {
+    promised += device.promised_bytes;
+    taken += device.taken_bytes;
+    boost::json::object on{{"device", device.name},
+                           {"weights", device.memory.weights},
+                           {"cache", device.memory.cache},
+                           {"workspace", device.memory.workspace}};
+    if (device.promised_bytes > 0) {
+      on["promised"] = device.promised_bytes;
+      on["taken"] = device.taken_bytes;
+    }
+    each.push_back(std::move(on));
+  }
+  boost::json::object json{{"weights", memory.weights},
+                           {"cache", memory.cache},
+                           {"positions", uint64_t{loaded.load.pages} * device::kPage_tokens},
+                           {"workspace", memory.workspace},
+                           {"devices", std::move(each)}};
+  if (promised > 0) {  // on GPUs
+    json["promised"] = promised;
+    json["taken"] = taken;
+  }
+  return json;
 }
 
 std::string as_json(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
@@ -130,31 +168,28 @@ std::string as_json(const LoadedModel& loaded, const device::Limits& limits, con
                      {"tokens_per_s", line.tokens_per_s},
                      {"bytes_per_s", line.bytes_per_s},
                      {"ops_per_s", line.ops_per_s}});
-  const engine::DeviceStatus& devices = loaded.devices;
-  const models::Memory memory = loaded.model->memory();
+  const engine::DeviceStatus devices = loaded.placed->status();
   const boost::json::object report{{"version", HEARTH_VERSION},
                                    {"model", loaded.found.model},
                                    {"load_s", std::chrono::duration<double>(loaded.load_duration).count()},
+                                   {"read_s", std::chrono::duration<double>(loaded.read_duration).count()},
                                    {"device", devices.placement()},
                                    {"layers", devices.layers.size()},
                                    {"layers_on_gpu", devices.layers_on_gpu()},
+                                   {"experts_on_cpu", devices.experts_on_cpu()},
                                    {"cause", devices.cause},
                                    {"remedy", devices.remedy},
                                    {"limits",
                                     {{"read_bytes_per_s", limits.read_bytes_per_s},
                                      {"float_ops_per_s", limits.float_ops_per_s},
                                      {"int8_ops_per_s", limits.int8_ops_per_s}}},
-                                   {"memory",
-                                    {{"weights", memory.weights},
-                                     {"cache", memory.cache},
-                                     {"positions", uint64_t{loaded.model->options().pages} * device::kPage_tokens},
-                                     {"workspace", memory.workspace}}},
+                                   {"memory", memory_json(loaded, devices)},
                                    {"tests", tests}};
   return boost::json::serialize(report) + "\n";
 }
 
 void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_per_token) {
-  const auto finding = check_speed(*loaded.device, loaded.devices, tokens_per_s, bytes_per_token);
+  const auto finding = check_speed(loaded.placed->status(), tokens_per_s, bytes_per_token);
   if (finding) print_note("warning: " + finding->text());
 }
 
@@ -165,15 +200,16 @@ Status run(const Options& options) {
   if (model_options.context == 0) model_options.context = tokens;
   if (model_options.context < tokens)
     return error(ErrorKind::kUsage, "--ctx is {}, but -p, -d and -n need {}", model_options.context, tokens);
-  const uint32_t pages = most * (model_options.context / device::kPage_tokens + 1);
+  const uint32_t pages = most * pages_for(model_options.context);
   ASSIGN_OR_RETURN(
       LoadedModel loaded,
       load_model(model_options, {.batch_rows = std::max(options.chunk, most), .logit_rows = most, .pages = pages}));
-  note_devices(loaded.devices);
-  const models::Spec& spec = loaded.model->spec();
+  note_devices(loaded.placed->status());
+  models::Model& model = loaded.placed->model();
+  const models::Spec& spec = loaded.spec;
   const double weight_bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
-  const double cache_bytes = static_cast<double>(loaded.model->memory().cache) / pages / device::kPage_tokens;
-  Runner runner(*loaded.model, most, model_options.context, options.chunk);
+  const double cache_bytes = static_cast<double>(model.memory().cache) / pages / device::kPage_tokens;
+  Runner runner(model, most, model_options.context, options.chunk);
   std::vector<Line> lines;
   // `positions` of the cache are read in all, besides the weights once per step.
   const auto add = [&](std::string name, uint32_t sequences, uint32_t count, double seconds, double steps,
@@ -199,7 +235,7 @@ Status run(const Options& options) {
     add(fmt::format("decode {} x {}{}", sequences, options.generate, after), sequences, options.generate, seconds,
         options.generate, positions, ops_per_token(*loaded.file, spec, true));
   }
-  const device::Limits limits = loaded.device->measure_limits();
+  const device::Limits limits = loaded.placed->main_device().measure_limits();
   const auto write = options.json ? as_json : as_text;
   return print(write(loaded, limits, lines));
 }

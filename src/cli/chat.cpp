@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/line_editor.h"
@@ -38,6 +39,11 @@ std::string_view take_word(std::string_view& text) {
   text.remove_prefix(length);
   skip_spaces();
   return word;
+}
+
+// A mistake can be corrected, and a lost device is made anew; if not, the engine is broken.
+bool can_go_on(const Error& error) {
+  return error.kind == ErrorKind::kUsage || error.kind == ErrorKind::kDeviceLost;
 }
 
 class Chat {
@@ -79,6 +85,7 @@ LineEditor::Outcome Chat::read_message(std::string& message) {
 Status Chat::run() {
   const InterruptScope interrupts;
   while (true) {
+    note_changes(session_);
     std::string message;
     switch (read_message(message)) {
       case LineEditor::Outcome::kEnd:
@@ -92,6 +99,7 @@ Status Chat::run() {
     }
     if (message.find_first_not_of(" \t\r\n") == std::string::npos) continue;
     editor_.remember(message);
+    note_changes(session_);  // while it waited
     Status done;
     if (message.starts_with('/')) {
       const Result<bool> stay = command(message);
@@ -102,7 +110,8 @@ Status Chat::run() {
     }
     if (interrupted() && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
     if (done) continue;
-    if (done.error().kind != ErrorKind::kUsage) return done;  // a mistake can be corrected, a dead device not
+    if (const auto broken = session_.engine->broken()) return *broken;
+    if (!can_go_on(done.error())) return done;
     print_error(done.error().message);
   }
 }
@@ -189,16 +198,16 @@ Result<std::string> Chat::show(std::string_view what) const {
 }
 
 std::string Chat::info() const {
-  const models::Model& model = session_.engine->model();
+  const models::Memory memory = session_.engine->devices().memory();
   uint64_t parameters = 0;
   for (const gguf::Tensor& tensor : session_.file->tensors()) parameters += tensor.values();
   return fmt::format(
       "{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, "
       "workspace {}",
-      "file", session_.file->path(), "architecture", model.spec().architecture, "parameters",
-      static_cast<double>(parameters) / 1e6, "context", session_.context, model.spec().context, "chat template",
-      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory",
-      format_bytes(model.memory().weights), format_bytes(model.memory().cache), format_bytes(model.memory().workspace));
+      "file", session_.file->path(), "architecture", session_.spec.architecture, "parameters",
+      static_cast<double>(parameters) / 1e6, "context", session_.context, session_.spec.context, "chat template",
+      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory", format_bytes(memory.weights),
+      format_bytes(memory.cache), format_bytes(memory.workspace));
 }
 
 }  // namespace
@@ -207,6 +216,7 @@ Status chat(const RunOptions& options) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
   if (session.chat_template == nullptr)
     print_note("note: without a chat template, this model goes on with the text it is given");
+  spdlog::set_level(spdlog::level::critical);  // the chat shows the rest itself, where it does not disturb
   return Chat(std::move(session)).run();
 }
 

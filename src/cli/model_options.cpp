@@ -1,20 +1,13 @@
 #include "cli/model_options.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/memory.h"
-#include "cli/gpu.h"
-#include "cli/progress.h"
+#include "cli/placing.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
-#include "cpu/cpu_device.h"
 #include "models/architecture.h"
 
 namespace hearth::cli {
@@ -55,86 +48,6 @@ Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred,
   return spec.context != 0 ? std::min(wanted, spec.context) : wanted;
 }
 
-struct Room {
-  uint64_t bytes;
-  std::string owner;  // "GPU 0 (NVIDIA H200)", "the control group"
-};
-
-// Of a GPU as it is now; for the CPU as the kernel and the control group see it.
-Room room_on(const device::Device& device) {
-  if (!device.reads_host_memory()) return {device.free_bytes(), device.facts().name};
-  const AvailableMemory available = available_memory();
-  return {available.bytes, available.limited_by};
-}
-
-Status check_memory(const gguf::File& file, const device::Device& device, const models::LoadOptions& load) {
-  ASSIGN_OR_RETURN(const models::Memory needed, models::estimate_memory(file, device, load));
-  const Room room = room_on(device);
-  if (needed.total() <= room.bytes) return {};
-  return error(ErrorKind::kNoMemory,
-               "{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available; "
-               "use a smaller --ctx, --kv-type q8_0 or a smaller model, or close other programs",
-               file.path(), format_bytes(needed.total()), format_bytes(needed.weights), load.context,
-               format_bytes(needed.cache), format_bytes(needed.workspace), room.owner, format_bytes(room.bytes));
-}
-
-// Brings the weights in from the disk in order, which is faster than fault by fault in the first step, and
-// lets a slow disk show.
-void read_in(const gguf::File& file) {
-  constexpr uintptr_t kPiece_bytes = 64 << 20;
-  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  uint64_t done = 0, total = 0;
-  for (const gguf::Tensor& tensor : file.tensors()) total += tensor.bytes;
-  Progress progress("reading " + std::filesystem::path(file.path()).filename().string(), total);
-  for (const gguf::Tensor& tensor : file.tensors()) {
-    const uintptr_t start = reinterpret_cast<uintptr_t>(tensor.data), end = start + tensor.bytes;
-    for (uintptr_t at = start / page * page; at < end; at += kPiece_bytes) {
-      const size_t bytes = std::min(kPiece_bytes, end - at);
-      if (::madvise(reinterpret_cast<void*>(at), bytes, MADV_POPULATE_READ) != 0)
-        return;  // before Linux 5.14: on demand
-      progress.update(done + (at > start ? at - start : 0));
-    }
-    done += tensor.bytes;
-  }
-}
-
-Status load_on(std::unique_ptr<device::Device> device, const models::LoadOptions& load, LoadedModel& loaded) {
-  TRY(check_memory(*loaded.file, *device, load));
-  read_in(*loaded.file);
-  ASSIGN_OR_RETURN(loaded.model, models::Model::load(loaded.file, *device, load));
-  loaded.devices =
-      engine::on_one_device(device->facts().name, !device->reads_host_memory(), loaded.model->spec().layers);
-  loaded.device = std::move(device);
-  return {};
-}
-
-// The model on a GPU; if that cannot be, the reason.
-Result<GpuProblem> place_on_gpu(const models::LoadOptions& load, LoadedModel& loaded) {
-  GpuSearch search = find_gpu();
-  if (search.device == nullptr) return std::move(search.problem);
-  const Status status = load_on(std::move(search.device), load, loaded);
-  if (status) return GpuProblem{};
-  if (!is_gpu_fault(status.error())) return status.error();
-  return gpu_problem(status.error());
-}
-
-Status place(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
-  const GpuPolicy policy = gpu_policy(options.gpu);
-  GpuProblem problem;
-  if (policy != GpuPolicy::kOff) {
-    ASSIGN_OR_RETURN(problem, place_on_gpu(load, loaded));
-    if (loaded.model != nullptr) return {};
-    if (policy == GpuPolicy::kRequire) return refused(problem);
-  }
-  ASSIGN_OR_RETURN(auto cpu, cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}));
-  TRY(load_on(std::move(cpu), load, loaded));
-  loaded.devices.gpu_wanted = policy != GpuPolicy::kOff;
-  loaded.devices.cause = std::move(problem.cause);
-  loaded.devices.remedy = std::move(problem.remedy);
-  loaded.devices.noteworthy = problem.noteworthy;
-  return {};
-}
-
 }  // namespace
 
 void add_model_argument(CLI::App& app, std::string& model) {
@@ -148,8 +61,11 @@ void add_compute_options(CLI::App& app, ModelOptions& options) {
                  fmt::format("Type of the key and value cache (default: {})", options.kv_type))
       ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
   app.add_option("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
-  app.add_option("--gpu", options.gpu, "auto: a GPU if one can be used (default); require: a GPU, or fail; off: the CPU")
+  app.add_option("--gpu", options.gpu,
+                 "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU")
       ->check(CLI::IsMember({"auto", "require", "off"}));
+  app.add_flag("--experts-last", options.experts_last,
+               "Where the GPU is too small: expert weights to the CPU before whole layers");
 }
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
@@ -176,6 +92,12 @@ Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model) {
   return gguf::File::open(found.model);
 }
 
+models::LoadOptions answer_load_options(uint32_t parallel) {
+  models::LoadOptions load;
+  load.logit_rows = load.sequences = parallel;
+  return load;
+}
+
 Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel loaded;
@@ -186,6 +108,8 @@ Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions 
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
   load.cache = cache_type(options.kv_type);
   TRY(place(options, load, loaded));
+  loaded.spec = loaded.placed->model().spec();
+  loaded.load = loaded.placed->model().options();
   loaded.load_duration = std::chrono::steady_clock::now() - start;
   return loaded;
 }

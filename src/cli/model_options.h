@@ -7,8 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "device/device.h"
-#include "engine/device_status.h"
+#include "engine/placed_model.h"
 #include "gguf/file.h"
 #include "models/model.h"
 #include "store/ollama_models.h"
@@ -25,6 +24,7 @@ struct ModelOptions {
   std::string kv_type = "f16";
   std::string cpu_isa;  // empty: the best that the machine has
   std::string gpu = "auto";
+  bool experts_last = false;
   bool verbose = false;
 };
 
@@ -38,23 +38,29 @@ device::CacheType cache_type(const std::string& kv_type);        // of a checked
 Result<store::ModelFiles> find_model(const std::string& model);
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model);
 
+// What a model is loaded with that gives so many answers at the same time; plans reckon with the same.
+models::LoadOptions answer_load_options(uint32_t parallel);
+
 struct LoadedModel {
   store::ModelFiles found;
   std::shared_ptr<const gguf::File> file;
-  std::unique_ptr<device::Device> device;  // outlives the model
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  std::unique_ptr<models::Model> model;
-  engine::DeviceStatus devices;  // where the model is
-  std::chrono::nanoseconds load_duration{0};
+  std::unique_ptr<engine::PlacedModel> placed;
+  models::Spec spec;  // a copy: the model itself may be made anew on another thread
+  models::LoadOptions load;
+  std::chrono::nanoseconds load_duration{0};  // in all
+  std::chrono::nanoseconds read_duration{0};  // of it, from the plan to weights that are in place
 };
 
 // Opens, places the model as --gpu says, checks that it fits in memory, reads it in (with a progress bar) and makes it
 // ready. `load` gives what the command needs; context (from --ctx, else load.context, else kDefaultContext_tokens) and
 // cache are filled in from `options`. Errors: those of gguf::File::open, Tokenizer::load and Model::load; kNoMemory
-// with needed and available, before anything is read; with --gpu require kRefused, saying why it cannot be on a GPU.
+// with needed and available, before anything is read; with --gpu require kRefused, saying why it cannot be wholly on
+// GPUs.
 Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load);
 
-// If a GPU could be expected and is not used: one line, on standard error or in the log at warning level.
+// If a GPU could be expected and does not hold all of the model: one line, on standard error or in the log at warning
+// level.
 void note_devices(const engine::DeviceStatus& devices);
 void log_devices(const engine::DeviceStatus& devices);
 

@@ -56,10 +56,10 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::string text, read_file(options.file));
   TRY(check_utf8(text, options.file));
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, evaluation_load_options(kWindow_tokens)));
-  log_devices(loaded.devices);
+  log_devices(loaded.placed->status());
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   std::vector<text::Token> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = false});
-  const size_t window = loaded.model->options().context;
+  const size_t window = loaded.load.context;
   if (window < 4) return error(ErrorKind::kUsage, "--ctx is {}, but must be at least 4 to score half of it", window);
   if (tokens.size() < window) {
     return error(ErrorKind::kUsage,
@@ -72,10 +72,11 @@ Status run(const Options& options) {
   for (size_t i = 0; i < windows; ++i) {
     const std::span<text::Token> part(tokens.data() + i * window, window);
     if (tokenizer.adds_bos()) part[0] = tokenizer.bos();
-    TRY(evaluate(*loaded.model, part, window / 2, [&](size_t position, std::span<const float> logits) -> Status {
-      if (position + 1 < window) score.add(surprise_of(part[position + 1], logits));
-      return {};
-    }));
+    TRY(evaluate(loaded.placed->model(), part, window / 2,
+                 [&](size_t position, std::span<const float> logits) -> Status {
+                   if (position + 1 < window) score.add(surprise_of(part[position + 1], logits));
+                   return {};
+                 }));
     progress.update(i + 1, score.text());
   }
   return print(fmt::format("perplexity: {} ({} tokens scored in {} windows of {})\n", score.text(), score.tokens,

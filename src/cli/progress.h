@@ -19,6 +19,7 @@ class Progress {
   // Draws at most ten times per second, so it may be called as often as is convenient. One thread.
   void update(uint64_t done) { update(done, {}); }
   void update(uint64_t done, const std::string& remark);  // the remark is shown at the end of the line
+  void set_total(uint64_t total) { total_ = total; }      // for those who learn it late
 
  private:
   std::string label_;

@@ -50,6 +50,9 @@ std::string to_string(const Report& report) {
   const double rate = per_second(decoded, usage.generation);
   duration("total duration:", report.total);
   duration("load duration:", report.load);
+  const models::Memory memory = report.devices.memory();
+  line("load rate:", report.load.count() > 0 && report.read.count() > 0,
+       fmt::format("{:.2f} GB/s of weights", per_second(static_cast<double>(memory.weights), report.read) / 1e9));
   line("prompt eval count:", usage.prompt_tokens > 0, fmt::format("{} token(s)", usage.prompt_tokens));
   line("prompt eval cached:", usage.prompt_tokens_cached > 0, fmt::format("{} token(s)", usage.prompt_tokens_cached));
   duration("prompt eval duration:", usage.prompt);
@@ -61,10 +64,10 @@ std::string to_string(const Report& report) {
   line("eval bandwidth:", rate > 0,
        fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
   line("memory:", true,
-       fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(report.memory.weights),
-                   format_bytes(report.memory.cache), format_bytes(report.memory.workspace),
-                   format_bytes(resident_bytes())));
-  line("placement:", !report.placement.empty(), report.placement);
+       fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(memory.weights),
+                   format_bytes(memory.cache), format_bytes(memory.workspace), format_bytes(resident_bytes())));
+  const std::string placement = report.devices.placement();
+  line("placement:", !placement.empty(), placement);
   return text;
 }
 

@@ -21,11 +21,10 @@ double share_per_token(const gguf::File& file, const models::Spec& spec, const g
 uint64_t bytes_per_token(const gguf::File& file, const models::Spec& spec);
 
 struct Report {
-  std::chrono::nanoseconds total, load;
+  std::chrono::nanoseconds total, load, read;  // read: of the load, what the weights took
   engine::Usage usage;
   uint64_t bytes_per_token = 0;
-  models::Memory memory;
-  std::string placement;  // "33/33 layers on GPU 0 (...)"
+  engine::DeviceStatus devices;
 };
 // Lines as Ollama's --verbose prints them (label padded to 22 columns, zero values skipped), then bandwidth,
 // memory and placement. Ends without a newline.

@@ -131,6 +131,14 @@ Status compare_answers(engine::Engine& engine, const SelftestCases& expected, Fi
   return {};
 }
 
+// Of the devices that compute.
+std::string names_of(const engine::DeviceStatus& devices) {
+  std::string names;
+  for (uint32_t i = 0; i < devices.devices.size(); ++i)
+    if (std::ranges::count(devices.layers, i) > 0) names += (names.empty() ? "" : " and ") + devices.devices[i].name;
+  return names;
+}
+
 Result<Findings> examine(const Options& options) {
   const SelftestCases& expected = selftest_cases();
   const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
@@ -139,16 +147,16 @@ Result<Findings> examine(const Options& options) {
   models::LoadOptions load = evaluation_load_options(0);
   load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, load));
-  note_devices(loaded.devices);
+  const engine::DeviceStatus devices = loaded.placed->status();
+  note_devices(devices);
   Findings findings;
-  findings.device = loaded.device->facts().name;
+  findings.device = names_of(devices);
   ASSIGN_OR_RETURN(findings.file, compare_file(loaded.found.model, expected));
   TRY(compare_tokenizer(*loaded.tokenizer, expected, &findings));
-  TRY(compare_logits(*loaded.model, expected, &findings));
+  TRY(compare_logits(loaded.placed->model(), expected, &findings));
   engine::EngineOptions engine_options;
-  engine_options.devices = std::move(loaded.devices);
   engine_options.step_rows = load.batch_rows;
-  engine::Engine engine(std::move(loaded.model), loaded.tokenizer, engine_options);
+  engine::Engine engine(loaded.placed->backend(), loaded.tokenizer, engine_options);
   TRY(measure_speed(engine, *longest, &findings));
   TRY(compare_answers(engine, expected, &findings));
   return findings;

@@ -42,25 +42,26 @@ void note_if_cut(const Session& session, const Answer& answer) {
 void note_if_slow(const Session& session, const engine::Usage& usage) {
   const double seconds = std::chrono::duration<double>(usage.generation).count();
   if (usage.generated_tokens <= doctor::kEnough_tokens || seconds <= 0) return;
-  const auto finding = check_speed(*session.device, session.engine->devices(), (usage.generated_tokens - 1) / seconds,
-                                   static_cast<double>(bytes_per_token(*session.file, session.engine->model().spec())));
+  const auto finding = check_speed(session.engine->devices(), (usage.generated_tokens - 1) / seconds,
+                                   static_cast<double>(bytes_per_token(*session.file, session.spec)));
   if (finding) print_note("warning: " + finding->text());
 }
 
 Result<Session> start_session(const RunOptions& options) {
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, {}));
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, answer_load_options(1)));
   Session session;
   apply_model_parameters(loaded.found.parameters, session.sampling);
   TRY(apply_settings(options.settings, session.sampling));
   session.verbose = options.model.verbose;
   session.file = loaded.file;
-  session.device = std::move(loaded.device);
-  session.context = loaded.model->options().context;
+  session.spec = loaded.spec;
+  session.context = loaded.load.context;
   session.load_duration = loaded.load_duration;
-  note_devices(loaded.devices);
-  engine::EngineOptions engine_options;
-  engine_options.devices = std::move(loaded.devices);
-  session.engine = std::make_unique<engine::Engine>(std::move(loaded.model), loaded.tokenizer, engine_options);
+  session.read_duration = loaded.read_duration;
+  note_devices(loaded.placed->status());
+  session.placed = std::move(loaded.placed);
+  session.engine =
+      std::make_unique<engine::Engine>(session.placed->backend(), loaded.tokenizer, engine::EngineOptions{});
   if (options.raw) return session;
   session.system = options.system.empty() ? loaded.found.system : options.system;
   session.messages = std::move(loaded.found.messages);
@@ -73,6 +74,12 @@ Result<Session> start_session(const RunOptions& options) {
   return session;
 }
 
+void note_changes(Session& session) {
+  const engine::DeviceStatus devices = session.engine->devices();
+  if (devices.changes != session.changes_shown) print_note("note: " + devices.last_change);
+  session.changes_shown = devices.changes;
+}
+
 Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
   const auto start = std::chrono::steady_clock::now();
   engine::Request request{std::move(prompt), session.sampling, std::move(stops)};
@@ -81,12 +88,14 @@ Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::ve
   if (!answer.text.ends_with('\n')) TRY(print("\n"));
   note_if_cut(session, answer);
   note_if_slow(session, answer.usage);
+  note_changes(session);
   if (session.verbose) {
-    const auto total = std::chrono::steady_clock::now() - start + session.load_duration;
-    const models::Model& model = session.engine->model();
-    const Report report{total,          session.load_duration,
-                        answer.usage,   bytes_per_token(*session.file, model.spec()),
-                        model.memory(), session.engine->devices().placement()};
+    const Report report{.total = std::chrono::steady_clock::now() - start + session.load_duration,
+                        .load = session.load_duration,
+                        .read = session.read_duration,
+                        .usage = answer.usage,
+                        .bytes_per_token = bytes_per_token(*session.file, session.spec),
+                        .devices = session.engine->devices()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it

@@ -21,11 +21,13 @@ struct RunOptions {
 
 struct Session {
   std::shared_ptr<const gguf::File> file;
-  std::unique_ptr<device::Device> device;  // outlives the engine
+  models::Spec spec;
+  std::unique_ptr<engine::PlacedModel> placed;  // outlives the engine; touched by it only
   std::unique_ptr<engine::Engine> engine;
   const text::ChatTemplate* chat_template = nullptr;  // null with --raw, or if the model has none that is known
   uint32_t context = 0;
-  std::chrono::nanoseconds load_duration{0};
+  std::chrono::nanoseconds load_duration{0}, read_duration{0};
+  uint64_t changes_shown = 0;  // see note_changes()
   bool verbose = false;
   // Defaults, then what the model in an Ollama folder brings along, then what the user gave.
   sampling::Options sampling;
@@ -37,6 +39,9 @@ struct Session {
 
 // Notes on standard error if the model has a chat template that is not known, or parameters that are not.
 Result<Session> start_session(const RunOptions& options);
+
+// If layers have moved or a device was made anew since the last time: one line on standard error.
+void note_changes(Session& session);
 
 // Generates with the session's options, prints the text as it comes, and after it a note if the context is full,
 // and if verbose the report.

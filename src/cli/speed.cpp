@@ -2,21 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "driver/cuda.h"
 
 namespace hearth::cli {
 namespace {
 
 // The GPU behind a device, as the driver and NVML see it now.
-driver::Gpu gpu_of(const device::Facts& device) {
+driver::Gpu gpu_named(const std::string& name) {
   driver::Gpu found;
-  found.name = device.name;
+  found.name = name;
   const auto cuda = driver::Cuda::open();
   int count = 0;
   if (!cuda || (*cuda)->cuDeviceGetCount(&count) != CUDA_SUCCESS) return found;
   for (int i = 0; i < count; ++i) {
     driver::Gpu gpu = driver::static_facts(**cuda, i);
-    if (fmt::format("GPU {} ({})", i, gpu.name) != device.name) continue;
+    if (!name.starts_with(fmt::format("GPU {} (", i))) continue;
     if (const auto nvml = driver::Nvml::open()) gpu.state = driver::read_state(**nvml, gpu.uuid);
     return gpu;
   }
@@ -25,13 +27,14 @@ driver::Gpu gpu_of(const device::Facts& device) {
 
 }  // namespace
 
-std::optional<doctor::Finding> check_speed(const device::Device& device, const engine::DeviceStatus& devices,
-                                           double tokens_per_s, double bytes_per_token) {
-  if (devices.layers.empty() || devices.layers_on_gpu() != devices.layers.size()) return std::nullopt;
-  const device::Facts facts = device.facts();
-  const doctor::DecodeSpeed speed{tokens_per_s, bytes_per_token, static_cast<double>(facts.bandwidth_bytes_per_s)};
+std::optional<doctor::Finding> check_speed(const engine::DeviceStatus& devices, double tokens_per_s,
+                                           double bytes_per_token) {
+  if (devices.layers.empty() || !devices.wholly_on_gpu()) return std::nullopt;
+  if (std::ranges::count(devices.layers, devices.layers[0]) != std::ssize(devices.layers)) return std::nullopt;
+  const engine::DeviceStatus::Device& gpu = devices.devices[devices.layers[0]];
+  const doctor::DecodeSpeed speed{tokens_per_s, bytes_per_token, static_cast<double>(gpu.bandwidth_bytes_per_s)};
   if (!doctor::is_slow(speed)) return std::nullopt;
-  return doctor::explain_slow_decode(speed, gpu_of(facts), driver::look_at_machine());
+  return doctor::explain_slow_decode(speed, gpu_named(gpu.name), driver::look_at_machine());
 }
 
 }  // namespace hearth::cli

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "device/types.h"
+#include "engine/device_status.h"
 #include "placement/plan.h"
 
 namespace hearth::models {
@@ -26,8 +27,8 @@ struct Backend {
   // else is in the batch. Called on the engine's thread only.
   std::function<Status(const device::Batch& batch, std::span<float> logits)> forward;
 
-  // The rest may be absent. All are called on the engine's thread between two steps, and change nothing about
-  // what forward() gives.
+  // The rest may be absent. All but devices() are called on the engine's thread between two steps, and change nothing
+  // about what forward() gives.
   // Every maintain_interval, and before a step when it is due: a look at free memory.
   std::function<void()> maintain;
   std::chrono::milliseconds maintain_interval{1000};
@@ -35,6 +36,8 @@ struct Backend {
   std::function<Status(uint64_t bytes)> give_back;  // so much device memory is to be free for others
   // After forward() has failed with kDeviceLost: a new device, with the model and an empty cache.
   std::function<Status()> recover;
+  // Where the model is. On any thread, at any time.
+  std::function<DeviceStatus()> devices;
 };
 
 // The backend that is this model; the model must outlive it.

@@ -4,28 +4,61 @@
 
 #include <algorithm>
 
+#include "placement/table.h"
+
 namespace hearth::engine {
+
+GpuProblem gpu_problem(const Error& error) {
+  const size_t end = error.message.find("; ");
+  if (end == std::string::npos) return {error.message, "\"--gpu off\" does without the GPU"};
+  return {error.message.substr(0, end), error.message.substr(end + 2)};
+}
 
 uint32_t DeviceStatus::layers_on_gpu() const {
   return static_cast<uint32_t>(std::ranges::count_if(layers, [&](uint32_t device) { return devices[device].gpu; }));
 }
 
+uint32_t DeviceStatus::experts_on_cpu() const {
+  uint32_t count = 0;
+  for (size_t i = 0; i < experts.size(); ++i)
+    if (devices[layers[i]].gpu && !devices[experts[i]].gpu) ++count;
+  return count;
+}
+
+models::Memory DeviceStatus::memory() const {
+  models::Memory sum;
+  for (const Device& device : devices) {
+    sum.weights += device.memory.weights;
+    sum.cache += device.memory.cache;
+    sum.workspace += device.memory.workspace;
+  }
+  return sum;
+}
+
 std::string DeviceStatus::placement() const {
   std::string text;
   for (uint32_t device = 0; device < devices.size(); ++device) {
+    const Device& on = devices[device];
     const auto count = std::ranges::count(layers, device);
-    if (count == 0) continue;
-    text += fmt::format("{}{}/{} layers on {}", text.empty() ? "" : ", ", count, layers.size(), devices[device].name);
+    size_t apart = 0;  // experts here of layers elsewhere
+    for (size_t i = 0; i < experts.size(); ++i) apart += experts[i] == device && layers[i] != device ? 1 : 0;
+    if (count == 0 && apart == 0) continue;
+    text += fmt::format("{}{}/{} layers on {}", text.empty() ? "" : ", ", count, layers.size(), on.name);
+    if (apart > 0) text += fmt::format(" with the experts of {}", apart);
+    if (on.memory.total() > 0)
+      text += fmt::format(", {} weights, {} cache", placement::size_text(on.memory.weights),
+                          placement::size_text(on.memory.cache));
   }
   return text;
 }
 
 std::string DeviceStatus::warning() const {
-  if (!noteworthy || cause.empty()) return {};
+  if (!noteworthy || cause.empty() || wholly_on_gpu()) return {};
   const size_t on_cpu = layers.size() - layers_on_gpu();
-  const std::string what = on_cpu == layers.size()
-                               ? std::string("the model runs on the CPU")
-                               : fmt::format("{} of {} layers run on the CPU", on_cpu, layers.size());
+  const uint32_t apart = experts_on_cpu();
+  std::string what = fmt::format("the experts of {} layer{} run on the CPU", apart, apart == 1 ? "" : "s");
+  if (on_cpu > 0) what = fmt::format("{} of {} layers run on the CPU", on_cpu, layers.size());
+  if (on_cpu == layers.size()) what = "the model runs on the CPU";
   return fmt::format("{}: {}; {}", what, cause, remedy);
 }
 

@@ -2,21 +2,39 @@
 // it (messages, log, --verbose, bench, later the server's health, ps and metrics).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+#include "models/model.h"
+
 namespace hearth::engine {
+
+// Why a GPU is not used, or not for all of a model, in parts that a status shows.
+struct GpuProblem {
+  std::string cause, remedy;
+  bool noteworthy = true;  // false: nothing on this machine hints at a GPU
+};
+// An error of a device or the driver in parts: the words before and after the first "; ".
+GpuProblem gpu_problem(const Error& error);
 
 struct DeviceStatus {
   struct Device {
     std::string name;  // "CPU (AVX-512, 2 threads)", "GPU 0 (NVIDIA H200)"
     bool gpu = false;
+    uint64_t bandwidth_bytes_per_s = 0;  // as the hardware is rated; 0: unknown
+    models::Memory memory = {};          // of the model there, as it is now
+    // When the model was loaded: what the plan promised, and what the device's free memory lost. 0: not known.
+    uint64_t promised_bytes = 0, taken_bytes = 0;
   };
   std::vector<Device> devices;
   // For every transformer block and then the output layer, which of `devices` it is on: one more than the model
   // has blocks.
   std::vector<uint32_t> layers;
+  // For every block, where its expert weights are; empty if the model has none.
+  std::vector<uint32_t> experts;
 
   bool gpu_wanted = true;  // false: the user said --gpu off
   // Why not every layer is on a GPU; empty if all are, or if none was wanted.
@@ -24,9 +42,18 @@ struct DeviceStatus {
   // False where the cause is just that this machine shows no sign of a GPU: nothing to warn of.
   bool noteworthy = false;
 
+  // How often something has moved since the load, and the last time in words: "memory became free: 33/33 layers ...".
+  uint64_t changes = 0;
+  std::string last_change;
+  // How long it took to make a lost device anew and to place the model again, the last time.
+  std::chrono::nanoseconds recovery{0};
+
   uint32_t layers_on_gpu() const;
-  // "33/33 layers on GPU 0 (NVIDIA H200)", "20/33 layers on GPU 0 (...), 13/33 layers on CPU (...)"; empty if
-  // nothing is loaded.
+  uint32_t experts_on_cpu() const;  // of layers that are on a GPU
+  bool wholly_on_gpu() const { return layers_on_gpu() == layers.size() && experts_on_cpu() == 0; }
+  models::Memory memory() const;  // on all devices
+  // "33/33 layers on GPU 0 (NVIDIA H200), 4.37 GiB weights, 512 MiB cache", or several of them; empty if nothing is
+  // loaded.
   std::string placement() const;
   // One line: "the model runs on the CPU: <cause>; <remedy>" or "13 of 33 layers run on the CPU: ..."; empty if
   // there is nothing to warn of.

@@ -127,7 +127,6 @@ struct Engine::Impl {
     std::unique_ptr<Active> active;
   };
 
-  std::unique_ptr<models::Model> model;  // behind `backend`, if the engine owns it
   const Backend backend;
   const std::shared_ptr<const text::Tokenizer> tokenizer;
   const EngineOptions options;
@@ -274,7 +273,6 @@ void Engine::Impl::recover(const Error& loss) {
     const Status status = backend.recover();
     if (status) {
       ++counted.devices_lost;
-      spdlog::warn("engine: the device was made anew and the model placed again");
       return publish();
     }
     cause = status.error();
@@ -391,12 +389,6 @@ void Engine::Impl::publish(uint32_t ended) {
   published.preemptions = counts.preemptions;
 }
 
-Engine::Engine(std::unique_ptr<models::Model> model, std::shared_ptr<const text::Tokenizer> tokenizer,
-               const EngineOptions& options)
-    : impl_(std::make_unique<Impl>(backend_of(*model), std::move(tokenizer), options)) {
-  impl_->model = std::move(model);
-}
-
 Engine::Engine(Backend backend, std::shared_ptr<const text::Tokenizer> tokenizer, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(std::move(backend), std::move(tokenizer), options)) {}
 
@@ -431,13 +423,8 @@ Stats Engine::stats() const {
   return impl_->read_stats();
 }
 
-const DeviceStatus& Engine::devices() const {
-  return impl_->options.devices;
-}
-
-const models::Model& Engine::model() const {
-  CHECK(impl_->model != nullptr);
-  return *impl_->model;
+DeviceStatus Engine::devices() const {
+  return impl_->backend.devices ? impl_->backend.devices() : DeviceStatus();
 }
 
 const text::Tokenizer& Engine::tokenizer() const {

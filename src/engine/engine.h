@@ -14,7 +14,6 @@
 #include "base/result.h"
 #include "engine/backend.h"
 #include "engine/device_status.h"
-#include "models/model.h"
 #include "sampling/options.h"
 #include "sampling/sampler.h"
 #include "text/tokenizer.h"
@@ -27,7 +26,6 @@ struct EngineOptions {
   uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
   uint32_t queue = 512;        // that may wait
   uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
-  DeviceStatus devices = {};   // where the model was placed
 };
 
 struct Request {
@@ -78,9 +76,7 @@ struct Stats {
 
 class Engine {
  public:
-  Engine(std::unique_ptr<models::Model> model, std::shared_ptr<const text::Tokenizer> tokenizer,
-         const EngineOptions& options);
-  // Over anything that computes; model() must not be called then.
+  // What the backend refers to must outlive the engine.
   Engine(Backend backend, std::shared_ptr<const text::Tokenizer> tokenizer, const EngineOptions& options);
   // Cancels what still runs; each gets its final event.
   ~Engine();
@@ -103,8 +99,7 @@ class Engine {
   std::optional<Error> broken() const;
 
   Stats stats() const;
-  const DeviceStatus& devices() const;
-  const models::Model& model() const;
+  DeviceStatus devices() const;  // where the model is now; safe from any thread
   const text::Tokenizer& tokenizer() const;
 
  private:

@@ -1,16 +1,51 @@
 #include "engine/placed_model.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include "base/check.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "models/measure.h"
+#include "placement/gpus.h"
+#include "placement/table.h"
 
 namespace hearth::engine {
 namespace {
 
+// More than this between promised and taken bytes is a mistake of ours, or somebody else took memory meanwhile.
+constexpr uint64_t kMostDifference_percent = 1;
+
+using Clock = std::chrono::steady_clock;
+
 int64_t now_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+}
+
+uint64_t difference(uint64_t a, uint64_t b) {
+  return a > b ? a - b : b - a;
+}
+
+// For a model that is not wholly on GPUs, when nobody knows better.
+GpuProblem too_little_memory(std::span<const placement::DeviceState> states) {
+  std::string free;
+  for (const placement::DeviceState& state : states)
+    if (!state.host)
+      free += fmt::format("{}{} has {} free", free.empty() ? "" : ", ", state.name, placement::size_text(state.free));
+  return {free + ", too little for the rest of the model", "it goes there by itself when memory becomes free"};
+}
+
+// There is no model after a loss that could not be mended.
+Status check_loaded(const models::Model* model) {
+  if (model != nullptr) return {};
+  return error(ErrorKind::kDeviceLost, "the model is on no device since one was lost");
+}
+
+std::string names_of_gpus(const std::vector<std::unique_ptr<device::Device>>& devices) {
+  std::string names;
+  for (const auto& device : devices)
+    if (!device->reads_host_memory()) names += (names.empty() ? "" : " and ") + device->facts().name;
+  return names;
 }
 
 }  // namespace
@@ -23,6 +58,13 @@ Result<std::unique_ptr<PlacedModel>> PlacedModel::load(std::shared_ptr<const ggu
   return placed;
 }
 
+device::Device& PlacedModel::main_device() const {
+  std::vector<size_t> counts(devices_.size());
+  for (const placement::LayerPlace& place : model_->arrangement().layers) ++counts[place.layer];
+  const auto most = std::ranges::max_element(counts) - counts.begin();
+  return *devices_[static_cast<size_t>(most)];
+}
+
 std::vector<placement::DeviceState> PlacedModel::states() const {
   std::vector<placement::DeviceState> states;
   for (const auto& device : devices_) {
@@ -32,51 +74,217 @@ std::vector<placement::DeviceState> PlacedModel::states() const {
                       .host = host,
                       .total = facts.memory_bytes,
                       .free = device->free_bytes(),
-                      .reserve = host ? 0 : options_.reserve_bytes,
+                      .reserve = host ? 0 : std::min(options_.reserve_bytes, placement::reserve_on(facts.memory_bytes)),
                       .granularity = facts.granularity_bytes,
                       .bandwidth = facts.bandwidth_bytes_per_s});
   }
   return states;
 }
 
-Status PlacedModel::open() {
+DeviceStatus PlacedModel::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Status PlacedModel::open_devices() {
   model_.reset();
   devices_.clear();
-  std::vector<device::Device*> pointers;
   for (const DeviceFactory& factory : factories_) {
     ASSIGN_OR_RETURN(devices_.emplace_back(), factory());
-    pointers.push_back(devices_.back().get());
   }
+  return {};
+}
+
+Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
   ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, options_.load));
   std::vector<placement::ModelSizes> sizes;
   for (const auto& device : devices_) {
     ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, outline, *device));
   }
+  return sizes;
+}
+
+Status PlacedModel::make_plan() {
+  ASSIGN_OR_RETURN(std::vector<placement::ModelSizes> sizes, measure());
   plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
-  ASSIGN_OR_RETURN(model_, models::Model::load(file_, std::move(pointers), plan_, options_.load));
+  if (!plan_.whole()) return {};
+  // A context takes memory of its GPU, for nothing there.
+  for (size_t i = devices_.size() - 1; i-- > 0;) {
+    if (plan_.shares[i].used()) continue;
+    devices_.erase(devices_.begin() + static_cast<ptrdiff_t>(i));
+    factories_.erase(factories_.begin() + static_cast<ptrdiff_t>(i));
+    sizes.erase(sizes.begin() + static_cast<ptrdiff_t>(i));
+  }
+  plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
+  return {};
+}
+
+Status PlacedModel::open() {
+  TRY(open_devices());
+  TRY(make_plan());
+  const std::vector<uint64_t> before = free_bytes();
+  ASSIGN_OR_RETURN(const GpuProblem problem, load_planned());
+  describe(problem, before);
+  return {};
+}
+
+Result<GpuProblem> PlacedModel::load_planned() {
+  GpuProblem problem;
+  const std::vector<placement::DeviceState> now = states();
+  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measure());
+  if (options_.review) {
+    ASSIGN_OR_RETURN(problem, options_.review({plan_, sizes, now, *devices_.back()}));
+  } else if (!plan_.whole() && devices_.size() > 1) {
+    problem = too_little_memory(now);
+  }
+  std::vector<device::Device*> pointers;
+  for (const auto& device : devices_) pointers.push_back(device.get());
+  auto loaded = models::Model::load(file_, pointers, plan_, options_.load);
+  if (!loaded && loaded.error().kind == ErrorKind::kNoMemory && devices_.size() > 1 && options_.moves) {
+    problem = gpu_problem(loaded.error());
+    for (size_t i = 0; i + 1 < devices_.size(); ++i) TRY(devices_[i]->reserve({}));
+    static_cast<placement::Arrangement&>(plan_) = placement::all_on(plan_.host(), plan_.layers.size());
+    plan_.shares = placement::shares_of(plan_, sizes, now);
+    rebalancer_.hold(now_ms());
+    loaded = models::Model::load(file_, pointers, plan_, options_.load);
+  }
+  ASSIGN_OR_RETURN(model_, std::move(loaded));
+  return problem;
+}
+
+std::vector<uint64_t> PlacedModel::free_bytes() const {
+  std::vector<uint64_t> bytes;
+  for (const auto& device : devices_) bytes.push_back(device->free_bytes());
+  return bytes;
+}
+
+void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before) {
+  const std::vector<uint64_t> free_after = free_bytes();
+  DeviceStatus status;
+  status.gpu_wanted = options_.gpu_wanted;
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    const device::Facts facts = devices_[i]->facts();
+    DeviceStatus::Device& on = status.devices.emplace_back();
+    on.name = facts.name;
+    on.gpu = !devices_[i]->reads_host_memory();
+    on.bandwidth_bytes_per_s = facts.bandwidth_bytes_per_s;
+    // What is free to the host says little: files that are mapped are in no one's way.
+    if (!on.gpu || !plan_.shares[i].used() || free_after[i] == 0 || free_after[i] > free_before[i]) continue;
+    on.promised_bytes = plan_.shares[i].total();
+    on.taken_bytes = free_before[i] - free_after[i];
+    const uint64_t most = std::max(on.promised_bytes * kMostDifference_percent / 100, facts.granularity_bytes);
+    if (difference(on.promised_bytes, on.taken_bytes) > most)
+      spdlog::warn(
+          "{}: the plan promised {} bytes, {} bytes were taken, {} of them by the model; the rest was another "
+          "program's, or this is a mistake of hearth",
+          on.name, on.promised_bytes, on.taken_bytes, devices_[i]->allocated_bytes());
+  }
+  describe_layers(status);
+  if (!status.wholly_on_gpu() && options_.gpu_wanted) {
+    status.cause = problem.cause;
+    status.remedy = problem.remedy;
+    status.noteworthy = problem.noteworthy;
+  }
+  const std::lock_guard lock(mutex_);
+  status.changes = status_.changes;
+  status.last_change = status_.last_change;
+  status.recovery = status_.recovery;
+  status_ = std::move(status);
+  spdlog::info("{}", status_.placement());
+}
+
+void PlacedModel::describe_layers(DeviceStatus& status) const {
+  const placement::Arrangement& arrangement = model_->arrangement();
+  status.layers.clear();
+  status.experts.clear();
+  bool apart = false;
+  for (const placement::LayerPlace& place : arrangement.layers) {
+    status.layers.push_back(place.layer);
+    status.experts.push_back(place.experts);
+    apart |= place.layer != place.experts;
+  }
+  if (!apart) status.experts.clear();
+  status.layers.push_back(arrangement.output);
+  const std::vector<placement::Share> shares = placement::shares_of(arrangement, model_->sizes());
+  for (size_t i = 0; i < shares.size(); ++i)
+    status.devices[i].memory = {shares[i].weights, shares[i].cache, shares[i].workspace};
+}
+
+void PlacedModel::announce(const std::string& what, bool good) {
+  const std::lock_guard lock(mutex_);
+  ++status_.changes;
+  status_.last_change = fmt::format("{}: {}", what, status_.placement());
+  spdlog::log(good ? spdlog::level::info : spdlog::level::warn, "{}", status_.last_change);
+}
+
+Status PlacedModel::recover() {
+  const Clock::time_point start = Clock::now();
+  const std::string lost = names_of_gpus(devices_);
+  TRY(open());
+  const std::chrono::nanoseconds duration = Clock::now() - start;
+  {
+    const std::lock_guard lock(mutex_);
+    status_.recovery = duration;
+  }
+  announce(fmt::format("{} was lost and made anew in {:.2f} s", lost, std::chrono::duration<double>(duration).count()),
+           false);
   return {};
 }
 
 Status PlacedModel::rebalance(uint64_t give_back_bytes) {
+  TRY(check_loaded(model_.get()));
   const std::vector<placement::DeviceState> now = states();
   placement::Observation seen{.now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes};
   for (const placement::DeviceState& state : now) seen.free_bytes.push_back(state.free);
   const auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
-  return target ? model_->rearrange(*target) : Status();
+  if (!target) return {};
+  return move(*target, give_back_bytes > 0 ? "memory was given back" : "other programs need memory");
+}
+
+// `why`: of layers that leave a GPU.
+Status PlacedModel::move(const placement::Arrangement& target, const std::string& why) {
+  TRY(check_loaded(model_.get()));
+  const placement::Arrangement before = model_->arrangement();
+  const Status moved = model_->rearrange(target);
+  if (!moved) rebalancer_.hold(now_ms());
+  if (model_->arrangement() == before) return moved;
+  const GpuProblem problem = too_little_memory(states());
+  bool more = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const uint32_t layers = status_.layers_on_gpu(), experts = status_.experts_on_cpu();
+    describe_layers(status_);
+    more =
+        status_.layers_on_gpu() > layers || (status_.layers_on_gpu() == layers && status_.experts_on_cpu() < experts);
+    const bool whole = status_.wholly_on_gpu();
+    status_.cause = whole ? "" : problem.cause;
+    status_.remedy = whole ? "" : problem.remedy;
+    status_.noteworthy = !whole;
+  }
+  announce(more ? "memory became free" : why, more);
+  return moved;
 }
 
 Backend PlacedModel::backend() {
   Backend backend = backend_of(*model_);
+  // Not by the model's address: a lost device brings another.
+  backend.rearrange = {};
   backend.forward = [this](const device::Batch& batch, std::span<float> logits) {
     return model_->forward(batch, logits);
   };
-  backend.rearrange = [this](const placement::Arrangement& target) { return model_->rearrange(target); };
+  backend.devices = [this] { return status(); };
+  backend.recover = [this] { return recover(); };
+  if (devices_.size() == 1 || !options_.moves) return backend;
+  backend.rearrange = [this](const placement::Arrangement& target) { return move(target, "layers were moved"); };
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
   backend.maintain = [this] {
-    if (const Status status = rebalance(0); !status) spdlog::warn("layers could not move: {}", status.error().message);
+    if (model_ == nullptr) return;  // the engine has told why
+    const Status status = rebalance(0);
+    const std::string failure = status ? "" : status.error().message;
+    if (!failure.empty() && failure != last_failure_) spdlog::warn("layers could not move: {}", failure);
+    last_failure_ = failure;
   };
   backend.give_back = [this](uint64_t bytes) { return rebalance(bytes); };
-  backend.recover = [this] { return open(); };
   return backend;
 }
 

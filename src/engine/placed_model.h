@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/result.h"
 #include "engine/backend.h"
+#include "engine/device_status.h"
 #include "models/model.h"
 #include "placement/rebalance.h"
 
@@ -15,23 +17,43 @@ namespace hearth::engine {
 // Opens a device; called again when it was lost.
 using DeviceFactory = std::function<Result<std::unique_ptr<device::Device>>()>;
 
+// What is about to be loaded.
+struct Proposal {
+  const placement::Plan& plan;
+  const std::vector<placement::ModelSizes>& sizes;  // one per device, like `states`
+  const std::vector<placement::DeviceState>& states;
+  const device::Sizing& host;
+};
+
 struct PlacedOptions {
   models::LoadOptions load;
-  uint64_t reserve_bytes = 0;  // of every GPU's free memory, left alone
+  uint64_t reserve_bytes = 0;  // of every GPU's free memory, left alone; less on small ones (placement::reserve_on())
   placement::RebalanceOptions rebalance;
+  bool gpu_wanted = true;  // for the status
+  // Layers follow free memory; false: what lies on a GPU stays there, or cannot be used at all.
+  bool moves = true;
+  // Looks at a plan before anything of the model is read; an error refuses it. What it gives is shown as the reason
+  // where the plan leaves something on the host.
+  std::function<Result<GpuProblem>(const Proposal& proposal)> review = {};
 };
 
 class PlacedModel {
  public:
   // GPUs, then the host: each factory opens one device, the last one the host's. Where the parts go is
-  // placement::plan()'s answer to what is free. Errors: those of the factories and of Model::load().
+  // placement::plan()'s answer to what is free; GPUs that a whole model does not need are left alone. If memory that
+  // was free runs out during the load, all goes to the host, from where it may move later.
+  // Errors: those of the factories, of `review` and of Model::load().
   static Result<std::unique_ptr<PlacedModel>> load(std::shared_ptr<const gguf::File> file,
                                                    std::vector<DeviceFactory> factories, PlacedOptions options);
 
   models::Model& model() { return *model_; }
+  // The device with most of the layers.
+  device::Device& main_device() const;
   // As plan() wants them: with what is free beside this model.
   std::vector<placement::DeviceState> states() const;
   const placement::Plan& plan() const { return plan_; }  // as it was loaded
+  // On any thread.
+  DeviceStatus status() const;
 
   // This model for an engine, with all that Backend offers; it must outlive the engine.
   Backend backend();
@@ -44,15 +66,31 @@ class PlacedModel {
         rebalancer_(options_.rebalance) {}
 
   Status open();  // devices and model, from nothing
+  Status open_devices();
+  Result<std::vector<placement::ModelSizes>> measure() const;
+  // Plans, without the GPUs that are not needed.
+  Status make_plan();
+  Result<GpuProblem> load_planned();
+  Status recover();
   Status rebalance(uint64_t give_back_bytes);
+  Status move(const placement::Arrangement& target, const std::string& why);
+
+  std::vector<uint64_t> free_bytes() const;
+  void describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before);
+  void describe_layers(DeviceStatus& status) const;
+  void announce(const std::string& what, bool good);
 
   const std::shared_ptr<const gguf::File> file_;
-  const std::vector<DeviceFactory> factories_;
+  std::vector<DeviceFactory> factories_;
   const PlacedOptions options_;
   placement::Rebalancer rebalancer_;
   placement::Plan plan_;
   std::vector<std::unique_ptr<device::Device>> devices_;
   std::unique_ptr<models::Model> model_;  // after the devices: it ends first
+  std::string last_failure_;              // of a move
+
+  mutable std::mutex mutex_;
+  DeviceStatus status_;
 };
 
 }  // namespace hearth::engine

@@ -1,6 +1,7 @@
 // GPUs that people have or think of buying, to plan for: what their makers say of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -19,6 +20,13 @@ struct KnownGpu {
 inline constexpr uint64_t kDriverShare_percent = 3, kContext_bytes = uint64_t{450} << 20;
 // What a plan leaves alone on every GPU: other programs grow, and displays need room.
 inline constexpr uint64_t kReserve_bytes = uint64_t{192} << 20;
+// Cards below 6 GiB have less to give: parts of their memory.
+constexpr uint64_t reserve_on(uint64_t total_bytes) {
+  return std::min(kReserve_bytes, total_bytes / 32);
+}
+constexpr uint64_t grow_margin_on(uint64_t total_bytes) {
+  return total_bytes / 24;
+}
 // The oldest GPUs that hearth's kernels run on: Turing.
 inline constexpr int kLeastCapability = 75;
 

@@ -91,6 +91,7 @@ class Search {
 
   void offer_experts_last() {
     Wishes wishes = wishes_;
+    if (wishes.options.experts_last) return;
     wishes.options.experts_last = true;
     const std::vector<ModelSizes> sizes = measure_(wishes);
     Plan result = plan(sizes, devices_, wishes.options);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "placement/gpus.h"
+
 namespace hearth::placement {
 namespace {
 
@@ -32,7 +34,8 @@ std::optional<Arrangement> Rebalancer::decide(const Arrangement& current, std::s
 
   if (std::optional<Arrangement> target = shrink(current, sizes, states, taken, seen)) return target;
   for (size_t i = 0; i < states.size(); ++i)
-    states[i].free = less(taken[i] + seen.free_bytes[i], states[i].host ? 0 : options_.grow_margin_bytes);
+    states[i].free = less(taken[i] + seen.free_bytes[i],
+                          states[i].host ? 0 : std::min(options_.grow_margin_bytes, grow_margin_on(states[i].total)));
   Plan wanted = plan(sizes, states, options_.plan);
   const bool more = amount(wanted, states.size()) > amount(current, states.size());
   if (!more) could_grow_since_ms_.reset();
@@ -41,6 +44,11 @@ std::optional<Arrangement> Rebalancer::decide(const Arrangement& current, std::s
   if (seen.now_ms - *could_grow_since_ms_ < options_.grow_after_ms) return std::nullopt;
   could_grow_since_ms_.reset();
   return wanted;
+}
+
+void Rebalancer::hold(int64_t now_ms) {
+  gave_way_ms_ = now_ms;
+  could_grow_since_ms_.reset();
 }
 
 std::optional<Arrangement> Rebalancer::shrink(const Arrangement& current, std::span<const ModelSizes> sizes,
@@ -61,8 +69,7 @@ std::optional<Arrangement> Rebalancer::shrink(const Arrangement& current, std::s
     state.reserve = 0;
   }
   if (!pressed) return std::nullopt;
-  gave_way_ms_ = seen.now_ms;
-  could_grow_since_ms_.reset();
+  hold(seen.now_ms);
   states.back().free = taken.back() + seen.free_bytes.back();
   Plan less_there = plan(sizes, states, options_.plan);
   if (static_cast<const Arrangement&>(less_there) == current) return std::nullopt;

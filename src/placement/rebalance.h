@@ -11,7 +11,7 @@
 namespace hearth::placement {
 
 struct RebalanceOptions {
-  // Beyond the reserve, so much must be free after layers came back to a GPU.
+  // Beyond the reserve, so much must be free after layers came back to a GPU; less on small ones (grow_margin_on()).
   uint64_t grow_margin_bytes = uint64_t{256} << 20;
   // It must have been possible for so long without a break.
   int64_t grow_after_ms = 5'000;
@@ -37,6 +37,8 @@ class Rebalancer {
   // as many as the reserve needs.
   std::optional<Arrangement> decide(const Arrangement& current, std::span<const ModelSizes> sizes,
                                     std::span<const DeviceState> devices, const Observation& seen);
+  // What decide() wanted could not be done, or memory ran out otherwise: nothing grows for hold_ms.
+  void hold(int64_t now_ms);
 
  private:
   std::optional<Arrangement> shrink(const Arrangement& current, std::span<const ModelSizes> sizes,

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 
 #include "gguf/writer.h"
@@ -18,6 +19,8 @@ class TinyModel {
   static constexpr const char* kNeverEnds = "2=-inf";  // logit bias: </s> is not chosen
 
   uint32_t context = 1 << 20;
+  uint32_t layers = 1;
+  uint32_t experts = 0;       // in every layer, of which two are used; 0: dense layers
   bool uniform = false;       // every token equally likely
   std::string chat_template;  // none if empty
 
@@ -26,29 +29,27 @@ class TinyModel {
     gguf::Writer writer;
     writer.set_string("general.architecture", "llama");
     for (const auto& [key, value] : {std::pair("context_length", context),
-                                     {"block_count", 1},
+                                     {"block_count", layers},
                                      {"embedding_length", kWidth},
                                      {"feed_forward_length", kInner},
                                      {"attention.head_count", 2}}) {
       writer.set_u32(fmt::format("llama.{}", key), value);
     }
+    if (experts > 0) {
+      writer.set_u32("llama.expert_count", experts);
+      writer.set_u32("llama.expert_used_count", 2);
+    }
     writer.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
     set_vocabulary(writer);
     if (!chat_template.empty()) writer.set_string("tokenizer.chat_template", chat_template);
-    const std::vector<std::pair<std::string, std::vector<uint64_t>>> tensors = {
-        {"token_embd.weight", {kWidth, kVocabulary}}, {"output_norm.weight", {kWidth}},
-        {"output.weight", {kWidth, kVocabulary}},     {"blk.0.attn_norm.weight", {kWidth}},
-        {"blk.0.attn_q.weight", {kWidth, kWidth}},    {"blk.0.attn_k.weight", {kWidth, kWidth}},
-        {"blk.0.attn_v.weight", {kWidth, kWidth}},    {"blk.0.attn_output.weight", {kWidth, kWidth}},
-        {"blk.0.ffn_norm.weight", {kWidth}},          {"blk.0.ffn_gate.weight", {kWidth, kInner}},
-        {"blk.0.ffn_up.weight", {kWidth, kInner}},    {"blk.0.ffn_down.weight", {kInner, kWidth}}};
+    const Tensors tensors = list_tensors();
     for (const auto& [tensor, shape] : tensors) writer.add_tensor(tensor, *quant::find_name("F32"), shape);
     const std::string path = folder_ / name;
     EXPECT_TRUE(writer.begin(path).ok());
     std::mt19937 random(1);
     std::normal_distribution<float> normal(0, 0.3f);
     for (const auto& [tensor, shape] : tensors) {
-      std::vector<float> values(shape[0] * (shape.size() > 1 ? shape[1] : 1));
+      std::vector<float> values(std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<>()));
       for (float& value : values) value = shape.size() == 1 ? 1 : normal(random);
       if (uniform && tensor == "output.weight") values.assign(values.size(), 0);
       EXPECT_TRUE(writer.write(std::as_bytes(std::span(values))).ok());
@@ -59,6 +60,33 @@ class TinyModel {
   std::string file(const std::string& name) const { return folder_ / name; }  // in the same folder
 
  private:
+  using Tensors = std::vector<std::pair<std::string, std::vector<uint64_t>>>;
+
+  Tensors list_tensors() const {
+    Tensors tensors = {{"token_embd.weight", {kWidth, kVocabulary}},
+                       {"output_norm.weight", {kWidth}},
+                       {"output.weight", {kWidth, kVocabulary}}};
+    for (uint32_t i = 0; i < layers; ++i) {
+      const auto add = [&](const char* name, std::vector<uint64_t> shape) {
+        tensors.emplace_back(fmt::format("blk.{}.{}.weight", i, name), std::move(shape));
+      };
+      add("attn_norm", {kWidth});
+      for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"}) add(name, {kWidth, kWidth});
+      add("ffn_norm", {kWidth});
+      if (experts > 0) {
+        add("ffn_gate_inp", {kWidth, experts});
+        add("ffn_gate_exps", {kWidth, kInner, experts});
+        add("ffn_up_exps", {kWidth, kInner, experts});
+        add("ffn_down_exps", {kInner, kWidth, experts});
+      } else {
+        add("ffn_gate", {kWidth, kInner});
+        add("ffn_up", {kWidth, kInner});
+        add("ffn_down", {kInner, kWidth});
+      }
+    }
+    return tensors;
+  }
+
   static void set_vocabulary(gguf::Writer& writer) {
     std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
     std::vector<int32_t> types = {2, 3, 3};  // unknown, control, control; then bytes

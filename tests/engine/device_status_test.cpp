@@ -35,6 +35,27 @@ TEST(DeviceStatus, ASplitModelNamesBothParts) {
   EXPECT_EQ(status.warning(), "13 of 33 layers run on the CPU: it does not fit; use a smaller --ctx");
 }
 
+TEST(DeviceStatus, ShowsTheMemoryThatIsTaken) {
+  DeviceStatus status = on_one_device("GPU 0 (NVIDIA H200)", true, 32);
+  status.devices[0].memory = {uint64_t{4506} << 20, uint64_t{512} << 20, 1 << 20};
+  EXPECT_EQ(status.placement(), "33/33 layers on GPU 0 (NVIDIA H200), 4.40 GiB weights, 512 MiB cache");
+  EXPECT_EQ(status.memory().total(), uint64_t{5019} << 20);
+}
+
+TEST(DeviceStatus, ExpertsOnTheCpuAreTold) {
+  DeviceStatus status = on_one_device("GPU 0 (NVIDIA RTX 3050)", true, 4);
+  status.devices.push_back({"CPU (AVX2, 8 threads)", false});
+  status.experts = {1, 1, 0, 0};
+  status.cause = "it does not fit";
+  status.remedy = "close something";
+  status.noteworthy = true;
+  EXPECT_EQ(status.placement(),
+            "5/5 layers on GPU 0 (NVIDIA RTX 3050), 0/5 layers on CPU (AVX2, 8 threads) with the experts of 2");
+  EXPECT_EQ(status.layers_on_gpu(), 5u);
+  EXPECT_FALSE(status.wholly_on_gpu());
+  EXPECT_EQ(status.warning(), "the experts of 2 layers run on the CPU: it does not fit; close something");
+}
+
 TEST(DeviceStatus, NothingLoadedIsNowhere) {
   EXPECT_EQ(DeviceStatus().placement(), "");
   EXPECT_EQ(DeviceStatus().warning(), "");

@@ -26,13 +26,13 @@ class Placed : public testing::Test {
             [] { return cpu::create_device({.threads = 1, .isa = ""}); }};
   }
 
-  Engine& start() {
-    PlacedOptions options;
+  Engine& start(PlacedOptions options = {}) {
     options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
     options.rebalance = {.grow_margin_bytes = 4096, .grow_after_ms = 4, .hold_ms = 20, .interval_ms = 2};
+    engine_.reset();
+    placed_.reset();
     auto placed = PlacedModel::load(file_, factories(), options);
     EXPECT_TRUE(placed.ok()) << (placed.ok() ? "" : placed.error().message);
-    engine_.reset();
     placed_ = std::move(*placed);
     engine_ = std::make_unique<Engine>(placed_->backend(), std::make_shared<FakeTokenizer>(),
                                        EngineOptions{.max_sequences = 4, .step_rows = 16});
@@ -94,6 +94,87 @@ TEST_F(Placed, GivesMemoryBackAndTakesItAgainWhenNobodyWantsIt) {
   EXPECT_TRUE(eventually([&] { return card_->taken_bytes == all; })) << "by the engine, while it is idle";
 }
 
+TEST_F(Placed, StatusFollowsWhatMoves) {
+  start();
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_EQ(engine_->devices().changes, 0u);
+  EXPECT_EQ(engine_->devices().warning(), "");
+  ASSERT_TRUE(engine_->give_back(card_->taken_bytes).ok());
+  const DeviceStatus away = engine_->devices();
+  EXPECT_EQ(away.layers_on_gpu(), 0u);
+  EXPECT_EQ(away.changes, 1u);
+  EXPECT_EQ(away.last_change.find("memory was given back: 3/3 layers on CPU ("), 0u) << away.last_change;
+  EXPECT_EQ(away.warning().find("the model runs on the CPU: GPU 0 (fake) has "), 0u) << away.warning();
+  ASSERT_TRUE(eventually([&] { return engine_->devices().wholly_on_gpu(); }));
+  const DeviceStatus back = engine_->devices();
+  EXPECT_EQ(back.changes, 2u);
+  EXPECT_EQ(back.last_change.find("memory became free: 3/3 layers on GPU 0 (fake)"), 0u) << back.last_change;
+  EXPECT_EQ(back.warning(), "");
+  EXPECT_EQ(back.memory().total(), away.memory().total());
+}
+
+TEST_F(Placed, StatusCanBeReadWhileLayersMove) {
+  start();
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    while (!done) EXPECT_EQ(engine_->devices().layers.size(), 3u);
+  });
+  for (uint32_t i = 0; i < 40; ++i)
+    EXPECT_TRUE(engine_->rebalance({{{i % 2, i % 2}, {i / 2 % 2, i / 2 % 2}}, i % 2, i / 3 % 2}).ok());
+  done = true;
+  reader.join();
+}
+
+TEST_F(Placed, WhatIsPromisedIsTaken) {
+  for (const uint64_t free : {uint64_t{1} << 30, uint64_t{200} << 10}) {  // all of it, and part
+    card_->others_bytes = card_->total_bytes - free;
+    start();
+    const DeviceStatus::Device gpu = engine_->devices().devices[0];
+    EXPECT_GT(gpu.promised_bytes, 0u);
+    EXPECT_EQ(gpu.promised_bytes, gpu.taken_bytes);
+    EXPECT_EQ(gpu.taken_bytes, card_->taken_bytes);
+    EXPECT_EQ(engine_->devices().wholly_on_gpu(), free > (1 << 20));
+  }
+}
+
+TEST_F(Placed, MemoryThatRunsOutDuringTheLoadLeavesTheModelOnTheHost) {
+  PlacedOptions options;
+  options.review = [this](const Proposal& proposal) -> Result<GpuProblem> {
+    EXPECT_TRUE(proposal.plan.whole());
+    card_->others_bytes = card_->total_bytes;
+    return GpuProblem{};
+  };
+  start(std::move(options));
+  EXPECT_EQ(engine_->devices().layers_on_gpu(), 0u);
+  EXPECT_NE(engine_->devices().cause.find("GPU 0 (fake) has 0.00 GiB available"), std::string::npos)
+      << engine_->devices().cause;
+  card_->others_bytes = 0;
+  EXPECT_TRUE(eventually([&] { return engine_->devices().wholly_on_gpu(); }));
+}
+
+TEST_F(Placed, APlanThatIsRefusedLoadsNothing) {
+  PlacedOptions options;
+  options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
+  options.review = [](const Proposal&) -> Result<GpuProblem> { return error(ErrorKind::kRefused, "no"); };
+  const auto placed = PlacedModel::load(file_, factories(), std::move(options));
+  ASSERT_FALSE(placed.ok());
+  EXPECT_EQ(placed.error().kind, ErrorKind::kRefused);
+  EXPECT_EQ(card_->taken_bytes, 0u);
+  EXPECT_EQ(card_->devices, 0);
+}
+
+TEST_F(Placed, WithoutMovesNothingLeavesTheGpu) {
+  PlacedOptions options;
+  options.moves = false;
+  start(std::move(options));
+  const auto given = engine_->give_back(1 << 20);
+  ASSERT_FALSE(given.ok());
+  EXPECT_EQ(given.error().kind, ErrorKind::kUnsupported);
+  card_->others_bytes = card_->total_bytes;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+}
+
 TEST_F(Placed, LayersComeBackWhenOthersLeave) {
   card_->others_bytes = card_->total_bytes;
   start();
@@ -125,6 +206,9 @@ TEST_F(Placed, ALostGpuIsMadeAnewAndOnlyWhatRanOnItFails) {
     EXPECT_GE(failed, 1);
     EXPECT_EQ(engine_->stats().devices_lost, 1u);
     EXPECT_FALSE(engine_->broken().has_value());
+    EXPECT_GT(engine_->devices().recovery.count(), 0);
+    EXPECT_EQ(engine_->devices().last_change.find("GPU 0 (fake) was lost and made anew in 0."), 0u)
+        << engine_->devices().last_change;
     const std::vector<Event> after = answer_all();
     for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(after[i].tokens, expected[i].tokens);
     EXPECT_EQ(card_->devices, 1) << "the lost one is gone";
@@ -142,6 +226,9 @@ TEST_F(Placed, WithoutAnotherGpuItSaysSoAndRefuses) {
   const auto refused = engine_->submit(request(0), Receiver().sink());
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, ErrorKind::kDeviceLost);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it goes on looking at free memory
+  EXPECT_EQ(engine_->give_back(1).error().kind, ErrorKind::kDeviceLost);
+  EXPECT_EQ(engine_->devices().layers.size(), 3u);
 }
 
 }  // namespace

@@ -101,9 +101,9 @@ TEST_P(RealModel, EightAtOnceGetTheSameTokensAsAlone) {
     for (const Request& one : requests) expected.push_back(alone(*model, one));
   }
   for (const uint32_t pages : {64u, 10u}) {  // plenty, and so few that sequences are preempted
-    auto model = load(pages);
+    const auto model = load(pages);
     ASSERT_NE(model, nullptr);
-    Engine engine(std::move(model), tokenizer_, {.max_sequences = 8, .queue = 8, .step_rows = 24});
+    Engine engine(backend_of(*model), tokenizer_, {.max_sequences = 8, .queue = 8, .step_rows = 24});
     std::vector<Receiver> receivers(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) ASSERT_TRUE(engine.submit(requests[i], receivers[i].sink()).ok());
     for (size_t i = 0; i < requests.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "placement/gpus.h"
 #include "support/support.h"
 
 namespace hearth::placement::test {
@@ -29,6 +30,7 @@ class Running {
   }
 
   uint64_t taken() const { return shares_of(arrangement_, sizes_, devices_)[0].total(); }
+  void hold() { rebalancer_.hold(now_ms_); }
   uint32_t layers() const {
     const auto on_gpu = [](const LayerPlace& place) { return place.layer == 0; };
     return static_cast<uint32_t>(std::ranges::count_if(arrangement_.layers, on_gpu)) + (arrangement_.output == 0);
@@ -129,6 +131,22 @@ TEST(Rebalance, NeverFlaps) {
     EXPECT_LE(running.seconds(120, others), 2) << "comes to rest";
     EXPECT_EQ(running.seconds(300, others), 0) << "and rests";
   }
+}
+
+TEST(Rebalance, WaitsAfterAMoveThatFailed) {
+  Running running(kGiB * 5 / 2);
+  EXPECT_EQ(running.seconds(4, 0), 0);
+  running.hold();
+  EXPECT_EQ(running.seconds(29, 0), 0);
+  EXPECT_EQ(running.seconds(10, 0), 1);
+}
+
+TEST(Rebalance, SmallCardsKeepLessFree) {
+  EXPECT_EQ(reserve_on(24 * kGiB), kReserve_bytes);
+  EXPECT_EQ(reserve_on(6 * kGiB), kReserve_bytes);
+  EXPECT_EQ(reserve_on(64 * kMiB), 2 * kMiB);
+  EXPECT_EQ(grow_margin_on(6 * kGiB), RebalanceOptions().grow_margin_bytes) << "the whole margin from 6 GiB on";
+  EXPECT_EQ(grow_margin_on(96 * kMiB), 4 * kMiB);
 }
 
 TEST(Rebalance, SmallChangesMoveNothing) {

@@ -10,7 +10,7 @@ constexpr std::uint64_t kSeeds = 12;
 // Memory of ones, and a way to describe kernel nodes on it.
 class GraphCase {
  public:
-  explicit GraphCase(std::uint64_t seed) : sim("tiny", "", seed) {
+  explicit GraphCase(std::uint64_t seed, const char* faults = "") : sim("tiny", faults, seed) {
     sim.start();
     module = sim.load_kernels();
     p = sim.allocate(kCount * sizeof(unsigned));
@@ -64,6 +64,26 @@ TEST(SimGraph, RunsNodesAfterTheirDependencies) {
     EXPECT_EQ(test.launch(executable), 70u) << "seed " << seed;
     EXPECT_EQ(test.launch(executable), 70u) << "seed " << seed;
     EXPECT_EQ(test.sim.cuGraphExecDestroy(executable), CUDA_SUCCESS);
+  }
+}
+
+// What a graph keeps while it runs must outlive the error that drops it (sanitizers see it).
+TEST(SimGraph, AnErrorInTheMiddleDropsTheRestOfIt) {
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    GraphCase test(seed, "sticky launch=9");
+    CUgraph graph = nullptr;
+    ASSERT_EQ(test.sim.cuGraphCreate(&graph, 0), CUDA_SUCCESS);
+    CUgraphNode last = test.add(graph, "fill", 2, {});
+    for (int i = 0; i < 20; ++i) last = test.add(graph, "scale", 1, {last});
+    CUgraphExec executable = nullptr;
+    ASSERT_EQ(test.sim.cuGraphInstantiate(&executable, graph, 0), CUDA_SUCCESS);
+    const CUresult launched = test.sim.cuGraphLaunch(executable, test.stream);
+    if (launched == CUDA_SUCCESS) {
+      EXPECT_EQ(test.sim.cuGraphLaunch(executable, test.stream) == CUDA_SUCCESS &&
+                    test.sim.cuStreamSynchronize(test.stream) == CUDA_SUCCESS,
+                false);
+    }
+    EXPECT_EQ(test.sim.cuStreamSynchronize(test.stream), CUDA_ERROR_ILLEGAL_ADDRESS) << "seed " << seed;
   }
 }
 

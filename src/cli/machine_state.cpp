@@ -1,0 +1,157 @@
+#include "cli/machine_state.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/gpu.h"
+#include "cuda/sizing.h"
+#include "driver/probe.h"
+#include "placement/gpus.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+placement::DeviceState host_state() {
+  const AvailableMemory memory = available_memory();
+  return {.name = "CPU", .host = true, .total = memory.bytes, .free = memory.bytes, .granularity = 4096};
+}
+
+placement::DeviceState gpu_state(size_t index, const std::string& name, uint64_t total, uint64_t bandwidth) {
+  return {.name = fmt::format("GPU {} ({})", index, name),
+          .total = total,
+          .free = total,
+          .reserve = placement::reserve_on(total),
+          .granularity = cuda::kGranule_bytes,
+          .bandwidth = bandwidth};
+}
+
+Status check_capability(const std::string& name, int capability) {
+  if (capability >= placement::kLeastCapability) return {};
+  return error(ErrorKind::kUnsupported,
+               "{} has compute capability {}.{}; hearth's kernels need {}.{} (Turing) or newer", name, capability / 10,
+               capability % 10, placement::kLeastCapability / 10, placement::kLeastCapability % 10);
+}
+
+Result<std::vector<placement::DeviceState>> known_machine(const std::string& name) {
+  const placement::KnownGpu* gpu = placement::find_gpu(name);
+  if (gpu == nullptr) {
+    std::vector<std::string> names;
+    for (const placement::KnownGpu& known : placement::known_gpus()) names.emplace_back(known.name);
+    return error(ErrorKind::kUsage,
+                 "no GPU \"{}\" is known; give the path of a JSON file with a machine, or one of: {}", name,
+                 fmt::join(names, ", "));
+  }
+  TRY(check_capability(gpu->name, gpu->capability));
+  placement::DeviceState state =
+      gpu_state(0, gpu->name, gpu->memory_mib * kMiB, uint64_t{gpu->bandwidth_gb_per_s} * 1'000'000'000);
+  state.free -= state.total * placement::kDriverShare_percent / 100;
+  state.overhead = placement::kContext_bytes;
+  return std::vector{state, host_state()};
+}
+
+uint64_t number_or(const boost::json::object& object, std::string_view key, uint64_t fallback) {
+  const boost::json::value* value = object.if_contains(key);
+  if (value == nullptr) return fallback;
+  boost::system::error_code problem;
+  const auto number = value->to_number<uint64_t>(problem);
+  return problem ? fallback : number;
+}
+
+std::string text_or(const boost::json::object& object, std::string_view key, const char* fallback) {
+  const boost::json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : fallback;
+}
+
+const boost::json::array& array_or_empty(const boost::json::object& object, std::string_view key) {
+  static const boost::json::array empty;
+  const boost::json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_array() ? value->as_array() : empty;
+}
+
+Result<placement::DeviceState> described_gpu(size_t index, const boost::json::object& gpu) {
+  const std::string name = text_or(gpu, "name", "unnamed");
+  const uint64_t memory_mib = number_or(gpu, "memory_mib", 0);
+  if (memory_mib == 0) return error(ErrorKind::kInvalidData, "{}: memory_mib is missing", name);
+  const std::string capability = text_or(gpu, "compute_capability", "7.5");
+  if (const size_t dot = capability.find('.'); dot != std::string::npos)
+    TRY(check_capability(name, std::atoi(capability.c_str()) * 10 + std::atoi(capability.c_str() + dot + 1)));
+  const uint64_t bandwidth = number_or(gpu, "memory_clock_mhz", 0) * 1'000'000 * 2 * number_or(gpu, "bus_bits", 0) / 8;
+  placement::DeviceState state = gpu_state(index, name, memory_mib * kMiB, bandwidth);
+  state.free -= std::min(state.free, number_or(gpu, "reserved_mib", 0) * kMiB);
+  state.overhead = number_or(gpu, "context_mib", placement::kContext_bytes / kMiB) * kMiB;
+  return state;
+}
+
+// The form of the simulator's profiles: {"devices": [{"name", "memory_mib", ...}], "processes": [{"name", "mib"}]}.
+Result<std::vector<placement::DeviceState>> described_machine(const std::string& path) {
+  std::ifstream in(path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  boost::system::error_code problem;
+  const boost::json::value machine = boost::json::parse(text, problem);
+  if (!in || problem || !machine.is_object())
+    return error(ErrorKind::kInvalidData, "{} is not a JSON object that describes a machine", path);
+  std::vector<placement::DeviceState> states;
+  for (const boost::json::value& gpu : array_or_empty(machine.as_object(), "devices")) {
+    if (!gpu.is_object()) return error(ErrorKind::kInvalidData, "{}: a device is not an object", path);
+    ASSIGN_OR_RETURN(states.emplace_back(), described_gpu(states.size(), gpu.as_object()));
+  }
+  for (const boost::json::value& value : array_or_empty(machine.as_object(), "processes")) {
+    if (!value.is_object()) continue;
+    const boost::json::object& process = value.as_object();
+    const uint64_t device = number_or(process, "device", 0), bytes = number_or(process, "mib", 0) * kMiB;
+    if (device >= states.size()) continue;
+    states[device].others.push_back({number_or(process, "pid", 0), text_or(process, "name", "another process"), bytes});
+    states[device].free -= std::min(states[device].free, bytes);
+  }
+  states.push_back(host_state());
+  return states;
+}
+
+// As the load of a model would find it: with the GPUs open, so that context and kernels have taken their memory.
+Result<std::vector<placement::DeviceState>> this_machine() {
+  std::vector<placement::DeviceState> states;
+  for (const engine::DeviceFactory& open : find_gpus().gpus) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> gpu, open());
+    const device::Facts facts = gpu->facts();
+    states.push_back({.name = facts.name,
+                      .total = facts.memory_bytes,
+                      .free = gpu->free_bytes(),
+                      .reserve = placement::reserve_on(facts.memory_bytes),
+                      .granularity = facts.granularity_bytes,
+                      .bandwidth = facts.bandwidth_bytes_per_s});
+  }
+  add_processes(states);
+  states.push_back(host_state());
+  return states;
+}
+
+}  // namespace
+
+Result<std::vector<placement::DeviceState>> machine_state(const std::string& gpu) {
+  std::error_code ignored;
+  if (gpu.empty()) return this_machine();
+  return std::filesystem::is_regular_file(gpu, ignored) ? described_machine(gpu) : known_machine(gpu);
+}
+
+void add_processes(std::vector<placement::DeviceState>& states) {
+  const driver::Probe found = driver::probe({.open_contexts = false});
+  for (const driver::Gpu& gpu : found.gpus) {
+    for (placement::DeviceState& state : states) {
+      if (state.host || gpu.ordinal < 0 || !state.name.starts_with(fmt::format("GPU {} (", gpu.ordinal))) continue;
+      for (const driver::GpuProcess& process : gpu.state.processes)
+        state.others.push_back({process.pid, process.name, process.bytes.value_or(0)});
+    }
+  }
+}
+
+}  // namespace hearth::cli

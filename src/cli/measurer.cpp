@@ -1,0 +1,51 @@
+#include "cli/measurer.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "cli/model_options.h"
+#include "gguf/mix.h"
+#include "models/measure.h"
+
+namespace hearth::cli {
+
+const std::vector<std::string>& offered_mixes() {
+  static const std::vector<std::string> mixes = {"Q8_0",   "Q6_K",   "Q5_K_M", "Q4_K_M",
+                                                 "Q4_K_S", "IQ4_XS", "Q3_K_M", "Q2_K"};
+  return mixes;
+}
+
+Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Wishes& wishes) const {
+  std::optional<gguf::Mix> mix;
+  if (!wishes.mix.empty()) {
+    ASSIGN_OR_RETURN(mix, gguf::find_mix(wishes.mix));
+  }
+  const gguf::Mix* chosen = mix ? &*mix : nullptr;
+  models::LoadOptions load = load_;
+  load.context = wishes.context;
+  load.cache = cache_type(wishes.kv_type);
+  load.logit_rows = std::max(load.logit_rows, wishes.parallel);
+  load.sequences = std::max(load.sequences, wishes.parallel);
+  load.pages = static_cast<uint32_t>(divide_up(wishes.context, device::kPage_tokens)) * wishes.parallel;
+  ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, load, chosen));
+  std::vector<placement::ModelSizes> sizes;
+  if (gpus_ > 0) {
+    ASSIGN_OR_RETURN(const placement::ModelSizes gpu, models::measure(*file_, outline, cuda_, chosen));
+    sizes.assign(gpus_, gpu);
+  }
+  ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, outline, host_, chosen));
+  return sizes;
+}
+
+placement::Measure Measurer::function() const {
+  return [this](const placement::Wishes& wishes) {
+    Result<std::vector<placement::ModelSizes>> sizes = measure(wishes);
+    if (sizes.ok()) return std::move(*sizes);
+    placement::ModelSizes impossible;
+    impossible.layers.resize(1);
+    impossible.output = uint64_t{1} << 60;
+    return std::vector<placement::ModelSizes>(gpus_ + 1, impossible);
+  };
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,168 @@
+#include "cli/placing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/gpu.h"
+#include "cli/machine_state.h"
+#include "cli/measurer.h"
+#include "cli/progress.h"
+#include "cli/reading.h"
+#include "cli/units.h"
+#include "cpu/cpu_device.h"
+#include "placement/gpus.h"
+#include "placement/offers.h"
+#include "placement/table.h"
+
+namespace hearth::cli {
+namespace {
+
+using engine::GpuProblem;
+using engine::Proposal;
+using placement::size_text;
+
+constexpr size_t kMostOffers = 2;  // in one line; "hearth plan" shows all
+
+// What the host would hold, against what the kernel and the control group leave.
+Status check_host_memory(const gguf::File& file, const Proposal& proposal, uint32_t context) {
+  const placement::Share& needed = proposal.plan.shares.back();
+  const AvailableMemory available = available_memory();
+  if (needed.total() <= available.bytes) return {};
+  return error(ErrorKind::kNoMemory,
+               "{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available; "
+               "use a smaller --ctx, --kv-type q8_0 or a smaller model, or close other programs",
+               file.path(), format_bytes(needed.total()), format_bytes(needed.weights), context,
+               format_bytes(needed.cache), format_bytes(needed.workspace), available.limited_by,
+               format_bytes(available.bytes));
+}
+
+// "the whole model needs 4.9 GiB of GPU memory, but GPU 0 (...) has 3.3 GiB to give (others hold 2.5 GiB)": what is
+// free, but for the reserve.
+std::string cause_of_parts(const Proposal& proposal, std::span<const placement::DeviceState> states) {
+  const size_t layers = proposal.plan.layers.size();
+  const placement::Share whole = placement::shares_of(placement::all_on(0, layers), proposal.sizes, states)[0];
+  std::string text = fmt::format("the whole model needs {} of GPU memory, but", size_text(whole.total()));
+  for (size_t i = 0; i + 1 < states.size(); ++i) {
+    uint64_t others = 0;
+    for (const placement::Process& process : states[i].others) others += process.bytes;
+    text += fmt::format("{} {} has {} to give", i > 0 ? " and" : "", states[i].name, size_text(states[i].budget()));
+    if (others > 0) text += fmt::format(" (others hold {})", size_text(others));
+  }
+  return text;
+}
+
+// One model on its way to its devices. Kept as long as the model, which may be placed again after a loss.
+class Placing {
+ public:
+  Placing(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu)
+      : file_(std::move(file)), policy_(gpu_policy(options.gpu)), no_gpu_(std::move(no_gpu)) {
+    wishes_.kv_type = options.kv_type;
+    wishes_.options.experts_last = options.experts_last;
+  }
+
+  // See engine::PlacedOptions.
+  Result<GpuProblem> review(const Proposal& proposal, const models::LoadOptions& load) {
+    TRY(check_host_memory(*file_, proposal, load.context));
+    GpuProblem problem = no_gpu_;
+    const bool gpus = proposal.states.size() > 1;
+    if (gpus && !proposal.plan.whole()) {
+      problem = advise(proposal, load);
+      if (policy_ == GpuPolicy::kRequire) return refused(problem);
+    }
+    if (!loading_) return problem;  // again, after a loss: nobody watches
+    start_ = std::chrono::steady_clock::now();
+    const placement::Share& host = proposal.plan.shares.back();
+    if (host.layers == proposal.plan.layers.size()) {
+      read_in(*file_);
+    } else {
+      reading_.emplace(file_);
+      progress_.emplace("loading " + std::filesystem::path(file_->path()).filename().string() + " on the GPU", 0);
+    }
+    return problem;
+  }
+
+  void update(uint64_t done, uint64_t total) {
+    if (!progress_) return;
+    progress_->set_total(total);
+    progress_->update(done);
+  }
+
+  // The model is there, or will not be. How long that took, from the plan on.
+  std::chrono::nanoseconds end(bool loaded) {
+    loading_ = false;
+    if (loaded && reading_) reading_->wait();
+    reading_.reset();
+    progress_.reset();
+    return std::chrono::steady_clock::now() - start_;
+  }
+
+ private:
+  // Why it does not fit, and what would help.
+  GpuProblem advise(const Proposal& proposal, const models::LoadOptions& load) const {
+    std::vector<placement::DeviceState> states = proposal.states;
+    add_processes(states);
+    placement::Wishes wishes = wishes_;
+    wishes.context = load.context;
+    wishes.parallel = std::max(1u, load.sequences);
+    const Measurer measurer(file_, states.size() - 1, proposal.host, load);
+    std::string help;
+    size_t count = 0;
+    for (const placement::Offer& offer : placement::offers(measurer.function(), states, wishes, offered_mixes())) {
+      if (++count > kMostOffers) break;
+      help += (help.empty() ? "" : "; or ") + offer.text;
+    }
+    if (help.empty()) help = "a smaller model or quantisation would help";
+    if (const auto missing = placement::shortfall(proposal.sizes, states, wishes.options); missing && count == 0)
+      help = fmt::format("{} more free memory on {} would hold it", size_text(*missing), states[0].name);
+    return {cause_of_parts(proposal, states), help + " (\"hearth plan\" shows all)"};
+  }
+
+  const std::shared_ptr<const gguf::File> file_;
+  const GpuPolicy policy_;
+  const GpuProblem no_gpu_;
+  placement::Wishes wishes_;
+  bool loading_ = true;
+  std::chrono::steady_clock::time_point start_;
+  std::optional<Reading> reading_;
+  std::optional<Progress> progress_;
+};
+
+Status place_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
+                const models::LoadOptions& load, LoadedModel& loaded) {
+  const GpuPolicy policy = gpu_policy(options.gpu);
+  const auto placing = std::make_shared<Placing>(options, loaded.file, std::move(no_gpu));
+  devices.push_back([options] { return cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}); });
+  engine::PlacedOptions placed;
+  placed.load = load;
+  placed.load.progress = [placing](uint64_t done, uint64_t total) { placing->update(done, total); };
+  placed.reserve_bytes = placement::kReserve_bytes;
+  placed.rebalance.plan.experts_last = options.experts_last;
+  placed.gpu_wanted = policy != GpuPolicy::kOff;
+  placed.moves = policy != GpuPolicy::kRequire;  // to the CPU, that is
+  placed.review = [placing, load](const Proposal& proposal) { return placing->review(proposal, load); };
+  auto model = engine::PlacedModel::load(loaded.file, std::move(devices), std::move(placed));
+  loaded.read_duration = placing->end(model.ok());
+  ASSIGN_OR_RETURN(loaded.placed, std::move(model));
+  return {};
+}
+
+}  // namespace
+
+Status place(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
+  const GpuPolicy policy = gpu_policy(options.gpu);
+  if (policy == GpuPolicy::kOff) return place_on({}, {}, options, load, loaded);
+  GpuSearch search = find_gpus();
+  if (!search.gpus.empty()) {
+    const Status placed = place_on(std::move(search.gpus), {}, options, load, loaded);
+    if (placed || !is_gpu_fault(placed.error())) return placed;
+    search.problem = engine::gpu_problem(placed.error());
+  }
+  if (policy == GpuPolicy::kRequire) return refused(search.problem);
+  return place_on({}, search.problem, options, load, loaded);
+}
+
+}  // namespace hearth::cli
