@@ -24,7 +24,8 @@ void CudaDevice::find_functions() {
   functions_.route = modules_->find("route");
   functions_.group = modules_->find("group_slots");
   functions_.combine = modules_->find("combine_experts");
-  functions_.top = modules_->find("top_of_chunk");
+  functions_.candidates = modules_->find("best_of_chunk");
+  functions_.total = modules_->find("total_of_row");
   functions_.read_limit = modules_->find("read_all");
   functions_.float_limit = modules_->find("multiply_floats");
   functions_.byte_limit = modules_->find("multiply_bytes");

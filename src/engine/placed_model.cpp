@@ -67,9 +67,10 @@ Status PlacedModel::rebalance(uint64_t give_back_bytes) {
 
 Backend PlacedModel::backend() {
   Backend backend = backend_of(*model_);
-  backend.forward = [this](const device::Batch& batch, std::span<float> logits) {
-    return model_->forward(batch, logits);
+  backend.forward = [this](const device::Batch& batch, device::Readout& readout) {
+    return model_->forward(batch, readout);
   };
+  backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.rearrange = [this](const placement::Arrangement& target) { return model_->rearrange(target); };
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
   backend.maintain = [this] {

@@ -179,34 +179,6 @@ TEST_F(CudaDevice, ARowGetsTheSameBitsInAnyCompany) {
   EXPECT_EQ(run(1), run(3));
 }
 
-// Among more values than a chunk has, and with equal ones.
-TEST_F(CudaDevice, FindsTheTopCandidatesInOrder) {
-  Rig rig(device());
-  Random random(seed());
-  constexpr uint32_t kRows = 2;
-  for (const auto& [width, most] : {std::pair{5u, 5u}, {4096u, 40u}, {9001u, 64u}}) {
-    std::vector<float> logits = random.normal(kRows * width, 4);
-    for (float& x : logits) x = std::round(x * 8) / 8;  // many ties
-    const float* at = rig.floats(logits);
-    auto* best = reinterpret_cast<cuda::TopCandidate*>(rig.bytes(kRows * most * sizeof(cuda::TopCandidate)));
-    PlainBatch plain(kRows);
-    rig.step(plain.batch,
-             [&] { dynamic_cast<cuda::CudaDevice&>(device()).top_candidates(at, kRows, width, most, best); });
-    std::vector<cuda::TopCandidate> found(kRows * most);
-    ASSERT_TRUE(device().download(reinterpret_cast<std::byte*>(best), std::as_writable_bytes(std::span(found))).ok());
-    for (uint32_t row = 0; row < kRows; ++row) {
-      const float* values = logits.data() + row * width;
-      std::vector<uint32_t> order(width);
-      std::iota(order.begin(), order.end(), 0u);
-      std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return values[a] > values[b]; });
-      for (uint32_t i = 0; i < most; ++i) {
-        EXPECT_EQ(found[row * most + i].column, order[i]) << "row " << row << " place " << i;
-        EXPECT_EQ(found[row * most + i].value, values[order[i]]);
-      }
-    }
-  }
-}
-
 TEST_F(CudaDevice, MeasuresItsLimits) {
   const device::Limits limits = device().measure_limits();
   EXPECT_GT(limits.read_bytes_per_s, 0);

@@ -7,6 +7,7 @@
 #include "cuda/kernels/cache_page.h"
 #include "cuda/kernels/operand_args.h"
 #include "cuda/kernels/step.h"
+#include "device/candidate.h"
 
 #ifndef __CUDACC__
 #pragma GCC diagnostic push
@@ -141,17 +142,23 @@ struct CombineKernelArgs {
   uint32_t unused;
 };
 
-// top.cu. Grid: chunks of a row, rows. The first level reads values, the others keys; the last writes `best`.
-inline constexpr uint32_t kTopThreads = 512, kTopChunk = 4096, kMostTop = 1024;
-struct TopCandidate {
-  uint32_t column;
-  float value;
+// candidates.cu. best_of_chunk: grid chunks of a row, rows. The first level reads values, the others keys; the last
+// writes `best`.
+inline constexpr uint32_t kBestThreads = 512, kBestChunk = 4096;
+struct BestKernelArgs {
+  const float* values;      // [rows][width], or null:
+  const uint64_t* keys;     // likewise
+  uint64_t* keys_out;       // [rows][chunks][count]
+  device::Candidate* best;  // [rows][count + 1] if there is one chunk: the last level; else null
+  uint32_t width, count;
+  uint32_t run, unused;  // count, or the next power of two
 };
-struct TopKernelArgs {
-  const float* values;   // [rows][width], or null:
-  const uint64_t* keys;  // likewise
-  uint64_t* keys_out;    // [rows][chunks][count]
-  TopCandidate* best;    // [rows][count] if there is one chunk and it is the last level; else null
+
+// total_of_row: one block for each row; best[row][count] = {width, sum of exp(value - best[row][0].value)}.
+inline constexpr uint32_t kTotalThreads = 512;
+struct TotalKernelArgs {
+  const float* values;  // [rows][width]
+  device::Candidate* best;
   uint32_t width, count;
 };
 
