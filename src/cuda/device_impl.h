@@ -66,9 +66,9 @@ class CudaDevice final : public device::Device {
   struct Functions {
     CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, candidates, total;
     CUfunction read_limit, float_limit, byte_limit;
-    std::unordered_map<uint32_t, CUfunction> embed;   // by format type
-    std::unordered_map<uint32_t, CUfunction> attend;  // by AttendVariant::key()
-    std::array<std::array<CUfunction, 3>, 3> prompt;  // by cache type and kPromptSizes; null for f32
+    std::unordered_map<uint32_t, CUfunction> embed;          // by format type
+    std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()
+    std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes; null for f32
   };
   struct Download {
     const std::byte* from;
@@ -92,10 +92,11 @@ class CudaDevice final : public device::Device {
   Result<device::Limits> measure();
   Result<double> seconds_of(const LaunchList& list);
 
-  // Attention over the rows of one kind; see kernels/attention.cu.
-  void attend(const device::AttentionArgs& args, bool decode);
-  void launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
-  void launch_prompt(const AttentionKernelArgs& kernel, const device::CacheShape& shape, uint32_t size);
+  // Attention over the rows of one kind; see kernels/args.h.
+  void attend(const device::AttentionArgs& args, AttentionRows which);
+  void launch_all(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
+  void launch_single(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
+  void launch_chunks(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
   void run_experts(const device::ExpertsArgs& args, uint32_t first_row, uint32_t rows);
   uint32_t rows() const { return batch_->rows(); }
 
