@@ -4,7 +4,7 @@
 # is none): several where a kernel uses what only newer GPUs have; the device takes the newest that fits.
 # nvcc stamps PTX with its own ISA version, which only its own generation of drivers accepts: the stamp is
 # lowered to HEARTH_PTX_VERSION, and ptxas proves for each of HEARTH_CUDA_TARGETS that this is legal. Its
-# machine code is embedded as well.
+# machine code is embedded as well. Both are compressed: PTX to a tenth.
 #
 # Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc it is empty.
 
@@ -12,6 +12,9 @@ set(HEARTH_CUDA_TARGETS "75;90" CACHE STRING
   "Compute capabilities to make machine code for (a release: 75;80;86;89;90;100;120)")
 # ISA 8.0 is that of CUDA 12.0, whose driver branch is 525.
 set(HEARTH_PTX_VERSION 8.0)
+
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+target_link_libraries(hearth_cuda PUBLIC PkgConfig::ZSTD)
 
 set(cuda_folder ${CMAKE_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${cuda_folder})
@@ -33,13 +36,16 @@ set(image_externs "")
 set(image_rows "")
 set(image_files "")
 
-# One image of the table: `symbol` holds the bytes of `file`.
+# One image of the table: `symbol` holds the compressed bytes of `file`.
 macro(add_cuda_image symbol file source capability exact kind)
+  add_custom_command(OUTPUT ${file}.zst
+    COMMAND ${CMAKE_COMMAND} -DIN=${file} -DOUT=${file}.zst -P ${CMAKE_SOURCE_DIR}/cmake/compress.cmake
+    DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/compress.cmake COMMENT "Compressing ${symbol}" VERBATIM)
   string(APPEND image_assembly ".balign 16\n.globl ${symbol}\n.globl ${symbol}_end\n${symbol}:\n"
-    ".incbin \"${file}\"\n${symbol}_end:\n.byte 0\n")
+    ".incbin \"${file}.zst\"\n${symbol}_end:\n")
   string(APPEND image_externs "extern \"C\" const char ${symbol}[], ${symbol}_end[];\n")
   string(APPEND image_rows "    {\"${source}\", ${capability}, ${exact}, ImageKind::${kind}, ${symbol}, ${symbol}_end},\n")
-  list(APPEND image_files ${file})
+  list(APPEND image_files ${file}.zst)
 endmacro()
 
 # PTX of `source` for `capability`, lowered and checked.

@@ -1,4 +1,5 @@
-// Which kernel of kernels/attention.cu and attention_prompt.cu fits a cache and a group of heads.
+// Which kernel of kernels/attention.cu and attention_tensor.cu fits a cache and a group of heads. One of the two serves
+// all rows of a model: they add up in different orders.
 #pragma once
 
 #include <array>
@@ -27,14 +28,14 @@ inline constexpr uint32_t kMostValueDims = 512, kMostKeyDims = 1024;
 // What attention.cu instantiates for every cache type: {heads, parts}, ascending.
 inline constexpr std::array<std::array<uint32_t, 2>, 6> kAttendSizes{{{1, 1}, {4, 1}, {8, 1}, {1, 2}, {4, 2}, {4, 4}}};
 
-// The sizes of attention_prompt.cu.
-inline constexpr std::array<uint32_t, 3> kPromptSizes{64, 128, 256};
+// The sizes of attention_tensor.cu.
+inline constexpr std::array<uint32_t, 3> kTensorSizes{64, 128, 256};
 
 // 0 if its kernels cannot be used.
-inline uint32_t prompt_size(const device::CacheShape& shape, uint32_t group) {
+inline uint32_t tensor_size(const device::CacheShape& shape, uint32_t group) {
   if (shape.type == device::CacheType::kF32 || shape.key_dim % 16 != 0 || shape.value_dim % 16 != 0) return 0;
-  if (group > kTileRows) return 0;
-  for (const uint32_t size : kPromptSizes)
+  if (group > kChunkTileRows) return 0;
+  for (const uint32_t size : kTensorSizes)
     if (shape.key_dim <= size && shape.value_dim <= size) return size;
   return 0;
 }

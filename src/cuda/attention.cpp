@@ -20,14 +20,22 @@ PageType page_type(const device::CacheShape& shape) {
   return static_cast<PageType>(shape.type);
 }
 
-// The most splits of any row that is alone in its sequence's part of the batch. A power of two: then the
-// launches, and with them the CUDA graph, stay the same while sequences grow.
-uint32_t most_splits(const device::Batch& batch, uint32_t window) {
+// The most splits of any row that is alone in its sequence's part of the batch, or of any row at all. A power of two:
+// then the launches, and with them the CUDA graph, stay the same while sequences grow.
+uint32_t most_splits(const device::Batch& batch, uint32_t window, uint32_t pages, AttentionRows which) {
   uint32_t most = 1;
-  for (const device::BatchSequence& sequence : batch.sequences)
-    if (sequence.rows == 1)
-      most = std::max(most, page_range(sequence.first_position, window, kPagePositions, true).splits());
+  for (const device::BatchSequence& sequence : batch.sequences) {
+    if (sequence.rows > 1 && which == AttentionRows::kSingle) continue;
+    const uint32_t last = sequence.first_position + sequence.rows - 1;
+    // What a window covers may begin anywhere in a split.
+    const uint32_t whole = page_range(last, 0).splits(pages), windowed = window / kPagePositions / pages + 2;
+    most = std::max(most, window == 0 ? whole : std::min(whole, windowed));
+  }
   return std::bit_ceil(most);
+}
+
+size_t tensor_index(const device::CacheShape& shape, uint32_t group) {
+  return static_cast<size_t>(std::ranges::find(kTensorSizes, tensor_size(shape, group)) - kTensorSizes.begin());
 }
 
 // visit(bytes of a row in the page, of its scales in the page (or null), in the neutral form, dimensions).
@@ -74,15 +82,18 @@ void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::b
 }
 
 void CudaDevice::attention(const device::AttentionArgs& args) {
-  bool alone = false, together = false;
-  for (const device::BatchSequence& sequence : batch_->sequences) (sequence.rows == 1 ? alone : together) = true;
-  if (alone) attend(args, true);
-  if (together) attend(args, false);
+  if (tensor_size(args.cache.shape, args.heads / args.cache.shape.kv_heads) == 0)
+    return attend(args, AttentionRows::kAll);
+  bool single = false, chunks = false;
+  for (const device::BatchSequence& sequence : batch_->sequences) (sequence.rows == 1 ? single : chunks) = true;
+  if (single) attend(args, AttentionRows::kSingle);
+  if (chunks) attend(args, AttentionRows::kChunks);
 }
 
-void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
+void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which) {
+  if (rows() == 0) return;
   const device::CacheShape& shape = args.cache.shape;
-  const uint32_t group = args.heads / shape.kv_heads;
+  const uint32_t pages = split_pages(shape.key_dim, shape.value_dim);
   AttentionKernelArgs kernel{};
   kernel.q = args.q;
   kernel.partial = reinterpret_cast<float*>(scratch_.address());
@@ -94,9 +105,9 @@ void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
   kernel.kv_heads = shape.kv_heads;
   kernel.key_dim = shape.key_dim;
   kernel.value_dim = shape.value_dim;
-  kernel.splits = decode ? most_splits(*batch_, args.window) : 1;
+  kernel.splits = which == AttentionRows::kChunks ? 1 : most_splits(*batch_, args.window, pages, which);
   kernel.window = args.window;
-  kernel.decode = decode;
+  kernel.which = which;
   kernel.scale = args.scale;
   kernel.soft_cap = args.soft_cap;
   AttentionMergeArgs merge{};
@@ -106,25 +117,33 @@ void CudaDevice::attend(const device::AttentionArgs& args, bool decode) {
   merge.heads = args.heads;
   merge.value_dim = shape.value_dim;
   merge.splits = kernel.splits;
+  merge.split_pages = pages;
   merge.window = args.window;
-  merge.decode = decode;
+  merge.which = which;
 
-  const uint32_t width = args.heads * shape.value_dim, size = decode ? 0 : prompt_size(shape, group);
+  const uint32_t width = args.heads * shape.value_dim;
   const uint64_t step = scratch_.backed_bytes() / partial_bytes(args.heads, shape.value_dim, kernel.splits);
   CHECK(step > 0);  // reserve() has seen to it
   for (uint32_t first = 0; first < rows(); first += kernel.rows) {
     kernel.first_row = merge.first_row = first;
     kernel.rows = merge.rows = static_cast<uint32_t>(std::min<uint64_t>(step, rows() - first));
-    if (size != 0)
-      launch_prompt(kernel, shape, size);
-    else
-      launch_attend(kernel, shape);
+    switch (which) {
+      case AttentionRows::kAll:
+        launch_all(kernel, shape);
+        break;
+      case AttentionRows::kSingle:
+        launch_single(kernel, shape);
+        break;
+      case AttentionRows::kChunks:
+        launch_chunks(kernel, shape);
+        break;
+    }
     list_.add(functions_.merge, {static_cast<uint32_t>(divide_up(width, kMergeThreads)), kernel.rows}, {kMergeThreads},
               0, merge);
   }
 }
 
-void CudaDevice::launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
+void CudaDevice::launch_all(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
   const uint32_t group = kernel.heads / shape.kv_heads;
   const AttendVariant variant = attend_variant(shape, group);
   const uint32_t padded = page_row_bytes(page_type(shape), shape.key_dim) / element_bytes(page_type(shape));
@@ -133,15 +152,20 @@ void CudaDevice::launch_attend(const AttentionKernelArgs& kernel, const device::
             {kAttentionWarps * 32}, variant.heads * padded * static_cast<uint32_t>(sizeof(float)), kernel);
 }
 
-void CudaDevice::launch_prompt(const AttentionKernelArgs& kernel, const device::CacheShape& shape, uint32_t size) {
-  const uint32_t tile_tokens = kTileRows / (kernel.heads / shape.kv_heads);
+void CudaDevice::launch_single(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
+  const uint32_t group = kernel.heads / shape.kv_heads, parts = static_cast<uint32_t>(divide_up(group, kSingleHeads));
+  const CUfunction function = functions_.single[static_cast<size_t>(shape.type)][tensor_index(shape, group)];
+  list_.add(function, {kernel.splits, shape.kv_heads * parts, kernel.rows},
+            {split_pages(shape.key_dim, shape.value_dim) * 32}, 0, kernel);
+}
+
+void CudaDevice::launch_chunks(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
+  const uint32_t group = kernel.heads / shape.kv_heads, tile_tokens = kChunkTileRows / group;
   uint32_t tiles = 0;
   for (const device::BatchSequence& sequence : batch_->sequences)
     if (sequence.rows > 1) tiles += static_cast<uint32_t>(divide_up(sequence.rows, tile_tokens));
-  const size_t index =
-      static_cast<size_t>(std::find(kPromptSizes.begin(), kPromptSizes.end(), size) - kPromptSizes.begin());
-  list_.add(functions_.prompt[static_cast<size_t>(shape.type)][index], {tiles, shape.kv_heads}, {kAttentionWarps * 32},
-            0, PromptKernelArgs{kernel, tile_tokens, 0});
+  const CUfunction function = functions_.chunk[static_cast<size_t>(shape.type)][tensor_index(shape, group)];
+  list_.add(function, {tiles, shape.kv_heads}, {kAttentionWarps * 32}, 0, ChunkKernelArgs{kernel, tile_tokens, 0});
 }
 
 }  // namespace hearth::cuda

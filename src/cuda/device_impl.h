@@ -42,6 +42,7 @@ class CudaDevice final : public device::Device {
   size_t page_bytes(const device::CacheShape& shape) const override { return sizing_.page_bytes(shape); }
   Status supports(const device::CacheShape& shape) const override { return sizing_.supports(shape); }
   uint64_t scratch_bytes(const device::StepShape& most) const override { return sizing_.scratch_bytes(most); }
+  uint32_t most_candidates() const override { return sizing_.most_candidates(); }
   void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
   void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
   Status reserve(const device::StepShape& most) override;
@@ -55,22 +56,19 @@ class CudaDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void candidates(const device::CandidatesArgs& args) override;
   Status finish() override;
-
-  // Inside a step: the `most` (up to kMostTop) largest of each of `count` rows, the largest first, of equal ones the
-  // lower column. `best`: device memory, [count][most].
-  void top_candidates(const float* logits, uint32_t count, uint32_t width, uint32_t most, TopCandidate* best);
 
   const Graphs::Counts& graph_counts() const { return graphs_.counts(); }
 
  private:
   // The kernels that this file's ops launch; those of matrix products are Matmul's.
   struct Functions {
-    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, top;
+    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, candidates, total;
     CUfunction read_limit, float_limit, byte_limit;
-    std::unordered_map<uint32_t, CUfunction> embed;   // by format type
-    std::unordered_map<uint32_t, CUfunction> attend;  // by AttendVariant::key()
-    std::array<std::array<CUfunction, 3>, 3> prompt;  // by cache type and kPromptSizes; null for f32
+    std::unordered_map<uint32_t, CUfunction> embed;          // by format type
+    std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()
+    std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes; null for f32
   };
   struct Download {
     const std::byte* from;
@@ -94,10 +92,11 @@ class CudaDevice final : public device::Device {
   Result<device::Limits> measure();
   Result<double> seconds_of(const LaunchList& list);
 
-  // Attention over the rows of one kind; see kernels/attention.cu.
-  void attend(const device::AttentionArgs& args, bool decode);
-  void launch_attend(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
-  void launch_prompt(const AttentionKernelArgs& kernel, const device::CacheShape& shape, uint32_t size);
+  // Attention over the rows of one kind; see kernels/args.h.
+  void attend(const device::AttentionArgs& args, AttentionRows which);
+  void launch_all(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
+  void launch_single(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
+  void launch_chunks(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
   void run_experts(const device::ExpertsArgs& args, uint32_t first_row, uint32_t rows);
   uint32_t rows() const { return batch_->rows(); }
 

@@ -36,8 +36,8 @@ class Graphs {
     uint64_t used;            // the turn in which it was last run
   };
 
-  Entry* find(uint64_t hash, const LaunchList& list);
-  void remember(uint64_t hash, const LaunchList& list);
+  Entry* find(const LaunchList& list);
+  void remember(const LaunchList& list);
   Status launch_all(const LaunchList& list, const driver::Stream& stream) const;
   Result<driver::GraphExec> instantiate(const LaunchList& list) const;
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <span>
-#include <string_view>
+#include <string>
 
 namespace hearth::cuda {
 
@@ -13,8 +13,11 @@ struct Image {
   int compute_capability;  // 75 for 7.5. PTX runs from there on; machine code there and in later minor versions
   bool exact;              // PTX of an "a" target: runs on this capability alone
   ImageKind kind;
-  const char* begin;  // followed by a null byte
+  const char* begin;  // a zstd frame
   const char* end;
+
+  // PTX text, or an ELF file: as the driver takes it, with the null byte that it wants behind PTX (c_str()).
+  std::string content() const;
 };
 
 // Empty if nvcc was not found when hearth was built.

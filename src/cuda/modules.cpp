@@ -50,7 +50,8 @@ Result<Modules> Modules::load(const driver::Cuda& cuda, const Chip& chip, std::s
     bool done = false;
     for (const Image* image : candidates(images, source, chip.compute_capability)) {
       driver::LoadReport report;
-      auto module = driver::Module::load(cuda, image->begin, &report);
+      const std::string content = image->content();
+      auto module = driver::Module::load(cuda, content.c_str(), &report);
       if (module) {
         modules.modules_.push_back(std::move(*module));
         modules.loaded_.push_back({std::string(source), image->kind, image->compute_capability, report.compile_ms,

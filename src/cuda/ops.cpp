@@ -24,7 +24,8 @@ void CudaDevice::find_functions() {
   functions_.route = modules_->find("route");
   functions_.group = modules_->find("group_slots");
   functions_.combine = modules_->find("combine_experts");
-  functions_.top = modules_->find("top_of_chunk");
+  functions_.candidates = modules_->find("best_of_chunk");
+  functions_.total = modules_->find("total_of_row");
   functions_.read_limit = modules_->find("read_all");
   functions_.float_limit = modules_->find("multiply_floats");
   functions_.byte_limit = modules_->find("multiply_bytes");
@@ -35,12 +36,12 @@ void CudaDevice::find_functions() {
       const AttendVariant variant{type, heads, parts};
       functions_.attend[variant.key()] = modules_->find(variant.name());
     }
-  for (size_t i = 0; i < kPromptSizes.size(); ++i) {
-    functions_.prompt[static_cast<size_t>(device::CacheType::kF16)][i] =
-        modules_->find(fmt::format("attend_prompt_f16_{}", kPromptSizes[i]));
-    functions_.prompt[static_cast<size_t>(device::CacheType::kQ8_0)][i] =
-        modules_->find(fmt::format("attend_prompt_q8_0_{}", kPromptSizes[i]));
-  }
+  for (const auto& [type, name] : {std::pair{device::CacheType::kF16, "f16"}, {device::CacheType::kQ8_0, "q8_0"}})
+    for (size_t i = 0; i < kTensorSizes.size(); ++i) {
+      const size_t t = static_cast<size_t>(type);
+      functions_.chunk[t][i] = modules_->find(fmt::format("attend_chunk_{}_{}", name, kTensorSizes[i]));
+      functions_.single[t][i] = modules_->find(fmt::format("attend_single_{}_{}", name, kTensorSizes[i]));
+    }
 }
 
 void CudaDevice::embed(const device::EmbedArgs& args) {

@@ -18,6 +18,7 @@ class CudaSizing final : public device::Sizing {
   size_t page_bytes(const device::CacheShape& shape) const override;
   Status supports(const device::CacheShape& shape) const override;
   uint64_t scratch_bytes(const device::StepShape& most) const override;
+  uint32_t most_candidates() const override { return device::kMost_candidates; }
 
  private:
   uint64_t granule_bytes_;

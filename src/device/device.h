@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "base/check.h"
 #include "base/result.h"
 #include "device/types.h"
 
@@ -139,6 +140,16 @@ struct ExpertsArgs {
   float* out = nullptr;  // width down.rows / experts
 };
 
+// Of every row the `count` largest values, the largest first, of equal ones the lower column. NaN counts as
+// -infinity, +infinity as the largest number, and that is what `best` gets.
+struct CandidatesArgs {
+  const float* logits = nullptr;
+  uint32_t rows = 0, width = 0;
+  uint32_t count = 0;  // at least 1, at most `width` and most_candidates()
+  // [rows][count + 1]: after the candidates of a row {width, sum of exp(value - largest value) over the row}.
+  Candidate* best = nullptr;
+};
+
 // What things take on a device: pure functions of shapes, so that memory can be planned exactly, also for a
 // device that is not here.
 class Sizing {
@@ -160,6 +171,9 @@ class Sizing {
   // Memory of the device's own that steps up to this shape need (split attention, experts, page tables),
   // in whole grains.
   virtual uint64_t scratch_bytes(const StepShape& most) const = 0;
+  // Up to how many candidates per row Device::candidates() finds. 0: logits are read whole, which costs nothing
+  // where they lie in host memory.
+  virtual uint32_t most_candidates() const { return 0; }
 };
 
 class Device : public Sizing {
@@ -203,6 +217,8 @@ class Device : public Sizing {
   virtual void activate(const ActivateArgs& args) = 0;
   virtual void experts(const ExpertsArgs& args) = 0;
   virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place
+  // Only if most_candidates() is not 0.
+  virtual void candidates(const CandidatesArgs&) { CHECK(most_candidates() != 0); }
   virtual Status finish() = 0;  // kDeviceLost after an error that the device does not recover from
 
  private:

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "device/candidate.h"
 #include "quant/format.h"
 
 namespace hearth::device {
@@ -92,6 +93,19 @@ struct Batch {
   std::vector<uint32_t> logit_rows;  // rows whose logits are wanted, ascending
 
   uint32_t rows() const { return static_cast<uint32_t>(tokens.size()); }
+};
+
+// What is wanted of the logits of a step, and what came back. Every row of batch.logit_rows gives its best
+// candidates, if any are wanted; the whole logits come from rows that are named.
+struct Readout {
+  // Of every row the so many largest logits: 0, or up to Sizing::most_candidates() and the vocabulary.
+  uint32_t candidates = 0;
+  std::vector<uint32_t> full_rows;  // places in batch.logit_rows, ascending
+
+  // Room for full_rows.size() rows of the whole vocabulary.
+  std::span<float> logits;
+  // [batch.logit_rows][candidates + 1]; see CandidatesArgs::best.
+  std::vector<Candidate> best;
 };
 
 enum class NormKind { kRms, kLayer };

@@ -17,6 +17,15 @@ Answer::Answer(const Request& request, const text::Tokenizer& tokenizer, size_t 
 }
 
 Event Answer::next(std::span<float> logits) {
+  return next_from(logits);
+}
+
+Event Answer::next(const sampling::BestLogits& logits) {
+  return next_from(logits);
+}
+
+template <class Logits>
+Event Answer::next_from(const Logits& logits) {
   Event event;
   const int num_predict = sampler_.options().num_predict;
   if (num_predict == 0) {

@@ -11,9 +11,10 @@ Backend backend_of(models::Model& model) {
   backend.pages = model.options().pages;
   backend.batch_rows = model.options().batch_rows;
   backend.logit_rows = model.options().logit_rows;
-  backend.forward = [&model](const device::Batch& batch, std::span<float> logits) {
-    return model.forward(batch, logits);
+  backend.forward = [&model](const device::Batch& batch, device::Readout& readout) {
+    return model.forward(batch, readout);
   };
+  backend.most_candidates = [&model] { return model.most_candidates(); };
   backend.rearrange = [&model](const placement::Arrangement& target) { return model.rearrange(target); };
   return backend;
 }

@@ -25,10 +25,12 @@ struct Backend {
   uint32_t logit_rows = 0;  // most rows with logits in one step
   // As models::Model::forward. The same tokens at the same positions must give the same logits whatever
   // else is in the batch. Called on the engine's thread only.
-  std::function<Status(const device::Batch& batch, std::span<float> logits)> forward;
+  std::function<Status(const device::Batch& batch, device::Readout& readout)> forward;
 
   // The rest may be absent. All but devices() are called on the engine's thread between two steps, and change nothing
   // about what forward() gives.
+  // What device::Readout::candidates may be in the next forward(); absent: 0.
+  std::function<uint32_t()> most_candidates;
   // Every maintain_interval, and before a step when it is due: a look at free memory.
   std::function<void()> maintain;
   std::chrono::milliseconds maintain_interval{1000};

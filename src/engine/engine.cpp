@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <condition_variable>
 #include <future>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/answer.h"
+#include "engine/delivery.h"
 #include "sched/scheduler.h"
 
 namespace hearth::engine {
@@ -51,13 +53,13 @@ device::Batch batch_of(const sched::Step& step) {
 
 // A request that was accepted and has not had its final event.
 struct Active {
-  Active(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens, EventSink to)
-      : answer(request, tokenizer, context_tokens), sink(std::move(to)) {
+  Active(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens, EventSink sink)
+      : answer(request, tokenizer, context_tokens), receiver(std::make_shared<Delivery::Receiver>(std::move(sink))) {
     usage.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   }
 
   Answer answer;
-  EventSink sink;
+  std::shared_ptr<Delivery::Receiver> receiver;
   Usage usage;
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> first_step, first_token;
@@ -81,7 +83,8 @@ struct Engine::Impl {
         tokenizer(std::move(tokens)),
         options(cut_to(wanted, backend)),
         scheduler(limits_of(backend, options)),
-        context(scheduler.context()) {
+        context(scheduler.context()),
+        delivery([this](RequestId id) { cancel(id); }) {
     publish();
     thread = std::thread([this] { run(); });
   }
@@ -109,9 +112,12 @@ struct Engine::Impl {
   void step();
   void start(const sched::Step& step);
   void fail(const sched::Step& step, const Error& error);
-  void deliver(RequestId id, std::span<float> row);
+  device::Readout wanted(const sched::Step& step);
+  void take_cancels();
+  void sample(const sched::Step& step, const device::Readout& readout);
+  sampling::BestLogits best_of(const device::Readout& readout, size_t row);
+  void deliver(RequestId id, Event event);
   void finish(RequestId id, FinishReason reason, Event last = {});
-  bool send(const EventSink& sink, const Event& event) const;
   void publish(uint32_t ended = 0);
 
   // What others ask of the engine's thread, and its answer.
@@ -136,6 +142,7 @@ struct Engine::Impl {
   const uint32_t context;
   std::map<RequestId, std::unique_ptr<Active>> actives;
   std::vector<float> logits;
+  std::vector<sampling::Candidate> best;  // of the row that is being sampled
   Clock::time_point maintained = Clock::now();
   Stats counted;  // the sums; the rest is filled in by publish()
 
@@ -151,6 +158,7 @@ struct Engine::Impl {
   uint32_t unfinished = 0;  // accepted, without final event
   Stats published;
 
+  Delivery delivery;
   std::thread thread;
 };
 
@@ -179,6 +187,7 @@ Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
   {
     std::lock_guard lock(mutex);
     if (broken) return *broken;
+    if (stopping) return error(ErrorKind::kCancelled, "the engine ends");
     if (unfinished >= uint64_t{options.max_sequences} + options.queue) {
       return error(ErrorKind::kRefused, "the queue is full ({} requests run or wait); try again later", unfinished);
     }
@@ -301,20 +310,85 @@ void Engine::Impl::step() {
   const sched::Step step = scheduler.plan();
   if (step.empty()) return;
   start(step);
-  const size_t logits_size = step.logit_rows.size() * size_t{backend.vocabulary};
-  if (logits.size() < logits_size) logits.resize(logits_size);
-  const Status status = backend.forward(batch_of(step), std::span(logits).first(logits_size));
+  device::Readout readout = wanted(step);
+  const Status status = backend.forward(batch_of(step), readout);
   if (!status) return fail(step, status.error());
 
   scheduler.commit(step);
   ++counted.steps;
-  size_t logits_row = 0;
   for (const sched::StepSequence& part : step.sequences) {
     const bool decodes = part.sample && actives.at(part.id)->answer.generated_tokens() > 0;
     counted.tokens_prefilled += part.rows - (decodes ? 1 : 0);
-    if (part.sample) deliver(part.id, std::span(logits).subspan(logits_row++ * backend.vocabulary, backend.vocabulary));
   }
+  // What receivers made of the step before comes first: they may have cancelled.
+  delivery.wait();
+  take_cancels();
+  sample(step, readout);
   publish();
+}
+
+void Engine::Impl::sample(const sched::Step& step, const device::Readout& readout) {
+  size_t row = 0, full = 0;  // of those that sample; of those with all logits
+  for (const sched::StepSequence& part : step.sequences) {
+    if (!part.sample) continue;
+    const bool whole = full < readout.full_rows.size() && readout.full_rows[full] == row;
+    const auto found = actives.find(part.id);
+    if (found != actives.end()) {
+      Answer& answer = found->second->answer;
+      deliver(part.id, whole ? answer.next(readout.logits.subspan(full * backend.vocabulary, backend.vocabulary))
+                             : answer.next(best_of(readout, row)));
+    }
+    full += whole ? 1 : 0;
+    ++row;
+  }
+}
+
+// Of those that run or wait; others may still be among the arrivals.
+void Engine::Impl::take_cancels() {
+  std::vector<RequestId> taken;
+  {
+    std::lock_guard lock(mutex);
+    std::erase_if(cancels, [&](RequestId id) {
+      if (!actives.contains(id)) return false;
+      taken.push_back(id);
+      return true;
+    });
+  }
+  for (const RequestId id : taken)
+    if (actives.contains(id)) finish(id, FinishReason::kCancelled);
+}
+
+// Whole logits for requests whose next token they decide, for the others the best. Which of the two a request gets
+// depends on itself alone.
+device::Readout Engine::Impl::wanted(const sched::Step& step) {
+  const uint32_t most = backend.most_candidates ? backend.most_candidates() : 0;
+  device::Readout readout;
+  uint32_t row = 0;
+  for (const sched::StepSequence& part : step.sequences) {
+    if (!part.sample) continue;
+    const auto needed = actives.at(part.id)->answer.logits_needed();
+    if (needed && std::min<size_t>(*needed, backend.vocabulary) <= most) {
+      // Few different numbers, so that equal steps come again.
+      const auto count = static_cast<uint32_t>(std::bit_ceil(std::min<size_t>(*needed, most)));
+      readout.candidates = std::max(readout.candidates, std::min(most, count));
+    } else {
+      readout.full_rows.push_back(row);
+    }
+    ++row;
+  }
+  const size_t logits_size = readout.full_rows.size() * backend.vocabulary;
+  if (logits.size() < logits_size) logits.resize(logits_size);
+  readout.logits = std::span(logits).first(logits_size);
+  return readout;
+}
+
+sampling::BestLogits Engine::Impl::best_of(const device::Readout& readout, size_t row) {
+  const size_t stride = readout.candidates + size_t{1};
+  const std::span<const device::Candidate> found = std::span(readout.best).subspan(row * stride, stride);
+  best.clear();
+  for (const device::Candidate& candidate : found.first(readout.candidates))
+    best.push_back({static_cast<int32_t>(candidate.column), candidate.value, 0});
+  return {best, found.back().value};
 }
 
 void Engine::Impl::start(const sched::Step& step) {
@@ -340,17 +414,16 @@ void Engine::Impl::fail(const sched::Step& step, const Error& error) {
   publish();
 }
 
-void Engine::Impl::deliver(RequestId id, std::span<float> row) {
+void Engine::Impl::deliver(RequestId id, Event event) {
   Active& active = *actives.at(id);
   if (!active.first_token) active.first_token = Clock::now();
-  Event event = active.answer.next(row);
   counted.tokens_generated += event.tokens.size();
   if (!event.finish && !scheduler.append(id, event.tokens.back())) event.finish = FinishReason::kLength;
   if (event.finish) {
     const FinishReason reason = *event.finish;
     finish(id, reason, std::move(event));
-  } else if (!send(active.sink, event)) {
-    finish(id, FinishReason::kCancelled);
+  } else {
+    delivery.send(id, active.receiver, std::move(event));
   }
 }
 
@@ -361,20 +434,8 @@ void Engine::Impl::finish(RequestId id, FinishReason reason, Event last) {
   last.finish = reason;
   last.text += active->answer.rest();
   last.usage = usage_at_end(*active);
-  publish(1);  // before the sink, which may want to submit the next one
-  send(active->sink, last);
-}
-
-bool Engine::Impl::send(const EventSink& sink, const Event& event) const {
-  try {
-    sink(event);
-    return true;
-  } catch (const std::exception& exception) {
-    spdlog::error("engine: a receiver of events failed, its request is cancelled: {}", exception.what());
-  } catch (...) {
-    spdlog::error("engine: a receiver of events failed, its request is cancelled");
-  }
-  return false;
+  publish(1);  // before the receiver, which may want to submit the next one
+  delivery.send(id, active->receiver, std::move(last));
 }
 
 void Engine::Impl::publish(uint32_t ended) {

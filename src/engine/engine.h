@@ -1,6 +1,6 @@
 // One loaded model that answers many requests at once: submit, cancel, and a step loop on a thread of
-// its own. Every accepted request ends in exactly one final event, and gets the same tokens whatever else
-// runs beside it.
+// its own; another hands out the events. Every accepted request ends in exactly one final event, and gets the same
+// tokens whatever else runs beside it.
 #pragma once
 
 #include <chrono>
@@ -61,8 +61,9 @@ struct Event {
 };
 
 using RequestId = uint64_t;
-// Called on the engine's thread, maybe before submit() returns. Must not block. May submit and cancel, must
-// not destroy the engine. If it throws, its request is cancelled.
+// Called on one thread of the engine's for all requests, in order, maybe before submit() returns, while the next step
+// runs. Must not block: what the next step gives waits. May submit and cancel (its own request gets nothing but the
+// last event after that), must not destroy the engine. If it throws, its request is cancelled.
 using EventSink = std::function<void(const Event&)>;
 
 struct Stats {
@@ -83,7 +84,8 @@ class Engine {
 
   // Safe from any thread, like cancel() and stats().
   // Errors: kUsage (empty prompt, token out of range, prompt longer than the context, bad options),
-  // kRefused (queue full), kDeviceLost (see broken()). On success `sink` will get events, the last one with `finish`.
+  // kRefused (queue full), kDeviceLost (see broken()), kCancelled (the engine ends). On success `sink` will get events,
+  // the last one with `finish`.
   Result<RequestId> submit(Request request, EventSink sink);
   // The request ends with kCancelled, soon; nothing happens if it has ended.
   void cancel(RequestId id);

@@ -269,9 +269,10 @@ Backend PlacedModel::backend() {
   Backend backend = backend_of(*model_);
   // Not by the model's address: a lost device brings another.
   backend.rearrange = {};
-  backend.forward = [this](const device::Batch& batch, std::span<float> logits) {
-    return model_->forward(batch, logits);
+  backend.forward = [this](const device::Batch& batch, device::Readout& readout) {
+    return model_->forward(batch, readout);
   };
+  backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
   if (devices_.size() == 1 || !options_.moves) return backend;

@@ -107,7 +107,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& out
                      return has_own_output(file) ? Status() : read_output(reader, spec, true, &ignored);
                    }));
   sizes.tied = has_own_output(file) ? 0 : sizes.output - norm_only;
-  sizes.logits = uint64_t{options.logit_rows} * spec.vocabulary * sizeof(float);
+  sizes.logits = uint64_t{options.logit_rows} * logits_row_bytes(spec, sizing);
   sizes.workspace = workspace_bytes(sizing, spec, outline.weights, options.batch_rows, options.logit_rows);
   sizes.scratch = sizing.scratch_bytes(outline.most);
   return sizes;

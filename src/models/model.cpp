@@ -1,6 +1,7 @@
 #include "models/model.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -58,6 +59,7 @@ struct Model::Impl {
       : outline(std::move(what)), sizes(std::move(bytes)), parts(std::move(file), outline, std::move(devices), sizes) {}
 
   Status check(const device::Batch& batch) const;
+  Status read(const Step& step, device::Readout& readout) const;
 
   const Outline outline;
   const std::vector<placement::ModelSizes> sizes;
@@ -80,6 +82,27 @@ Status Model::Impl::check(const device::Batch& batch) const {
   for (const int32_t token : batch.tokens)
     if (token < 0 || static_cast<uint32_t>(token) >= outline.spec.vocabulary)
       return error(ErrorKind::kUsage, "token {} is not in the vocabulary of {} tokens", token, outline.spec.vocabulary);
+  return {};
+}
+
+// Queues what brings the logits, or the best of them, to the host.
+Status Model::Impl::read(const Step& step, device::Readout& readout) const {
+  const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size());
+  const size_t width = outline.spec.vocabulary;
+  if (readout.candidates != 0) {
+    device::Candidate* best = parts.candidates();
+    step.device.candidates({parts.logits(), rows, outline.spec.vocabulary, readout.candidates, best});
+    readout.best.resize(rows * (size_t{readout.candidates} + 1));
+    TRY(step.device.download(reinterpret_cast<const std::byte*>(best),
+                             std::as_writable_bytes(std::span(readout.best))));
+  }
+  const std::vector<uint32_t>& wanted = readout.full_rows;
+  for (size_t first = 0, end; first < wanted.size(); first = end) {  // adjacent rows are one copy
+    end = first + 1;
+    while (end < wanted.size() && wanted[end] == wanted[end - 1] + 1) ++end;
+    TRY(device::download_floats(step.device, parts.logits() + wanted[first] * width,
+                                readout.logits.subspan(first * width, (end - first) * width)));
+  }
   return {};
 }
 
@@ -166,9 +189,23 @@ const std::vector<placement::ModelSizes>& Model::sizes() const {
   return impl_->sizes;
 }
 
+uint32_t Model::most_candidates() const {
+  const Parts& parts = impl_->parts;
+  return std::min(parts.device(parts.arrangement().output).most_candidates(), spec().vocabulary);
+}
+
 Status Model::forward(const device::Batch& batch, std::span<float> logits) {
+  device::Readout readout;
+  readout.full_rows.resize(batch.logit_rows.size());
+  std::iota(readout.full_rows.begin(), readout.full_rows.end(), 0u);
+  readout.logits = logits;
+  return forward(batch, readout);
+}
+
+Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   TRY(impl_->check(batch));
-  CHECK(logits.size() == batch.logit_rows.size() * spec().vocabulary);
+  CHECK(readout.logits.size() == readout.full_rows.size() * spec().vocabulary);
+  CHECK(readout.candidates <= most_candidates());
   Parts& parts = impl_->parts;
   const Arrangement& arrangement = parts.arrangement();
   for (const device::BatchSequence& sequence : batch.sequences) parts.mark_used(sequence.pages);
@@ -184,9 +221,9 @@ Status Model::forward(const device::Batch& batch, std::span<float> logits) {
   if (batch.logit_rows.empty()) return walk.end();
   TRY(walk.go(arrangement.output));
   models::logits(walk.step(), parts.logits());
-  const Status fetched = device::download_floats(parts.device(arrangement.output), parts.logits(), logits);
+  const Status queued = impl_->read(walk.step(), readout);
   TRY(walk.end());
-  return fetched;
+  return queued;
 }
 
 Status Model::rearrange(const Arrangement& target) {

@@ -47,9 +47,12 @@ class Model {
   // What the parts take on each device, which is what a plan is made from.
   const std::vector<placement::ModelSizes>& sizes() const;
 
-  // Runs one batch; its keys and values go to the pages it names. `logits` gets one row of
-  // spec().vocabulary values per batch.logit_rows entry. Errors: what the devices' finish() say.
+  // Runs one batch; its keys and values go to the pages it names. Errors: what the devices' finish() say.
+  Status forward(const device::Batch& batch, device::Readout& readout);
+  // The same with the whole logits of every row of batch.logit_rows: spec().vocabulary values each.
   Status forward(const device::Batch& batch, std::span<float> logits);
+  // Readout::candidates may be so many now: what the device of the output matrix finds. 0: none.
+  uint32_t most_candidates() const;
 
   // Moves what lies elsewhere than `target` says, between two forward()s: weights come from the file again,
   // the cache is copied, so that sequences go on as if nothing had happened. Moves to host memory come first.

@@ -99,6 +99,11 @@ Status Parts::place_experts(uint32_t index, uint32_t device) {
   return {};
 }
 
+device::Candidate* Parts::candidates() const {
+  return reinterpret_cast<device::Candidate*>(logits() +
+                                              size_t{outline_.options.logit_rows} * outline_.spec.vocabulary);
+}
+
 // Together, since one table may serve for both.
 Status Parts::place_tables(uint32_t embedding, uint32_t output) {
   Weights weights = weights_;

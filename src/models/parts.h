@@ -29,6 +29,8 @@ class Parts {
   const Workspace& workspace(uint32_t device) const { return devices_[device].workspace; }
   const device::CacheLayer& cache(uint32_t layer) const { return layers_[layer].cache_layer; }
   float* logits() const { return reinterpret_cast<float*>(logits_.data()); }
+  // Room behind the logits of all rows; see logits_row_bytes().
+  device::Candidate* candidates() const;
 
  private:
   struct OnDevice {

@@ -206,6 +206,11 @@ void logits(const Step& step, float* out) {
   if (step.spec.logit_soft_cap != 0) step.device.soft_cap(out, rows, width, step.spec.logit_soft_cap);
 }
 
+uint64_t logits_row_bytes(const Spec& spec, const device::Sizing& sizing) {
+  const uint64_t candidates = sizing.most_candidates();
+  return spec.vocabulary * sizeof(float) + (candidates == 0 ? 0 : (candidates + 1) * sizeof(device::Candidate));
+}
+
 uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const Weights& weights, uint32_t rows,
                          uint32_t logit_rows) {
   const uint64_t operand = std::max(rows, logit_rows) * operand_row_bytes(sizing, spec, weights);

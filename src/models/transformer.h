@@ -45,4 +45,7 @@ void attention(const Step& step, uint32_t layer, const device::CacheLayer& cache
 void feed_forward(const Step& step, uint32_t layer);
 void logits(const Step& step, float* out);  // rows of `vocabulary`, one per logit row
 
+// Of one logit row: the logits, and after those of all rows what the device finds of candidates.
+uint64_t logits_row_bytes(const Spec& spec, const device::Sizing& sizing);
+
 }  // namespace hearth::models

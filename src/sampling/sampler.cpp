@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "sampling/select.h"
@@ -43,20 +44,39 @@ double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabular
   return std::pow(scale * std::exp2(mu), 1 / exponent);
 }
 
+// `chosen`: the model's logit of choice.token.
+void add_logprobs(const BestLogits& logits, float chosen, int count, Choice& choice) {
+  const auto end = std::ranges::find(logits.best, -std::numeric_limits<float>::infinity(), &Candidate::logit);
+  const std::span<const Candidate> best(logits.best.begin(), end);
+  if (best.empty()) return;
+  const double log_total = std::log(logits.total_weight) + best[0].logit;
+  const auto logprob = [&](float logit) { return static_cast<float>(logit - log_total); };
+  choice.logprob = logprob(chosen);
+  for (const Candidate& candidate : best.first(std::min(best.size(), static_cast<size_t>(count))))
+    choice.most_likely.push_back({candidate.token, logprob(candidate.logit)});
+}
+
 void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
   std::vector<Candidate> all, best;
   select_top_k(logits, 0, all);
   select_top_k(logits, static_cast<size_t>(count), best);
-  if (best.empty()) return;
-  const double log_total = std::log(set_weights(all, 1)) + best[0].logit;
-  const auto logprob = [&](int32_t token) {
-    return static_cast<float>(logits[static_cast<size_t>(token)] - log_total);
-  };
-  choice.logprob = logprob(choice.token);
-  for (const Candidate& candidate : best) choice.most_likely.push_back({candidate.token, logprob(candidate.token)});
+  add_logprobs({best, set_weights(all, 1)}, logits[static_cast<size_t>(choice.token)], count, choice);
+}
+
+bool raises_logits(const Options& options) {
+  if (std::ranges::any_of(options.logit_bias, [](const auto& bias) { return bias.second > 0; })) return true;
+  return options.repeat_penalty < 1 || options.presence_penalty < 0 || options.frequency_penalty < 0;
 }
 
 }  // namespace
+
+std::optional<size_t> logits_needed(const Options& options, size_t changed) {
+  const bool greedy = options.temperature == 0;
+  if (!greedy && (options.mirostat != 0 || options.top_k <= 0)) return std::nullopt;
+  if (changed > 0 && raises_logits(options)) return std::nullopt;
+  const size_t wanted = greedy ? 1 : static_cast<size_t>(options.top_k);
+  return std::max(wanted + changed, static_cast<size_t>(options.logprobs));
+}
 
 Sampler::Sampler(Options options, size_t context_tokens)
     : options_(std::move(options)),
@@ -86,6 +106,38 @@ Choice Sampler::sample(std::span<float> logits) {
   return choice;
 }
 
+std::optional<size_t> Sampler::logits_needed() const {
+  return sampling::logits_needed(options_, options_.logit_bias.size() + recent_counts_.size());
+}
+
+Choice Sampler::sample(const BestLogits& logits) {
+  candidates_.clear();
+  for (const Candidate& candidate : logits.best) {
+    const float logit = changed(candidate);
+    if (logit != -std::numeric_limits<float>::infinity()) candidates_.push_back({candidate.token, logit, 0});
+  }
+  sort_best(candidates_, options_.temperature == 0 ? 1 : static_cast<size_t>(options_.top_k));
+  Choice choice{.token = 0, .logprob = 0, .most_likely = {}};
+  if (!candidates_.empty()) choice.token = options_.temperature == 0 ? candidates_[0].token : draw_truncated();
+  if (options_.logprobs > 0) {
+    const auto chosen = std::ranges::find(logits.best, choice.token, &Candidate::token);
+    const float logit = chosen == logits.best.end() ? -std::numeric_limits<float>::infinity() : chosen->logit;
+    add_logprobs(logits, logit, options_.logprobs, choice);
+  }
+  return choice;
+}
+
+// What bias() and penalise() make of one token's logit.
+float Sampler::changed(const Candidate& candidate) const {
+  float logit = candidate.logit;
+  if (const auto bias = options_.logit_bias.find(candidate.token); bias != options_.logit_bias.end()) {
+    logit += bias->second;
+    sanitise({&logit, 1});
+  }
+  const auto recent = recent_counts_.find(candidate.token);
+  return recent == recent_counts_.end() ? logit : penalised(logit, recent->second);
+}
+
 void Sampler::bias(std::span<float> logits) const {
   for (const auto& [token, value] : options_.logit_bias) {
     if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
@@ -99,20 +151,26 @@ void Sampler::penalise(std::span<float> logits) const {
   for (const auto& [token, count] : recent_counts_) {
     if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
     float& logit = logits[static_cast<size_t>(token)];
-    logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
-    logit -= options_.presence_penalty + static_cast<float>(count) * options_.frequency_penalty;
-    sanitise({&logit, 1});
+    logit = penalised(logit, count);
   }
+}
+
+float Sampler::penalised(float logit, uint32_t count) const {
+  logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+  logit -= options_.presence_penalty + static_cast<float>(count) * options_.frequency_penalty;
+  sanitise({&logit, 1});
+  return logit;
 }
 
 int32_t Sampler::choose(std::span<const float> logits) {
   if (options_.temperature == 0) return most_likely(logits);
-  return options_.mirostat == 0 ? draw_truncated(logits) : draw_mirostat(logits);
+  if (options_.mirostat != 0) return draw_mirostat(logits);
+  select_top_k(logits, options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : 0, candidates_);
+  return candidates_.empty() ? 0 : draw_truncated();
 }
 
-int32_t Sampler::draw_truncated(std::span<const float> logits) {
-  select_top_k(logits, options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : 0, candidates_);
-  if (candidates_.empty()) return 0;
+// From what top-k has left in candidates_, which is not empty.
+int32_t Sampler::draw_truncated() {
   set_weights(candidates_, 1);
   if (options_.typical_p < 1) keep_typical(candidates_, options_.typical_p);
   if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <unordered_map>
@@ -39,6 +40,22 @@ struct Candidate {
   float weight;  // not normalised: exp(logit - largest logit)
 };
 
+// The best of a model's logits, sanitised (see select.h), the best first, of equal ones the smaller token; and what
+// log probabilities need of all the others.
+struct BestLogits {
+  std::span<const Candidate> best;  // weights not set
+  double total_weight = 0;          // sum of exp(logit - largest logit) over the vocabulary
+};
+
+// How many of the best logits of a model decide the next token for certain, so that the others need not be read;
+// nothing if that takes all of them:
+//   - more than one token may be drawn and top_k is off: any token of the vocabulary may be;
+//   - mirostat: how many it draws from depends on the weights of all;
+//   - a bias or a penalty that raises logits: a token from far below may be among the best after it.
+// What lowers logits moves each of the `changed` tokens (that bias or penalties apply to) down only, so that the best
+// k after it are among the best k + changed before it. Also enough for log probabilities.
+std::optional<size_t> logits_needed(const Options& options, size_t changed);
+
 // One sequence's sampler: options, random state, mirostat state and the tokens so far.
 class Sampler {
  public:
@@ -51,6 +68,10 @@ class Sampler {
   // Chooses the next token from the logits of the last position; `logits` (at least one) is used as scratch.
   // Does not call accept(). NaN logits never win; all -inf or NaN gives the smallest token id.
   Choice sample(std::span<float> logits);
+  // The same choice from at least logits_needed() of the best logits, or the whole vocabulary's; log probabilities as
+  // exact as `total_weight`.
+  Choice sample(const BestLogits& logits);
+  std::optional<size_t> logits_needed() const;
 
   const Options& options() const { return options_; }
   uint64_t seed() const { return seed_; }  // the one in use, for a user who wants to repeat a run
@@ -58,8 +79,10 @@ class Sampler {
  private:
   void bias(std::span<float> logits) const;
   void penalise(std::span<float> logits) const;
+  float penalised(float logit, uint32_t count) const;
+  float changed(const Candidate& candidate) const;
   int32_t choose(std::span<const float> logits);
-  int32_t draw_truncated(std::span<const float> logits);
+  int32_t draw_truncated();
   int32_t draw_mirostat(std::span<const float> logits);
   const Candidate& draw();
 

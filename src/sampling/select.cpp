@@ -106,6 +106,12 @@ void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate
   if (k != 0) std::sort(out.begin(), out.end(), better);
 }
 
+void sort_best(std::vector<Candidate>& candidates, size_t k) {
+  const auto end = candidates.begin() + static_cast<ptrdiff_t>(std::min(k, candidates.size()));
+  std::partial_sort(candidates.begin(), end, candidates.end(), better);
+  candidates.erase(end, candidates.end());
+}
+
 double set_weights(std::vector<Candidate>& candidates, float temperature) {
   const float largest = largest_logit(candidates);
   double total = 0;

@@ -19,6 +19,9 @@ int32_t most_likely(std::span<const float> logits);
 // smaller token first. Sorted, the best first, unless k is 0.
 void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& out);
 
+// The `k` best (k > 0) in that order, the others dropped.
+void sort_best(std::vector<Candidate>& candidates, size_t k);
+
 // Sets the weights from the logits divided by `temperature` (> 0); returns their sum.
 double set_weights(std::vector<Candidate>& candidates, float temperature);
 

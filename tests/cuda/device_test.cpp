@@ -1,8 +1,8 @@
 // The CUDA device as a device: memory, steps as graphs, failures. On the machine's GPU or a simulated one.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "base/half.h"
 #include "cuda/device_impl.h"
 #include "ops/rig.h"
 #include "support/devices.h"
@@ -142,70 +142,95 @@ TEST_F(CudaDevice, RefusesAStepThatIsLargerThanReserved) {
   EXPECT_TRUE(device().free_bytes() > 0);  // and goes on
 }
 
-// One generating sequence, alone and among others that are longer.
-TEST_F(CudaDevice, ARowGetsTheSameBitsInAnyCompany) {
-  Rig rig(device());
-  constexpr uint32_t kHeads = 4, kDim = 64, kPages = 40, kContext = 300;
-  const device::CacheShape shape{device::CacheType::kF16, 2, kDim, kDim};
-  const size_t page_bytes = device().page_bytes(shape);
-  Random random(seed());
-  std::vector<std::byte> cache(kPages * page_bytes);
-  const std::vector<float> halves = random.normal(cache.size() / 2);
-  for (size_t i = 0; i < halves.size(); ++i)
-    *reinterpret_cast<uint16_t*>(cache.data() + 2 * i) = float_to_half(halves[i]);
-  std::byte* at = rig.bytes(cache.size());
-  ASSERT_TRUE(device().upload(cache, at).ok());
-  float* q = rig.floats(random.normal(3 * kHeads * kDim));
-  std::vector<int32_t> pages(kPages);
-  std::iota(pages.begin(), pages.end(), 0);
-  const auto run = [&](uint32_t sequences) {
-    const std::vector<int32_t> tokens(sequences);
+struct AttentionSetup {
+  std::string name;
+  device::CacheType type;
+  uint32_t heads, kv_heads, dims, window;
+  float soft_cap;
+};
+
+// Rows of a sequence on a cache that is full already: in one chunk, in chunks of any sizes, and each for itself.
+class ChunkedAttention : public CudaDevice, public testing::WithParamInterface<AttentionSetup> {
+ protected:
+  static constexpr uint32_t kFirst = 275, kRows = 45, kPages = 12;
+
+  // Rows of one batch; `lengths` are those of its sequences, one after the other in `rows`.
+  std::vector<float> attend(Rig& rig, const float* q, std::vector<uint32_t> lengths, uint32_t first_row) {
+    const AttentionSetup& setup = GetParam();
+    uint32_t rows = 0;
     device::Batch batch;
+    for (const uint32_t length : lengths) {
+      batch.sequences.push_back({rows, length, kFirst + first_row + rows, pages_});
+      rows += length;
+    }
+    const std::vector<int32_t> tokens(rows);
     batch.tokens = tokens;
-    for (uint32_t i = 0; i < sequences; ++i) batch.sequences.push_back({i, 1, kContext + 400 * i, pages});
+    const uint32_t width = setup.heads * setup.dims;
     device::AttentionArgs args;
-    args.q = q;
-    args.q_stride = kHeads * kDim;
-    args.heads = kHeads;
-    args.cache = {shape, at, page_bytes};
-    args.out = rig.readable_operand(kHeads * kDim, sequences);
+    args.q = q + size_t{first_row} * width;
+    args.q_stride = width;
+    args.heads = setup.heads;
+    args.cache = cache_;
+    args.scale = 0.2f;
+    args.window = setup.window;
+    args.soft_cap = setup.soft_cap;
+    args.out = rig.readable_operand(width, rows);
     const float* read = nullptr;
     rig.step(batch, [&] {
       device().attention(args);
-      read = rig.read(args.out, sequences);
+      read = rig.read(args.out, rows);
     });
-    return rig.download(read, kHeads * kDim);
-  };
-  EXPECT_EQ(run(1), run(3));
-}
+    return rig.download(read, size_t{rows} * width);
+  }
 
-// Among more values than a chunk has, and with equal ones.
-TEST_F(CudaDevice, FindsTheTopCandidatesInOrder) {
+  void fill_cache(Rig& rig, Random& random) {
+    const AttentionSetup& setup = GetParam();
+    const device::CacheShape shape{setup.type, setup.kv_heads, setup.dims, setup.dims};
+    cache_ = {shape, nullptr, device().page_bytes(shape)};
+    const size_t neutral_bytes = device::neutral_page_bytes(shape);
+    const quant::Format& format = *quant::find_name(setup.type == device::CacheType::kF32   ? "F32"
+                                                    : setup.type == device::CacheType::kF16 ? "F16"
+                                                                                            : "Q8_0");
+    const size_t values = device::kPage_tokens * size_t{2} * setup.kv_heads * setup.dims;
+    std::vector<std::byte> cache(kPages * cache_.page_bytes), neutral(neutral_bytes);
+    for (uint32_t page = 0; page < kPages; ++page) {
+      format.encode(random.normal(values).data(), values, nullptr, reinterpret_cast<uint8_t*>(neutral.data()));
+      device().page_from_neutral(shape, neutral.data(), cache.data() + page * cache_.page_bytes);
+    }
+    cache_.data = rig.bytes(cache.size());
+    ASSERT_TRUE(device().upload(cache, cache_.data).ok());
+    pages_ = random.distinct(kPages, kPages);
+  }
+
+  device::CacheLayer cache_;
+  std::vector<int32_t> pages_;
+};
+
+TEST_P(ChunkedAttention, ARowGetsTheSameBitsInAnyChunkAndCompany) {
   Rig rig(device());
   Random random(seed());
-  constexpr uint32_t kRows = 2;
-  for (const auto& [width, most] : {std::pair{5u, 5u}, {4096u, 40u}, {9001u, 64u}}) {
-    std::vector<float> logits = random.normal(kRows * width, 4);
-    for (float& x : logits) x = std::round(x * 8) / 8;  // many ties
-    const float* at = rig.floats(logits);
-    auto* best = reinterpret_cast<cuda::TopCandidate*>(rig.bytes(kRows * most * sizeof(cuda::TopCandidate)));
-    PlainBatch plain(kRows);
-    rig.step(plain.batch,
-             [&] { dynamic_cast<cuda::CudaDevice&>(device()).top_candidates(at, kRows, width, most, best); });
-    std::vector<cuda::TopCandidate> found(kRows * most);
-    ASSERT_TRUE(device().download(reinterpret_cast<std::byte*>(best), std::as_writable_bytes(std::span(found))).ok());
-    for (uint32_t row = 0; row < kRows; ++row) {
-      const float* values = logits.data() + row * width;
-      std::vector<uint32_t> order(width);
-      std::iota(order.begin(), order.end(), 0u);
-      std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return values[a] > values[b]; });
-      for (uint32_t i = 0; i < most; ++i) {
-        EXPECT_EQ(found[row * most + i].column, order[i]) << "row " << row << " place " << i;
-        EXPECT_EQ(found[row * most + i].value, values[order[i]]);
-      }
-    }
-  }
+  fill_cache(rig, random);
+  const uint32_t width = GetParam().heads * GetParam().dims;
+  const float* q = rig.floats(random.normal(kRows * width));
+  const std::vector<float> expected = attend(rig, q, {kRows}, 0);
+  EXPECT_TRUE(std::ranges::all_of(expected, [](float x) { return std::isfinite(x); }));
+  EXPECT_EQ(attend(rig, q, std::vector<uint32_t>(kRows, 1), 0), expected) << "each row for itself";
+  EXPECT_EQ(attend(rig, q, {1, 2, 30, 1, 1, 10}, 0), expected) << "in chunks of other sizes";
+  const std::vector<float> last(expected.end() - width, expected.end());
+  EXPECT_EQ(attend(rig, q, {1}, kRows - 1), last) << "the last row alone";
 }
+
+INSTANTIATE_TEST_SUITE_P(CudaDevice, ChunkedAttention,
+                         testing::Values(AttentionSetup{"f16_128", device::CacheType::kF16, 4, 1, 128, 0, 0},
+                                         AttentionSetup{"f16_64_window", device::CacheType::kF16, 2, 2, 64, 70, 0},
+                                         AttentionSetup{"f16_32_many_heads", device::CacheType::kF16, 17, 1, 32, 0, 0},
+                                         AttentionSetup{"f16_256_window_and_cap", device::CacheType::kF16, 2, 1, 256,
+                                                        200, 5},
+                                         AttentionSetup{"q8_0_128_cap", device::CacheType::kQ8_0, 3, 1, 128, 0, 3},
+                                         AttentionSetup{"q8_0_256", device::CacheType::kQ8_0, 2, 1, 256, 0, 0},
+                                         AttentionSetup{"f32_64", device::CacheType::kF32, 2, 1, 64, 0, 0},
+                                         AttentionSetup{"f16_18_window", device::CacheType::kF16, 2, 1, 18, 40, 0}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST_F(CudaDevice, MeasuresItsLimits) {
   const device::Limits limits = device().measure_limits();

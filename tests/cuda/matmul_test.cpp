@@ -207,5 +207,162 @@ TEST_F(CudaDeviceMatmul, ExpertsGiveARowTheSameInAnyBatch) {
     }
 }
 
+// What stands between the rows of a result.
+constexpr float kGap = 12345;
+
+// More weights on one operand than a launch takes, of four formats, with results of different strides.
+TEST_F(CudaDeviceMatmul, MultipliesWeightsOfMixedFormatsAndLeavesWhatLiesBetweenRows) {
+  Random random(seed());
+  const uint32_t cols = 512;
+  for (const uint32_t count : {1u, 7u, 70u}) {
+    struct Part {
+      Weights weights;
+      std::vector<float> bias;
+      uint32_t stride;
+      device::Projection projection;
+    };
+    std::vector<Part> parts;
+    std::vector<device::Projection> projections;
+    device::OperandForms forms = 0;
+    for (const auto& [name, rows, gap] : {std::tuple{"Q8_0", 40u, 0u},
+                                          {"F16", 17u, 3u},
+                                          {"Q4_K", 33u, 1u},
+                                          {"Q8_0", 5u, 9u},
+                                          {"F32", 30u, 2u},
+                                          {"Q8_0", 16u, 0u},
+                                          {"Q8_0", 1u, 7u},
+                                          {"Q4_K", 64u, 0u},
+                                          {"Q8_0", 31u, 4u}}) {
+      Part& part = parts.emplace_back();
+      part.weights = make_weights(*rig_, random, *quant::find_name(name), rows, cols);
+      part.bias = random.normal(rows, 10);
+      part.stride = rows + gap;
+      std::vector<float> out(size_t{count} * part.stride, kGap);
+      for (uint32_t token = 0; token < count; ++token) std::fill_n(out.begin() + token * part.stride, rows, 1.0f);
+      part.projection = {part.weights.matrix, rig_->vector(part.bias), rig_->floats(out), part.stride, true};
+      projections.push_back(part.projection);
+      forms |= device_->operand_forms(part.weights.matrix);
+    }
+    const std::vector<float> values = activations(random, count, cols);
+    device::NormArgs norm;
+    norm.weight = rig_->vector(std::vector<float>(cols, 1));
+    norm.in = rig_->floats(values);
+    norm.operand = rig_->operand(cols, count, forms);
+    norm.out = rig_->zeros(values.size());
+    PlainBatch plain(count);
+    rig_->step(plain.batch, [&] {
+      device_->norm(norm);
+      device_->project(norm.operand, count, projections);
+    });
+    const std::vector<float> in = rig_->download(norm.out, values.size());
+    for (const Part& part : parts) {
+      const uint32_t rows = part.weights.matrix.rows;
+      const std::vector<float> out = rig_->download(part.projection.out, size_t{count} * part.stride);
+      std::vector<float> dense;
+      for (uint32_t token = 0; token < count; ++token) {
+        const auto row = out.begin() + token * part.stride;
+        dense.insert(dense.end(), row, row + rows);
+        ASSERT_TRUE(std::all_of(row + rows, row + part.stride, [](float x) { return x == kGap; }))
+            << part.weights.matrix.format->name << ", behind row " << token;
+      }
+      const bool bytes = device_->operand_forms(part.weights.matrix) == cuda::kInt8Form;
+      expect_product(part.weights, part.bias, bytes ? rounded_to_bytes(in, cols) : in, dense);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+struct ExpertWeights {
+  uint32_t experts, used, width, inner;
+  Weights router, gate, up, down;
+};
+
+double product_of_row(const Weights& weights, uint32_t row, std::span<const float> in) {
+  double sum = 0;
+  for (size_t c = 0; c < in.size(); ++c)
+    sum += static_cast<double>(weights.decoded[row * in.size() + c]) * static_cast<double>(in[c]);
+  return sum;
+}
+
+std::vector<float> as_operand(device::Device& device, const Weights& weights, std::vector<float> in) {
+  if (device.operand_forms(weights.matrix) != cuda::kInt8Form) return in;
+  return rounded_to_bytes(in, static_cast<uint32_t>(in.size()));
+}
+
+// In double, with the kernels' rounding of operands: what is added to one row.
+std::vector<double> experts_of_row(device::Device& device, const ExpertWeights& all, std::vector<float> in) {
+  const std::vector<float> gate_in = as_operand(device, all.gate, in), up_in = as_operand(device, all.up, in);
+  std::vector<std::pair<double, uint32_t>> order;
+  for (uint32_t e = 0; e < all.experts; ++e) order.push_back({-product_of_row(all.router, e, in), e});
+  std::sort(order.begin(), order.end());
+  double total = 0;
+  for (uint32_t i = 0; i < all.used; ++i) total += std::exp(order[0].first - order[i].first);
+  std::vector<double> out(all.width);
+  for (uint32_t i = 0; i < all.used; ++i) {
+    const uint32_t e = order[i].second;
+    std::vector<float> hidden;
+    for (uint32_t j = 0; j < all.inner; ++j) {
+      const double gate = product_of_row(all.gate, e * all.inner + j, gate_in);
+      hidden.push_back(
+          static_cast<float>(gate / (1 + std::exp(-gate)) * product_of_row(all.up, e * all.inner + j, up_in)));
+    }
+    hidden = as_operand(device, all.down, hidden);
+    const double weight = std::exp(order[0].first - order[i].first) / total;
+    for (uint32_t j = 0; j < all.width; ++j) out[j] += weight * product_of_row(all.down, e * all.width + j, hidden);
+  }
+  return out;
+}
+
+// Each row by its experts alone, weights of three formats; few rows and many, fewer slots than experts and more.
+TEST_F(CudaDeviceMatmul, ExpertsMultiplyAsTheirScalarDecodingSays) {
+  Random random(seed());
+  struct Formats {
+    const char *gate, *up, *down;
+  };
+  for (const Formats formats : {Formats{"F32", "F32", "F32"}, {"F16", "BF16", "F16"}, {"Q4_K", "Q6_K", "Q8_0"}})
+    for (const auto& [batch, experts, used] : {std::tuple{1u, 8u, 2u}, {3u, 5u, 5u}, {75u, 4u, 1u}}) {
+      ExpertWeights all{experts, used, 256, 256, {}, {}, {}, {}};
+      all.router = make_weights(*rig_, random, *quant::find_name("F32"), experts, all.width);
+      all.gate = make_weights(*rig_, random, *quant::find_name(formats.gate), experts * all.inner, all.width);
+      all.up = make_weights(*rig_, random, *quant::find_name(formats.up), experts * all.inner, all.width);
+      all.down = make_weights(*rig_, random, *quant::find_name(formats.down), experts * all.width, all.inner);
+      const std::vector<float> values = random.normal(size_t{batch} * all.width, 0.1f);
+      device::NormArgs norm;
+      norm.weight = rig_->vector(std::vector<float>(all.width, 0.1f));  // activations of a size that SiLU bends
+      norm.in = rig_->floats(values);
+      norm.operand = rig_->operand(all.width, batch,
+                                   device_->operand_forms(all.router.matrix) | device_->operand_forms(all.gate.matrix) |
+                                       device_->operand_forms(all.up.matrix));
+      norm.out = rig_->zeros(values.size());
+      device::ExpertsArgs args;
+      args.router = all.router.matrix;
+      args.gate = all.gate.matrix;
+      args.up = all.up.matrix;
+      args.down = all.down.matrix;
+      args.experts = experts;
+      args.used = used;
+      args.in = norm.operand;
+      args.out = rig_->floats(std::vector<float>(values.size(), 1));
+      PlainBatch plain(batch);
+      rig_->step(plain.batch, [&] {
+        device_->norm(norm);
+        device_->experts(args);
+      });
+      const std::vector<float> in = rig_->download(norm.out, values.size()), out = rig_->download(args.out, in.size());
+      // A hidden value on the border between two bytes may fall to either side.
+      const double share = std::string_view(formats.down) == "Q8_0" ? 2e-2 : 5e-6;
+      for (uint32_t row = 0; row < batch; row += 1 + batch / 5) {
+        const auto first = in.begin() + row * all.width;
+        const std::vector<double> expected = experts_of_row(*device_, all, {first, first + all.width});
+        double squares = 0;
+        for (const double x : expected) squares += x * x;
+        const double allowed = share * (1 + std::sqrt(squares / all.width));
+        for (uint32_t j = 0; j < all.width; ++j)
+          ASSERT_NEAR(out[row * all.width + j], 1 + expected[j], allowed)
+              << formats.down << ", " << experts << " experts, row " << row << ", value " << j;
+      }
+    }
+}
+
 }  // namespace
 }  // namespace hearth::test

@@ -1,5 +1,7 @@
 // Many requests at once: each gets the same tokens as alone, whatever is shared, preempted or cut.
 #include <array>
+#include <initializer_list>
+#include <limits>
 #include <random>
 #include <thread>
 
@@ -46,13 +48,33 @@ class RandomRequests {
     for (size_t i = 0, more = 1 + below(40); i < more; ++i) request.prompt.push_back(any_token());
     if (request.prompt.size() > context) request.prompt.resize(context);
     request.options.seed = static_cast<int64_t>(below(1000));
-    request.options.temperature = below(3) == 0 ? 0.0f : 0.9f;
-    request.options.repeat_penalty = below(2) == 0 ? 1.0f : 1.2f;
     request.options.num_predict = static_cast<int>(1 + below(100));
+    choose(request.options);
     return request;
   }
 
+  // All that decides whether a few of the logits are enough, and all that must then be as with all of them.
+  void choose(sampling::Options& options) {
+    options.temperature = one_of({0.0f, 0.9f, 2.5f});
+    options.top_k = one_of({40, 1, 2, 7, 8, 31, 0});
+    options.top_p = one_of({0.9f, 0.5f, 1.0f});
+    options.min_p = one_of({0.0f, 0.0f, 0.1f});
+    options.typical_p = one_of({1.0f, 1.0f, 0.7f});
+    options.repeat_penalty = one_of({1.0f, 1.2f, 1.2f, 0.8f});
+    options.presence_penalty = one_of({0.0f, 0.0f, 1.0f, -1.0f});
+    options.frequency_penalty = one_of({0.0f, 0.0f, 0.5f, -0.5f});
+    options.repeat_last_n = one_of({64, 3, 0, -1});
+    options.mirostat = one_of({0, 0, 0, 1, 2});
+    options.logprobs = one_of({0, 0, 1, 5});
+    for (size_t i = 0, biases = one_of({0, 0, 1, 3}); i < biases; ++i)
+      options.logit_bias[any_token()] = one_of({-std::numeric_limits<float>::infinity(), -2.0f, -1.0f, 2.0f});
+  }
+
  private:
+  template <class T>
+  T one_of(std::initializer_list<T> values) {
+    return values.begin()[below(values.size())];
+  }
   Token any_token() { return static_cast<Token>(1 + below(29)); }
 
   std::mt19937_64 random_;
@@ -101,7 +123,8 @@ TEST(EngineConcurrency, EveryRequestGetsTheSameTokensAsAlone) {
     EngineOptions options;
     options.max_sequences = 1 + static_cast<uint32_t>(random() % 8);
     options.step_rows = options.max_sequences + static_cast<uint32_t>(random() % 100);
-    FakeModel model(predict, pages, context);
+    const uint32_t most_candidates = round % 2 == 0 ? 0 : 8 + static_cast<uint32_t>(random() % 24);
+    FakeModel model(predict, pages, context, most_candidates);
     Engine engine(model.backend(), std::make_shared<FakeTokenizer>(), options);
 
     std::vector<std::thread> users;
@@ -114,7 +137,66 @@ TEST(EngineConcurrency, EveryRequestGetsTheSameTokensAsAlone) {
     EXPECT_EQ(stats.running + stats.waiting, 0u);
     EXPECT_EQ(stats.pages_free, stats.pages_total);
     EXPECT_EQ(model.unwritten_reads(), 0u);
+    EXPECT_GT(model.full_rows(), 0u);
+    EXPECT_EQ(model.candidate_rows() > 0, most_candidates > 0);
   }
+}
+
+// Log probabilities too, up to the rounding of the device's sum.
+TEST(EngineConcurrency, FewLogitsGiveTheSameAnswersAsAll) {
+  RandomRequests random(hearth::test::seed());
+  const Predict predict = babble();
+  const auto answer = [&](const Request& request, uint32_t most_candidates) {
+    FakeModel model(predict, 16, 200, most_candidates);
+    Engine engine(model.backend(), std::make_shared<FakeTokenizer>(), {});
+    Receiver receiver;
+    EXPECT_TRUE(engine.submit(request, receiver.sink()).ok());
+    Event event = receiver.wait();
+    EXPECT_EQ(model.candidate_rows() + model.full_rows(), model.steps());
+    return std::pair(std::move(event), model.candidate_rows());
+  };
+  uint64_t decided_by_few = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Request request = random.next(100);
+    const Event all = answer(request, 0).first;
+    const auto [few, candidate_rows] = answer(request, 31);
+    decided_by_few += candidate_rows;
+    ASSERT_EQ(few.tokens, all.tokens) << "request " << i;
+    ASSERT_EQ(few.text, all.text);
+    ASSERT_EQ(few.choices.size(), all.choices.size());
+    for (size_t c = 0; c < all.choices.size(); ++c) {
+      ASSERT_NEAR(few.choices[c].logprob, all.choices[c].logprob, 1e-5);
+      ASSERT_EQ(few.choices[c].most_likely.size(), all.choices[c].most_likely.size());
+      for (size_t j = 0; j < all.choices[c].most_likely.size(); ++j)
+        ASSERT_EQ(few.choices[c].most_likely[j].token, all.choices[c].most_likely[j].token);
+    }
+  }
+  EXPECT_GT(decided_by_few, 1000u);
+}
+
+// Receivers see what the device does meanwhile: each event but the last is handled while the next step runs, since
+// nobody waits for it.
+TEST(EngineConcurrency, ReceiversWorkWhileTheNextStepRuns) {
+  FakeModel model(say("overlap", 5), 16, 96);
+  Engine engine(model.backend(), std::make_shared<FakeTokenizer>(), {});
+  Receiver receiver;
+  uint64_t events = 0;
+  bool overlapped = true;
+  const EventSink count = receiver.sink();
+  Request request;
+  request.prompt = {1, 2, 3, 4, 5};
+  request.options.temperature = 0;
+  ASSERT_TRUE(engine
+                  .submit(request,
+                          [&](const Event& event) {
+                            ++events;  // from step `events`
+                            if (!event.finish) overlapped &= model.wait_for_step(events + 1);
+                            count(event);
+                          })
+                  .ok());
+  EXPECT_EQ(receiver.wait().text, "overlap");
+  EXPECT_EQ(events, 8u);
+  EXPECT_TRUE(overlapped) << "an event was handled before the next step began, and that waited for it";
 }
 
 TEST(EngineConcurrency, PreemptedRequestsGoOnWhereTheyWere) {

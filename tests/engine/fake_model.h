@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -88,10 +90,12 @@ inline Predict say(std::string text, size_t prompt_tokens) {
 
 class FakeModel {
  public:
-  FakeModel(Predict predict, uint32_t pages, uint32_t context)
+  // `most_candidates`: what it finds of each row, as a GPU does; 0: it gives whole logits, as the CPU does.
+  FakeModel(Predict predict, uint32_t pages, uint32_t context, uint32_t most_candidates = 0)
       : predict_(std::move(predict)),
         pages_(pages),
         context_(context),
+        most_candidates_(most_candidates),
         cache_(size_t{pages} * device::kPage_tokens, kUnwritten) {}
 
   Backend backend(uint32_t batch_rows = 512, uint32_t logit_rows = 64) {
@@ -101,7 +105,8 @@ class FakeModel {
     backend.pages = pages_;
     backend.batch_rows = batch_rows;
     backend.logit_rows = logit_rows;
-    backend.forward = [this](const device::Batch& batch, std::span<float> logits) { return forward(batch, logits); };
+    backend.forward = [this](const device::Batch& batch, device::Readout& readout) { return forward(batch, readout); };
+    backend.most_candidates = [this] { return most_candidates_; };
     return backend;
   }
 
@@ -123,30 +128,60 @@ class FakeModel {
     changed_.wait(lock, [this] { return inside_; });
   }
 
+  // Waits until step `number` (from 1 on) has begun; false if that takes very long.
+  bool wait_for_step(uint64_t number) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return steps_ >= number; });
+  }
+
   uint64_t steps() const { return steps_; }
   uint64_t unwritten_reads() const { return unwritten_reads_; }
+  uint64_t full_rows() const { return full_rows_; }            // of whole logits
+  uint64_t candidate_rows() const { return candidate_rows_; }  // of candidates alone
 
  private:
   static constexpr Token kUnwritten = -1;
 
-  Status forward(const device::Batch& batch, std::span<float> logits) {
+  Status forward(const device::Batch& batch, device::Readout& readout) {
     wait_while_held();
-    ++steps_;
     if (fails_after_ >= 0 && fails_after_-- == 0) {
       std::fill(cache_.begin(), cache_.end(), kUnwritten);
       return Error{ErrorKind::kIo, "the fake device fell over"};
     }
-    size_t logit_row = 0;
+    if (readout.candidates > most_candidates_) return Error{ErrorKind::kUsage, "more candidates than there are"};
+    uint32_t logit_row = 0;
+    readout.best.clear();
     for (const device::BatchSequence& sequence : batch.sequences) {
       for (uint32_t i = 0; i < sequence.rows; ++i) {
         const uint32_t row = sequence.first_row + i;
         cell(sequence, sequence.first_position + i) = batch.tokens[row];
         if (logit_row == batch.logit_rows.size() || batch.logit_rows[logit_row] != row) continue;
-        predict_(read(sequence, sequence.first_position + i + 1),
-                 logits.subspan(logit_row++ * FakeTokenizer::kVocabulary, FakeTokenizer::kVocabulary));
+        std::array<float, FakeTokenizer::kVocabulary> logits;
+        predict_(read(sequence, sequence.first_position + i + 1), logits);
+        give(logits, logit_row++, readout);
       }
     }
     return {};
+  }
+
+  void give(std::span<const float> logits, uint32_t row, device::Readout& readout) {
+    const auto full = std::ranges::find(readout.full_rows, row);
+    if (full != readout.full_rows.end()) {
+      const auto at = (full - readout.full_rows.begin()) * FakeTokenizer::kVocabulary;
+      std::ranges::copy(logits, readout.logits.begin() + at);
+      ++full_rows_;
+    } else {
+      ++candidate_rows_;
+    }
+    if (readout.candidates == 0) return;
+    std::vector<device::Candidate> all;
+    for (uint32_t i = 0; i < logits.size(); ++i) all.push_back({i, logits[i]});
+    std::ranges::stable_sort(all, std::greater(), &device::Candidate::value);
+    double total = 0;
+    for (float logit : logits) total += std::exp(logit - all[0].value);
+    all.resize(readout.candidates);
+    all.push_back({FakeTokenizer::kVocabulary, static_cast<float>(total)});
+    readout.best.insert(readout.best.end(), all.begin(), all.end());
   }
 
   void wait_while_held() {
@@ -155,6 +190,8 @@ class FakeModel {
     changed_.notify_all();
     changed_.wait(lock, [this] { return !held_; });
     inside_ = false;
+    ++steps_;
+    changed_.notify_all();
   }
 
   std::vector<Token> read(const device::BatchSequence& sequence, uint32_t count) {
@@ -170,10 +207,10 @@ class FakeModel {
   }
 
   const Predict predict_;
-  const uint32_t pages_, context_;
+  const uint32_t pages_, context_, most_candidates_;
   std::vector<Token> cache_;
   std::atomic<int> fails_after_ = -1;
-  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0;
+  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false, inside_ = false;

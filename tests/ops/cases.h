@@ -18,6 +18,7 @@ struct Output {
 struct OpCase {
   std::string name;
   std::function<Output(Rig&, Random&)> run;
+  bool finds_candidates = false;  // not on devices whose logits are read whole
 
   friend void PrintTo(const OpCase& op_case, std::ostream* out) { *out << op_case.name; }
 };
@@ -41,5 +42,6 @@ std::vector<OpCase> activate_cases();
 std::vector<OpCase> project_cases();
 std::vector<OpCase> attention_cases();
 std::vector<OpCase> experts_cases();
+std::vector<OpCase> candidates_cases();
 
 }  // namespace hearth::test

@@ -8,7 +8,7 @@ namespace {
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
   for (const auto& list : {embed_cases(), norm_cases(), activate_cases(), project_cases(), attention_cases(),
-                           experts_cases()})
+                           experts_cases(), candidates_cases()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }
@@ -42,13 +42,14 @@ class Ops : public testing::TestWithParam<std::tuple<TestDevice, OpCase>> {};
 
 TEST_P(Ops, AgreeWithTheReference) {
   const auto& [device, op_case] = GetParam();
+  const auto actual_device = device.make();
+  if (op_case.finds_candidates && actual_device->most_candidates() == 0) GTEST_SKIP() << "logits are read whole";
   const uint64_t start = seed();
   ReferenceDevice reference;
   Rig expected_rig(reference);
   Random expected_random(start);
   const Output expected = op_case.run(expected_rig, expected_random);
 
-  const auto actual_device = device.make();
   Rig actual_rig(*actual_device);
   Random actual_random(start);
   expect_near(op_case.run(actual_rig, actual_random), expected);

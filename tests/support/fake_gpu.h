@@ -126,6 +126,10 @@ class FakeGpu final : public device::Device {
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override {
     op([&] { inner_->soft_cap(values, rows, width, cap); });
   }
+  uint32_t most_candidates() const override { return inner_->most_candidates(); }
+  void candidates(const device::CandidatesArgs& args) override {
+    op([&] { inner_->candidates(args); });
+  }
   Status finish() override {
     TRY(alive());
     return inner_->finish();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -308,6 +309,23 @@ void ReferenceDevice::experts(const ExpertsArgs& args) {
 void ReferenceDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
   for (size_t i = 0; i < size_t{rows} * width; ++i)
     values[i] = static_cast<float>(cap * std::tanh(static_cast<double>(values[i]) / cap));
+}
+
+void ReferenceDevice::candidates(const CandidatesArgs& args) {
+  for (uint32_t row = 0; row < args.rows; ++row) {
+    const float* logits = args.logits + size_t{row} * args.width;
+    std::vector<Candidate> all;
+    for (uint32_t i = 0; i < args.width; ++i) {
+      const float number = std::isnan(logits[i]) ? -INFINITY : std::min(logits[i], std::numeric_limits<float>::max());
+      all.push_back({i, number});
+    }
+    std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.value > b.value; });
+    double total = 0;
+    for (const Candidate& candidate : all) total += std::exp(double{candidate.value} - all[0].value);
+    Candidate* out = args.best + row * (size_t{args.count} + 1);
+    std::copy_n(all.begin(), args.count, out);
+    out[args.count] = {args.width, static_cast<float>(total)};
+  }
 }
 
 Status ReferenceDevice::finish() {

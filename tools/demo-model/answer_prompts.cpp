@@ -8,6 +8,7 @@
 #include <iostream>
 #include <mutex>
 
+#include "base/log.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
 
@@ -57,7 +58,7 @@ Status answer(const std::string& path) {
   engine::EngineOptions engine_options;
   engine_options.max_sequences = kSequences;
   engine_options.queue = static_cast<uint32_t>(prompts.size());
-  engine::Engine engine(std::move(loaded.model), loaded.tokenizer, engine_options);
+  engine::Engine engine(loaded.placed->backend(), loaded.tokenizer, engine_options);
   Answers answers(prompts.size());
   for (size_t i = 0; i < prompts.size(); ++i) {
     engine::Request request;
@@ -79,6 +80,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: answer_prompts MODEL.gguf < PROMPTS > ANSWERS\n");
     return 2;
   }
+  hearth::init_log(spdlog::level::warn);
   if (const hearth::Status status = hearth::answer(argv[1]); !status) {
     std::fprintf(stderr, "answer_prompts: %s\n", status.error().message.c_str());
     return 1;

@@ -7,6 +7,7 @@
 #include "cuda/kernels/cache_page.h"
 #include "cuda/kernels/operand_args.h"
 #include "cuda/kernels/step.h"
+#include "device/candidate.h"
 
 #ifndef __CUDACC__
 #pragma GCC diagnostic push
@@ -80,8 +81,9 @@ struct RotateKernelArgs {
   PageType type;
 };
 
-// attention.cu. Rows [first_row, first_row + rows) of the batch: those that are alone in their sequence's part
-// of the batch (decode), or the others. Grid: splits, kv_heads * chunks of the group of query heads, rows.
+// Attention. Rows [first_row, first_row + rows) of the batch, of those the ones that `which` names: rows that are alone
+// in their sequence's part of the batch (single), or the others (chunks). See splits.h.
+enum class AttentionRows : uint32_t { kAll, kSingle, kChunks };
 inline constexpr uint32_t kAttentionWarps = 4;
 struct AttentionKernelArgs {
   const float* q;
@@ -91,16 +93,21 @@ struct AttentionKernelArgs {
   StepTables step;
   uint32_t q_stride, heads, kv_heads, key_dim, value_dim;
   uint32_t first_row, rows;
-  uint32_t splits;  // room for this many; rows have as many as page_range() says
-  uint32_t window, decode;
+  uint32_t splits;  // room for this many; rows have as many as page_range() says, those of chunks one
+  uint32_t window;
+  AttentionRows which;
   float scale, soft_cap;
 };
 
-// attention_prompt.cu. Grid: tiles of tokens of all sequences with more than one row, kv_heads.
-inline constexpr uint32_t kTileRows = 64;  // query rows of a block: tokens times heads of a group
-struct PromptKernelArgs {
+// attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.
+
+// attention_tensor.cu. attend_chunk: grid tiles of tokens of all sequences with more than one row, kv_heads.
+// attend_single: grid splits, kv_heads * parts of kSingleHeads query heads, rows; split_pages() warps.
+inline constexpr uint32_t kChunkTileRows = 64;  // query rows of a block: tokens times heads of a group
+inline constexpr uint32_t kSingleHeads = 16;
+struct ChunkKernelArgs {
   AttentionKernelArgs attention;  // rows outside [first_row, first_row + rows) are not written; splits is 1
-  uint32_t tile_tokens;           // kTileRows / group
+  uint32_t tile_tokens;           // kChunkTileRows / group
   uint32_t unused;
 };
 
@@ -109,7 +116,8 @@ struct AttentionMergeArgs {
   const float* partial;
   OperandRows out;
   StepTables step;
-  uint32_t heads, value_dim, first_row, rows, splits, window, decode, unused;
+  uint32_t heads, value_dim, first_row, rows, splits, split_pages, window;
+  AttentionRows which;
 };
 
 // experts.cu
@@ -141,17 +149,23 @@ struct CombineKernelArgs {
   uint32_t unused;
 };
 
-// top.cu. Grid: chunks of a row, rows. The first level reads values, the others keys; the last writes `best`.
-inline constexpr uint32_t kTopThreads = 512, kTopChunk = 4096, kMostTop = 1024;
-struct TopCandidate {
-  uint32_t column;
-  float value;
+// candidates.cu. best_of_chunk: grid chunks of a row, rows. The first level reads values, the others keys; the last
+// writes `best`.
+inline constexpr uint32_t kBestThreads = 512, kBestChunk = 4096;
+struct BestKernelArgs {
+  const float* values;      // [rows][width], or null:
+  const uint64_t* keys;     // likewise
+  uint64_t* keys_out;       // [rows][chunks][count]
+  device::Candidate* best;  // [rows][count + 1] if there is one chunk: the last level; else null
+  uint32_t width, count;
+  uint32_t run, unused;  // count, or the next power of two
 };
-struct TopKernelArgs {
-  const float* values;   // [rows][width], or null:
-  const uint64_t* keys;  // likewise
-  uint64_t* keys_out;    // [rows][chunks][count]
-  TopCandidate* best;    // [rows][count] if there is one chunk and it is the last level; else null
+
+// total_of_row: one block for each row; best[row][count] = {width, sum of exp(value - best[row][0].value)}.
+inline constexpr uint32_t kTotalThreads = 512;
+struct TotalKernelArgs {
+  const float* values;  // [rows][width]
+  device::Candidate* best;
   uint32_t width, count;
 };
 

@@ -37,7 +37,7 @@ __device__ inline float hyperbolic_tangent(float x) {
 }
 
 __device__ inline float soft_capped(float x, float cap) {
-  return cap * hyperbolic_tangent(x / cap);
+  return __fmul_rn(cap, hyperbolic_tangent(x / cap));  // never part of a fused operation: the same bits everywhere
 }
 
 }  // namespace hearth::cuda

@@ -1,9 +1,11 @@
-// How attention over one row's cached positions is cut into parts that run on different multiprocessors. It
-// depends on the row's own position and window alone, never on the rest of the batch: the sum's order, and so
-// the result, is the same in any company.
+// How attention over one row's cached positions is cut into parts. Where the cuts are depends on nothing but the
+// position in the sequence and the sizes of heads, and every kernel adds the parts up in their order: a row's result
+// is the same to the bit alone, in a chunk of any size, and in any company.
 #pragma once
 
 #include <cstdint>
+
+#include "cuda/kernels/cache_page.h"
 
 #ifndef __CUDACC__
 #define HEARTH_BOTH constexpr
@@ -13,23 +15,27 @@
 
 namespace hearth::cuda {
 
-inline constexpr uint32_t kMostSplits = 64, kLeastSplitPages = 4;
+// Pages of a split: what fits into shared memory at once.
+HEARTH_BOTH uint32_t split_pages(uint32_t dims) {
+  return dims <= 128 ? 4 : 2;
+}
+HEARTH_BOTH uint32_t split_pages(uint32_t key_dim, uint32_t value_dim) {
+  return split_pages(key_dim > value_dim ? key_dim : value_dim);
+}
 
+// What the row at `position` sees.
 struct PageRange {
-  uint32_t first_position;  // the oldest that the row sees
-  uint32_t first_page, pages;
-  uint32_t split_pages;  // pages of each split (the last one may have fewer)
+  uint32_t oldest;  // position
+  uint32_t first_page, last_page;
 
-  HEARTH_BOTH uint32_t splits() const { return (pages + split_pages - 1) / split_pages; }
+  // Splits are numbered from the start of the sequence.
+  HEARTH_BOTH uint32_t first_split(uint32_t pages) const { return first_page / pages; }
+  HEARTH_BOTH uint32_t splits(uint32_t pages) const { return last_page / pages - first_split(pages) + 1; }
 };
 
-// `split`: rows of prompts are many, each row is one part.
-HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window, uint32_t page_positions, bool split) {
-  const uint32_t first = window != 0 && position >= window ? position - window + 1 : 0;
-  const uint32_t first_page = first / page_positions, pages = position / page_positions - first_page + 1;
-  if (!split) return {first, first_page, pages, pages};
-  const uint32_t even = (pages + kMostSplits - 1) / kMostSplits;
-  return {first, first_page, pages, even > kLeastSplitPages ? even : kLeastSplitPages};
+HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window) {
+  const uint32_t oldest = window != 0 && position >= window ? position - window + 1 : 0;
+  return {oldest, oldest / kPagePositions, position / kPagePositions};
 }
 
 }  // namespace hearth::cuda

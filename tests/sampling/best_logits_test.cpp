@@ -1,0 +1,177 @@
+// Sampling from the best of the logits: the same tokens as from all of them, and when that is possible.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "sampling/sampler.h"
+#include "sampling/select.h"
+#include "support/support.h"
+
+namespace hearth::sampling {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+TEST(LogitsNeeded, GreedyNeedsTheBestAndTopKTheBestK) {
+  Options options;
+  options.temperature = 0;
+  EXPECT_EQ(logits_needed(options, 0), 1u);
+  options.temperature = 0.1f;
+  EXPECT_EQ(logits_needed(options, 0), 40u);
+  options.top_k = 1;
+  EXPECT_EQ(logits_needed(options, 0), 1u);
+  options.logprobs = 20;
+  EXPECT_EQ(logits_needed(options, 0), 20u);
+}
+
+TEST(LogitsNeeded, TokensThatBiasAndPenaltiesLowerComeOnTop) {
+  Options options;
+  options.repeat_penalty = 1.1f;
+  options.logit_bias = {{7, -kInf}};
+  EXPECT_EQ(logits_needed(options, 65), 105u);
+  options.logprobs = 20;
+  EXPECT_EQ(logits_needed(options, 65), 105u);
+}
+
+// The whole rule, against its definition, for every combination of what it looks at.
+TEST(LogitsNeeded, AllLogitsExactlyWhereTheRestCouldMatter) {
+  int all = 0, some = 0;
+  for (const float temperature : {0.0f, 0.8f})
+    for (const int mirostat : {0, 1, 2})
+      for (const int top_k : {-1, 0, 1, 40})
+        for (const float repeat : {0.9f, 1.0f, 1.1f})
+          for (const float presence : {-0.1f, 0.0f, 0.1f})
+            for (const float frequency : {-0.1f, 0.0f, 0.1f})
+              for (const float bias : {-kInf, -1.0f, 0.0f, 1.0f})
+                for (const size_t changed : {0, 1, 9}) {
+                  Options options;
+                  options.temperature = temperature;
+                  options.mirostat = mirostat;
+                  options.top_k = top_k;
+                  options.repeat_penalty = repeat;
+                  options.presence_penalty = presence;
+                  options.frequency_penalty = frequency;
+                  if (bias != 0) options.logit_bias = {{3, bias}};
+                  const bool any_may_be_drawn = temperature > 0 && (mirostat != 0 || top_k <= 0);
+                  const bool any_may_rise = changed > 0 && (repeat < 1 || presence < 0 || frequency < 0 || bias > 0);
+                  const auto needed = logits_needed(options, changed);
+                  ASSERT_EQ(needed.has_value(), !any_may_be_drawn && !any_may_rise);
+                  if (needed) {
+                    ASSERT_EQ(*needed, (temperature == 0 ? 1u : static_cast<size_t>(top_k)) + changed);
+                  }
+                  ++(needed ? some : all);
+                }
+  EXPECT_GT(all, 1000);
+  EXPECT_GT(some, 400);
+}
+
+TEST(LogitsNeeded, CountsTheTokensThatPenaltiesSee) {
+  Options options;
+  options.repeat_last_n = 3;
+  Sampler without(options, 100);
+  without.accept(1);
+  EXPECT_EQ(without.logits_needed(), 40u);
+  options.presence_penalty = 1;
+  options.logit_bias = {{5, -1}, {6, -1}};
+  Sampler sampler(options, 100);
+  EXPECT_EQ(sampler.logits_needed(), 42u);
+  for (const int32_t token : {1, 1, 2}) sampler.accept(token);
+  EXPECT_EQ(sampler.logits_needed(), 44u);
+  for (const int32_t token : {3, 4, 5, 6}) sampler.accept(token);
+  EXPECT_EQ(sampler.logits_needed(), 45u) << "the older ones are forgotten";
+}
+
+// As a device finds them.
+std::vector<Candidate> best(std::vector<float> logits, size_t count) {
+  sanitise(logits);
+  std::vector<Candidate> all;
+  for (size_t i = 0; i < logits.size(); ++i) all.push_back({static_cast<int32_t>(i), logits[i], 0});
+  std::ranges::stable_sort(all, std::greater(), &Candidate::logit);
+  all.resize(std::min(all.size(), count));
+  return all;
+}
+
+class SameTokens : public testing::Test {
+ protected:
+  std::mt19937_64 random{test::seed()};
+
+  size_t below(size_t bound) { return random() % bound; }
+  template <class T>
+  T one_of(std::initializer_list<T> values) {
+    return values.begin()[below(values.size())];
+  }
+
+  // Few different values: many ties, also after penalties; and what a broken model gives.
+  std::vector<float> logits(size_t size) {
+    std::vector<float> values(size);
+    for (float& value : values) {
+      value = static_cast<float>(below(25)) / 2 - 6;
+      if (below(40) == 0) value = one_of({-kInf, kInf, std::numeric_limits<float>::quiet_NaN(), -0.0f});
+    }
+    return values;
+  }
+
+  Options options(size_t vocabulary) {
+    Options options;
+    options.seed = static_cast<int64_t>(below(1000));
+    options.temperature = one_of({0.0f, 0.5f, 1.0f, 3.0f});
+    options.top_k = one_of({1, 2, 5, 40});
+    options.top_p = one_of({1.0f, 0.9f, 0.3f, 0.0f});
+    options.min_p = one_of({0.0f, 0.05f, 0.5f});
+    options.typical_p = one_of({1.0f, 0.9f, 0.2f});
+    options.repeat_last_n = one_of({64, 5, -1});
+    options.repeat_penalty = one_of({1.0f, 1.1f, 2.0f});
+    options.presence_penalty = one_of({0.0f, 0.5f, 1.0f});
+    options.frequency_penalty = one_of({0.0f, 0.5f});
+    options.logprobs = one_of({0, 3});
+    for (size_t i = below(4); i > 0; --i)
+      options.logit_bias[static_cast<int32_t>(below(vocabulary + 5))] = one_of({-kInf, -0.5f, -3.0f});
+    return options;
+  }
+};
+
+TEST_F(SameTokens, FromTheBestAsFromAll) {
+  for (int round = 0; round < 3000; ++round) {
+    const size_t vocabulary = one_of({3, 60, 300});
+    const Options chosen = options(vocabulary);
+    Sampler from_all(chosen, 50), from_best(chosen, 50);
+    for (int step = 0; step < 8; ++step) {
+      const std::vector<float> values = logits(vocabulary);
+      const auto needed = from_best.logits_needed();
+      ASSERT_TRUE(needed.has_value());
+      const std::vector<Candidate> few = best(values, *needed + below(3));
+      double total = 0;
+      for (const Candidate& candidate : best(values, vocabulary)) total += std::exp(candidate.logit - few[0].logit);
+      std::vector<float> scratch = values;
+      const Choice a = from_all.sample(scratch), b = from_best.sample({few, total});
+      ASSERT_EQ(a.token, b.token) << "round " << round << " step " << step;
+      if (!std::isfinite(few[0].logit)) continue;
+      // A token that nothing but banned ones leave over has none.
+      ASSERT_TRUE(a.logprob == b.logprob || std::abs(a.logprob - b.logprob) < 1e-5) << a.logprob << " " << b.logprob;
+      ASSERT_EQ(a.most_likely.size(), b.most_likely.size());
+      for (size_t i = 0; i < a.most_likely.size(); ++i) {
+        ASSERT_EQ(a.most_likely[i].token, b.most_likely[i].token);
+        ASSERT_NEAR(a.most_likely[i].logprob, b.most_likely[i].logprob, 1e-5);
+      }
+      from_all.accept(a.token);
+      from_best.accept(a.token);
+    }
+  }
+}
+
+// One logit fewer than needed is not enough: the best was lowered below the one that is missing.
+TEST_F(SameTokens, NeededIsNotMoreThanNecessary) {
+  Options options;
+  options.temperature = 0;
+  options.logit_bias = {{0, -10}, {1, -10}};
+  Sampler sampler(options, 1);
+  EXPECT_EQ(sampler.logits_needed(), 3u);
+  const std::vector<float> values = {9, 8, 7, 6};
+  EXPECT_EQ(sampler.sample({best(values, 3), 1}).token, 2);
+  EXPECT_EQ(sampler.sample({best(values, 2), 1}).token, 0) << "which is wrong";
+}
+
+}  // namespace
+}  // namespace hearth::sampling
