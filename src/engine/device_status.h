@@ -33,7 +33,7 @@ struct DeviceStatus {
   // For every transformer block and then the output layer, which of `devices` it is on: one more than the model
   // has blocks.
   std::vector<uint32_t> layers;
-  // For every block, where its expert weights are; empty if the model has none.
+  // For every block, where its expert weights are; empty if all are with their layers.
   std::vector<uint32_t> experts;
 
   bool gpu_wanted = true;  // false: the user said --gpu off
