@@ -207,7 +207,7 @@ void logits(const Step& step, float* out) {
 }
 
 uint64_t logits_row_bytes(const Spec& spec, const device::Sizing& sizing) {
-  const uint64_t candidates = sizing.most_candidates();
+  const uint64_t candidates = std::min(sizing.most_candidates(), spec.vocabulary);
   return spec.vocabulary * sizeof(float) + (candidates == 0 ? 0 : (candidates + 1) * sizeof(device::Candidate));
 }
 
