@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cli/placing.h"
 #include "cli/terminal.h"
+#include "cli/units.h"
 #include "models/architecture.h"
 
 namespace hearth::cli {
@@ -64,6 +66,11 @@ void add_compute_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--gpu", options.gpu,
                  "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU")
       ->check(CLI::IsMember({"auto", "require", "off"}));
+  app.add_option(
+         "--mmap", options.mmap,
+         "Weights on the CPU. off: copied into memory, which is faster; on: read in the mapped file; auto: copied "
+         "if memory would hold them twice (default)")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
   app.add_flag("--experts-last", options.experts_last,
                "Where the GPU is too small: expert weights to the CPU before whole layers");
 }
@@ -98,6 +105,20 @@ models::LoadOptions answer_load_options(uint32_t parallel) {
   return load;
 }
 
+namespace {
+
+// Copied weights are read faster, mapped ones leave the memory to the system: copied where it holds them twice.
+bool copies_weights(const ModelOptions& options, const gguf::File& file) {
+  if (options.mmap != "auto") return options.mmap == "off";
+  const AvailableMemory available = available_memory();
+  if (file.file_bytes() <= available.bytes / 2) return true;
+  spdlog::info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
+               available.limited_by, format_bytes(available.bytes));
+  return false;
+}
+
+}  // namespace
+
 Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel loaded;
@@ -107,6 +128,7 @@ Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions 
   const uint32_t preferred = load.context != 0 ? load.context : context_parameter(loaded.found.parameters);
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
   load.cache = cache_type(options.kv_type);
+  load.copy_weights = copies_weights(options, *loaded.file);
   TRY(place(options, load, loaded));
   loaded.spec = loaded.placed->model().spec();
   loaded.load = loaded.placed->model().options();

@@ -25,6 +25,7 @@ struct ModelOptions {
   std::string cpu_isa;  // empty: the best that the machine has
   std::string gpu = "auto";
   bool experts_last = false;
+  std::string mmap = "auto";
   bool verbose = false;
 };
 

@@ -76,11 +76,14 @@ class Placing {
     if (!loading_) return problem;  // again, after a loss: nobody watches
     start_ = std::chrono::steady_clock::now();
     const placement::Share& host = proposal.plan.shares.back();
-    if (host.layers == proposal.plan.layers.size()) {
+    const bool on_host = host.layers == proposal.plan.layers.size();
+    if (on_host && !load.copy_weights) {
       read_in(*file_);
     } else {
       reading_.emplace(file_);
-      progress_.emplace("loading " + std::filesystem::path(file_->path()).filename().string() + " on the GPU", 0);
+      progress_.emplace(fmt::format("loading {}{}", std::filesystem::path(file_->path()).filename().string(),
+                                    on_host ? "" : " on the GPU"),
+                        0);
     }
     return problem;
   }
