@@ -1,6 +1,10 @@
 // Which instruction set, and which of its functions.
 #include "sim/exec/lane_ops.h"
 
+#if defined(HEARTH_LANES_AVX2)
+#include <cpuid.h>
+#endif
+
 #include <atomic>
 #include <cstring>
 
@@ -43,9 +47,13 @@ struct Isa {
 constexpr Isa kGeneric HEARTH_LANE_ISA_ENTRY(generic);
 #if defined(HEARTH_LANES_AVX2)
 constexpr Isa kAvx2 HEARTH_LANE_ISA_ENTRY(avx2);
+// clang 14's __builtin_cpu_supports() does not know it.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-         __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && has_f16c();
 }
 #endif
 

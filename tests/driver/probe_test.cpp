@@ -60,7 +60,7 @@ TEST(Probe, BrokenNvmlNeitherHangsNorMisleads) {
   ProbeOptions options = with(kFakeCuda, kFakeNvml);
   for (const char* mode : {"hang", "late"}) {
     const Environment broken("FAKE_NVML", mode);
-    options.patience = std::chrono::milliseconds(100);
+    options.patience = std::chrono::seconds(1);  // in which CUDA answers on a busy machine too
     const Probe facts = probe(options);
     EXPECT_NE(facts.nvml_problem.find("did not answer"), std::string::npos) << mode;
     ASSERT_EQ(facts.gpus.size(), 1u) << mode;
