@@ -122,13 +122,7 @@ Result<std::vector<placement::DeviceState>> this_machine() {
   std::vector<placement::DeviceState> states;
   for (const engine::DeviceFactory& open : find_gpus().gpus) {
     ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> gpu, open());
-    const device::Facts facts = gpu->facts();
-    states.push_back({.name = facts.name,
-                      .total = facts.memory_bytes,
-                      .free = gpu->free_bytes(),
-                      .reserve = placement::reserve_on(facts.memory_bytes),
-                      .granularity = facts.granularity_bytes,
-                      .bandwidth = facts.bandwidth_bytes_per_s});
+    states.push_back(engine::state_of(*gpu));
   }
   add_processes(states);
   states.push_back(host_state());

@@ -50,6 +50,16 @@ Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred,
   return spec.context != 0 ? std::min(wanted, spec.context) : wanted;
 }
 
+// Copied weights are read faster, mapped ones leave the memory to the system: copied where it holds them twice.
+bool copies_weights(const ModelOptions& options, const gguf::File& file) {
+  if (options.mmap != "auto") return options.mmap == "off";
+  const AvailableMemory available = available_memory();
+  if (file.file_bytes() <= available.bytes / 2) return true;
+  spdlog::info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
+               available.limited_by, format_bytes(available.bytes));
+  return false;
+}
+
 }  // namespace
 
 void add_model_argument(CLI::App& app, std::string& model) {
@@ -104,20 +114,6 @@ models::LoadOptions answer_load_options(uint32_t parallel) {
   load.logit_rows = load.sequences = parallel;
   return load;
 }
-
-namespace {
-
-// Copied weights are read faster, mapped ones leave the memory to the system: copied where it holds them twice.
-bool copies_weights(const ModelOptions& options, const gguf::File& file) {
-  if (options.mmap != "auto") return options.mmap == "off";
-  const AvailableMemory available = available_memory();
-  if (file.file_bytes() <= available.bytes / 2) return true;
-  spdlog::info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
-               available.limited_by, format_bytes(available.bytes));
-  return false;
-}
-
-}  // namespace
 
 Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions load) {
   const auto start = std::chrono::steady_clock::now();

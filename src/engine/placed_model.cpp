@@ -50,6 +50,18 @@ std::string names_of_gpus(const std::vector<std::unique_ptr<device::Device>>& de
 
 }  // namespace
 
+placement::DeviceState state_of(const device::Device& device) {
+  const device::Facts facts = device.facts();
+  const bool host = device.reads_host_memory();
+  return {.name = facts.name,
+          .host = host,
+          .total = facts.memory_bytes,
+          .free = device.free_bytes(),
+          .reserve = host ? 0 : placement::reserve_on(facts.memory_bytes),
+          .granularity = facts.granularity_bytes,
+          .bandwidth = facts.bandwidth_bytes_per_s};
+}
+
 Result<std::unique_ptr<PlacedModel>> PlacedModel::load(std::shared_ptr<const gguf::File> file,
                                                        std::vector<DeviceFactory> factories, PlacedOptions options) {
   CHECK(!factories.empty());
@@ -68,15 +80,8 @@ device::Device& PlacedModel::main_device() const {
 std::vector<placement::DeviceState> PlacedModel::states() const {
   std::vector<placement::DeviceState> states;
   for (const auto& device : devices_) {
-    const device::Facts facts = device->facts();
-    const bool host = device->reads_host_memory();
-    states.push_back({.name = facts.name,
-                      .host = host,
-                      .total = facts.memory_bytes,
-                      .free = device->free_bytes(),
-                      .reserve = host ? 0 : std::min(options_.reserve_bytes, placement::reserve_on(facts.memory_bytes)),
-                      .granularity = facts.granularity_bytes,
-                      .bandwidth = facts.bandwidth_bytes_per_s});
+    placement::DeviceState& state = states.emplace_back(state_of(*device));
+    state.reserve = std::min(options_.reserve_bytes, state.reserve);
   }
   return states;
 }
@@ -104,10 +109,10 @@ Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
   return sizes;
 }
 
-Status PlacedModel::make_plan() {
+Result<std::vector<placement::ModelSizes>> PlacedModel::make_plan() {
   ASSIGN_OR_RETURN(std::vector<placement::ModelSizes> sizes, measure());
   plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
-  if (!plan_.whole()) return {};
+  if (!plan_.whole()) return sizes;
   // A context takes memory of its GPU, for nothing there.
   for (size_t i = devices_.size() - 1; i-- > 0;) {
     if (plan_.shares[i].used()) continue;
@@ -116,22 +121,21 @@ Status PlacedModel::make_plan() {
     sizes.erase(sizes.begin() + static_cast<ptrdiff_t>(i));
   }
   plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
-  return {};
+  return sizes;
 }
 
 Status PlacedModel::open() {
   TRY(open_devices());
-  TRY(make_plan());
+  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, make_plan());
   const std::vector<uint64_t> before = free_bytes();
-  ASSIGN_OR_RETURN(const GpuProblem problem, load_planned());
+  ASSIGN_OR_RETURN(const GpuProblem problem, load_planned(sizes));
   describe(problem, before);
   return {};
 }
 
-Result<GpuProblem> PlacedModel::load_planned() {
+Result<GpuProblem> PlacedModel::load_planned(const std::vector<placement::ModelSizes>& sizes) {
   GpuProblem problem;
   const std::vector<placement::DeviceState> now = states();
-  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measure());
   if (options_.review) {
     ASSIGN_OR_RETURN(problem, options_.review({plan_, sizes, now, *devices_.back()}));
   } else if (!plan_.whole() && devices_.size() > 1) {

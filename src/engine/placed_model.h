@@ -17,6 +17,9 @@ namespace hearth::engine {
 // Opens a device; called again when it was lost.
 using DeviceFactory = std::function<Result<std::unique_ptr<device::Device>>()>;
 
+// An open device as plans want it, with what is free on it now.
+placement::DeviceState state_of(const device::Device& device);
+
 // What is about to be loaded.
 struct Proposal {
   const placement::Plan& plan;
@@ -68,9 +71,9 @@ class PlacedModel {
   Status open();  // devices and model, from nothing
   Status open_devices();
   Result<std::vector<placement::ModelSizes>> measure() const;
-  // Plans, without the GPUs that are not needed.
-  Status make_plan();
-  Result<GpuProblem> load_planned();
+  // Plans, without the GPUs that are not needed; gives what the model takes on each device that is left.
+  Result<std::vector<placement::ModelSizes>> make_plan();
+  Result<GpuProblem> load_planned(const std::vector<placement::ModelSizes>& sizes);
   Status recover();
   Status rebalance(uint64_t give_back_bytes);
   Status move(const placement::Arrangement& target, const std::string& why);
