@@ -45,10 +45,10 @@ Output run(Rig& rig, Random& random, const Options& options) {
   });
 
   // 8-bit activations: half a percent per product, three products (see project_cases.cpp).
-  // GELU in halves adds its last bit now and then.
+  // GELU in halves is off by its last bit now and then, which shows among few and small results.
   const bool exact = std::string_view(format) == "F32";
   const float error = exact ? (kind == device::Activation::kSilu ? 1e-5f : 1e-3f) : 2e-2f;
-  Output output{rig.download(args.out, size_t{batch} * width), {}, exact ? 5e-5 : 2e-2};
+  Output output{rig.download(args.out, size_t{batch} * width), {}, std::max(error, 5e-5f)};
   double squares = 0;
   for (const float value : output.values) squares += static_cast<double>(value) * value;
   const float rms = static_cast<float>(std::sqrt(squares / static_cast<double>(output.values.size())));

@@ -14,11 +14,24 @@ std::filesystem::path shared(const std::string& relative) {
   return std::filesystem::path(folder != nullptr ? folder : HEARTH_SHARED_DIR) / relative;
 }
 
-uint64_t seed() {
-  const char* given = std::getenv("HEARTH_SEED");
-  const uint64_t value = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::cout << "HEARTH_SEED=" << value << "\n";
+namespace {
+
+uint64_t seed_of_run() {
+  static const uint64_t value = [] {
+    const char* given = std::getenv("HEARTH_SEED");
+    const uint64_t chosen = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    std::cout << "HEARTH_SEED=" << chosen << std::endl;  // at once: a crash must not swallow it
+    return chosen;
+  }();
   return value;
+}
+
+}  // namespace
+
+uint64_t seed() {
+  const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
+  if (test == nullptr) return seed_of_run();
+  return seed_of_run() ^ std::hash<std::string>{}(std::string(test->test_suite_name()) + "." + test->name());
 }
 
 TemporaryFolder::TemporaryFolder() {

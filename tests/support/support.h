@@ -15,7 +15,8 @@ namespace hearth::test {
 // Path inside the shared material (expected values made by independent programs).
 std::filesystem::path shared(const std::string& relative);
 
-// A fresh seed, printed, or the one in HEARTH_SEED so that a failure can be repeated.
+// The running test's seed. It follows from the run's, which is fresh and printed once, or HEARTH_SEED so that a
+// failure can be repeated.
 uint64_t seed();
 
 // A folder that is removed with the object.
