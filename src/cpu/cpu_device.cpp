@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cpu/device_impl.h"
+#include "cpu/interleave.h"
 #include "cpu/kernels/cache_page.h"
 
 namespace hearth::cpu {
@@ -80,6 +81,26 @@ Status CpuDevice::upload(std::span<const std::byte> from, std::byte* to) {
   });
   return {};
 }
+Result<device::Matrix> CpuDevice::upload_matrix(const device::Matrix& host, uint32_t parts, std::byte* to) {
+  const KernelTable::MatmulEntry* entry = kernels_.find(host.format->type);
+  if (entry == nullptr || entry->interleave == nullptr) return Device::upload_matrix(host, parts, to);
+  device::Matrix placed = host;
+  placed.data = reinterpret_cast<const uint8_t*>(to);
+  placed.interleaved = true;
+  device::Matrix part = placed;
+  part.rows = host.rows / parts;
+  const uint32_t groups = interleaved_rows(part) / kInterleavedRows;
+  const size_t group_bytes = kInterleavedRows * host.row_bytes();
+  pool_.for_each(parts * (groups + 1), [&](uint32_t i, int) {  // after the groups of a part its last rows
+    const uint32_t group = i % (groups + 1);
+    const size_t at = i / (groups + 1) * part.bytes() + group * group_bytes;
+    if (group < groups)
+      entry->interleave(host.data + at, host.row_bytes(), reinterpret_cast<uint8_t*>(to) + at);
+    else
+      std::memcpy(to + at, host.data + at, part.bytes() - group * group_bytes);
+  });
+  return placed;
+}
 Status CpuDevice::download(const std::byte* from, std::span<std::byte> to) {
   std::copy_n(from, to.size(), to.begin());
   return {};
@@ -121,7 +142,9 @@ void CpuDevice::begin(const device::Batch& batch) {
 void CpuDevice::embed(const device::EmbedArgs& args) {
   const uint32_t width = args.table.cols;
   const auto decode_row = [](const device::Matrix& table, uint32_t row, float* out) {
-    table.format->decode(table.data + row * table.row_bytes(), table.cols, out);
+    thread_local std::vector<uint8_t> scratch;
+    scratch.resize(table.row_bytes());
+    table.format->decode(plain_row(table, row, scratch.data()), table.cols, out);
   };
   pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
     float* out = row_of(args.out, row, width);
@@ -172,8 +195,8 @@ void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t 
     }
   }
   const device::Matrix& weight = product.weight;
-  const MatmulArgs args{weight.data,   weight.row_bytes(), weight.rows,    weight.cols,
-                        product.count, product.blocks,     product.floats, product.out};
+  const MatmulArgs args{weight.data,   weight.row_bytes(), interleaved_rows(weight), weight.rows, weight.cols,
+                        product.count, product.blocks,     product.floats,           product.out};
   if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type))
     entry->run(args, begin, end);
   else

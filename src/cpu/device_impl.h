@@ -23,6 +23,7 @@ class CpuDevice final : public device::Device {
   uint64_t allocated_bytes() const override { return allocated_bytes_; }
   bool reads_host_memory() const override { return true; }
   Status upload(std::span<const std::byte> from, std::byte* to) override;
+  Result<device::Matrix> upload_matrix(const device::Matrix& host, uint32_t parts, std::byte* to) override;
   Status download(const std::byte* from, std::span<std::byte> to) override;
   device::OperandForms operand_forms(const device::Matrix& weight) const override;
   size_t operand_bytes(device::OperandForms forms, uint32_t width) const override {

@@ -21,6 +21,8 @@ struct KernelTable {
     uint32_t type;  // of the weight format
     device::OperandForms form;
     Matmul run;
+    // Interleaves kInterleavedRows rows of `row_bytes` (cpu/interleave.h); null: rows stay as they are.
+    void (*interleave)(const uint8_t* from, size_t row_bytes, uint8_t* to);
   };
 
   const char* isa;

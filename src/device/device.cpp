@@ -15,6 +15,13 @@ Buffer::~Buffer() {
   if (device_ != nullptr && data_ != nullptr) device_->free(data_, bytes_);
 }
 
+Result<Matrix> Device::upload_matrix(const Matrix& host, uint32_t, std::byte* to) {
+  TRY(upload({reinterpret_cast<const std::byte*>(host.data), host.bytes()}, to));
+  Matrix placed = host;
+  placed.data = reinterpret_cast<const uint8_t*>(to);
+  return placed;
+}
+
 Status upload_floats(Device& device, std::span<const float> from, float* to) {
   return device.upload(std::as_bytes(from), reinterpret_cast<std::byte*>(to));
 }

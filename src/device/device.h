@@ -189,9 +189,9 @@ class Device : public Sizing {
   virtual uint64_t free_bytes() const = 0;
   virtual uint64_t allocated_bytes() const = 0;
 
-  virtual Status upload_matrix(const Matrix& host, std::byte* to) {
-    return upload({reinterpret_cast<const std::byte*>(host.data), host.bytes()}, to);
-  }
+  // Copies a matrix, or `parts` of equal rows one above the other (experts), into the device's memory; what it
+  // returns is the matrix there.
+  virtual Result<Matrix> upload_matrix(const Matrix& host, uint32_t parts, std::byte* to);
   // upload: `from` may change as soon as this returns; what comes later sees the bytes. Inside a step only
   // to memory that no op queued in it uses. download: inside a step it is queued like an op and `to` is
   // filled when finish() returns; outside it waits.

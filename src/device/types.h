@@ -15,11 +15,13 @@ namespace hearth::device {
 // Where a weight matrix may begin in a device's memory.
 inline constexpr size_t kWeight_alignment = 256;
 
-// A weight matrix: y = W x has `rows` outputs and `cols` inputs. Rows are contiguous, in `format`.
+// A weight matrix: y = W x has `rows` outputs and `cols` inputs. Rows are contiguous, in `format`; a device may keep
+// its copy in another order.
 struct Matrix {
   const quant::Format* format = nullptr;
   const uint8_t* data = nullptr;
   uint32_t rows = 0, cols = 0;
+  bool interleaved = false;  // on the CPU: cpu/interleave.h
 
   explicit operator bool() const { return data != nullptr; }
   size_t row_bytes() const { return format->bytes(cols); }

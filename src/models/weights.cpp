@@ -60,12 +60,11 @@ Result<Matrix> TensorReader::described(const gguf::Tensor& tensor, uint32_t coun
   return matrix;
 }
 
-Status TensorReader::place(Matrix* matrix) {
+Status TensorReader::place(Matrix* matrix, uint32_t parts) {
   const size_t at = bytes_;
   bytes_ += round_up(sizing_.matrix_bytes(*matrix), kAlignment);
   if (device_ == nullptr) return {};
-  TRY(device_->upload_matrix(*matrix, memory_ + at));
-  matrix->data = reinterpret_cast<const uint8_t*>(memory_ + at);
+  ASSIGN_OR_RETURN(*matrix, device_->upload_matrix(*matrix, parts, memory_ + at));
   return {};
 }
 
@@ -75,7 +74,7 @@ Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, u
   if (in_file_) {
     mapped_bytes_ += matrix.bytes();
   } else {
-    TRY(place(&matrix));
+    TRY(place(&matrix, count));
     if (device_ != nullptr) file_.release(*tensor);
   }
   return matrix;
@@ -98,7 +97,7 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
     file_.release(*tensor);
   }
   if (device_ != nullptr) matrix.data = together.data();
-  TRY(place(&matrix));
+  TRY(place(&matrix, count));
   return matrix;
 }
 

@@ -86,7 +86,7 @@ class TensorReader {
   // A matrix that begins with the tensor's data, in the format that was assumed.
   Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
   // Uploads it, once placing.
-  Status place(device::Matrix* matrix);
+  Status place(device::Matrix* matrix, uint32_t parts);
 
   const gguf::File& file_;
   const device::Sizing& sizing_;

@@ -1,10 +1,12 @@
 // Promises of the matmul kernels beyond being right (which tests/ops checks on whole devices).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <numeric>
 
 #include "cpu/cpu_device.h"
+#include "cpu/interleave.h"
 #include "cpu/kernel_table.h"
 #include "support/support.h"
 
@@ -37,6 +39,7 @@ class Product {
         weight_(format_.bytes(weights.size())),
         floats_(std::move(activations)) {
     format_.encode(weights.data(), weights.size(), nullptr, weight_.data());
+    if (kernel.interleave != nullptr) interleave();
     for (const std::vector<float>& row : floats_) {
       blocks_.push_back(std::make_unique<QuantBlock[]>(cols / kBlock));
       table.quantize_row(row.data(), cols, blocks_.back().get());
@@ -50,7 +53,8 @@ class Product {
     return values;
   }
 
-  std::vector<std::vector<float>> run(uint32_t together) const {
+  // With plain weights, or with all whole groups of rows interleaved.
+  std::vector<std::vector<float>> run(uint32_t together, bool interleaved = false) const {
     std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
     for (size_t first = 0; first < floats_.size(); first += together) {
       std::vector<const QuantBlock*> blocks;
@@ -61,23 +65,40 @@ class Product {
         floats.push_back(floats_[i].data());
         outs.push_back(out[i].data());
       }
-      const MatmulArgs args{weight_.data(), format_.bytes(cols_), rows_,      cols_, static_cast<uint32_t>(outs.size()),
-                            blocks.data(),  floats.data(),        outs.data()};
+      const MatmulArgs args{.weight = interleaved ? interleaved_.data() : weight_.data(),
+                            .row_bytes = format_.bytes(cols_),
+                            .interleaved_rows = interleaved ? groups() * kInterleavedRows : 0,
+                            .rows = rows_,
+                            .cols = cols_,
+                            .count = static_cast<uint32_t>(outs.size()),
+                            .blocks = blocks.data(),
+                            .floats = floats.data(),
+                            .out = outs.data()};
       for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
     }
     return out;
   }
 
+  bool can_interleave() const { return !interleaved_.empty(); }
+
  private:
+  uint32_t groups() const { return rows_ / kInterleavedRows; }
+  void interleave() {
+    interleaved_ = weight_;
+    const size_t row_bytes = format_.bytes(cols_), group_bytes = kInterleavedRows * row_bytes;
+    for (uint32_t i = 0; i < groups(); ++i)
+      kernel_.interleave(&weight_[i * group_bytes], row_bytes, &interleaved_[i * group_bytes]);
+  }
+
   const KernelTable::MatmulEntry& kernel_;
   uint32_t rows_, cols_;
   const quant::Format& format_;
-  std::vector<uint8_t> weight_;
+  std::vector<uint8_t> weight_, interleaved_;
   std::vector<std::vector<float>> floats_;
   std::vector<std::unique_ptr<QuantBlock[]>> blocks_;
 };
 
-TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
+TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatchAndHoweverWeightsLie) {
   std::mt19937_64 random(test::seed());
   for (const KernelTable* table : tables()) {
     for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
@@ -87,9 +108,13 @@ TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
       for (int i = 0; i < 19; ++i) activations.push_back(random_values(random, cols));
       const Product product(*table, kernel, cols, random_values(random, size_t{83} * cols), activations);
       const auto alone = product.run(1);
-      for (const uint32_t together : {2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u})
-        EXPECT_EQ(product.run(together), alone)
-            << table->isa << " " << format.name << ", " << together << " rows together";
+      for (const uint32_t together : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u}) {
+        const std::string what = fmt::format("{} {}, {} rows together", table->isa, format.name, together);
+        EXPECT_EQ(product.run(together), alone) << what;
+        if (product.can_interleave()) {
+          EXPECT_EQ(product.run(together, true), alone) << what << ", interleaved weights";
+        }
+      }
     }
   }
 }

@@ -54,8 +54,7 @@ Weights make_weights(Rig& rig, Random& random, const quant::Format& format, uint
   format.decode(blocks.data(), weights.decoded.size(), weights.decoded.data());
   const device::Matrix host{&format, blocks.data(), rows, cols};
   std::byte* copy = rig.bytes(rig.device().matrix_bytes(host));
-  EXPECT_TRUE(rig.device().upload_matrix(host, copy).ok());
-  weights.matrix = {&format, reinterpret_cast<const uint8_t*>(copy), rows, cols};
+  weights.matrix = *rig.device().upload_matrix(host, 1, copy);
   return weights;
 }
 

@@ -12,10 +12,11 @@ struct Options {
   float scale = 1;
   device::Activation kind = device::Activation::kSilu;
   bool ties = false;
+  const char* down_format = nullptr;  // null: `format`
 };
 
 Output run(Rig& rig, Random& random, const Options& options) {
-  const auto [batch, experts, used, width, inner, format, normalise, scale, kind, ties] = options;
+  const auto [batch, experts, used, width, inner, format, normalise, scale, kind, ties, down_format] = options;
   std::vector<float> router = random.normal(size_t{experts} * width, 0.3f);
   if (ties)  // pairs of experts that score the same: the lower of a pair goes first
     for (uint32_t e = 1; e < experts; e += 2)
@@ -23,17 +24,20 @@ Output run(Rig& rig, Random& random, const Options& options) {
   const float spread = 1 / std::sqrt(static_cast<float>(width));
   device::ExpertsArgs args;
   args.router = rig.matrix("F32", router, experts, width);
-  args.gate = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * inner, width);
-  args.up = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * inner, width);
-  args.down = rig.matrix(format, random.normal(size_t{experts} * inner * width, spread), experts * width, inner);
+  const auto weights = [&](const char* of_format, uint32_t rows, uint32_t cols) {
+    return rig.matrix(of_format, random.normal(size_t{experts} * inner * width, spread), experts * rows, cols, experts);
+  };
+  args.gate = weights(format, inner, width);
+  args.up = weights(format, inner, width);
+  args.down = weights(down_format != nullptr ? down_format : format, width, inner);
   args.experts = experts;
   args.used = used;
   args.normalise = normalise;
   args.scale = scale;
   args.kind = kind;
   args.out = rig.floats(random.normal(size_t{batch} * width));
-  const device::OperandForms forms = rig.device().operand_forms(args.router) |
-                                     rig.device().operand_forms(args.gate) | rig.device().operand_forms(args.up);
+  const device::OperandForms forms = rig.device().operand_forms(args.router) | rig.device().operand_forms(args.gate) |
+                                     rig.device().operand_forms(args.up);
   device::NormArgs norm;
   norm.weight = rig.vector(std::vector<float>(width, 1));
   norm.in = rig.floats(random.normal(size_t{batch} * width));
@@ -76,6 +80,7 @@ std::vector<OpCase> experts_cases() {
   add("scaled", {.normalise = false, .scale = 2.5f});
   add("gelu", {.kind = device::Activation::kGeluTanh});
   add("odd_sizes", {.batch = 9, .experts = 5, .used = 2, .width = 50, .inner = 37});
+  add("odd_rows", {.inner = 40, .format = "Q8_0", .down_format = "F32"});
   for (const char* format : {"F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "IQ4_XS", "MXFP4"})
     add(std::string("format_") + format, {.batch = 6, .width = 256, .inner = 256, .format = format});
   return cases;

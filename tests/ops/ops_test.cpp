@@ -50,7 +50,7 @@ TEST_P(Ops, AgreeWithTheReference) {
   Random expected_random(start);
   const Output expected = op_case.run(expected_rig, expected_random);
 
-  Rig actual_rig(*actual_device);
+  Rig actual_rig(*actual_device, device.copies);
   Random actual_random(start);
   expect_near(op_case.run(actual_rig, actual_random), expected);
 }

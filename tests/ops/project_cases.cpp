@@ -146,14 +146,16 @@ std::vector<OpCase> project_cases() {
     cases.push_back(one("odd_F16", f16, shape));
     cases.push_back(one("odd_BF16", quant::find_name("BF16"), shape));
   }
-  for (const uint32_t batch : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 10u, 16u, 31u, 32u, 33u, 130u}) {
+  for (const uint32_t batch : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 10u, 16u, 31u, 32u, 33u, 130u, 200u}) {
     cases.push_back(one("batch_Q8_0", q8_0, {batch, 96, 160}));
     cases.push_back(one("batch_Q4_K", q4_k, {batch, 80, 512}));
   }
   for (const uint32_t rows : {1u, 2u, 15u, 31u, 63u, 65u, 127u, 200u})
     cases.push_back(one("rows_Q4_K", q4_k, {5, rows, 256}));
-  for (const auto& [name, options] : {std::pair{"bias", Options{true, false, 0}}, {"add", {false, true, 0}},
-                                      {"bias_add", {true, true, 0}}, {"gap", {true, true, 13}}}) {
+  for (const auto& [name, options] : {std::pair{"bias", Options{true, false, 0}},
+                                      {"add", {false, true, 0}},
+                                      {"bias_add", {true, true, 0}},
+                                      {"gap", {true, true, 13}}}) {
     for (const uint32_t batch : {1u, 6u, 50u}) {
       cases.push_back(one(std::string(name) + "_F32", f32, {batch, 66, 100}, options));
       cases.push_back(one(std::string(name) + "_Q8_0", q8_0, {batch, 66, 96}, options));

@@ -48,7 +48,11 @@ class Rig {
   // Most rows of a batch in these tests.
   static constexpr uint32_t kRows = 300;
 
-  explicit Rig(device::Device& device) : device_(device) { EXPECT_TRUE(device.reserve(largest_step()).ok()); }
+  // Uploads weights where the device cannot read them in host memory, or if `copies`.
+  explicit Rig(device::Device& device, bool copies = false)
+      : device_(device), copies_(copies || !device.reads_host_memory()) {
+    EXPECT_TRUE(device.reserve(largest_step()).ok());
+  }
 
   // No case has more of anything.
   static device::StepShape largest_step() {
@@ -83,7 +87,9 @@ class Rig {
 
   // A weight matrix, from host memory that is aligned as in a GGUF file (32 bytes) and ends where the
   // weights end, so that a sanitizer sees reads beyond it.
-  device::Matrix matrix(const quant::Format& format, std::span<const float> values, uint32_t rows, uint32_t cols) {
+  // `parts`: as many matrices one above the other (Device::upload_matrix).
+  device::Matrix matrix(const quant::Format& format, std::span<const float> values, uint32_t rows, uint32_t cols,
+                        uint32_t parts = 1) {
     CHECK(values.size() == size_t{rows} * cols && cols % format.block_values == 0);
     const size_t size = rows * format.bytes(cols);
     void* memory = nullptr;
@@ -92,14 +98,14 @@ class Rig {
     uint8_t* at = static_cast<uint8_t*>(memory) + 32;
     format.encode(values.data(), values.size(), nullptr, at);
     device::Matrix matrix{&format, at, rows, cols};
-    if (device_.reads_host_memory()) return matrix;
-    std::byte* copy = bytes(device_.matrix_bytes(matrix));
-    EXPECT_TRUE(device_.upload_matrix(matrix, copy).ok());
-    matrix.data = reinterpret_cast<const uint8_t*>(copy);
-    return matrix;
+    if (!copies_) return matrix;
+    const auto placed = device_.upload_matrix(matrix, parts, bytes(device_.matrix_bytes(matrix)));
+    CHECK(placed.ok());
+    return *placed;
   }
-  device::Matrix matrix(const char* format, std::span<const float> values, uint32_t rows, uint32_t cols) {
-    return matrix(*quant::find_name(format), values, rows, cols);
+  device::Matrix matrix(const char* format, std::span<const float> values, uint32_t rows, uint32_t cols,
+                        uint32_t parts = 1) {
+    return matrix(*quant::find_name(format), values, rows, cols, parts);
   }
 
   device::Operand operand(uint32_t width, uint32_t rows, device::OperandForms forms) {
@@ -139,6 +145,7 @@ class Rig {
   }
 
   device::Device& device_;
+  bool copies_;
   std::vector<device::Buffer> buffers_;
   std::vector<std::unique_ptr<void, void (*)(void*)>> host_;
 };

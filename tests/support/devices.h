@@ -18,6 +18,7 @@ namespace hearth::test {
 struct TestDevice {
   std::string name;
   std::function<std::shared_ptr<device::Device>()> make;
+  bool copies = false;  // weights are uploaded, also where the device could read them in host memory
 
   friend void PrintTo(const TestDevice& device, std::ostream* out) { *out << device.name; }
 };
@@ -26,7 +27,8 @@ struct TestDevice {
 // the kernels takes a while: all tests of a process share the device.
 inline std::vector<TestDevice> gpus() {
   if (!cuda::has_kernels() || !driver::Cuda::open().ok()) return {};
-  return {{"gpu", [] {
+  return {{"gpu",
+           [] {
              static std::shared_ptr<device::Device> shared;
              if (shared != nullptr && !shared->alloc(1).ok()) shared = nullptr;  // lost in an earlier test
              if (shared == nullptr) {
@@ -35,26 +37,29 @@ inline std::vector<TestDevice> gpus() {
                shared = std::move(*device);
              }
              return shared;
-           }}};
+           },
+           true}};
 }
 
-// Every instruction set of this machine, with one thread and with two; and its GPU.
+// Every instruction set of this machine, with one thread and with two (and weights of its own); and its GPU.
 inline std::vector<TestDevice> real_devices() {
   std::vector<TestDevice> devices = gpus();
   for (const std::string& isa : cpu::supported_isas()) {
     for (int threads = 1; threads <= std::min(2, cpu::usable_processors()); ++threads) {
-      devices.push_back({"cpu_" + isa + "_" + std::to_string(threads), [isa, threads] {
+      devices.push_back({"cpu_" + isa + "_" + std::to_string(threads),
+                         [isa, threads] {
                            auto device = cpu::create_device({.threads = threads, .isa = isa});
                            EXPECT_TRUE(device.ok()) << device.error().message;
                            return std::shared_ptr<device::Device>(std::move(*device));
-                         }});
+                         },
+                         threads == 2});
     }
   }
   return devices;
 }
 
 inline TestDevice reference_device() {
-  return {"reference", [] { return std::make_shared<ReferenceDevice>(); }};
+  return {"reference", [] { return std::make_shared<ReferenceDevice>(); }, false};
 }
 
 inline std::vector<TestDevice> all_devices() {

@@ -8,10 +8,10 @@ struct IQ4_XS {
   static constexpr uint32_t kType = 23, kBlockValues = 256, kBlockBytes = 136;
   static constexpr TileKind kKind{32, 128, 128};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
     // d (half), high 2 bits of the 8 scales (16 bits), their low 4 bits (32 bits), then 8 x 16 bytes.
-    const auto head = V::gather(base, stride), low = V::gather(base + 4, stride);
+    const auto head = rows.word(0), low = rows.word(4);
     const auto d = V::half_low(head);
     put_scale<V, 0>(head, low, d, tile);
     put_scale<V, 1>(head, low, d, tile);
@@ -22,8 +22,7 @@ struct IQ4_XS {
     put_scale<V, 6>(head, low, d, tile);
     put_scale<V, 7>(head, low, d, tile);
 #pragma GCC unroll 8
-    for (int b = 0; b < kChunkBlocks; ++b)
-      unpack_nonlinear<V>(base + 8 + 16 * b, stride, quant::kIq4_codebook, b, tile);
+    for (int b = 0; b < kChunkBlocks; ++b) unpack_nonlinear<V>(rows, 8 + 16 * b, quant::kIq4_codebook, b, tile);
   }
 
  private:

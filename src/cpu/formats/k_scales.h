@@ -8,11 +8,11 @@ namespace hearth::cpu {
 // Fills scale and minimum of all 8 blocks from the 16-byte head of a super-block: d, dmin (half), scales.
 // Bytes 0-3 and 4-7 hold the low 6 bits of scales and minima 0-3; bytes 8-11 the low 4 bits of both for
 // 4-7, whose high 2 bits are the top bits of bytes 0-7.
-template <class V, class Sink>
-[[gnu::always_inline]] inline void unpack_k_scales(const uint8_t* base, size_t stride, Sink& tile) {
+template <class V, class Rows, class Sink>
+[[gnu::always_inline]] inline void unpack_k_scales(const Rows& rows, Sink& tile) {
   using I = typename V::I;
   I head[4];
-  V::transpose16(base, stride, head);
+  rows.words(0, head);
   const auto d = V::half_low(head[0]), dmin = V::half_high(head[0]);
   const I six = V::set_int(0x3f3f3f3f), four = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
   const I scales[2] = {V::and_(head[1], six),

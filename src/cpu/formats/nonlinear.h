@@ -7,12 +7,12 @@
 namespace hearth::cpu {
 
 // 32 columns from 16 bytes of every row: low nibbles are columns 0-15, high nibbles 16-31.
-template <class V, class Sink>
-[[gnu::always_inline]] inline void unpack_nonlinear(const uint8_t* base, size_t stride, const quant::Codebook& codebook,
+template <class V, class Rows, class Sink>
+[[gnu::always_inline]] inline void unpack_nonlinear(const Rows& rows, int offset, const quant::Codebook& codebook,
                                                     int block, Sink& tile) {
   const auto low = V::set_int(0x0f0f0f0f);
   typename V::I q[4];
-  V::transpose16(base, stride, q);
+  rows.words(offset, q);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     tile.put(block, i, V::from_int8(V::lookup(codebook.values.data(), V::and_(q[i], low))));

@@ -8,12 +8,12 @@ struct Q2_K {
   static constexpr uint32_t kType = 10, kBlockValues = 256, kBlockBytes = 84;
   static constexpr TileKind kKind{16, 3};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
     // scales[16] (low nibble scale, high nibble minimum), qs[64], d, dmin (half).
     typename V::I scales[4];
-    V::transpose16(base, stride, scales);
-    const auto head = V::gather(base + 80, stride);
+    rows.words(0, scales);
+    const auto head = rows.word(80);
     const auto d = V::half_low(head), dmin = V::half_high(head);
     const auto low = V::set_int(0x0f0f0f0f);
 #pragma GCC unroll 4
@@ -32,7 +32,7 @@ struct Q2_K {
     for (int part = 0; part < 4; ++part) {  // 16 bytes: two bits of 16 columns of four blocks
       const int block = 4 * (part / 2), quad = 4 * (part % 2);
       typename V::I q[4];
-      V::transpose16(base + 16 + 16 * part, stride, q);
+      rows.words(16 + 16 * part, q);
       const auto two = V::set_int(0x03030303);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {

@@ -8,25 +8,22 @@ struct Q3_K {
   static constexpr uint32_t kType = 11, kBlockValues = 256, kBlockBytes = 110;
   static constexpr TileKind kKind{16, 7, 4};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
     // hmask[32] (bit b of byte c: third bit of column c of block b), qs[64], scales[12], d (half).
-    unpack_scales<V>(base, stride, tile);
-    unpack_half<V, 0>(base, stride, tile);
-    unpack_half<V, 1>(base, stride, tile);
+    unpack_scales<V>(rows, tile);
+    unpack_half<V, 0>(rows, tile);
+    unpack_half<V, 1>(rows, tile);
   }
 
  private:
   // 16 scales of 6 bits, less 32: the low 4 bits in bytes 0-7, the high 2 in bytes 8-11.
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack_scales(const uint8_t* base, size_t stride, Sink& tile) {
-    typename V::I tail[4];  // the last 16 bytes: two of qs, scales, d
-    V::transpose16(base + 94, stride, tail);
-    const auto join = [](typename V::I a, typename V::I b) {
-      return V::or_(V::template shr<16>(a), V::template shl<16>(b));
-    };
-    const typename V::I bytes[3] = {join(tail[0], tail[1]), join(tail[1], tail[2]), join(tail[2], tail[3])};
-    const auto d = V::half_high(tail[3]);
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack_scales(const Rows& rows, Sink& tile) {
+    typename V::I words[4];  // the last of qs, then the scales
+    rows.words(92, words);
+    const typename V::I* bytes = words + 1;
+    const auto d = rows.half();
     const auto low = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
     put_scales<V, 0>(V::or_(V::and_(bytes[0], low), V::and_(V::template shl<4>(bytes[2]), two)), d, tile);
     put_scales<V, 1>(V::or_(V::and_(bytes[1], low), V::and_(V::template shl<2>(bytes[2]), two)), d, tile);
@@ -42,14 +39,14 @@ struct Q3_K {
     tile.put_scale(2 * kFour + 1, 0, V::mul(d, V::sub(V::template byte<2>(s), offset)));
     tile.put_scale(2 * kFour + 1, 1, V::mul(d, V::sub(V::template byte<3>(s), offset)));
   }
-  template <class V, int kHalf, class Sink>
-  [[gnu::always_inline]] static void unpack_half(const uint8_t* base, size_t stride, Sink& tile) {
+  template <class V, int kHalf, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack_half(const Rows& rows, Sink& tile) {
     typename V::I high[4];
-    V::transpose16(base + 16 * kHalf, stride, high);
+    rows.words(16 * kHalf, high);
 #pragma GCC unroll 2
     for (int n = 0; n < 2; ++n) {
       typename V::I q[4];
-      V::transpose16(base + 32 + 32 * n + 16 * kHalf, stride, q);
+      rows.words(32 + 32 * n + 16 * kHalf, q);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         const auto h = n == 0 ? high[i] : V::template shr<4>(high[i]);

@@ -8,14 +8,15 @@ struct Q4_0 {
   static constexpr uint32_t kType = 2, kBlockValues = 32, kBlockBytes = 18;
   static constexpr TileKind kKind{32, 15, 8};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int blocks, Sink& tile) {
     const auto low = V::set_int(0x0f0f0f0f);
 #pragma GCC unroll 8
-    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
-      tile.put_scale(b, 0, V::half_low(V::gather(base, stride)));
+    for (int b = 0; b < blocks; ++b) {
+      const auto block = rows.at(b);
+      tile.put_scale(b, 0, block.half());
       typename V::I q[4];
-      V::transpose16(base + 2, stride, q);
+      block.words(2, q);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         tile.put(b, i, V::and_(q[i], low));

@@ -8,16 +8,17 @@ struct Q4_1 {
   static constexpr uint32_t kType = 3, kBlockValues = 32, kBlockBytes = 20;
   static constexpr TileKind kKind{32, 15};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int blocks, Sink& tile) {
     const auto low = V::set_int(0x0f0f0f0f);
 #pragma GCC unroll 8
-    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
-      const auto head = V::gather(base, stride);  // scale, then the value of q = 0
+    for (int b = 0; b < blocks; ++b) {
+      const auto block = rows.at(b);
+      const auto head = block.word(0);  // scale, then the value of q = 0
       tile.put_scale(b, 0, V::half_low(head));
       tile.put_minimum(b, 0, V::sub(V::zero(), V::half_high(head)));
       typename V::I q[4];
-      V::transpose16(base + 4, stride, q);
+      block.words(4, q);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         tile.put(b, i, V::and_(q[i], low));

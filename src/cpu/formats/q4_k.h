@@ -8,16 +8,16 @@ struct Q4_K {
   static constexpr uint32_t kType = 12, kBlockValues = 256, kBlockBytes = 144;
   static constexpr TileKind kKind{32, 15};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
     const auto low = V::set_int(0x0f0f0f0f);
-    unpack_k_scales<V>(base, stride, tile);
+    unpack_k_scales<V>(rows, tile);
 #pragma GCC unroll 4
     for (int pair = 0; pair < 4; ++pair) {  // 32 bytes: block 2 pair in the low nibbles, the next in the high
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) {
         typename V::I q[4];
-        V::transpose16(base + 16 + 32 * pair + 16 * half, stride, q);
+        rows.words(16 + 32 * pair + 16 * half, q);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           tile.put(2 * pair, 4 * half + i, V::and_(q[i], low));

@@ -9,16 +9,17 @@ struct Q5_1 {
   static constexpr uint32_t kType = 7, kBlockValues = 32, kBlockBytes = 24;
   static constexpr TileKind kKind{32, 31};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int blocks, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int blocks, Sink& tile) {
 #pragma GCC unroll 8
-    for (int b = 0; b < blocks; ++b, base += kBlockBytes) {
-      const auto head = V::gather(base, stride);  // scale, then the value of q = 0
+    for (int b = 0; b < blocks; ++b) {
+      const auto block = rows.at(b);
+      const auto head = block.word(0);  // scale, then the value of q = 0
       tile.put_scale(b, 0, V::half_low(head));
       tile.put_minimum(b, 0, V::sub(V::zero(), V::half_high(head)));
       typename V::I nibbles[4], q[8];
-      V::transpose16(base + 8, stride, nibbles);
-      join_fifth_bits<V>(nibbles, V::gather(base + 4, stride), q);
+      block.words(8, nibbles);
+      join_fifth_bits<V>(nibbles, block.word(4), q);
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i) tile.put(b, i, q[i]);
     }

@@ -8,30 +8,29 @@ struct Q5_K {
   static constexpr uint32_t kType = 13, kBlockValues = 256, kBlockBytes = 176;
   static constexpr TileKind kKind{32, 31};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
-    unpack_k_scales<V>(base, stride, tile);
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
+    unpack_k_scales<V>(rows, tile);
     // Bit b of high byte c is the fifth bit of column c of block b; then 4 x 32 bytes of nibbles as in Q4_K.
-    unpack_half<V, 0>(base, stride, tile);
-    unpack_half<V, 1>(base, stride, tile);
+    unpack_half<V, 0>(rows, tile);
+    unpack_half<V, 1>(rows, tile);
   }
 
  private:
-  template <class V, int kHalf, class Sink>
-  [[gnu::always_inline]] static void unpack_half(const uint8_t* base, size_t stride, Sink& tile) {
+  template <class V, int kHalf, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack_half(const Rows& rows, Sink& tile) {
     typename V::I high[4];
-    V::transpose16(base + 16 + 16 * kHalf, stride, high);
-    unpack_pair<V, kHalf, 0>(base, stride, high, tile);
-    unpack_pair<V, kHalf, 1>(base, stride, high, tile);
-    unpack_pair<V, kHalf, 2>(base, stride, high, tile);
-    unpack_pair<V, kHalf, 3>(base, stride, high, tile);
+    rows.words(16 + 16 * kHalf, high);
+    unpack_pair<V, kHalf, 0>(rows, high, tile);
+    unpack_pair<V, kHalf, 1>(rows, high, tile);
+    unpack_pair<V, kHalf, 2>(rows, high, tile);
+    unpack_pair<V, kHalf, 3>(rows, high, tile);
   }
-  template <class V, int kHalf, int kPair, class Sink>
-  [[gnu::always_inline]] static void unpack_pair(const uint8_t* base, size_t stride, const typename V::I* high,
-                                                 Sink& tile) {
+  template <class V, int kHalf, int kPair, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack_pair(const Rows& rows, const typename V::I* high, Sink& tile) {
     const auto low = V::set_int(0x0f0f0f0f), fifth = V::set_int(0x10101010), one = V::set_int(0x01010101);
     typename V::I q[4];
-    V::transpose16(base + 48 + 32 * kPair + 16 * kHalf, stride, q);
+    rows.words(48 + 32 * kPair + 16 * kHalf, q);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto even = V::template shl<4>(V::and_(V::template shr<2 * kPair>(high[i]), one));

@@ -8,19 +8,19 @@ struct Q6_K {
   static constexpr uint32_t kType = 14, kBlockValues = 256, kBlockBytes = 210;
   static constexpr TileKind kKind{16, 63, 32};
 
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack(const uint8_t* base, size_t stride, int, Sink& tile) {
-    // ql[128], qh[64], scales[16] (int8), d (half), which is read with the two bytes before it.
-    unpack_scales<V>(base, stride, tile);
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, int, Sink& tile) {
+    // ql[128], qh[64], scales[16] (int8), d (half).
+    unpack_scales<V>(rows, tile);
     const auto low = V::set_int(0x0f0f0f0f), two = V::set_int(0x30303030);
 #pragma GCC unroll 2
     for (int n = 0; n < 2; ++n) {  // 128 columns each: 4 blocks
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) {
         typename V::I a[4], b[4], h[4];
-        V::transpose16(base + 64 * n + 16 * half, stride, a);
-        V::transpose16(base + 64 * n + 32 + 16 * half, stride, b);
-        V::transpose16(base + 128 + 32 * n + 16 * half, stride, h);
+        rows.words(64 * n + 16 * half, a);
+        rows.words(64 * n + 32 + 16 * half, b);
+        rows.words(128 + 32 * n + 16 * half, h);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           const int quad = 4 * half + i;
@@ -35,11 +35,11 @@ struct Q6_K {
   }
 
  private:
-  template <class V, class Sink>
-  [[gnu::always_inline]] static void unpack_scales(const uint8_t* base, size_t stride, Sink& tile) {
+  template <class V, class Rows, class Sink>
+  [[gnu::always_inline]] static void unpack_scales(const Rows& rows, Sink& tile) {
     typename V::I scales[4];
-    V::transpose16(base + 192, stride, scales);
-    const auto d = V::half_high(V::gather(base + 206, stride));
+    rows.words(192, scales);
+    const auto d = rows.half();
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {  // scale 4 i + j belongs to columns 16 (4 i + j) ..
       tile.put_scale(2 * i, 0, V::mul(d, V::template signed_byte<0>(scales[i])));

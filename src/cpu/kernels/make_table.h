@@ -14,10 +14,10 @@ namespace hearth::cpu {
 
 template <class V, class... Formats>
 std::vector<KernelTable::MatmulEntry> matmul_entries(FormatList<Formats...>) {
-  return {{Formats::kType, kBlocks, matmul_blocks<V, Formats>}...,
-          {F32::kType, kFloat, matmul_floats<V, F32>},
-          {F16::kType, kFloat, matmul_floats<V, F16>},
-          {BF16::kType, kFloat, matmul_floats<V, BF16>}};
+  return {{Formats::kType, kBlocks, matmul_blocks<V, Formats>, interleave_group<V, Formats>}...,
+          {F32::kType, kFloat, matmul_floats<V, F32>, nullptr},
+          {F16::kType, kFloat, matmul_floats<V, F16>, nullptr},
+          {BF16::kType, kFloat, matmul_floats<V, BF16>, nullptr}};
 }
 
 template <class V>

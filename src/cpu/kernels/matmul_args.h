@@ -13,6 +13,7 @@ struct QuantBlock;
 struct MatmulArgs {
   const uint8_t* weight = nullptr;  // row-major, in the kernel's format
   size_t row_bytes = 0;
+  uint32_t interleaved_rows = 0;  // of the first rows (cpu/interleave.h); only kernels that take kBlocks
   uint32_t rows = 0, cols = 0;
   uint32_t count = 0;                         // activation rows
   const QuantBlock* const* blocks = nullptr;  // per activation row; for kernels that take kBlocks

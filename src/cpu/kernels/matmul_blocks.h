@@ -5,10 +5,12 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "cpu/kernels/constant.h"
 #include "cpu/kernels/matmul_args.h"
+#include "cpu/kernels/rows.h"
 #include "cpu/kernels/tile.h"
 
 namespace hearth::cpu {
@@ -17,8 +19,9 @@ namespace hearth::cpu {
 template <class V, TileKind kKind>
 [[gnu::always_inline]] inline typename V::I dot_start(const QuantBlock& block, int group) {
   if (kKind.has_minimum() || (kKind.is_signed() && !V::kBiased)) return V::zero_int();
-  const int32_t bias = kKind.group == 32 ? block.bias : group == 0 ? block.bias_low : block.bias_high;
-  return V::set_int(static_cast<uint32_t>(bias / (128 / kKind.offset)));
+  const int32_t& bias = kKind.group == 32 ? block.bias : group == 0 ? block.bias_low : block.bias_high;
+  constexpr int kShift = std::countr_zero(128u / std::max(1u, unsigned{kKind.offset}));
+  return V::template shr_signed<kShift>(V::set_int(static_cast<uint32_t>(bias)));
 }
 
 // The integer dot product of one group of columns, quad by quad in order. Where the instruction set adds in
@@ -28,7 +31,9 @@ class Dot {
  public:
   using I = typename V::I;
 
-  [[gnu::always_inline]] void add(const QuantBlock& block, int group, int quad, I weights, I values) {
+  // `values`: the four activations of the quad in every lane, or where they are in memory.
+  template <class Values>
+  [[gnu::always_inline]] void add(const QuantBlock& block, int group, int quad, I weights, Values values) {
     if (quad == 0) sum_ = dot_start<V, kKind>(block, group);
     if constexpr (V::kShortSums) {
       const I products =
@@ -54,17 +59,15 @@ inline float block_sum(const QuantBlock& block, int group) {
   return kKind.group == 32 ? block.sum : group == 0 ? block.sum_low : block.sum_high;
 }
 
-// What is worth fetching while rows before `row` are multiplied: the next `count` rows, or the last ones again.
-inline const uint8_t* rows_after(const MatmulArgs& args, uint32_t row, uint32_t count) {
-  return args.weight + std::min(row, args.rows - std::min(args.rows, count)) * args.row_bytes;
-}
+// Sums of a panel: [activation row][kPanelRows].
+inline constexpr uint32_t kPanelTokens = 192;
+using PanelSums = float[kPanelTokens][kPanelRows];
 
-// out[t][lane] += tiles x in, for R vectors of rows and T activation rows. Meanwhile `lines` cache lines are fetched
+// sums[t][lane] += tiles x in, for R vectors of rows and T activation rows. Meanwhile `lines` cache lines are fetched
 // for each block, from `next` on.
 template <class V, TileKind kKind, int R, int T>
 [[gnu::noinline]] void multiply_tiles(const Tile<V, kKind>* tiles, int blocks, const QuantBlock* const* in,
-                                      size_t in_offset, float* const* out, size_t out_offset, int last_lanes,
-                                      const uint8_t* next, int lines) {
+                                      size_t in_offset, float* sums, const uint8_t* next, int lines) {
   using F = typename V::F;
   using I = typename V::I;
   using TileType = Tile<V, kKind>;
@@ -75,10 +78,7 @@ template <class V, TileKind kKind, int R, int T>
   for (int t = 0; t < T; ++t) {
     a[t] = in[t] + in_offset;
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const float* at = out[t] + out_offset + r * V::kLanes;
-      sum[r][t] = r == R - 1 && last_lanes < V::kLanes ? V::load_n(at, last_lanes) : V::load(at);
-    }
+    for (int r = 0; r < R; ++r) sum[r][t] = V::load(sums + t * int{kPanelRows} + r * V::kLanes);
   }
   for (int b = 0; b < blocks; ++b) {
     for (int line = 0; line < lines; ++line, next += kLine_bytes) __builtin_prefetch(next, 0, 3);
@@ -114,13 +114,7 @@ template <class V, TileKind kKind, int R, int T>
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t)
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      float* at = out[t] + out_offset + r * V::kLanes;
-      if (r == R - 1 && last_lanes < V::kLanes)
-        V::store_n(at, sum[r][t], last_lanes);
-      else
-        V::store(at, sum[r][t]);
-    }
+    for (int r = 0; r < R; ++r) V::store(sums + t * int{kPanelRows} + r * V::kLanes, sum[r][t]);
 }
 
 // Takes what a format unpacks, like a Tile, and multiplies it at once: no tile in memory. A block is added to `sum` as
@@ -138,8 +132,7 @@ class DirectTile {
   [[gnu::always_inline]] void put(int block, int quad, I x) {
     const int g = quad / kQuads;
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t)
-      dots_[block][g][t].add(in_[t][block], g, quad % kQuads, x, V::broadcast4(in_[t][block].q + 4 * quad));
+    for (int t = 0; t < T; ++t) dots_[block][g][t].add(in_[t][block], g, quad % kQuads, x, in_[t][block].q + 4 * quad);
     if (quad == kGroups * kQuads - 1) finish(block);
   }
   [[gnu::always_inline]] void put_scale(int block, int g, F x) {
@@ -170,71 +163,106 @@ class DirectTile {
   F scale_[kChunkBlocks][kGroups], minimum_[kChunkBlocks][kGroups];
 };
 
-// One vector of rows, all whole chunks of it, times T activation rows. Meanwhile the next rows are
-// fetched: hardware prefetchers do not follow as many streams as a tile has rows.
-template <class V, class Format, int T>
-[[gnu::noinline]] void multiply_direct(const MatmulArgs& args, uint32_t begin) {
-  constexpr int kChunkBytes = static_cast<int>(kChunk / Format::kBlockValues * Format::kBlockBytes);
-  const uint8_t* rows = args.weight + begin * args.row_bytes;
-  const uint8_t* next = rows_after(args, begin + V::kLanes, V::kLanes);
+template <class Format>
+inline constexpr int kBlocksOfChunk = static_cast<int>(kChunk / Format::kBlockValues);
+template <class Format>
+inline constexpr int kChunkBytes = kBlocksOfChunk<Format>* static_cast<int>(Format::kBlockBytes);
+
+// sum[t] += one chunk of one vector of rows, times T activation rows. Meanwhile kLines cache lines are fetched.
+template <class V, class Format, class Rows, int T, int kLines>
+[[gnu::noinline]] void multiply_chunk(const Rows& rows, const QuantBlock* const* in, size_t in_offset,
+                                      const uint8_t* next, typename V::F* sums) {
   typename V::F sum[T];
 #pragma GCC unroll 8
-  for (int t = 0; t < T; ++t) sum[t] = V::load(args.out[t] + begin);
-  for (uint32_t c = 0; c < args.cols / kChunk; ++c, rows += kChunkBytes, next += V::kLanes * kChunkBytes) {
-    DirectTile<V, Format::kKind, T> tile(args.blocks, size_t{c} * kChunkBlocks, sum);
-    FetchingSink<V, decltype(tile), V::kLanes * kChunkBytes / kLine_bytes> sink(tile, next);
-    Format::template unpack<V>(rows, args.row_bytes, kChunkBlocks, sink);
-  }
+  for (int t = 0; t < T; ++t) sum[t] = sums[t];
+  DirectTile<V, Format::kKind, T> tile(in, in_offset, sum);
+  FetchingSink<V, decltype(tile), kLines> sink(tile, next);
+  Format::template unpack<V>(rows, kChunkBlocks, sink);
 #pragma GCC unroll 8
-  for (int t = 0; t < T; ++t) V::store(args.out[t] + begin, sum[t]);
+  for (int t = 0; t < T; ++t) sums[t] = sum[t];
 }
 
-// Rows [begin, end) from column chunk `first_chunk` on, through tiles in memory.
+// All whole chunks of one vector of rows times all activation rows, a few of these at a time.
+template <class V, class Format, class Rows, int kParts>
+void multiply_direct(const MatmulArgs& args, uint32_t begin) {
+  constexpr int kFetchedBytes = static_cast<int>(Rows::kFetchedRows) * kChunkBytes<Format>;
+  constexpr int kLines = kFetchedBytes / kLine_bytes / kParts;
+  using Multiply = void (*)(const Rows&, const QuantBlock* const*, size_t, const uint8_t*, typename V::F*);
+  Multiply multiply[kParts];
+  uint32_t first[kParts + 1] = {};
+  for (uint32_t p = 0; p < kParts; ++p) {
+    const uint32_t tokens = (args.count - first[p] + kParts - p - 1) / (kParts - p);
+    with_constant<V::kDirectTokens>(static_cast<int>(tokens),
+                                    [&]<int T>() { multiply[p] = multiply_chunk<V, Format, Rows, T, kLines>; });
+    first[p + 1] = first[p] + tokens;
+  }
+  typename V::F sums[kParts * V::kDirectTokens];
+  for (uint32_t t = 0; t < args.count; ++t) sums[t] = V::load(args.out[t] + begin);
+  const auto rows = Rows::of(args.weight, args.row_bytes, begin);
+  const uint8_t* next = Rows::ahead(args, begin);
+  for (int c = 0; c < static_cast<int>(args.cols / kChunk); ++c, next += kFetchedBytes)
+    for (int p = 0; p < kParts; ++p)
+      multiply[p](rows.at(c * kBlocksOfChunk<Format>), args.blocks + first[p], static_cast<size_t>(c) * kChunkBlocks,
+                  next + p * kLines * kLine_bytes, sums + first[p]);
+  for (uint32_t t = 0; t < args.count; ++t) V::store(args.out[t] + begin, sums[t]);
+}
+
+// Copies `columns` columns from `column` on of the last rows, which are fewer than a vector has.
+template <class Format, size_t kBytes>
+void stage(const MatmulArgs& args, uint32_t first, int rows, uint32_t column, uint32_t columns,
+           uint8_t (&staged)[kBytes]) {
+  std::memset(staged, 0, kBytes);
+  const uint8_t* from = args.weight + first * args.row_bytes + column / Format::kBlockValues * Format::kBlockBytes;
+  for (int r = 0; r < rows; ++r, from += args.row_bytes)
+    std::memcpy(staged + r * kChunkBytes<Format>, from, columns / Format::kBlockValues * Format::kBlockBytes);
+}
+
+// Rows [begin, end) from column chunk `first_chunk` on, through tiles in memory; count <= kPanelTokens.
 template <class V, class Format>
-void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
+void multiply_tiled(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
+  using Plain = PlainRows<V, Format>;
+  using Interleaved = InterleavedRows<V, Format>;
   constexpr TileKind kKind = Format::kKind;
   constexpr int kLanes = V::kLanes;
-  constexpr int kChunkBytes = static_cast<int>(kChunk / Format::kBlockValues * Format::kBlockBytes);
   Tile<V, kKind> tiles[static_cast<int>(kPanelRows) / kLanes];
-  alignas(64) uint8_t staged[kLanes * kChunkBytes];
+  alignas(64) uint8_t staged[kLanes * kChunkBytes<Format>];
+  // The results' own rows are apart by large powers of two: they would compete for the same few places of the caches.
+  alignas(64) PanelSums sums;
+  for (uint32_t t = 0; t < args.count; ++t) std::copy(args.out[t] + begin, args.out[t] + end, sums[t]);
 
   const int vectors = static_cast<int>((end - begin + kLanes - 1) / kLanes);
   const int last_lanes = static_cast<int>(end - begin) - (vectors - 1) * kLanes;
   const int count = static_cast<int>(args.count);
   const int parts = (count + V::kTileTokens - 1) / V::kTileTokens;
   // A third of what the next panel needs is fetched while a tile is filled, the rest while it is multiplied first.
-  constexpr int kLines = V::kLanes * kChunkBytes / kLine_bytes, kEarly = kLines / 3;
+  constexpr int kLines = V::kLanes * kChunkBytes<Format> / kLine_bytes, kEarly = kLines / 3;
   constexpr int kLate = (kLines - kEarly + kChunkBlocks - 1) / kChunkBlocks;  // with each block
   const uint8_t* next = rows_after(args, end, end - begin);
   for (uint32_t column = first_chunk * kChunk; column < args.cols; column += kChunk) {
     const uint32_t columns = std::min(kChunk, args.cols - column);
     const int blocks = static_cast<int>(columns / kBlock);
+    const int block = static_cast<int>(column / Format::kBlockValues);
     for (int v = 0; v < vectors; ++v) {
-      const uint8_t* base = args.weight + (begin + static_cast<size_t>(v * kLanes)) * args.row_bytes +
-                            size_t{column} / Format::kBlockValues * Format::kBlockBytes;
-      size_t stride = args.row_bytes;
-      if (v == vectors - 1 && last_lanes < kLanes) {  // copy the rows that exist; the others are not stored
-        std::memset(staged, 0, sizeof staged);
-        for (size_t r = 0; r < static_cast<size_t>(last_lanes); ++r)
-          std::memcpy(staged + r * size_t{kChunkBytes}, base + r * stride,
-                      columns / Format::kBlockValues * Format::kBlockBytes);
-        base = staged;
-        stride = kChunkBytes;
-      }
+      const uint32_t row = begin + static_cast<uint32_t>(v * kLanes);
       FetchingSink<V, Tile<V, kKind>, kEarly> sink(tiles[v], next + v * kEarly * kLine_bytes);
-      Format::template unpack<V>(base, stride, blocks, sink);
+      if (row < args.interleaved_rows) {
+        Format::template unpack<V>(Interleaved::of(args.weight, args.row_bytes, row).at(block), blocks, sink);
+      } else if (v < vectors - 1 || last_lanes == kLanes) {
+        Format::template unpack<V>(Plain::of(args.weight, args.row_bytes, row).at(block), blocks, sink);
+      } else {
+        stage<Format>(args, row, last_lanes, column, columns, staged);
+        Format::template unpack<V>(Plain(staged, kChunkBytes<Format>), blocks, sink);
+      }
     }
     for (int part = 0, t = 0; part < parts; ++part) {
       const int tokens = (count - t + parts - part - 1) / (parts - part);
       with_constant<V::kTileTokens>(tokens, [&]<int T>() {
         const size_t in_offset = column / kBlock;
         for (int v = 0; v < vectors; v += 2) {
-          const size_t out_offset = begin + static_cast<size_t>(v * kLanes);
-          const int lanes = v + 2 >= vectors ? last_lanes : kLanes;
           const uint8_t* late = next + (vectors * kEarly + v * kLate * kChunkBlocks) * kLine_bytes;
           const auto multiply = [&]<int R>() {
-            multiply_tiles<V, kKind, R, T>(&tiles[v], blocks, args.blocks + t, in_offset, args.out + t, out_offset,
-                                           lanes, late, part == 0 ? R * kLate : 0);
+            multiply_tiles<V, kKind, R, T>(&tiles[v], blocks, args.blocks + t, in_offset, sums[t] + v * kLanes, late,
+                                           part == 0 ? R * kLate : 0);
           };
           if (v + 1 < vectors)
             multiply.template operator()<2>();
@@ -246,21 +274,34 @@ void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
     }
     next += vectors * kLines * kLine_bytes;
   }
+  for (uint32_t t = 0; t < args.count; ++t) std::copy_n(sums[t], end - begin, args.out[t] + begin);
+}
+
+template <class V, class Format>
+void multiply_panel(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
+  MatmulArgs part = args;
+  for (uint32_t left = args.count; left > 0; left -= part.count, part.blocks += part.count, part.out += part.count) {
+    part.count = std::min(left, kPanelTokens);
+    multiply_tiled<V, Format>(part, begin, end, first_chunk);
+  }
 }
 
 // Rows [begin, end) of the product; end - begin <= kPanelRows.
 template <class V, class Format>
 void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
   uint32_t whole = begin;  // up to here the direct path has done all whole chunks
+  // Interleaved rows are unpacked so quickly that a tile is not worth its stores before there are many activations.
+  const uint32_t interleaved = std::min(end, std::max(begin, args.interleaved_rows));
   if constexpr (V::kDirectTokens > 0) {
-    if (args.count <= static_cast<uint32_t>(V::kDirectTokens)) {
-      whole += (end - begin) / V::kLanes * V::kLanes;
-      with_constant<V::kDirectTokens>(static_cast<int>(args.count), [&]<int T>() {
-        for (uint32_t r = begin; r < whole; r += V::kLanes) multiply_direct<V, Format, T>(args, r);
-      });
-      if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
-    }
+    const bool few = args.count <= V::kDirectTokens;
+    for (; few && whole < interleaved; whole += V::kLanes)
+      multiply_direct<V, Format, InterleavedRows<V, Format>, 1>(args, whole);
+    for (; !few && args.count <= 2 * V::kDirectTokens && whole < interleaved; whole += V::kLanes)
+      multiply_direct<V, Format, InterleavedRows<V, Format>, 2>(args, whole);
+    for (; few && whole + V::kLanes <= end; whole += V::kLanes)
+      multiply_direct<V, Format, PlainRows<V, Format>, 1>(args, whole);
   }
+  if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
   if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);
 }
 

@@ -12,7 +12,7 @@ struct Avx2 {
   static constexpr const char* kName = "avx2";
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 3;
-  static constexpr int kDirectTokens = 2;
+  static constexpr uint32_t kDirectTokens = 2;
   static constexpr int kFloatRows = 3, kFloatTokens = 3;
   static constexpr int kAttentionRows = 4;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 4;  // register tile of the weighted sum of values
@@ -72,6 +72,9 @@ struct Avx2 {
   }
 
   static I load_int(const void* p) { return _mm256_loadu_si256(static_cast<const I*>(p)); }
+  static I load_bytes(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
   static void store_int(void* p, I x) { _mm256_storeu_si256(static_cast<I*>(p), x); }
   static I set_int(uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   static I zero_int() { return _mm256_setzero_si256(); }
@@ -84,6 +87,10 @@ struct Avx2 {
   template <int N>
   static I shl(I a) {
     return _mm256_slli_epi32(a, N);
+  }
+  template <int N>
+  static I shr_signed(I a) {
+    return _mm256_srai_epi32(a, N);
   }
   static I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
@@ -113,6 +120,8 @@ struct Avx2 {
   // with w's sign: 2 * 128 * 127 still fits).
   static I short_products(I w, I a) { return _mm256_maddubs_epi16(w, a); }
   static I short_products_signed(I w, I a) { return short_products(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }
+  static I short_products(I w, const int8_t* a) { return short_products(w, broadcast4(a)); }
+  static I short_products_signed(I w, const int8_t* a) { return short_products_signed(w, broadcast4(a)); }
   static I add_shorts(I a, I b) { return _mm256_add_epi16(a, b); }
   static I add_pairs(I acc, I shorts) { return _mm256_add_epi32(acc, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1))); }
   static I broadcast4(const int8_t* p) {

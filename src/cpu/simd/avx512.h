@@ -1,5 +1,5 @@
-// AVX-512 (F, BW, DQ, VL, VNNI) as a set of vector types and operations; see simd/README in
-// docs/kernels.md for what each must provide.
+// AVX-512 (F, BW, DQ, VL, VNNI) as a set of vector types and operations; what each set must provide:
+// simd/generic.h.
 #pragma once
 
 #include <immintrin.h>
@@ -14,7 +14,8 @@ struct Avx512 {
   static constexpr int kLanes = 16;  // 32-bit lanes
   static constexpr int kTileTokens =
       6;  // activation rows of a register tile of the 8-bit matmul (2 vectors of weight rows)
-  static constexpr int kDirectTokens = 4;  // up to how many activation rows unpacked weights are not stored in between
+  // Up to how many activation rows unpacked weights are not stored in between (twice that if they are interleaved).
+  static constexpr uint32_t kDirectTokens = 4;
   static constexpr int kFloatRows = 4, kFloatTokens = 6;   // register tile of the float matmul
   static constexpr int kAttentionRows = 8;                 // query rows of a block
   static constexpr int kValueRows = 4, kValueVectors = 4;  // register tile of the weighted sum of values
@@ -86,6 +87,9 @@ struct Avx512 {
 
   // Integers, as 32-bit lanes or bytes.
   static I load_int(const void* p) { return _mm512_loadu_si512(p); }
+  static I load_bytes(const uint8_t* p) {  // one per lane
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static void store_int(void* p, I x) { _mm512_storeu_si512(p, x); }
   static I set_int(uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   static I zero_int() { return _mm512_setzero_si512(); }
@@ -98,6 +102,10 @@ struct Avx512 {
   template <int N>
   static I shl(I a) {
     return _mm512_slli_epi32(a, N);
+  }
+  template <int N>
+  static I shr_signed(I a) {
+    return _mm512_srai_epi32(a, N);
   }
   static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
@@ -129,6 +137,13 @@ struct Avx512 {
   static I dot_unsigned(I acc, I w, I a) { return _mm512_dpbusd_epi32(acc, w, a); }
   // The same for w from from_int8(); what the bias adds is taken off by the start value (kBiased).
   static I dot_signed(I acc, I w, I a) { return _mm512_dpbusd_epi32(acc, w, a); }
+  // The same for activations in memory: one micro-operation less than with broadcast4().
+  static I dot_unsigned(I acc, I w, const int8_t* a) {
+    using Word [[gnu::may_alias, gnu::aligned(1)]] = int;
+    asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*reinterpret_cast<const Word*>(a)));
+    return acc;
+  }
+  static I dot_signed(I acc, I w, const int8_t* a) { return dot_unsigned(acc, w, a); }
   static I broadcast4(const int8_t* p) {
     int bits;
     std::memcpy(&bits, p, 4);

@@ -15,7 +15,7 @@ struct Generic {
   static constexpr const char* kName = "generic";
   static constexpr int kLanes = 4;
   static constexpr int kTileTokens = 2;
-  static constexpr int kDirectTokens = 0;  // it has no registers to spare
+  static constexpr uint32_t kDirectTokens = 0;  // it has no registers to spare
   static constexpr int kFloatRows = 2, kFloatTokens = 2;
   static constexpr int kAttentionRows = 2;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 2;  // register tile of the weighted sum of values
@@ -93,6 +93,7 @@ struct Generic {
     std::memcpy(&x, p, 16);
     return x;
   }
+  static I load_bytes(const uint8_t* p) { return I{p[0], p[1], p[2], p[3]}; }  // one per lane
   static void store_int(void* p, I x) { std::memcpy(p, &x, 16); }
   static I set_int(uint32_t x) { return I{x, x, x, x}; }
   static I zero_int() { return I{}; }
@@ -105,6 +106,10 @@ struct Generic {
   template <int N>
   static I shl(I a) {
     return a << N;
+  }
+  template <int N>
+  static I shr_signed(I a) {
+    return reinterpret_cast<I>(reinterpret_cast<S>(a) >> N);
   }
   static I mul_int(I a, I b) { return a * b; }
   static I max_int(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<S>(a) > reinterpret_cast<S>(b) ? a : b); }
