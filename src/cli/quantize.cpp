@@ -4,13 +4,13 @@
 #include <CLI/App.hpp>
 
 #include "base/error.h"
+#include "base/processors.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
-#include "cpu/cpu_device.h"
 
 namespace hearth::cli {
 namespace {
@@ -27,10 +27,11 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
   for (const auto& [name, bytes] : summary.bytes_by_type) {
     types += fmt::format("{}{} {}", types.empty() ? "" : ", ", name, format_bytes(bytes));
   }
-  return text + fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, format_bytes(summary.bytes_before),
-                            format_bytes(summary.bytes_after),
-                            100.0 * static_cast<double>(summary.bytes_after) / static_cast<double>(summary.bytes_before),
-                            types);
+  return text +
+         fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, format_bytes(summary.bytes_before),
+                     format_bytes(summary.bytes_after),
+                     100.0 * static_cast<double>(summary.bytes_after) / static_cast<double>(summary.bytes_before),
+                     types);
 }
 
 Status run(const Options& options) {
@@ -39,7 +40,7 @@ Status run(const Options& options) {
   const InterruptScope tidy_up;  // removes the unfinished file
   std::optional<Progress> bar;
   gguf::QuantizeOptions work;
-  work.threads = options.threads != 0 ? options.threads : cpu::usable_processors();
+  work.threads = options.threads != 0 ? options.threads : usable_processors();
   work.progress = [&](uint64_t done, uint64_t total, std::string_view tensor) -> Status {
     if (!bar) bar.emplace("quantizing", total);
     bar->update(done, std::string(tensor));

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/processors.h"
 #include "cpu/device_impl.h"
 #include "cpu/interleave.h"
 #include "cpu/kernels/cache_page.h"

@@ -18,9 +18,6 @@ struct CpuOptions {
 // Instruction sets that this machine runs, best first: "avx512", "avx2", "generic".
 std::vector<std::string> supported_isas();
 
-// Processors that this process may use: affinity mask and cgroup quota (v1 and v2), at least 1.
-int usable_processors();
-
 // Errors: kUsage (unknown instruction set or thread count), kUnsupported (one that this machine lacks).
 Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options);
 

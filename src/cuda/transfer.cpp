@@ -2,12 +2,31 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
+
+#include "base/checked.h"
+#include "base/processors.h"
 
 namespace hearth::cuda {
+namespace {
+
+constexpr int kMost_threads = 8;
+constexpr size_t kPiece_bytes = 512 << 10;
+
+std::unique_ptr<ThreadPool> start_threads() {
+  try {
+    return std::make_unique<ThreadPool>(std::min(usable_processors(), kMost_threads));
+  } catch (const std::system_error&) {  // slower, but no reason to do without the GPU
+    return std::make_unique<ThreadPool>(1);
+  }
+}
+
+}  // namespace
 
 Result<Transfer> Transfer::create(const driver::Cuda& cuda) {
   Transfer transfer;
   transfer.cuda_ = &cuda;
+  transfer.threads_ = start_threads();
   ASSIGN_OR_RETURN(transfer.stream_, driver::Stream::create(cuda));
   for (Buffer& buffer : transfer.buffers_) {
     ASSIGN_OR_RETURN(buffer.memory, driver::PinnedMemory::alloc(cuda, kBuffer_bytes));
@@ -22,7 +41,7 @@ Status Transfer::upload(std::span<const std::byte> from, CUdeviceptr to) {
     next_ = (next_ + 1) % buffers_.size();
     if (buffer.used) TRY(buffer.free.synchronize());
     const size_t bytes = std::min(from.size(), kBuffer_bytes);
-    std::memcpy(buffer.memory.data(), from.data(), bytes);
+    copy(from.first(bytes), buffer.memory.data());
     TRY(driver::check(cuda_->cuMemcpyHtoDAsync(to, buffer.memory.data(), bytes, stream_.get()), "copying to the GPU"));
     TRY(buffer.free.record(stream_));
     buffer.used = pending_ = true;
@@ -30,6 +49,14 @@ Status Transfer::upload(std::span<const std::byte> from, CUdeviceptr to) {
     to += bytes;
   }
   return {};
+}
+
+void Transfer::copy(std::span<const std::byte> from, std::byte* to) {
+  threads_->for_each(static_cast<uint32_t>(divide_up(from.size(), kPiece_bytes)), [&](uint32_t i, int) {
+    const std::span piece =
+        from.subspan(i * kPiece_bytes).first(std::min(kPiece_bytes, from.size() - i * kPiece_bytes));
+    std::memcpy(to + i * kPiece_bytes, piece.data(), piece.size());
+  });
 }
 
 Status Transfer::order(const driver::Stream& stream) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/processors.h"
 #include "cpu/cpu_device.h"
 #include "cpu/interleave.h"
 #include "cpu/kernel_table.h"

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/processors.h"
 #include "cpu/cpu_device.h"
 #include "cuda/cuda_device.h"
 #include "driver/cuda.h"
@@ -45,7 +46,7 @@ inline std::vector<TestDevice> gpus() {
 inline std::vector<TestDevice> real_devices() {
   std::vector<TestDevice> devices = gpus();
   for (const std::string& isa : cpu::supported_isas()) {
-    for (int threads = 1; threads <= std::min(2, cpu::usable_processors()); ++threads) {
+    for (int threads = 1; threads <= std::min(2, usable_processors()); ++threads) {
       devices.push_back({"cpu_" + isa + "_" + std::to_string(threads),
                          [isa, threads] {
                            auto device = cpu::create_device({.threads = threads, .isa = isa});

@@ -1,4 +1,5 @@
-// How many processors this process may use, and which instruction sets they have.
+#include "base/processors.h"
+
 #include <sched.h>
 
 #include <algorithm>
@@ -8,9 +9,7 @@
 #include <sstream>
 #include <string>
 
-#include "cpu/cpu_device.h"
-
-namespace hearth::cpu {
+namespace hearth {
 namespace {
 
 std::string first_line(const std::string& path) {
@@ -67,19 +66,4 @@ int usable_processors() {
   return std::max(count, 1);
 }
 
-std::vector<std::string> supported_isas() {
-  std::vector<std::string> isas;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-                    __builtin_cpu_supports("bmi2");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-    isas.push_back("avx512");
-  if (avx2) isas.push_back("avx2");
-#endif
-  isas.push_back("generic");
-  return isas;
-}
-
-}  // namespace hearth::cpu
+}  // namespace hearth
