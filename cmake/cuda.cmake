@@ -6,9 +6,14 @@
 # lowered to HEARTH_PTX_VERSION, and ptxas proves for each of HEARTH_CUDA_TARGETS that this is legal. Its
 # machine code is embedded as well. Both are compressed: PTX to a tenth.
 #
-# Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc it is empty.
+# Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc or with -DHEARTH_CUDA=OFF it is empty.
 
-set(HEARTH_CUDA_TARGETS "75;90" CACHE STRING
+# Machine code would be the same in a sanitized build, and the simulated driver runs PTX.
+set(default_targets 75 90)
+if(HEARTH_SANITIZE)
+  set(default_targets "")
+endif()
+set(HEARTH_CUDA_TARGETS "${default_targets}" CACHE STRING
   "Compute capabilities to make machine code for (a release: 75;80;86;89;90;100;120)")
 # ISA 8.0 is that of CUDA 12.0, whose driver branch is 525.
 set(HEARTH_PTX_VERSION 8.0)
@@ -19,14 +24,18 @@ target_link_libraries(hearth_cuda PUBLIC PkgConfig::ZSTD)
 set(cuda_folder ${CMAKE_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${cuda_folder})
 set(cuda_sources "")
-find_program(HEARTH_NVCC nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda/bin)
+if(HEARTH_CUDA)
+  find_program(HEARTH_NVCC nvcc HINTS ENV CUDA_HOME PATHS /usr/local/cuda/bin)
+else()
+  set(HEARTH_NVCC "")
+endif()
 if(HEARTH_NVCC)
   get_filename_component(cuda_bin ${HEARTH_NVCC} DIRECTORY)
   find_program(HEARTH_PTXAS ptxas HINTS ${cuda_bin} REQUIRED)
   enable_language(ASM)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/kernels/*.cu)
 else()
-  message(STATUS "nvcc was not found: building without CUDA kernels")
+  message(STATUS "Building without CUDA kernels: no nvcc, or HEARTH_CUDA is off")
 endif()
 set(cuda_compiler_launcher ${CMAKE_CXX_COMPILER_LAUNCHER})
 set(cuda_warnings --Werror all-warnings -Xcudafe --display_error_number)
@@ -48,12 +57,12 @@ macro(add_cuda_image symbol file source capability exact kind)
   list(APPEND image_files ${file}.zst)
 endmacro()
 
-# PTX of `source` for `capability`, lowered and checked.
+# PTX of `source` for `capability`, lowered. (ccache keeps what is compiled with -c; nvcc takes no notice beside --ptx.)
 function(add_cuda_ptx source name capability)
   set(raw ${cuda_folder}/${name}_${capability}.raw.ptx)
   set(ptx ${cuda_folder}/${name}_${capability}.ptx)
   add_custom_command(OUTPUT ${ptx}
-    COMMAND ${cuda_compiler_launcher} ${HEARTH_NVCC} --ptx -arch=compute_${capability} -std=c++20 -O3
+    COMMAND ${cuda_compiler_launcher} ${HEARTH_NVCC} --ptx -c -arch=compute_${capability} -std=c++20 -O3
       -I${CMAKE_SOURCE_DIR}/src ${cuda_warnings} -MD -MF ${ptx}.d -MT ${ptx} -o ${raw} ${source}
     COMMAND ${CMAKE_COMMAND} -DIN=${raw} -DOUT=${ptx} -DVERSION=${HEARTH_PTX_VERSION}
       -P ${CMAKE_SOURCE_DIR}/cmake/lower_ptx.cmake

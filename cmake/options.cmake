@@ -1,5 +1,6 @@
 # Build options and the compiler flags that every target shares.
 option(HEARTH_TESTS "Build the tests" ON)
+option(HEARTH_CUDA "Build the CUDA kernels (needs nvcc)" ON)
 option(HEARTH_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
 set(HEARTH_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 
