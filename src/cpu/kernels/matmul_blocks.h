@@ -166,7 +166,7 @@ class DirectTile {
 template <class Format>
 inline constexpr int kBlocksOfChunk = static_cast<int>(kChunk / Format::kBlockValues);
 template <class Format>
-inline constexpr int kChunkBytes = kBlocksOfChunk<Format>* static_cast<int>(Format::kBlockBytes);
+inline constexpr int kChunkBytes = static_cast<int>(kChunk / Format::kBlockValues * Format::kBlockBytes);
 
 // sum[t] += one chunk of one vector of rows, times T activation rows. Meanwhile kLines cache lines are fetched.
 template <class V, class Format, class Rows, int T, int kLines>
