@@ -192,7 +192,7 @@ Result<std::shared_ptr<const Cuda>> open_cuda(const ProbeOptions& options, Probl
     ASSIGN_OR_RETURN(const Cuda* const cuda, Cuda::open(&problem));
     return borrow(cuda);
   }
-  ASSIGN_OR_RETURN(auto cuda, Cuda::load(options.cuda_library, options.patience, &problem));
+  ASSIGN_OR_RETURN(auto cuda, Cuda::load(options.cuda_library, options.cuda_patience, &problem));
   return std::shared_ptr<const Cuda>(std::move(cuda));
 }
 
@@ -201,7 +201,7 @@ Result<std::shared_ptr<const Nvml>> open_nvml(const ProbeOptions& options) {
     ASSIGN_OR_RETURN(const Nvml* const nvml, Nvml::open());
     return borrow(nvml);
   }
-  ASSIGN_OR_RETURN(auto nvml, Nvml::load(options.nvml_library, options.patience));
+  ASSIGN_OR_RETURN(auto nvml, Nvml::load(options.nvml_library, options.nvml_patience));
   return std::shared_ptr<const Nvml>(std::move(nvml));
 }
 
@@ -216,7 +216,8 @@ void probe_cuda(const ProbeOptions& options, Probe& facts) {
   facts.cuda_version = cuda->version;
   facts.library = cuda->library;
   facts.driver_version = driver_version_of(facts.library);
-  auto gpus = with_patience(options.patience, [cuda, open = options.open_contexts] { return gpus_of(*cuda, open); });
+  auto gpus =
+      with_patience(options.cuda_patience, [cuda, open = options.open_contexts] { return gpus_of(*cuda, open); });
   if (gpus && !gpus->empty()) {
     facts.gpus = std::move(*gpus);
   } else if (gpus) {
@@ -241,7 +242,7 @@ void probe_nvml(const ProbeOptions& options, Probe& facts) {
   }
   std::vector<std::string> uuids;
   for (const Gpu& gpu : facts.gpus) uuids.push_back(gpu.uuid);
-  auto answer = with_patience(options.patience, [nvml = *opened, uuids] {
+  auto answer = with_patience(options.nvml_patience, [nvml = *opened, uuids] {
     NvmlFacts found{driver_version_by(*nvml), {}, {}};
     if (uuids.empty()) found.all = gpus_of(*nvml);
     for (const std::string& uuid : uuids) found.states.push_back(read_state(*nvml, uuid));

@@ -59,7 +59,8 @@ struct Probe {
 
 struct ProbeOptions {
   bool open_contexts = true;  // to learn the free memory and whether a context can be opened; takes a moment
-  std::chrono::milliseconds patience = Nvml::kPatience;  // with a driver that does not answer, for each question
+  // With a library that does not answer, for each question.
+  std::chrono::milliseconds cuda_patience = Cuda::kPatience, nvml_patience = Nvml::kPatience;
   std::string cuda_library = Cuda::kLibrary, nvml_library = Nvml::kLibrary;
 };
 

@@ -14,7 +14,7 @@ constexpr size_t kUnit = 2 << 20;  // of the fake GPU's memory
 class HandlesTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto loaded = Cuda::load(kFakeCuda, std::chrono::seconds(20));
+    auto loaded = Cuda::load(kFakeCuda, kForever);
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
     cuda_ = std::move(loaded).value();
   }

@@ -15,9 +15,8 @@ namespace hearth::driver {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kPatience{20'000};
 
-Problem problem_with(const std::string& library, milliseconds patience = kPatience) {
+Problem problem_with(const std::string& library, milliseconds patience = kForever) {
   Problem problem;
   const auto cuda = Cuda::load(library, patience, &problem);
   EXPECT_FALSE(cuda.ok()) << library;
@@ -29,7 +28,7 @@ Problem problem_with(const std::string& library, milliseconds patience = kPatien
 }
 
 TEST(Loader, TakesACompleteDriver) {
-  const auto cuda = Cuda::load(kFakeCuda, kPatience);
+  const auto cuda = Cuda::load(kFakeCuda, kForever);
   ASSERT_TRUE(cuda.ok()) << cuda.error().message;
   EXPECT_EQ((*cuda)->version, 12040);
   EXPECT_EQ((*cuda)->library, std::filesystem::canonical(kFakeCuda));
@@ -115,10 +114,10 @@ TEST(Loader, ReadsTheDriversVersionFromItsFile) {
 }
 
 TEST(Nvml, IsOptionalAndItsAbsenceIsExplained) {
-  EXPECT_NE(Nvml::load("libnvidia_ml_that_nobody_has.so.1", kPatience).error().message.find("cannot be loaded"),
+  EXPECT_NE(Nvml::load("libnvidia_ml_that_nobody_has.so.1", kForever).error().message.find("cannot be loaded"),
             std::string::npos);
-  EXPECT_NE(Nvml::load(kFakeNvmlIncomplete, kPatience).error().message.find("not a complete NVML"), std::string::npos);
-  const auto nvml = Nvml::load(kFakeNvml, kPatience);
+  EXPECT_NE(Nvml::load(kFakeNvmlIncomplete, kForever).error().message.find("not a complete NVML"), std::string::npos);
+  const auto nvml = Nvml::load(kFakeNvml, kForever);
   ASSERT_TRUE(nvml.ok()) << nvml.error().message;
   EXPECT_EQ((*nvml)->nvmlDeviceGetTemperature, nullptr) << "the fake lacks it";
 }
@@ -126,7 +125,7 @@ TEST(Nvml, IsOptionalAndItsAbsenceIsExplained) {
 TEST(Nvml, InitialisationMayFailOrHang) {
   {
     const Environment fails("FAKE_NVML", "18");
-    EXPECT_NE(Nvml::load(kFakeNvml, kPatience).error().message.find("different versions"), std::string::npos);
+    EXPECT_NE(Nvml::load(kFakeNvml, kForever).error().message.find("different versions"), std::string::npos);
   }
   const Environment hangs("FAKE_NVML", "hang");
   EXPECT_NE(Nvml::load(kFakeNvml, milliseconds(50)).error().message.find("did not answer"), std::string::npos);

@@ -204,17 +204,13 @@ TEST_F(EngineTest, CancelsARunningAndAWaitingRequest) {
 }
 
 TEST_F(EngineTest, GivesEveryRequestItsFinalEventWhenItEnds) {
-  start(say(std::string(80, 'x'), 5), {.max_sequences = 2});
+  constexpr uint32_t kPages = 1 << 15;  // which no answer fills before the engine ends
+  start(say(std::string(kPages * device::kPage_tokens, 'x'), 5), {.max_sequences = 2}, kPages * device::kPage_tokens,
+        kPages);
   Receiver receivers[5];
-  model_->hold();
   for (Receiver& receiver : receivers) submit(prompt("hello"), receiver);
-  model_->wait_until_in_forward();
-  std::thread later([this] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    model_->release();
-  });
+  receivers[1].wait_for_tokens(1);
   engine_.reset();
-  later.join();
   for (Receiver& receiver : receivers) {
     EXPECT_TRUE(receiver.exactly_one_final());
     EXPECT_EQ(receiver.wait().finish, FinishReason::kCancelled);
