@@ -67,6 +67,26 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
+namespace {
+
+// For all pages that `part` touches. A system that does not know the advice goes without.
+void advise(std::span<const std::byte> part, int advice) {
+  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t start = reinterpret_cast<uintptr_t>(part.data()) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(part.data()) + part.size();
+  if (!part.empty()) ::madvise(reinterpret_cast<void*>(start), end - start, advice);
+}
+
+}  // namespace
+
+void MappedFile::read_ahead(std::span<const std::byte> part) const {
+  advise(part, MADV_WILLNEED);
+}
+
+void MappedFile::bring_in(std::span<const std::byte> part) const {
+  advise(part, MADV_POPULATE_READ);
+}
+
 void MappedFile::release(std::span<const std::byte> part) const {
   const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const uintptr_t start = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;

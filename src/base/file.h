@@ -24,6 +24,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
   const std::string& path() const { return path_; }
 
+  // The system begins to read `part` from the disk, if it is not in memory; nobody waits.
+  void read_ahead(std::span<const std::byte> part) const;
+  // Waits until `part` is in memory, and takes it all at once rather than page by page.
+  void bring_in(std::span<const std::byte> part) const;
   // The whole pages inside `part` no longer count as this process's memory; reading them brings them back.
   void release(std::span<const std::byte> part) const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
 #include "cli/model_options.h"
 #include "gguf/mix.h"
 #include "models/measure.h"
@@ -26,7 +25,7 @@ Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Wi
   load.cache = cache_type(wishes.kv_type);
   load.logit_rows = std::max(load.logit_rows, wishes.parallel);
   load.sequences = std::max(load.sequences, wishes.parallel);
-  load.pages = static_cast<uint32_t>(divide_up(wishes.context, device::kPage_tokens)) * wishes.parallel;
+  ASSIGN_OR_RETURN(load.pages, pages_for(wishes.parallel, wishes.context));
   ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, load, chosen));
   std::vector<placement::ModelSizes> sizes;
   if (gpus_ > 0) {

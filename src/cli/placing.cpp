@@ -11,7 +11,6 @@
 #include "cli/machine_state.h"
 #include "cli/measurer.h"
 #include "cli/progress.h"
-#include "cli/reading.h"
 #include "cli/units.h"
 #include "cpu/cpu_device.h"
 #include "placement/gpus.h"
@@ -77,14 +76,10 @@ class Placing {
     start_ = std::chrono::steady_clock::now();
     const placement::Share& host = proposal.plan.shares.back();
     const bool on_host = host.layers == proposal.plan.layers.size();
-    if (on_host && !load.copy_weights) {
-      read_in(*file_);
-    } else {
-      reading_.emplace(file_);
-      progress_.emplace(fmt::format("loading {}{}", std::filesystem::path(file_->path()).filename().string(),
-                                    on_host ? "" : " on the GPU"),
-                        0);
-    }
+    progress_.emplace(
+        fmt::format("{} {}{}", on_host && !load.copy_weights ? "reading" : "loading",
+                    std::filesystem::path(file_->path()).filename().string(), on_host ? "" : " on the GPU"),
+        0);
     return problem;
   }
 
@@ -95,10 +90,8 @@ class Placing {
   }
 
   // The model is there, or will not be. How long that took, from the plan on.
-  std::chrono::nanoseconds end(bool loaded) {
+  std::chrono::nanoseconds end() {
     loading_ = false;
-    if (loaded && reading_) reading_->wait();
-    reading_.reset();
     progress_.reset();
     return std::chrono::steady_clock::now() - start_;
   }
@@ -130,7 +123,6 @@ class Placing {
   placement::Wishes wishes_;
   bool loading_ = true;
   std::chrono::steady_clock::time_point start_;
-  std::optional<Reading> reading_;
   std::optional<Progress> progress_;
 };
 
@@ -148,7 +140,7 @@ Status place_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, c
   placed.moves = policy != GpuPolicy::kRequire;  // to the CPU, that is
   placed.review = [placing, load](const Proposal& proposal) { return placing->review(proposal, load); };
   auto model = engine::PlacedModel::load(loaded.file, std::move(devices), std::move(placed));
-  loaded.read_duration = placing->end(model.ok());
+  loaded.read_duration = placing->end();
   ASSIGN_OR_RETURN(loaded.placed, std::move(model));
   return {};
 }

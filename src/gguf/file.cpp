@@ -1,10 +1,16 @@
 #include "gguf/file.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "gguf/parser.h"
 
 namespace hearth::gguf {
 namespace {
+
+std::span<const std::byte> bytes_of(const Tensor& tensor) {
+  return {reinterpret_cast<const std::byte*>(tensor.data), tensor.bytes};
+}
 
 constexpr uint64_t kMaxParts = 99999;  // the file name has five digits
 
@@ -109,12 +115,28 @@ const Tensor* File::tensor(std::string_view name) const {
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
+const MappedFile* File::mapping_of(const uint8_t* data) const {
+  const auto* byte = reinterpret_cast<const std::byte*>(data);
+  const auto holds = [&](const MappedFile& file) {
+    return byte >= file.bytes().data() && byte < file.bytes().data() + file.bytes().size();
+  };
+  const auto found = std::ranges::find_if(files_, holds);
+  return found == files_.end() ? nullptr : &*found;
+}
+
+void File::bring_in(const Tensor& tensor) const {
+  if (const MappedFile* file = mapping_of(tensor.data)) file->bring_in(bytes_of(tensor));
+}
+
+void File::read_ahead(const uint8_t* from, size_t ahead) const {
+  const MappedFile* file = mapping_of(from);
+  if (file == nullptr) return;
+  const auto rest = file->bytes().subspan(reinterpret_cast<const std::byte*>(from) - file->bytes().data());
+  file->read_ahead(rest.first(std::min(rest.size(), ahead)));
+}
+
 void File::release(const Tensor& tensor) const {
-  const std::span bytes(reinterpret_cast<const std::byte*>(tensor.data), tensor.bytes);
-  for (const MappedFile& file : files_) {  // none if the bytes were given to parse()
-    const auto all = file.bytes();
-    if (bytes.data() >= all.data() && bytes.data() < all.data() + all.size()) return file.release(bytes);
-  }
+  if (const MappedFile* file = mapping_of(tensor.data)) file->release(bytes_of(tensor));
 }
 
 Result<uint64_t> File::get_u64(std::string_view key) const {

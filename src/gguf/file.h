@@ -68,11 +68,15 @@ class File {
 
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const Tensor* tensor(std::string_view name) const;  // null if absent
+  // Its bytes come into memory, at once. So do, while nobody waits, the `ahead` bytes behind `from` of its file.
+  void bring_in(const Tensor& tensor) const;
+  void read_ahead(const uint8_t* from, size_t ahead) const;
   // Its bytes are not needed for now: the mapping's memory is given back; reading them again brings them back.
   void release(const Tensor& tensor) const;
 
  private:
   friend class Parser;
+  const MappedFile* mapping_of(const uint8_t* data) const;  // null if the bytes were given to parse()
   Status read_part(std::span<const std::byte> bytes, const std::string& name, Split* split);
   Status open_part(const std::string& path, Split* split);
   Status open_other_parts(const Split& first);

@@ -67,7 +67,7 @@ Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
   if (counting.bytes() > 0) {
     ASSIGN_OR_RETURN(buffer, device.alloc(counting.bytes()));
   }
-  TensorReader placing(*file_, device, outline_.options.copy_weights, buffer.data());
+  TensorReader placing(*file_, device, outline_.options.copy_weights, buffer.data(), stream_);
   TRY(read(placing));
   report(placing.bytes() + placing.mapped_bytes());
   return buffer;

@@ -6,6 +6,7 @@
 
 #include "models/measure.h"
 #include "models/transformer.h"
+#include "models/weight_stream.h"
 
 namespace hearth::models {
 
@@ -58,6 +59,7 @@ class Parts {
   void report(uint64_t bytes);
 
   const std::shared_ptr<const gguf::File> file_;
+  WeightStream stream_{*file_};
   const Outline& outline_;
   const std::vector<placement::ModelSizes>& sizes_;
   std::vector<device::Device*> pointers_;

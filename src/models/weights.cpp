@@ -71,11 +71,12 @@ Status TensorReader::place(Matrix* matrix, uint32_t parts) {
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
   ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, count, rows, cols));
+  if (device_ != nullptr) stream_->bring_in(*tensor);
   if (in_file_) {
     mapped_bytes_ += matrix.bytes();
   } else {
     TRY(place(&matrix, count));
-    if (device_ != nullptr) file_.release(*tensor);
+    if (device_ != nullptr) stream_->release(*tensor);
   }
   return matrix;
 }
@@ -93,8 +94,9 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
                    "{}: tensor {} is of type {}, but {} of {}; experts of one layer must agree", file_.path(),
                    tensor->name, tensor->format->name, first->name, first->format->name);
     if (device_ == nullptr) continue;
+    stream_->bring_in(*tensor);
     together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
-    file_.release(*tensor);
+    stream_->release(*tensor);
   }
   if (device_ != nullptr) matrix.data = together.data();
   TRY(place(&matrix, count));

@@ -12,6 +12,7 @@
 #include "gguf/file.h"
 #include "gguf/mix.h"
 #include "models/spec.h"
+#include "models/weight_stream.h"
 
 namespace hearth::models {
 
@@ -50,10 +51,11 @@ class TensorReader {
  public:
   TensorReader(const gguf::File& file, const device::Sizing& sizing, bool copy)
       : file_(file), sizing_(sizing), in_file_(sizing.reads_host_memory() && !copy) {}
-  TensorReader(const gguf::File& file, device::Device& device, bool copy, std::byte* memory)
+  TensorReader(const gguf::File& file, device::Device& device, bool copy, std::byte* memory, WeightStream& stream)
       : TensorReader(file, device, copy) {
     device_ = &device;
     memory_ = memory;
+    stream_ = &stream;
   }
 
   // Counting only: reckons with the formats that this quantisation gives the tensors.
@@ -90,9 +92,10 @@ class TensorReader {
 
   const gguf::File& file_;
   const device::Sizing& sizing_;
-  const bool in_file_;  // matrices are read there
-  device::Device* device_ = nullptr;
+  const bool in_file_;                // matrices are read there
+  device::Device* device_ = nullptr;  // null: counting
   std::byte* memory_ = nullptr;
+  WeightStream* stream_ = nullptr;
   std::optional<gguf::Mix> mix_;
   gguf::Traits traits_;
   uint64_t bytes_ = 0, mapped_bytes_ = 0;
