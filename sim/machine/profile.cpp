@@ -242,6 +242,8 @@ Status override_value(Profile& profile, std::string_view key, std::string_view v
       ASSIGN_OR_RETURN(device.compute_capability, parse_capability(value));
     } else {
       ASSIGN_OR_RETURN(const std::uint64_t number, parse_count(value));
+      constexpr std::uint64_t kMost = 1 << 30;  // MiB
+      if (number > kMost) return error(ErrorKind::kUsage, "{}={} is out of range", key, value);
       if (key == "memory_mib") {
         device.memory_bytes = number * kMiB;
       } else if (key == "reserved_mib") {

@@ -36,15 +36,13 @@ struct Line {
 
 constexpr text::Token kFirstToken = 3;  // any ordinary token does: speed does not depend on which
 
-uint32_t pages_for(uint32_t tokens) {
-  return static_cast<uint32_t>(divide_up(tokens, device::kPage_tokens));
-}
-
 // Lays out sequences one after another in the pages and runs batches over them.
 class Runner {
  public:
   Runner(models::Model& model, uint32_t sequences, uint32_t context, uint32_t chunk)
-      : model_(model), pages_per_sequence_(pages_for(context)), chunk_(chunk) {
+      : model_(model),
+        pages_per_sequence_(static_cast<uint32_t>(divide_up(context, device::kPage_tokens))),
+        chunk_(chunk) {
     pages_.resize(size_t{sequences} * pages_per_sequence_);
     std::iota(pages_.begin(), pages_.end(), 0);
     logits_.resize(size_t{sequences} * model.spec().vocabulary);
@@ -194,13 +192,15 @@ void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_p
 }
 
 Status run(const Options& options) {
+  if (options.prompt == 0 && options.generate == 0)
+    return error(ErrorKind::kUsage, "-p 0 -n 0 measures nothing: give -p tokens of a prompt, -n tokens to generate");
   const uint32_t most = *std::max_element(options.sequences.begin(), options.sequences.end());
   ModelOptions model_options = options.model;
   const uint32_t tokens = std::max({options.prompt, options.depth + options.generate, 1u});
   if (model_options.context == 0) model_options.context = tokens;
   if (model_options.context < tokens)
     return error(ErrorKind::kUsage, "--ctx is {}, but -p, -d and -n need {}", model_options.context, tokens);
-  const uint32_t pages = most * pages_for(model_options.context);
+  ASSIGN_OR_RETURN(const uint32_t pages, pages_for(most, model_options.context));
   ASSIGN_OR_RETURN(
       LoadedModel loaded,
       load_model(model_options, {.batch_rows = std::max(options.chunk, most), .logit_rows = most, .pages = pages}));

@@ -10,6 +10,7 @@
 #include <map>
 #include <new>
 #include <set>
+#include <span>
 #include <string>
 #include <system_error>
 
@@ -99,13 +100,28 @@ std::map<std::string, const Command*> commands() {
   return all;
 }
 
+// CLI11 calls an option by its long name, whichever of its names was given.
+void name_as_given(std::string& text, const CLI::App& command, std::span<char* const> arguments) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_lnames().empty() || option->get_snames().empty()) continue;
+    const std::string name = "--" + option->get_lnames()[0], brief = "-" + option->get_snames()[0];
+    const size_t at = text.find(name);
+    const bool given = std::ranges::any_of(
+        arguments, [&](const char* argument) { return std::string_view(argument).starts_with(brief); });
+    if (at != std::string::npos && given) text.replace(at, name.size(), brief);
+  }
+}
+
 // What CLI11 says, as one line in our form.
-Error usage_error(const CLI::ParseError& problem, const CLI::App& app) {
+Error usage_error(const CLI::ParseError& problem, const CLI::App& app, std::span<char* const> arguments) {
   std::string text = problem.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
   std::string command = "hearth";
-  for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
+  for (const CLI::App* sub : app.get_subcommands()) {
+    command += " " + sub->get_name();
+    name_as_given(text, *sub, arguments);
+  }
   return error(ErrorKind::kUsage, "{} (see {} --help)", text, command);
 }
 
@@ -127,7 +143,7 @@ Status parse_and_run(int argc, char** argv) {
   } catch (const CLI::CallForHelp&) {
     return print(app.help());  // of the command, if one was given
   } catch (const CLI::ParseError& problem) {
-    return usage_error(problem, app);
+    return usage_error(problem, app, {argv, static_cast<size_t>(argc)});
   }
   if (version) return print(version_text());
   const auto chosen = app.get_subcommands();

@@ -59,12 +59,19 @@ Result<std::vector<placement::DeviceState>> known_machine(const std::string& nam
   return std::vector{state, host_state()};
 }
 
-uint64_t number_or(const boost::json::object& object, std::string_view key, uint64_t fallback) {
+// More than any machine has, and little enough for what is computed with them.
+constexpr uint64_t kMost_mib = 1 << 30, kMost_mhz = 1 << 20, kMost_bits = 1 << 16, kMost_pid = 1 << 30;
+
+// `where`: whose field it is, for the error.
+Result<uint64_t> number_or(const boost::json::object& object, std::string_view key, uint64_t fallback, uint64_t most,
+                           const std::string& where) {
   const boost::json::value* value = object.if_contains(key);
   if (value == nullptr) return fallback;
   boost::system::error_code problem;
   const auto number = value->to_number<uint64_t>(problem);
-  return problem ? fallback : number;
+  if (!problem && number <= most) return number;
+  return error(ErrorKind::kInvalidData, "{}: {} is {}, but must be a whole number from 0 to {}", where, key,
+               boost::json::serialize(*value), most);
 }
 
 std::string text_or(const boost::json::object& object, std::string_view key, const char* fallback) {
@@ -78,17 +85,25 @@ const boost::json::array& array_or_empty(const boost::json::object& object, std:
   return value != nullptr && value->is_array() ? value->as_array() : empty;
 }
 
-Result<placement::DeviceState> described_gpu(size_t index, const boost::json::object& gpu) {
-  const std::string name = text_or(gpu, "name", "unnamed");
-  const uint64_t memory_mib = number_or(gpu, "memory_mib", 0);
-  if (memory_mib == 0) return error(ErrorKind::kInvalidData, "{}: memory_mib is missing", name);
+Result<placement::DeviceState> described_gpu(size_t index, const boost::json::object& gpu, const std::string& path) {
+  const std::string name = text_or(gpu, "name", "unnamed"),
+                    where = fmt::format("{}, device {} ({})", path, index, name);
+  const auto number = [&](std::string_view key, uint64_t most, uint64_t fallback = 0) {
+    return number_or(gpu, key, fallback, most, where);
+  };
+  ASSIGN_OR_RETURN(const uint64_t memory_mib, number("memory_mib", kMost_mib));
+  if (memory_mib == 0) return error(ErrorKind::kInvalidData, "{}: memory_mib is missing", where);
   const std::string capability = text_or(gpu, "compute_capability", "7.5");
   if (const size_t dot = capability.find('.'); dot != std::string::npos)
     TRY(check_capability(name, std::atoi(capability.c_str()) * 10 + std::atoi(capability.c_str() + dot + 1)));
-  const uint64_t bandwidth = number_or(gpu, "memory_clock_mhz", 0) * 1'000'000 * 2 * number_or(gpu, "bus_bits", 0) / 8;
+  ASSIGN_OR_RETURN(const uint64_t memory_clock_mhz, number("memory_clock_mhz", kMost_mhz));
+  ASSIGN_OR_RETURN(const uint64_t bus_bits, number("bus_bits", kMost_bits));
+  ASSIGN_OR_RETURN(const uint64_t reserved_mib, number("reserved_mib", kMost_mib));
+  ASSIGN_OR_RETURN(const uint64_t context_mib, number("context_mib", kMost_mib, placement::kContext_bytes / kMiB));
+  const uint64_t bandwidth = memory_clock_mhz * 1'000'000 * 2 * bus_bits / 8;
   placement::DeviceState state = gpu_state(index, name, memory_mib * kMiB, bandwidth);
-  state.free -= std::min(state.free, number_or(gpu, "reserved_mib", 0) * kMiB);
-  state.overhead = number_or(gpu, "context_mib", placement::kContext_bytes / kMiB) * kMiB;
+  state.free -= std::min(state.free, reserved_mib * kMiB);
+  state.overhead = context_mib * kMiB;
   return state;
 }
 
@@ -103,15 +118,20 @@ Result<std::vector<placement::DeviceState>> described_machine(const std::string&
   std::vector<placement::DeviceState> states;
   for (const boost::json::value& gpu : array_or_empty(machine.as_object(), "devices")) {
     if (!gpu.is_object()) return error(ErrorKind::kInvalidData, "{}: a device is not an object", path);
-    ASSIGN_OR_RETURN(states.emplace_back(), described_gpu(states.size(), gpu.as_object()));
+    ASSIGN_OR_RETURN(placement::DeviceState state, described_gpu(states.size(), gpu.as_object(), path));
+    states.push_back(std::move(state));
   }
   for (const boost::json::value& value : array_or_empty(machine.as_object(), "processes")) {
     if (!value.is_object()) continue;
     const boost::json::object& process = value.as_object();
-    const uint64_t device = number_or(process, "device", 0), bytes = number_or(process, "mib", 0) * kMiB;
-    if (device >= states.size()) continue;
-    states[device].others.push_back({number_or(process, "pid", 0), text_or(process, "name", "another process"), bytes});
-    states[device].free -= std::min(states[device].free, bytes);
+    const std::string name = text_or(process, "name", "another process"),
+                      where = fmt::format("{}, process {}", path, name);
+    if (states.empty()) return error(ErrorKind::kInvalidData, "{}: there is no device for it", where);
+    ASSIGN_OR_RETURN(const uint64_t device, number_or(process, "device", 0, states.size() - 1, where));
+    ASSIGN_OR_RETURN(const uint64_t mib, number_or(process, "mib", 0, kMost_mib, where));
+    ASSIGN_OR_RETURN(const uint64_t pid, number_or(process, "pid", 0, kMost_pid, where));
+    states[device].others.push_back({pid, name, mib * kMiB});
+    states[device].free -= std::min(states[device].free, mib * kMiB);
   }
   states.push_back(host_state());
   return states;

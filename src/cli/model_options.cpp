@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <limits>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -107,6 +109,15 @@ Result<store::ModelFiles> find_model(const std::string& model) {
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model) {
   ASSIGN_OR_RETURN(const store::ModelFiles found, find_model(model));
   return gguf::File::open(found.model);
+}
+
+Result<uint32_t> pages_for(uint32_t sequences, uint32_t context) {
+  const uint64_t pages = sequences * divide_up(context, device::kPage_tokens);
+  if (pages <= std::numeric_limits<uint32_t>::max()) return static_cast<uint32_t>(pages);
+  return error(ErrorKind::kUsage,
+               "{} sequences with a context of {} tokens each are more than can be counted; use a "
+               "smaller --ctx",
+               sequences, context);
 }
 
 models::LoadOptions answer_load_options(uint32_t parallel) {

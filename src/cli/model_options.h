@@ -39,6 +39,9 @@ device::CacheType cache_type(const std::string& kv_type);        // of a checked
 Result<store::ModelFiles> find_model(const std::string& model);
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model);
 
+// Pages of the cache for so many sequences of `context` tokens each. Errors: kUsage, if nobody can count them.
+Result<uint32_t> pages_for(uint32_t sequences, uint32_t context);
+
 // What a model is loaded with that gives so many answers at the same time; plans reckon with the same.
 models::LoadOptions answer_load_options(uint32_t parallel);
 

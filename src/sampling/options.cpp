@@ -47,16 +47,19 @@ double get(const Options& options, const Parameter& parameter) {
   return std::visit([&](auto field) { return static_cast<double>(options.*field); }, parameter.field);
 }
 
-std::string range(const Parameter& parameter) {
+// What `value` should have been (NaN: something that is no number). Limits of types are for those who exceed them.
+std::string range(const Parameter& parameter, double value) {
   const bool below = parameter.least <= kIntLeast, above = parameter.most >= kIntMost;
   const char* what = is_float(parameter) ? "a number" : "an integer";
+  if (above && value > parameter.most) return fmt::format("{} of at most {}", what, parameter.most);
+  if (below && value < parameter.least) return fmt::format("{} of at least {}", what, parameter.least);
   if (below && above) return what;
   if (above) return fmt::format("{} of at least {}", what, parameter.least);
   return fmt::format("{} from {} to {}", what, parameter.least, parameter.most);
 }
 
-Error out_of_range(const Parameter& parameter, std::string_view value) {
-  return error(ErrorKind::kUsage, "{} is {}, but must be {}", parameter.name, value, range(parameter));
+Error out_of_range(const Parameter& parameter, std::string_view text, double value) {
+  return error(ErrorKind::kUsage, "{} is {}, but must be {}", parameter.name, text, range(parameter, value));
 }
 
 bool in_range(const Parameter& parameter, double value) {  // false for NaN
@@ -72,6 +75,18 @@ std::optional<T> parse(std::string_view text) {
   return value;
 }
 
+// As a double, which holds all that an integer parameter may be; what is beyond becomes infinite.
+std::optional<double> parse_integer(std::string_view text) {
+  int64_t value{};
+  const char* end = text.data() + text.size();
+  const auto [at, code] = std::from_chars(text.data(), end, value);
+  if (at != end || code == std::errc::invalid_argument) return std::nullopt;
+  constexpr auto kMost = static_cast<int64_t>(kSeedMost);
+  if (code == std::errc() && value >= -kMost && value <= kMost) return static_cast<double>(value);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return text.starts_with('-') ? -kInfinity : kInfinity;
+}
+
 std::string known_names() {
   std::string names;
   for (const Parameter& parameter : kParameters) names += fmt::format("{}, ", parameter.name);
@@ -79,13 +94,10 @@ std::string known_names() {
 }
 
 Status set_parameter(Options& options, const Parameter& parameter, std::string_view text) {
-  const auto value = is_float(parameter) ? parse<double>(text) : [&]() -> std::optional<double> {
-    const auto whole = parse<int64_t>(text);
-    return whole ? std::optional(static_cast<double>(*whole)) : std::nullopt;
-  }();
-  if (!value || !in_range(parameter, *value)) return out_of_range(parameter, fmt::format("\"{}\"", text));
+  const double value = (is_float(parameter) ? parse<double>(text) : parse_integer(text)).value_or(std::nan(""));
+  if (!in_range(parameter, value)) return out_of_range(parameter, fmt::format("\"{}\"", text), value);
   std::visit(
-      [&](auto field) { options.*field = static_cast<std::remove_reference_t<decltype(options.*field)>>(*value); },
+      [&](auto field) { options.*field = static_cast<std::remove_reference_t<decltype(options.*field)>>(value); },
       parameter.field);
   return {};
 }
@@ -129,7 +141,8 @@ Status set(Options& options, std::string_view name, std::string_view value) {
 
 Status validate(const Options& options) {
   for (const Parameter& parameter : kParameters) {
-    if (!in_range(parameter, get(options, parameter))) return out_of_range(parameter, to_string(options, parameter));
+    const double value = get(options, parameter);
+    if (!in_range(parameter, value)) return out_of_range(parameter, to_string(options, parameter), value);
   }
   for (const auto& [token, bias] : options.logit_bias) {
     if (std::isnan(bias) || bias == std::numeric_limits<float>::infinity()) {

@@ -89,6 +89,27 @@ TEST(Cli, WrongUsageIsExitCodeTwoAndOneLine) {
   expect_usage_error({"run", "m.gguf", ""}, "the prompt is empty");
   expect_usage_error({"run", "m.gguf", "\xff"}, "not valid UTF-8");
   expect_usage_error({"logits", "m.gguf", "--out", "x.npy"}, "--tokens");
+  expect_usage_error({"bench", "m.gguf", "-b", "0"}, "-b: Value 0 not in range");
+  expect_usage_error({"bench", "m.gguf", "-b1,0"}, "-b: Value 0 not in range");
+  expect_usage_error({"bench", "m.gguf", "--sequences", "0"}, "--sequences: Value 0 not in range");
+  expect_usage_error({"bench", "m.gguf", "-n", "many"}, "-n");
+  expect_usage_error({"bench", "m.gguf", "-p", "0", "-n", "0"}, "-p 0 -n 0 measures nothing");
+}
+
+TEST(Cli, NumbersThatNothingCanHoldAreRefused) {
+  const TinyModel tiny;
+  const std::string model = tiny.write();
+  expect_usage_error({"bench", model, "--ctx", "1073741824", "-b", "1024", "-p", "1"}, "a smaller --ctx");
+  expect_usage_error({"bench", model, "--ctx", "4294967297"}, "--ctx");
+  expect_usage_error({"bench", model, "-n", "99999999999999999999"}, "-n");
+  expect_usage_error({"plan", model, "--parallel", "99999999999"}, "--parallel");
+  expect_usage_error({"run", model, "x", "--ctx", "1073741824"}, "the model has at most 1048576");
+  expect_usage_error({"run", model, "x", "--top-k", "3000000000"},
+                     "top_k is \"3000000000\", but must be an integer of at most 2147483647");
+  expect_usage_error({"run", model, "x", "--num-predict", "-99999999999999999999"},
+                     "but must be an integer of at least -2147483648");
+  expect_usage_error({"run", model, "x", "--seed", "9007199254740993"}, "of at most 9007199254740992");
+  expect_usage_error({"run", model, "x", "--temperature", "1e39"}, "but must be a number of at most 3.4");
 }
 
 TEST(Cli, AnEmptyPipeIsAnEmptyPrompt) {

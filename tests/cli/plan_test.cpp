@@ -68,6 +68,16 @@ TEST_F(PlanCommand, SaysWhatIsWrongWithAMachine) {
        {std::pair("{", "is not a JSON object"),
         std::pair(R"({"devices": [{"name": "A GPU"}]})", "memory_mib is missing"),
         std::pair(R"({"devices": [7]})", "a device is not an object"),
+        std::pair(R"({"devices": [{"name": "Vast", "memory_mib": 99999999999999999}]})",
+                  "device 0 (Vast): memory_mib is 99999999999999999, but must be a whole number from 0 to "),
+        std::pair(R"({"devices": [{"memory_mib": "64"}]})", "memory_mib is \"64\", but must be"),
+        std::pair(R"({"devices": [{"memory_mib": 64, "reserved_mib": -1}]})", "reserved_mib is -1"),
+        std::pair(R"({"devices": [{"memory_mib": 64, "context_mib": 1e18}]})", "context_mib is 1E18"),
+        std::pair(R"({"devices": [{"memory_mib": 64, "memory_clock_mhz": 2000000, "bus_bits": 384}]})",
+                  "memory_clock_mhz is 2000000"),
+        std::pair(R"({"devices": [{"memory_mib": 64}], "processes": [{"name": "game", "mib": 17592186044417}]})",
+                  "process game: mib is 17592186044417"),
+        std::pair(R"({"devices": [{"memory_mib": 64}], "processes": [{"device": 1}]})", "from 0 to 0"),
         std::pair(R"({"devices": [{"name": "Old", "memory_mib": 1, "compute_capability": "6.1"}]})", "6.1")}) {
     const Finished done = plan({"--gpu", machine(text)});
     EXPECT_EQ(done.code, 1) << text;

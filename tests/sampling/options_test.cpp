@@ -46,6 +46,15 @@ TEST(Options, BadTextIsRefusedWithNameValueAndRange) {
   EXPECT_EQ(message(set(options, "mirostat", "3")), "mirostat is \"3\", but must be an integer from 0 to 2");
   EXPECT_EQ(message(set(options, "top_k", "4.5")), "top_k is \"4.5\", but must be an integer");
   EXPECT_EQ(message(set(options, "seed", "x")), "seed is \"x\", but must be an integer");
+  EXPECT_EQ(message(set(options, "top_k", "2147483648")),
+            "top_k is \"2147483648\", but must be an integer of at most 2147483647");
+  EXPECT_EQ(message(set(options, "num_predict", "-99999999999999999999")),
+            "num_predict is \"-99999999999999999999\", but must be an integer of at least -2147483648");
+  EXPECT_NE(message(set(options, "temperature", "1e39")).find("but must be a number of at most 3.4"),
+            std::string::npos);
+  EXPECT_TRUE(set(options, "seed", "-9007199254740992"));
+  EXPECT_EQ(options.seed, -9007199254740992);
+  EXPECT_FALSE(set(options, "seed", "9007199254740993")) << "which JSON could not tell from its neighbour";
   for (const char* value : {"", "nan", "inf", "0.5x", " 1", "1e999"}) {
     EXPECT_FALSE(set(options, "temperature", value)) << value;
     EXPECT_FALSE(set(options, "top_k", value)) << value;
