@@ -36,7 +36,7 @@ CUresult cuDevicePrimaryCtxReset(CUdevice device) {
   Driver::Primary& primary = driver.primary[static_cast<std::size_t>(device)];
   if (primary.context == nullptr) return CUDA_SUCCESS;
   const CUresult state = driver.state_of(*primary.context);
-  if (driver.machine.lost(device)) return state;
+  if (driver.lost(device)) return state;
   if (state != CUDA_SUCCESS && driver.machine.faults().no_reset) return state;
   driver.destroy_context(primary.context);
   primary.context = nullptr;

@@ -56,8 +56,11 @@ Driver& Driver::instance() {
   return *driver;
 }
 
-Driver::Driver() : machine(Machine::instance()), memory(static_cast<int>(machine.profile().devices.size())) {
-  if (!machine.profile().devices.empty()) scheduler.set_seed(choose_seed());
+Driver::Driver()
+    : machine(Machine::instance()),
+      visible(visible_devices(machine.profile().devices, std::getenv("CUDA_VISIBLE_DEVICES"))),
+      memory(static_cast<int>(devices().size())) {
+  if (!devices().empty()) scheduler.set_seed(choose_seed());
 }
 
 std::uint64_t Driver::used_bytes(int device) const {
@@ -70,20 +73,20 @@ std::uint64_t Driver::used_bytes(int device) const {
 
 std::uint64_t Driver::free_bytes(int device) const {
   const std::uint64_t total = devices()[static_cast<std::size_t>(device)].cuda_total();
-  const std::uint64_t taken = machine.foreign_bytes(device) + used_bytes(device);
+  const std::uint64_t taken = machine.foreign_bytes(on_machine(device)) + used_bytes(device);
   return taken >= total ? 0 : total - taken;
 }
 
 void Driver::publish_used(int device) {
-  machine.set_own_bytes(device, used_bytes(device));
+  machine.set_own_bytes(on_machine(device), used_bytes(device));
 }
 
 CUresult Driver::create_context(int device, unsigned flags, bool primary_context, std::shared_ptr<Context>& context) {
   const DeviceProfile& profile = devices()[static_cast<std::size_t>(device)];
-  if (const auto lost = machine.lost(device)) return static_cast<CUresult>(*lost);
+  if (const auto code = lost(device)) return static_cast<CUresult>(*code);
   if (profile.compute_mode == CU_COMPUTEMODE_PROHIBITED) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   if (profile.compute_mode == CU_COMPUTEMODE_EXCLUSIVE_PROCESS) {
-    for (const RunningProcess& process : machine.running(device)) {
+    for (const RunningProcess& process : machine.running(on_machine(device))) {
       const bool own = process.pid == machine.own_pid();
       if (!process.graphics && !own) return CUDA_ERROR_DEVICE_UNAVAILABLE;
     }
@@ -115,7 +118,7 @@ void Driver::destroy_context(const std::shared_ptr<Context>& context) {
   count_kind(kinds, owned(streams, *context), "streams");
   count_kind(kinds, owned(events, *context), "events");
   // A broken context cannot be tidied up by anybody: what is left then is no leak.
-  if (context->sticky == CUDA_SUCCESS && !machine.lost(context->device)) {
+  if (context->sticky == CUDA_SUCCESS && !lost(context->device)) {
     report_leaks(fmt::format("context of device {}", context->device), kinds);
   }
   const auto is_ours = [&](const auto& object) { return object.context.lock() == context; };
@@ -134,12 +137,12 @@ void Driver::destroy_context(const std::shared_ptr<Context>& context) {
 
 CUresult Driver::state_of(const Context& context) const {
   if (context.destroyed) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-  if (const auto lost = machine.lost(context.device)) return static_cast<CUresult>(*lost);
+  if (const auto code = lost(context.device)) return static_cast<CUresult>(*code);
   return context.sticky;
 }
 
 void Driver::raise(Context& context, CUresult code, const std::string& reason) {
-  if (context.sticky == CUDA_SUCCESS && !machine.lost(context.device)) {
+  if (context.sticky == CUDA_SUCCESS && !lost(context.device)) {
     context.sticky = code;
     if (!reason.empty()) {
       say(fmt::format("device {}: error {}: {}", context.device, static_cast<int>(code), reason));

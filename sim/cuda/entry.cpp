@@ -37,9 +37,9 @@ CUresult scripted(const Driver& driver, const FunctionFacts& facts, std::int64_t
 // A context breaks when the moment of the script's sticky fault has come, whatever call comes next.
 void raise_scripted(Driver& driver) {
   for (const StickyFault& fault : driver.machine.faults().sticky) {
-    if (driver.raised.contains(&fault) || !driver.machine.due(fault) || !driver.is_device(fault.device)) continue;
+    if (driver.raised.contains(&fault) || !driver.machine.due(fault)) continue;
     driver.contexts.for_each([&](CUcontext, const std::shared_ptr<Context>& context) {
-      if (context->device != fault.device) return;
+      if (driver.on_machine(context->device) != fault.device) return;
       driver.raised.insert(&fault);
       driver.raise(*context, static_cast<CUresult>(fault.code), "by the fault script");
     });

@@ -128,10 +128,11 @@ CUresult make_launch(const Context& context, const CUDA_KERNEL_NODE_PARAMS& p, K
 CUresult run(const KernelLaunch& launch, Context& context) {
   static const exec::Options defaults = read_options();
   Driver& driver = Driver::instance();
-  driver.machine.note_launch(context.device);
+  driver.machine.note_launch(driver.on_machine(context.device));
   if (const CUresult state = driver.state_of(context); state != CUDA_SUCCESS) return state;  // lost by this launch
   for (const StickyFault& fault : driver.machine.faults().sticky) {
-    if (fault.device != context.device || driver.raised.contains(&fault) || !driver.machine.due(fault)) continue;
+    const bool here = fault.device == driver.on_machine(context.device);
+    if (!here || driver.raised.contains(&fault) || !driver.machine.due(fault)) continue;
     driver.raised.insert(&fault);
     driver.raise(context, static_cast<CUresult>(fault.code), "by the fault script");
     return static_cast<CUresult>(fault.code);

@@ -21,7 +21,7 @@ bool has_room(int device, std::uint64_t growth) {
 CUresult device_state(int device) {
   Driver& driver = Driver::instance();
   if (!driver.is_device(device)) return CUDA_ERROR_INVALID_DEVICE;
-  if (const auto lost = driver.machine.lost(device)) return static_cast<CUresult>(*lost);
+  if (const auto code = driver.lost(device)) return static_cast<CUresult>(*code);
   const auto& primary = driver.primary[static_cast<std::size_t>(device)].context;
   return primary == nullptr ? CUDA_SUCCESS : primary->sticky;
 }

@@ -15,6 +15,7 @@
 #include "sim/cuda/extra_abi.h"
 #include "sim/cuda/handles.h"
 #include "sim/cuda/memory.h"
+#include "sim/cuda/visible.h"
 #include "sim/cuda/work.h"
 #include "sim/machine/machine.h"
 
@@ -97,6 +98,7 @@ class Driver {
   static Driver& instance();
 
   Machine& machine;
+  const VisibleDevices visible;
   bool initialised = false;
   std::array<std::int64_t, 512> calls{};  // per Function
   std::int64_t device_allocations = 0;    // asked for, for the script's oom
@@ -118,8 +120,11 @@ class Driver {
   Handles<CUgraphNode, GraphNode> nodes;
   Handles<CUgraphExec, GraphExec> executables;
 
-  const std::vector<DeviceProfile>& devices() const { return machine.profile().devices; }
+  const std::vector<DeviceProfile>& devices() const { return visible.devices; }
   bool is_device(int device) const { return device >= 0 && static_cast<std::size_t>(device) < devices().size(); }
+  // What other processes, NVML and fault scripts call it.
+  int on_machine(int device) const { return visible.on_machine[static_cast<std::size_t>(device)]; }
+  std::optional<int> lost(int device) const { return machine.lost(on_machine(device)); }
 
   // A new context on the device; OUT_OF_MEMORY if its own memory does not fit.
   CUresult create_context(int device, unsigned flags, bool primary_context, std::shared_ptr<Context>& context);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "driver/machine.h"
+#include "driver/nvml.h"
 #include "driver/patience.h"
 
 namespace hearth::driver {
@@ -40,13 +41,29 @@ Problem silent_driver(std::chrono::milliseconds patience) {
           "look for NVIDIA messages (Xid) in the kernel log (\"sudo dmesg | grep NVRM\") and reboot"};
 }
 
+// NVML does not heed CUDA_VISIBLE_DEVICES; 0 where there is none.
+unsigned gpus_without_regard_to_visibility() {
+  unsigned count = 0;
+  const auto nvml = Nvml::open();
+  return nvml && (*nvml)->nvmlDeviceGetCount(&count) == NVML_SUCCESS ? count : 0;
+}
+
 // cuInit()'s failure, with what this process's environment adds to it.
 Problem cannot_initialise(CUresult code) {
   Problem problem = problem_of(code);
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  if ((code == CUDA_ERROR_NO_DEVICE || code == CUDA_ERROR_INVALID_DEVICE) && visible != nullptr) {
+  if ((code != CUDA_ERROR_NO_DEVICE && code != CUDA_ERROR_INVALID_DEVICE) || visible == nullptr) return problem;
+  const unsigned hidden = code == CUDA_ERROR_NO_DEVICE ? gpus_without_regard_to_visibility() : 0;
+  if (hidden == 0) {
     problem.cause += fmt::format(" (CUDA_VISIBLE_DEVICES is \"{}\")", visible);
+    return problem;
   }
+  problem.cause = fmt::format(
+      "CUDA_VISIBLE_DEVICES is \"{}\", with which the driver shows this process {}", visible,
+      hidden == 1 ? "no GPU, though the machine has one" : fmt::format("none of the machine's {} GPUs", hidden));
+  problem.remedy =
+      "unset CUDA_VISIBLE_DEVICES, or name GPUs in it: their numbers from 0, or their UUIDs as \"nvidia-smi -L\" shows "
+      "them, separated by commas";
   return problem;
 }
 

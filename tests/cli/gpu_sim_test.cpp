@@ -98,6 +98,33 @@ TEST_F(GpuStart, AModelThatDoesNotFitSaysHowMuchIsMissing) {
   EXPECT_NE(required.err.find("--ctx "), std::string::npos) << "a smaller one is offered: " << required.err;
 }
 
+TEST_F(GpuStart, HiddenGpusAreToldByTheirCause) {
+  const auto run_with = [&](const std::string& profile, const std::string& list) {
+    return on(machine(profile, "", "CUDA_VISIBLE_DEVICES=" + list),
+              {"run", model_, "hello", "--gpu", "require", "--num-predict", "2", "--threads", "1", "--verbose"});
+  };
+  for (const char* list : {"", "-1", "7", "GPU-0badc0de"}) {
+    const Finished hidden = run_with("tiny-two,memory_mib=64", list);
+    EXPECT_EQ(hidden.code, 3) << hidden.err;
+    EXPECT_EQ(
+        hidden.err.find(fmt::format("hearth: --gpu require: CUDA_VISIBLE_DEVICES is \"{}\", with which the driver "
+                                    "shows this process none of the machine's 2 GPUs [CUDA_ERROR_NO_DEVICE, 100]; "
+                                    "unset CUDA_VISIBLE_DEVICES, or name GPUs in it",
+                                    list)),
+        0u)
+        << hidden.err;
+  }
+  EXPECT_NE(run_with("tiny", "1").err.find("no GPU, though the machine has one"), std::string::npos);
+  EXPECT_NE(run_with("no-device", "0").err.find("shows no GPU to this process (CUDA_VISIBLE_DEVICES is \"0\")"),
+            std::string::npos);
+  for (const auto& [list, name] : {std::pair("0", "A"), {"1", "B"}, {"1,7,0", "B"}}) {
+    const Finished shown = run_with("tiny-two,memory_mib=64", list);
+    EXPECT_EQ(shown.code, 0) << shown.err;
+    EXPECT_NE(shown.err.find(fmt::format("2/2 layers on GPU 0 (NVIDIA Tiny GPU {}), ", name)), std::string::npos)
+        << shown.err;
+  }
+}
+
 TEST_F(GpuStart, OtherMachinesAreToldApart) {
   expect_gpu_or_reason("gtx-1080", "", {"NVIDIA GeForce GTX 1080 has compute capability 6.1", "7.5"});
   expect_gpu_or_reason("no-device", "", {"shows no GPU to this process [CUDA_ERROR_NO_DEVICE, 100]"});

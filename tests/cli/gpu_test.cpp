@@ -1,8 +1,7 @@
 // --gpu auto, require and off, over a driver that fails in every way at the start: a small fake libcuda.so.1
 // (tests/driver/fake) that the binary finds by its library path.
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -19,8 +18,7 @@ namespace {
 constexpr const char* kFakeDriver = "LD_LIBRARY_PATH=" HEARTH_FAKE_DRIVER_DIR;
 
 Finished run_with(std::vector<std::string> args, const std::vector<std::string>& environment) {
-  Process process(args, Process::Streams::kPipes, environment);
-  process.close_input();
+  Process process(args, Process::Streams::kNoInput, environment);
   return process.finish();
 }
 

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
@@ -13,14 +15,13 @@
 namespace hearth::test {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 [[noreturn]] void become_hearth(const std::vector<std::string>& args, const std::vector<std::string>& environment) {
   std::vector<char*> argv = {const_cast<char*>("hearth")};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) std::signal(signal, SIG_DFL);  // whoever runs the tests
-  for (const std::string& variable : environment) ::putenv(const_cast<char*>(variable.c_str()));
+  for (const std::string& variable : environment)
+    ::putenv(const_cast<char*>(variable.c_str()));  // a name: takes it away
   ::execv(HEARTH_BINARY, argv.data());
   ::_exit(127);
 }
@@ -36,6 +37,24 @@ void close_fd(int& fd) {
 
 }  // namespace
 
+// Ten minutes, which no test needs on a machine that has time for it. While everything is stopped none of it passes.
+class Process::Patience {
+ public:
+  static constexpr int kStep_ms = 50;
+
+  bool at_an_end() {
+    const Clock::time_point now = Clock::now();
+    left_ -= std::min<Clock::duration>(now - seen_, std::chrono::milliseconds(2 * kStep_ms));
+    seen_ = now;
+    return left_ < Clock::duration::zero();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point seen_ = Clock::now();
+  Clock::duration left_ = std::chrono::minutes(10);
+};
+
 Process::Process(const std::vector<std::string>& args, Streams streams, const std::vector<std::string>& environment) {
   std::signal(SIGPIPE, SIG_IGN);
   if (streams == Streams::kTerminal) {
@@ -49,6 +68,7 @@ Process::Process(const std::vector<std::string>& args, Streams streams, const st
   make_pipe(in);
   make_pipe(out);
   make_pipe(err);
+  if (streams == Streams::kNoInput) close_fd(in[1]);
   pid_ = ::fork();
   if (pid_ == 0) {
     ::dup2(in[0], 0);
@@ -90,10 +110,10 @@ void Process::close_output() {
   close_fd(out_);
 }
 
-bool Process::read_some(std::chrono::milliseconds patience) {
+bool Process::read_some(Patience& patience) {
   pollfd fds[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
-  if (out_ < 0 && err_ < 0) return false;
-  ::poll(fds, 2, static_cast<int>(patience.count()));
+  if ((out_ < 0 && err_ < 0) || patience.at_an_end()) return false;
+  ::poll(fds, 2, Patience::kStep_ms);
   char chunk[4096];
   for (auto& [fd, text] : {std::pair<int&, std::string&>{out_, finished_.out}, {err_, finished_.err}}) {
     const pollfd& state = &fd == &out_ ? fds[0] : fds[1];
@@ -105,36 +125,36 @@ bool Process::read_some(std::chrono::milliseconds patience) {
   return true;
 }
 
-bool Process::wait_for(const std::string& text, std::chrono::seconds patience) {
-  const auto deadline = Clock::now() + patience;
+bool Process::wait_for(const std::string& text) {
+  Patience patience;
   while (true) {
     const size_t at = finished_.out.find(text, searched_);
     if (at != std::string::npos) {
       searched_ = at + text.size();
       return true;
     }
-    if (Clock::now() > deadline || !read_some(std::chrono::milliseconds(50))) return false;
+    if (!read_some(patience)) return false;
   }
 }
 
-bool Process::wait_for_output(std::chrono::seconds patience) {
-  const auto deadline = Clock::now() + patience;
-  while (finished_.out.empty() && Clock::now() < deadline && read_some(std::chrono::milliseconds(50))) {
+bool Process::wait_for_output() {
+  Patience patience;
+  while (finished_.out.size() <= searched_ && read_some(patience)) {
   }
-  return !finished_.out.empty();
+  return finished_.out.size() > searched_;
 }
 
 void Process::send(int signal) {
   ::kill(pid_, signal);
 }
 
-Finished Process::finish(std::chrono::seconds patience) {
-  const auto deadline = Clock::now() + patience;
-  while (read_some(std::chrono::milliseconds(50)) && Clock::now() < deadline) {
+Finished Process::finish() {
+  Patience patience;
+  while (read_some(patience)) {
   }
   int status = 0;
   while (::waitpid(pid_, &status, WNOHANG) == 0) {
-    if (Clock::now() > deadline) ::kill(pid_, SIGKILL);
+    if (patience.at_an_end()) ::kill(pid_, SIGKILL);
     ::usleep(2000);
   }
   pid_ = -1;
@@ -144,7 +164,7 @@ Finished Process::finish(std::chrono::seconds patience) {
 }
 
 Finished hearth(const std::vector<std::string>& args, const std::string& input) {
-  Process process(args);
+  Process process(args, input.empty() ? Process::Streams::kNoInput : Process::Streams::kPipes);
   process.write(input);
   process.close_input();
   return process.finish();

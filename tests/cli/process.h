@@ -1,7 +1,6 @@
 // Runs the real binary: what a user sees.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -14,10 +13,11 @@ struct Finished {
   std::string err;
 };
 
-// A running `hearth ARGS`. Its standard streams are pipes, or with kTerminal one pseudo-terminal.
+// A running `hearth ARGS`. Its standard streams are pipes (with kNoInput one that brings nothing), or with kTerminal
+// one pseudo-terminal.
 class Process {
  public:
-  enum class Streams { kPipes, kTerminal };
+  enum class Streams { kPipes, kNoInput, kTerminal };
   explicit Process(const std::vector<std::string>& args, Streams streams = Streams::kPipes,
                    const std::vector<std::string>& environment = {});
   ~Process();  // kills it if it still runs
@@ -27,15 +27,16 @@ class Process {
   void write(const std::string& text);
   void close_input();
   void close_output();  // our end of the pipe: its next write fails
-  // Reads until `text` has been seen (searched from where the last wait ended); false after the time.
-  bool wait_for(const std::string& text, std::chrono::seconds patience = std::chrono::seconds(20));
-  bool wait_for_output(std::chrono::seconds patience = std::chrono::seconds(20));  // any at all
+  // Reads until `text` has been seen (searched from where the last wait ended); false if it does not come.
+  bool wait_for(const std::string& text);
+  bool wait_for_output();  // any that no wait has seen yet
   void send(int signal);
-  // Reads to the end and reaps. After `patience` it is killed, which shows as signal SIGKILL.
-  Finished finish(std::chrono::seconds patience = std::chrono::seconds(120));
+  // Reads to the end and reaps. One that does not end is killed, which shows as signal SIGKILL.
+  Finished finish();
 
  private:
-  bool read_some(std::chrono::milliseconds patience);  // false at the end of all streams
+  class Patience;
+  bool read_some(Patience& patience);  // false at the end of all streams, or of the patience
 
   int pid_ = -1, in_ = -1, out_ = -1, err_ = -1;
   size_t searched_ = 0;

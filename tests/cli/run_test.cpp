@@ -125,8 +125,8 @@ TEST(Run, EveryInstructionSetAndCacheTypeAnswers) {
 class EndlessRun : public Process {
  public:
   explicit EndlessRun(const TinyModel& tiny)
-      : Process({"run", tiny.write(), "hello", "--ctx", "1000000", "--logit-bias", TinyModel::kNeverEnds}) {
-    close_input();
+      : Process({"run", tiny.write(), "hello", "--ctx", "1000000", "--logit-bias", TinyModel::kNeverEnds},
+                Streams::kNoInput) {
     EXPECT_TRUE(wait_for_output());
   }
 };
@@ -136,7 +136,7 @@ TEST(Run, SignalsEndItAtOnce) {
   for (const int signal : {SIGINT, SIGTERM}) {
     EndlessRun process(tiny);
     process.send(signal);
-    const Finished done = process.finish(std::chrono::seconds(5));
+    const Finished done = process.finish();
     EXPECT_EQ(done.signal, signal) << done.err;
   }
 }
@@ -145,7 +145,7 @@ TEST(Run, AClosedPipeEndsItQuietly) {
   const TinyModel tiny;
   EndlessRun process(tiny);
   process.close_output();
-  const Finished done = process.finish(std::chrono::seconds(5));
+  const Finished done = process.finish();
   EXPECT_EQ(done.code, 1);
   EXPECT_EQ(done.err, "");
 }
@@ -233,7 +233,7 @@ TEST(Logits, ASignalLeavesNoUnfinishedFile) {
   for (int i = 0; i < 1000 && results() == 0; ++i) ::usleep(10000);
   EXPECT_EQ(results(), 1) << "the unfinished file";
   process.send(SIGINT);
-  EXPECT_EQ(process.finish(std::chrono::seconds(10)).signal, SIGINT);
+  EXPECT_EQ(process.finish().signal, SIGINT);
   EXPECT_EQ(results(), 0);
 }
 

@@ -24,15 +24,19 @@ class SimulatedGpu : public ::testing::Test {
     }
   }
 
-  // What a process of a simulated machine has in its environment.
-  static std::vector<std::string> machine(const std::string& profile, const std::string& faults = "") {
+  // What a process of a simulated machine has in its environment. `visible`: CUDA_VISIBLE_DEVICES=...; else it has
+  // none.
+  static std::vector<std::string> machine(const std::string& profile, const std::string& faults = "",
+                                          const std::string& visible = "CUDA_VISIBLE_DEVICES") {
     return {std::string("LD_LIBRARY_PATH=") + kSimulator, "HEARTH_SIM_PROFILE=" + profile,
-            "HEARTH_SIM_FAULTS=" + faults, "HEARTH_SIM_SEED=1"};
+            "HEARTH_SIM_FAULTS=" + faults, "HEARTH_SIM_SEED=1", visible};
   }
 
   static Finished on(const std::string& profile, const std::string& faults, const std::vector<std::string>& args) {
-    Process process(args, Process::Streams::kPipes, machine(profile, faults));
-    process.close_input();
+    return on(machine(profile, faults), args);
+  }
+  static Finished on(const std::vector<std::string>& environment, const std::vector<std::string>& args) {
+    Process process(args, Process::Streams::kNoInput, environment);
     Finished done = process.finish();
     // What the simulator itself has to say.
     for (size_t line; (line = done.err.find("hearth-sim: ")) != std::string::npos;) {

@@ -1,4 +1,8 @@
 // experts: routing (ties, all experts, one expert), weights that sum to one or not, scales, formats.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
 #include "ops/cases.h"
 
 namespace hearth::test {
@@ -14,6 +18,23 @@ struct Options {
   bool ties = false;
   const char* down_format = nullptr;  // null: `format`
 };
+
+// Whether the last expert that a row uses scores so much more than the next, or exactly the same, that last bits do not
+// decide which of them it is.
+bool is_decided(std::span<const float> router, std::span<const float> row, uint32_t used) {
+  double squares = 0;
+  for (const float x : row) squares += static_cast<double>(x) * x;
+  const double rms = std::sqrt(squares / static_cast<double>(row.size()));
+  std::vector<double> scores;
+  for (size_t first = 0; first < router.size(); first += row.size()) {
+    double score = 0;
+    for (size_t i = 0; i < row.size(); ++i) score += static_cast<double>(router[first + i]) * row[i];
+    scores.push_back(score / rms);
+  }
+  if (used == scores.size()) return true;
+  std::ranges::sort(scores, std::greater());
+  return scores[used - 1] == scores[used] || scores[used - 1] - scores[used] > 1e-4;
+}
 
 Output run(Rig& rig, Random& random, const Options& options) {
   const auto [batch, experts, used, width, inner, format, normalise, scale, kind, ties, down_format] = options;
@@ -40,7 +61,12 @@ Output run(Rig& rig, Random& random, const Options& options) {
                                      rig.device().operand_forms(args.up);
   device::NormArgs norm;
   norm.weight = rig.vector(std::vector<float>(width, 1));
-  norm.in = rig.floats(random.normal(size_t{batch} * width));
+  std::vector<float> in;
+  while (in.size() < size_t{batch} * width) {
+    const std::vector<float> row = random.normal(width);
+    if (is_decided(router, row, used)) in.insert(in.end(), row.begin(), row.end());
+  }
+  norm.in = rig.floats(in);
   norm.operand = args.in = rig.operand(width, batch, forms);
   PlainBatch plain(batch);
   rig.step(plain.batch, [&] {

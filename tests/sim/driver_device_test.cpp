@@ -55,6 +55,45 @@ TEST(SimDevice, NoDeviceIsSaidByInit) {
   EXPECT_EQ(sim.cuInit(0), CUDA_ERROR_NO_DEVICE);
 }
 
+// What CUDA then counts.
+std::string names_of_visible(const char* list) {
+  Sim sim("tiny-two", "", 0, list);
+  const CUresult result = sim.cuInit(0);
+  int count = 0;
+  EXPECT_EQ(sim.cuDeviceGetCount(&count), result == CUDA_SUCCESS ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED);
+  EXPECT_EQ(result, count > 0 ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE) << list;
+  std::string names;
+  for (int i = 0; i < count; ++i) {
+    char name[64];
+    EXPECT_EQ(sim.cuDeviceGetName(name, sizeof(name), i), CUDA_SUCCESS);
+    names += (i > 0 ? ", " : "") + std::string(name);
+  }
+  return names;
+}
+
+TEST(SimDevice, ShowsWhatTheEnvironmentMakesVisible) {
+  EXPECT_EQ(names_of_visible("0,1"), "Tiny GPU A, Tiny GPU B");
+  EXPECT_EQ(names_of_visible("1, 0"), "Tiny GPU B, Tiny GPU A");
+  EXPECT_EQ(names_of_visible("1"), "Tiny GPU B");
+  EXPECT_EQ(names_of_visible("GPU-5e4a7f00-1e57-4a0d-8c00-000000000002,0"), "Tiny GPU B, Tiny GPU A");
+  for (const char* ends : {"0,2,1", "0,-1,1", "0,,1", "0,GPU-5e4a7f01,1", "0,B,1"})
+    EXPECT_EQ(names_of_visible(ends), "Tiny GPU A") << ends;
+  for (const char* none :
+       {"", "-1", "2", "GPU-5e4a7f00", "GPU-", "\"0\"", "0,0", "1,GPU-5e4a7f00-1e57-4a0d-8c00-000000000002"})
+    EXPECT_EQ(names_of_visible(none), "") << none;
+}
+
+TEST(SimDevice, VisibleDevicesKeepTheirPlaceOnTheMachine) {
+  Sim sim("tiny-two", "take mib=6 device=1; lost call=cuInit device=0", 0, "1");
+  sim.start();
+  EXPECT_EQ(sim.free_bytes(), (32 - 8 - 8 - 6) * kMiB) << "less what others have there";
+  std::size_t total = 0;
+  EXPECT_EQ(sim.cuDeviceTotalMem(&total, 0), CUDA_SUCCESS);
+  EXPECT_EQ(total, (32 - 8) * kMiB);
+  sim.allocate(2 * kMiB);
+  EXPECT_EQ(sim.cuCtxSynchronize(), CUDA_SUCCESS) << "the other one is lost";
+}
+
 TEST(SimDevice, NamesErrors) {
   Sim sim("tiny");
   const char* text = nullptr;

@@ -95,7 +95,13 @@ inline std::string read_text(const std::string& path) {
 // with end() or the object.
 class Sim {
  public:
-  explicit Sim(const std::string& profile, const std::string& faults = "", std::uint64_t seed = 0) {
+  explicit Sim(const std::string& profile, const std::string& faults = "", std::uint64_t seed = 0,
+               const char* visible = nullptr) {
+    if (visible != nullptr) {
+      setenv("CUDA_VISIBLE_DEVICES", visible, 1);
+    } else {
+      unsetenv("CUDA_VISIBLE_DEVICES");
+    }
     setenv("HEARTH_SIM_PROFILE", profile.c_str(), 1);
     setenv("HEARTH_SIM_PROFILES", HEARTH_SIM_FOLDER "/profiles", 1);
     setenv("HEARTH_SIM_FAULTS", faults.c_str(), 1);

@@ -54,6 +54,26 @@ TEST(SimNvml, NeedsInitialisation) {
   EXPECT_STREQ(nvml.nvmlErrorString(NVML_ERROR_LIB_RM_VERSION_MISMATCH), "Driver/library version mismatch");
 }
 
+TEST(SimNvml, CountsDevicesThatCudaDoesNotShow) {
+  Sim sim("tiny-two", "", 0, "1");
+  sim.start();
+  sim.allocate(4 * kMiB);
+  Nvml nvml(sim);
+  ASSERT_EQ(nvml.nvmlInit(), NVML_SUCCESS);
+  unsigned count = 0;
+  EXPECT_EQ(nvml.nvmlDeviceGetCount(&count), NVML_SUCCESS);
+  EXPECT_EQ(count, 2u);
+  for (const unsigned index : {0u, 1u}) {
+    nvmlDevice_t device = nullptr;
+    ASSERT_EQ(nvml.nvmlDeviceGetHandleByIndex(index, &device), NVML_SUCCESS);
+    nvmlProcessInfo_t own{};
+    unsigned processes = 1;
+    EXPECT_EQ(nvml.nvmlDeviceGetComputeRunningProcesses(device, &processes, &own), NVML_SUCCESS);
+    EXPECT_EQ(processes, index) << "this one's, on the second device, which CUDA calls the first";
+    EXPECT_EQ(own.usedGpuMemory, index * (8 + 4) * kMiB);
+  }
+}
+
 TEST(SimNvml, TellsDriverDevicesAndSensors) {
   Sim sim("rtx-3050-laptop-6gb");
   Nvml nvml(sim);
