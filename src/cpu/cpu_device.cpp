@@ -196,15 +196,44 @@ void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t 
     }
   }
   const device::Matrix& weight = product.weight;
+  const float* packed = product.packed ? packed_pieces(*product.packed) : nullptr;
   const MatmulArgs args{weight.data,   weight.row_bytes(), interleaved_rows(weight), weight.rows, weight.cols,
-                        product.count, product.blocks,     product.floats,           product.out};
+                        product.count, product.blocks,     product.floats,           packed,      product.out};
   if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type))
     entry->run(args, begin, end);
   else
     kernels_.matmul_decoded(*weight.format, args, begin, end);
 }
 
-void CpuDevice::multiply(std::span<const Product> products) {
+// Activations that float kernels read many times are packed once, for all products of the same rows.
+void CpuDevice::pack(std::span<Product> products) {
+  packings_.clear();
+  uint32_t pieces = 0;
+  for (Product& product : products) {
+    if (product.count < kPackedCount || operand_forms(product.weight) != kFloat) continue;
+    if (packings_.empty() || packings_.back().rows != product.floats) {  // else the rows of the product before
+      packings_.push_back({product.floats, product.count, product.weight.cols, pieces});
+      pieces += kernels_.packed_pieces(product.count, product.weight.cols);
+    }
+    product.packed = packings_.back().first;
+  }
+  if (const size_t bytes = pieces * kernels_.packed_piece * sizeof(float); bytes > packed_.bytes()) {
+    Result<device::Buffer> memory = alloc(bytes);
+    if (!memory) {  // it goes without, slower
+      for (Product& product : products) product.packed.reset();
+      return;
+    }
+    packed_ = std::move(*memory);
+  }
+  for (const Packing& packing : packings_) {
+    pool_.for_each(kernels_.packed_pieces(packing.count, packing.cols), [&](uint32_t piece, int) {
+      kernels_.pack(packing.rows, packing.count, packing.cols, piece, packed_pieces(packing.first));
+    });
+  }
+}
+
+void CpuDevice::multiply(std::span<Product> products) {
+  pack(products);
   panels_.clear();
   uint32_t step = kSmallPanelRows;
   for (const Product& product : products)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,12 @@ class CpuDevice final : public device::Device {
     const QuantBlock* const* blocks;
     const float* const* floats;
     float* const* out;
+    std::optional<uint32_t> packed = {};  // the first of its pieces in packed_
+  };
+  // Activation rows to be packed, as pieces from `first` on.
+  struct Packing {
+    const float* const* rows;
+    uint32_t count, cols, first;
   };
   // cosine and sine of every row's position and pair: [row][dims / 2] each.
   struct RotationTable {
@@ -66,7 +73,11 @@ class CpuDevice final : public device::Device {
   };
 
   void free(std::byte* data, size_t bytes) override;
-  void multiply(std::span<const Product> products);
+  void multiply(std::span<Product> products);
+  void pack(std::span<Product> products);
+  float* packed_pieces(uint32_t first) const {
+    return reinterpret_cast<float*>(packed_.data()) + first * kernels_.packed_piece;
+  }
   void multiply_panel(const Product& product, uint32_t begin, uint32_t end) const;
   // Completes a row of an operand whose float values are in `values` (which may be the operand's own).
   void write_operand(const device::Operand& operand, uint32_t row, const float* values) const;
@@ -84,6 +95,8 @@ class CpuDevice final : public device::Device {
   size_t rotations_used_ = 0;
   std::vector<Product> products_;
   std::vector<std::pair<uint32_t, uint32_t>> panels_;  // product, first row
+  std::vector<Packing> packings_;
+  device::Buffer packed_;
   std::vector<const QuantBlock*> block_rows_;
   std::vector<const float*> float_rows_;
   std::vector<float*> out_rows_;

@@ -28,7 +28,12 @@ struct KernelTable {
   const char* isa;
   std::vector<MatmulEntry> matmuls;
   void (*matmul_decoded)(const quant::Format& format, const MatmulArgs& args, uint32_t begin,
-                         uint32_t end);                         // takes kFloat
+                         uint32_t end);  // takes kFloat
+  // Activation rows in the form of MatmulArgs::packed: packed_pieces() pieces of packed_piece floats, at a multiple of
+  // 64 bytes.
+  uint32_t (*packed_pieces)(uint32_t count, uint32_t cols);
+  size_t packed_piece;
+  void (*pack)(const float* const* rows, uint32_t count, uint32_t cols, uint32_t piece, float* to);
   std::array<void (*)(const AttentionBlock& block), 3> attend;  // by CacheType
   uint32_t attention_rows;                                      // most rows of an AttentionBlock
 

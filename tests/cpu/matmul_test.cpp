@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/checked.h"
 #include "base/processors.h"
 #include "cpu/cpu_device.h"
 #include "cpu/interleave.h"
@@ -33,7 +34,8 @@ class Product {
  public:
   Product(const KernelTable& table, const KernelTable::MatmulEntry& kernel, uint32_t cols,
           const std::vector<float>& weights, std::vector<std::vector<float>> activations)
-      : kernel_(kernel),
+      : table_(table),
+        kernel_(kernel),
         rows_(static_cast<uint32_t>(weights.size() / cols)),
         cols_(cols),
         format_(*quant::find_type(kernel.type)),
@@ -42,7 +44,7 @@ class Product {
     format_.encode(weights.data(), weights.size(), nullptr, weight_.data());
     if (kernel.interleave != nullptr) interleave();
     for (const std::vector<float>& row : floats_) {
-      blocks_.push_back(std::make_unique<QuantBlock[]>(cols / kBlock));
+      blocks_.push_back(std::make_unique<QuantBlock[]>(divide_up(cols, kBlock)));
       table.quantize_row(row.data(), cols, blocks_.back().get());
     }
   }
@@ -54,8 +56,8 @@ class Product {
     return values;
   }
 
-  // With plain weights, or with all whole groups of rows interleaved.
-  std::vector<std::vector<float>> run(uint32_t together, bool interleaved = false) const {
+  // With plain weights or with all whole groups of rows interleaved, and with activations as they are or packed.
+  std::vector<std::vector<float>> run(uint32_t together, bool interleaved = false, bool packed = false) const {
     std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
     for (size_t first = 0; first < floats_.size(); first += together) {
       std::vector<const QuantBlock*> blocks;
@@ -74,6 +76,7 @@ class Product {
                             .count = static_cast<uint32_t>(outs.size()),
                             .blocks = blocks.data(),
                             .floats = floats.data(),
+                            .packed = packed ? pack(floats) : nullptr,
                             .out = outs.data()};
       for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
     }
@@ -81,6 +84,7 @@ class Product {
   }
 
   bool can_interleave() const { return !interleaved_.empty(); }
+  bool can_pack() const { return kernel_.form == kFloat; }
 
  private:
   uint32_t groups() const { return rows_ / kInterleavedRows; }
@@ -91,10 +95,19 @@ class Product {
       kernel_.interleave(&weight_[i * group_bytes], row_bytes, &interleaved_[i * group_bytes]);
   }
 
+  const float* pack(const std::vector<const float*>& rows) const {
+    const auto count = static_cast<uint32_t>(rows.size()), pieces = table_.packed_pieces(count, cols_);
+    packed_.resize(pieces * table_.packed_piece);
+    for (uint32_t piece = 0; piece < pieces; ++piece) table_.pack(rows.data(), count, cols_, piece, packed_.data());
+    return packed_.data();
+  }
+
+  const KernelTable& table_;
   const KernelTable::MatmulEntry& kernel_;
   uint32_t rows_, cols_;
   const quant::Format& format_;
   std::vector<uint8_t> weight_, interleaved_;
+  mutable std::vector<float> packed_;
   std::vector<std::vector<float>> floats_;
   std::vector<std::unique_ptr<QuantBlock[]>> blocks_;
 };
@@ -104,16 +117,20 @@ TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatchAndHoweverW
   for (const KernelTable* table : tables()) {
     for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
       const quant::Format& format = *quant::find_type(kernel.type);
-      const uint32_t cols = format.block_values == 256 ? 512 : 352;  // a part of a chunk, where a row may end in one
+      // A part of a chunk, where a row may end in one.
+      const uint32_t cols = format.block_values == 256 ? 512 : format.block_values == 1 ? 1131 : 352;
       std::vector<std::vector<float>> activations;
-      for (int i = 0; i < 19; ++i) activations.push_back(random_values(random, cols));
+      for (int i = 0; i < 57; ++i) activations.push_back(random_values(random, cols));
       const Product product(*table, kernel, cols, random_values(random, size_t{83} * cols), activations);
       const auto alone = product.run(1);
-      for (const uint32_t together : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u}) {
+      for (const uint32_t together : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u, 57u}) {
         const std::string what = fmt::format("{} {}, {} rows together", table->isa, format.name, together);
         EXPECT_EQ(product.run(together), alone) << what;
         if (product.can_interleave()) {
           EXPECT_EQ(product.run(together, true), alone) << what << ", interleaved weights";
+        }
+        if (product.can_pack()) {
+          EXPECT_EQ(product.run(together, false, true), alone) << what << ", packed";
         }
       }
     }

@@ -150,6 +150,10 @@ std::vector<OpCase> project_cases() {
     cases.push_back(one("batch_Q8_0", q8_0, {batch, 96, 160}));
     cases.push_back(one("batch_Q4_K", q4_k, {batch, 80, 512}));
   }
+  for (const uint32_t batch : {95u, 96u, 145u, 200u}) {
+    cases.push_back(one("batch_F16", f16, {batch, 70, 1131}));
+    cases.push_back(one("batch_NVFP4", quant::find_name("NVFP4"), {batch, 70, 1088}));
+  }
   for (const uint32_t rows : {1u, 2u, 15u, 31u, 63u, 65u, 127u, 200u})
     cases.push_back(one("rows_Q4_K", q4_k, {5, rows, 256}));
   for (const auto& [name, options] : {std::pair{"bias", Options{true, false, 0}},
@@ -162,7 +166,7 @@ std::vector<OpCase> project_cases() {
       cases.push_back(one(std::string(name) + "_Q6_K", q6_k, {batch, 66, 256}, options));
     }
   }
-  for (const uint32_t batch : {1u, 7u, 64u})
+  for (const uint32_t batch : {1u, 7u, 64u, 130u})
     cases.push_back({"project_mixed_formats_" + std::to_string(batch), [=](Rig& rig, Random& random) {
                        return project(rig, random, {q4_k, q6_k, f16, q8_0},
                                       {{batch, 128, 512}, {batch, 32, 512}, {batch, 33, 512}, {batch, 64, 512}},

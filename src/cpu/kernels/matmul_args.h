@@ -18,6 +18,7 @@ struct MatmulArgs {
   uint32_t count = 0;                         // activation rows
   const QuantBlock* const* blocks = nullptr;  // per activation row; for kernels that take kBlocks
   const float* const* floats = nullptr;       // per activation row; for kernels that take kFloat
+  const float* packed = nullptr;              // `floats` as KernelTable::pack writes them, or null
   float* const* out = nullptr;                // per activation row: element `row` is written
 };
 
@@ -26,5 +27,7 @@ inline constexpr uint32_t kPanelRows = 64;
 // With few activation rows the weights' memory speed decides: smaller items balance better.
 inline constexpr uint32_t kSmallPanelRows = 32;
 inline constexpr uint32_t kSmallCount = 8;
+// From so many activation rows on, packing floats costs less than it saves (measured: 90 to 130).
+inline constexpr uint32_t kPackedCount = 96;
 
 }  // namespace hearth::cpu

@@ -7,12 +7,10 @@
 #include <vector>
 
 #include "cpu/kernels/matmul_args.h"
-#include "cpu/kernels/matmul_blocks.h"
+#include "cpu/kernels/matmul_packed.h"
 #include "quant/format.h"
 
 namespace hearth::cpu {
-
-inline constexpr uint32_t kFloatChunk = 1024;
 
 struct F32 {
   static constexpr uint32_t kType = 0;
@@ -130,14 +128,31 @@ void multiply_float_panel(const MatmulArgs& args, const typename Format::Value* 
   }
 }
 
+// `to` gets `columns` values of a weight row.
+template <class V, class Format>
+void widen(const typename Format::Value* from, uint32_t columns, float* to) {
+  uint32_t i = 0;
+  for (; i + V::kLanes <= columns; i += V::kLanes) V::store(to + i, Format::template load<V>(from + i));
+  if (const int n = static_cast<int>(columns - i); n > 0)
+    V::store_n(to + i, Format::template load_n<V>(from + i, n), n);
+}
+
 template <class V, class Format>
 void matmul_floats(const MatmulArgs& args, uint32_t begin, uint32_t end) {
   using Value = typename Format::Value;
   const size_t stride = args.row_bytes / sizeof(Value);
-  const Value* rows = reinterpret_cast<const Value*>(args.weight + begin * args.row_bytes);
-  for (uint32_t column = 0; column < args.cols; column += kFloatChunk)
-    multiply_float_panel<V, Format>(args, rows + column, stride, column, std::min(kFloatChunk, args.cols - column),
-                                    begin, end);
+  for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
+    const uint32_t columns = std::min(kFloatChunk, args.cols - column);
+    const Value* rows = reinterpret_cast<const Value*>(args.weight) + column;
+    if (args.packed == nullptr) {
+      multiply_float_panel<V, Format>(args, rows + begin * stride, stride, column, columns, begin, end);
+    } else {
+      PackedPanel<V>(args, column, columns, begin, end).multiply([&](uint32_t row, float* buffer) {
+        widen<V, Format>(rows + row * stride, columns, buffer);
+        return buffer;
+      });
+    }
+  }
 }
 
 // Any format, decoded to float32 panel by panel: correct, not fast.
@@ -151,7 +166,12 @@ void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_
     for (uint32_t r = begin; r < end; ++r)
       format.decode(args.weight + r * args.row_bytes + format.bytes(column), columns,
                     panel.data() + size_t{r - begin} * kFloatChunk);
-    multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
+    if (args.packed == nullptr)
+      multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
+    else
+      PackedPanel<V>(args, column, columns, begin, end).multiply([&](uint32_t row, float*) {
+        return panel.data() + size_t{row - begin} * kFloatChunk;
+      });
   }
 }
 

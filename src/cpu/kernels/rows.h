@@ -42,7 +42,9 @@ class PlainRows {
   // Lane r: the 4 bytes at `offset` of row r's block; words: out[i] has those at offset + 4 i, for i < 4. The offset
   // is that of a whole word (BlockLayout).
   [[gnu::always_inline]] I word(int offset) const { return V::gather(base_ + offset, stride_); }
-  [[gnu::always_inline]] void words(int offset, I* out) const { V::transpose16(base_ + offset, stride_, out); }
+  [[gnu::always_inline]] void words(int offset, I* out) const {
+    V::transpose16([&](uint32_t row) { return base_ + offset + row * stride_; }, out);
+  }
   // What the block has besides words: a half, or a byte.
   [[gnu::always_inline]] F half() const {
     static_assert(kLayout<Format>.odd() == 2);

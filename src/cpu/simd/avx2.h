@@ -14,6 +14,7 @@ struct Avx2 {
   static constexpr int kTileTokens = 3;
   static constexpr uint32_t kDirectTokens = 2;
   static constexpr int kFloatRows = 3, kFloatTokens = 3;
+  static constexpr uint32_t kPackedRows = 4, kPackedVectors = 3;
   static constexpr int kAttentionRows = 4;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 4;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
@@ -137,12 +138,11 @@ struct Avx2 {
     for (size_t r = 0; r < 8; ++r) std::memcpy(&x[r], base + r * stride, 4);
     return _mm256_load_si256(reinterpret_cast<const I*>(x));
   }
-  static void transpose16(const uint8_t* base, size_t stride, I* out) {
-    const auto piece = [&](int r) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride));
-    };
+  template <class Row>
+  static void transpose16(Row row, I* out) {
+    const auto piece = [&](uint32_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row(r))); };
     I x[4];
-    for (int i = 0; i < 4; ++i) x[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(piece(i)), piece(4 + i), 1);
+    for (uint32_t i = 0; i < 4; ++i) x[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(piece(i)), piece(4 + i), 1);
     const I a = _mm256_unpacklo_epi32(x[0], x[1]), b = _mm256_unpackhi_epi32(x[0], x[1]);
     const I c = _mm256_unpacklo_epi32(x[2], x[3]), d = _mm256_unpackhi_epi32(x[2], x[3]);
     out[0] = _mm256_unpacklo_epi64(a, c);

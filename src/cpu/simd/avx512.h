@@ -16,9 +16,10 @@ struct Avx512 {
       6;  // activation rows of a register tile of the 8-bit matmul (2 vectors of weight rows)
   // Up to how many activation rows unpacked weights are not stored in between (twice that if they are interleaved).
   static constexpr uint32_t kDirectTokens = 4;
-  static constexpr int kFloatRows = 4, kFloatTokens = 6;   // register tile of the float matmul
-  static constexpr int kAttentionRows = 8;                 // query rows of a block
-  static constexpr int kValueRows = 4, kValueVectors = 4;  // register tile of the weighted sum of values
+  static constexpr int kFloatRows = 4, kFloatTokens = 6;          // register tile of the float matmul
+  static constexpr uint32_t kPackedRows = 8, kPackedVectors = 3;  // and with many activation rows, vectors of them
+  static constexpr int kAttentionRows = 8;                        // query rows of a block
+  static constexpr int kValueRows = 4, kValueVectors = 4;         // register tile of the weighted sum of values
   static constexpr bool kShortSums = false;
   static constexpr bool kBiased = true;  // signed weights are stored as value + 128 (vpdpbusd wants them unsigned)
 
@@ -47,14 +48,15 @@ struct Avx512 {
   static F exp2_int(F n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
+  // Of lanes that are 8 apart, then 4, 2 and 1.
   static float sum(F x) { return _mm512_reduce_add_ps(x); }
   // The sums of four vectors, together: a third of the instructions.
   static __m128 sum4(F a, F b, F c, F d) {
-    const F ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-    const F cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-    const F all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
-    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
-    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    const F ab = halves(a, b), cd = halves(c, d);
+    const F all = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    const F two = _mm512_add_ps(all, _mm512_permute_ps(all, 0x4e));
+    const F one = _mm512_add_ps(two, _mm512_permute_ps(two, 0xb1));
+    return _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, one));
   }
   static float highest(F x) { return _mm512_reduce_max_ps(x); }
   // Lane i of x where i < n, else `other`.
@@ -164,13 +166,12 @@ struct Avx512 {
     }
     return x;
   }
-  // 16 bytes of each of 16 rows, transposed: lane r of out[j] is the j-th 32 bits of row r.
-  static void transpose16(const uint8_t* base, size_t stride, I* out) {
-    const auto piece = [&](int r) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + static_cast<size_t>(r) * stride));
-    };
+  // 16 bytes of each of 16 rows, transposed: lane r of out[j] is the j-th 32 bits at row(r).
+  template <class Row>
+  static void transpose16(Row row, I* out) {
+    const auto piece = [&](uint32_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row(r))); };
     I x[4];
-    for (int i = 0; i < 4; ++i) {
+    for (uint32_t i = 0; i < 4; ++i) {
       x[i] = _mm512_castsi128_si512(piece(i));
       x[i] = _mm512_inserti32x4(x[i], piece(4 + i), 1);
       x[i] = _mm512_inserti32x4(x[i], piece(8 + i), 2);
@@ -190,6 +191,10 @@ struct Avx512 {
   }
 
  private:
+  // The two quarters that are left of a when its halves are added, then those of b.
+  static F halves(F a, F b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
   static F widen_bfloat(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
 };
 

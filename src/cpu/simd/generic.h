@@ -17,6 +17,7 @@ struct Generic {
   static constexpr int kTileTokens = 2;
   static constexpr uint32_t kDirectTokens = 0;  // it has no registers to spare
   static constexpr int kFloatRows = 2, kFloatTokens = 2;
+  static constexpr uint32_t kPackedRows = 4, kPackedVectors = 2;
   static constexpr int kAttentionRows = 2;                 // query rows of a block
   static constexpr int kValueRows = 2, kValueVectors = 2;  // register tile of the weighted sum of values
   static constexpr bool kBiased = false;
@@ -153,9 +154,10 @@ struct Generic {
     for (size_t r = 0; r < 4; ++r) std::memcpy(&x[r], base + r * stride, 4);
     return load_int(x);
   }
-  static void transpose16(const uint8_t* base, size_t stride, I* out) {
+  template <class Row>
+  static void transpose16(Row row, I* out) {
     uint32_t x[4][4];
-    for (size_t r = 0; r < 4; ++r) std::memcpy(x[r], base + r * stride, 16);
+    for (uint32_t r = 0; r < 4; ++r) std::memcpy(x[r], row(r), 16);
     for (int j = 0; j < 4; ++j) out[j] = I{x[0][j], x[1][j], x[2][j], x[3][j]};
   }
 
