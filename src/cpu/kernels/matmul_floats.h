@@ -1,6 +1,7 @@
 // The float matmul: rows of F32, F16 or BF16 weights, or of any other format decoded on the way, times
 // float32 activations. Sums run over kFloatChunk columns at a time in V's lanes, whatever the shape of
-// the register tile, so that a result does not depend on how many activation rows come together.
+// the register tile, so that a result does not depend on how many activation rows come together. For many of
+// them: matmul_packed.h.
 #pragma once
 
 #include <algorithm>
@@ -163,15 +164,16 @@ void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_
   decoded.rows = begin;  // nothing to fetch ahead
   for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
     const uint32_t columns = std::min(kFloatChunk, args.cols - column);
-    for (uint32_t r = begin; r < end; ++r)
-      format.decode(args.weight + r * args.row_bytes + format.bytes(column), columns,
-                    panel.data() + size_t{r - begin} * kFloatChunk);
-    if (args.packed == nullptr)
+    const auto decode = [&](uint32_t row, float* to) {
+      format.decode(args.weight + row * args.row_bytes + format.bytes(column), columns, to);
+      return to;
+    };
+    if (args.packed == nullptr) {
+      for (uint32_t r = begin; r < end; ++r) decode(r, panel.data() + size_t{r - begin} * kFloatChunk);
       multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
-    else
-      PackedPanel<V>(args, column, columns, begin, end).multiply([&](uint32_t row, float*) {
-        return panel.data() + size_t{row - begin} * kFloatChunk;
-      });
+    } else {
+      PackedPanel<V>(args, column, columns, begin, end).multiply(decode);
+    }
   }
 }
 

@@ -48,7 +48,6 @@ struct Avx512 {
   static F exp2_int(F n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
   }
-  // Of lanes that are 8 apart, then 4, 2 and 1.
   static float sum(F x) { return _mm512_reduce_add_ps(x); }
   // The sums of four vectors, together: a third of the instructions.
   static __m128 sum4(F a, F b, F c, F d) {

@@ -60,6 +60,7 @@ struct Generic {
     for (int i = 0; i < 4; ++i) bits[i] = static_cast<uint32_t>(static_cast<int32_t>(n[i]) + 127) << 23;
     return as_float(bits);
   }
+  // Of lanes that are kLanes / 2 apart, then kLanes / 4 and so on: in every set of instructions.
   static float sum(F x) { return (x[0] + x[2]) + (x[1] + x[3]); }
   static float highest(F x) { return std::fmax(std::fmax(x[0], x[1]), std::fmax(x[2], x[3])); }
   static F keep_first(F x, int n, F other) {
