@@ -43,8 +43,8 @@ void Progress::update(uint64_t done, const std::string& remark) {
     const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
     constexpr size_t kBar = 24;
     const size_t full = static_cast<size_t>(part * kBar);
-    line += fmt::format("[{}{}] {:3.0f} %  {}/{}", std::string(full, '#'), std::string(kBar - full, '.'), part * 100,
-                        amount(done), amount(total_));
+    line += fmt::format("[{}{}] {:3} %  {}/{}", std::string(full, '#'), std::string(kBar - full, '.'),
+                        static_cast<int>(part * 100), amount(done), amount(total_));
   } else {
     line += amount(done);
   }
