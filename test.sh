@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds everything and passes every test. HEARTH_SANITIZE=address or =thread does so under sanitizers.
+# Builds everything and passes every test. HEARTH_SANITIZE=address or =thread does so under sanitizers
+# (an hour or more on 2 cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
