@@ -9,6 +9,7 @@
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
 #include "sim/cuda/state.h"
+#include "sim/machine/forever.h"
 #include "sim/machine/say.h"
 
 namespace hearth::sim::cuda {
@@ -52,8 +53,8 @@ std::uint64_t next_handle() {
 }
 
 Driver& Driver::instance() {
-  static Driver* const driver = new Driver;  // never destroyed: see Machine::instance()
-  return *driver;
+  static Driver& driver = forever(new Driver);
+  return driver;
 }
 
 Driver::Driver()

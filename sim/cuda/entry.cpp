@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "sim/cuda/state.h"
+#include "sim/machine/forever.h"
 
 namespace hearth::sim::cuda {
 namespace {
@@ -49,8 +50,8 @@ void raise_scripted(Driver& driver) {
 }  // namespace
 
 std::mutex& driver_mutex() {
-  static std::mutex* const mutex = new std::mutex;  // the program's static objects may outlive ours
-  return *mutex;
+  static std::mutex& mutex = forever(new std::mutex);
+  return mutex;
 }
 
 void trace_call(const char* name, CUresult result) {

@@ -7,6 +7,7 @@
 #include "sim/cuda/functions.h"
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
+#include "sim/machine/forever.h"
 #include "sim/machine/say.h"
 
 namespace hearth::sim::cuda {
@@ -102,9 +103,9 @@ exec::Options read_options() {
 
 // Each instruction that read unwritten bytes is told once.
 void report_uninitialised(const exec::LaunchStats& stats) {
-  static auto* const told = new std::set<std::pair<std::string, std::uint32_t>>;
+  static auto& told = forever(new std::set<std::pair<std::string, std::uint32_t>>);
   for (const exec::Fault& fault : stats.uninitialised_reads) {
-    if (!told->emplace(fault.kernel, fault.line).second) continue;
+    if (!told.emplace(fault.kernel, fault.line).second) continue;
     say(fault.message());
   }
 }

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "sim/cuda/functions.h"
+#include "sim/machine/forever.h"
 #include "sim/machine/say.h"
 #include "sim/ptx/parse.h"
 
@@ -21,11 +22,11 @@ constexpr int kSharedWithoutOptIn = 48 * 1024;
 
 // The decoded form of a text, kept for the process's life: contexts come and go, the kernels stay the same.
 Result<std::shared_ptr<const ptx::Module>> parse_cached(const std::string& text) {
-  static auto* const cache = new std::map<std::string, std::shared_ptr<const ptx::Module>>;
-  if (const auto found = cache->find(text); found != cache->end()) return found->second;
+  static auto& cache = forever(new std::map<std::string, std::shared_ptr<const ptx::Module>>);
+  if (const auto found = cache.find(text); found != cache.end()) return found->second;
   ASSIGN_OR_RETURN(ptx::Module module, ptx::parse(text));
   auto shared = std::make_shared<const ptx::Module>(std::move(module));
-  (*cache)[text] = shared;
+  cache[text] = shared;
   return shared;
 }
 

@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "sim/machine/forever.h"
 
 namespace hearth::sim {
 
@@ -125,9 +126,8 @@ std::unique_ptr<Machine> open_machine() {
 }  // namespace
 
 Machine& Machine::instance() {
-  // Never destroyed: the program's own static objects may call the driver until the very end. shut_down() tidies up.
-  static Machine* const machine = open_machine().release();
-  return *machine;
+  static Machine& machine = forever(open_machine().release());  // shut_down() tidies up
+  return machine;
 }
 
 Machine::Machine(Profile profile, Faults faults, const std::string& state_path, double seconds_per_call)

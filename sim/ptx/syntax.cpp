@@ -570,16 +570,16 @@ class Parser {
 }  // namespace
 
 Type type_named(std::string_view modifier) {
-  static const auto* types = [] {
-    auto* map = new std::unordered_map<std::string_view, Type>;
+  static const auto types = [] {
+    std::unordered_map<std::string_view, Type> map;
     for (int i = 1; i <= static_cast<int>(Type::kB1); ++i) {
-      map->emplace(name_of(static_cast<Type>(i)), static_cast<Type>(i));
+      map.emplace(name_of(static_cast<Type>(i)), static_cast<Type>(i));
     }
     return map;
   }();
   if (modifier.empty()) return Type::kNone;
-  const auto found = types->find(modifier.substr(1));
-  return found == types->end() ? Type::kNone : found->second;
+  const auto found = types.find(modifier.substr(1));
+  return found == types.end() ? Type::kNone : found->second;
 }
 
 Result<Module> parse_syntax(std::string_view text, bool header_only) {

@@ -44,7 +44,7 @@ class PackedLayout {
   uint32_t width(uint32_t block) const { return first(block + 1) - first(block); }
   size_t offset(uint32_t block, uint32_t column) const { return (block * chunks_ + column / kFloatChunk) * kPiece; }
 
-  // Where the phase of a lane comes, and back.
+  // Where the phase of a lane comes.
   static constexpr uint32_t reversed(uint32_t lane) {
     uint32_t bits = 0;
     for (uint32_t bit = 1; bit < kLanes; bit *= 2) bits = bits * 2 + (lane / bit & 1);
