@@ -6,7 +6,8 @@ set(HEARTH_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty"
 
 add_library(hearth_options INTERFACE)
 target_compile_options(hearth_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
-  -fno-math-errno)
+  -fno-math-errno
+  -Wno-restrict)  # g++ 12 is wrong about "text" + string: https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105651
 target_compile_definitions(hearth_options INTERFACE HEARTH_VERSION="${PROJECT_VERSION}")
 
 if(HEARTH_SANITIZE STREQUAL "address")

@@ -240,23 +240,21 @@ Status run(const Options& options) {
   return print(write(loaded, limits, lines));
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  add_model_options(app, options->model);
-  app.add_option("-p,--prompt", options->prompt, "Tokens of the prompt; 0: no prefill test (default: 512)")
-      ->check(CLI::Range(0u, 1u << 20));
-  app.add_option("-n,--generate", options->generate, "Tokens to generate; 0: no decode test (default: 128)")
-      ->check(CLI::Range(0u, 1u << 20));
-  app.add_option("-d,--depth", options->depth, "Tokens in the context before those generated (default: 0)")
-      ->check(CLI::Range(0u, 1u << 24));
-  app.add_option("-c,--chunk", options->chunk, "Most tokens of a prompt computed in one step (default: 512)")
-      ->check(CLI::Range(1u, 1u << 16));
-  app.add_option("-b,--sequences", options->sequences, "How many sequences decode together, e.g. 1,3,8 (default: 1)")
-      ->delimiter(',')
-      ->check(CLI::Range(1u, 1024u));
-  app.add_option("-r,--repeat", options->repeat, "Runs of each test; the median counts (default: 3)")
-      ->check(CLI::Range(1, 1000));
-  app.add_flag("--json", options->json, "Print JSON");
+  add_model_options(arguments, options->model);
+  arguments.number("-p,--prompt", options->prompt, 0u, 1u << 20,
+                   "Tokens of the prompt; 0: no prefill test (default: 512)");
+  arguments.number("-n,--generate", options->generate, 0u, 1u << 20,
+                   "Tokens to generate; 0: no decode test (default: 128)");
+  arguments.number("-d,--depth", options->depth, 0u, 1u << 24,
+                   "Tokens in the context before those generated (default: 0)");
+  arguments.number("-c,--chunk", options->chunk, 1u, 1u << 16,
+                   "Most tokens of a prompt computed in one step (default: 512)");
+  arguments.numbers("-b,--sequences", options->sequences, 1u, 1024u,
+                    "How many sequences decode together, e.g. 1,3,8 (default: 1)");
+  arguments.number("-r,--repeat", options->repeat, 1, 1000, "Runs of each test; the median counts (default: 3)");
+  arguments.flag("--json", options->json, "Print JSON");
   return [options] { return run(*options); };
 }
 

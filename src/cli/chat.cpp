@@ -216,7 +216,7 @@ Status chat(const RunOptions& options) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
   if (session.chat_template == nullptr)
     print_note("note: without a chat template, this model goes on with the text it is given");
-  spdlog::set_level(spdlog::level::critical);  // the chat shows the rest itself, where it does not disturb
+  set_log_level(LogLevel::kOff);  // the chat shows the rest itself, where it does not disturb
   return Chat(std::move(session)).run();
 }
 

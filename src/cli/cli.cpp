@@ -10,7 +10,6 @@
 #include <map>
 #include <new>
 #include <set>
-#include <span>
 #include <string>
 #include <system_error>
 
@@ -100,55 +99,17 @@ std::map<std::string, const Command*> commands() {
   return all;
 }
 
-// CLI11 calls an option by its long name, whichever of its names was given.
-void name_as_given(std::string& text, const CLI::App& command, std::span<char* const> arguments) {
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->get_lnames().empty() || option->get_snames().empty()) continue;
-    const std::string name = "--" + option->get_lnames()[0], brief = "-" + option->get_snames()[0];
-    const size_t at = text.find(name);
-    const bool given = std::ranges::any_of(
-        arguments, [&](const char* argument) { return std::string_view(argument).starts_with(brief); });
-    if (at != std::string::npos && given) text.replace(at, name.size(), brief);
-  }
-}
-
-// What CLI11 says, as one line in our form.
-Error usage_error(const CLI::ParseError& problem, const CLI::App& app, std::span<char* const> arguments) {
-  std::string text = problem.what();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
-  std::string command = "hearth";
-  for (const CLI::App* sub : app.get_subcommands()) {
-    command += " " + sub->get_name();
-    name_as_given(text, *sub, arguments);
-  }
-  return error(ErrorKind::kUsage, "{} (see {} --help)", text, command);
-}
-
 Status parse_and_run(int argc, char** argv) {
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) return unknown_command(argv[1]);
-  CLI::App app("hearth serves large language models on your own machine.", "hearth");
-  app.set_help_flag("-h,--help", "Print this help and exit");
-  app.get_formatter()->column_width(34);
-  bool version = false;
-  app.add_flag("-v,--version", version, "Print the version and what this build can do, and exit");
-  app.require_subcommand(0, 1);
-  std::map<const CLI::App*, Action> actions;
-  for (const auto& [name, command] : commands()) {
-    CLI::App* sub = app.add_subcommand(name, command->summary);
-    actions[sub] = command->configure(*sub);
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    return print(app.help());  // of the command, if one was given
-  } catch (const CLI::ParseError& problem) {
-    return usage_error(problem, app, {argv, static_cast<size_t>(argc)});
-  }
-  if (version) return print(version_text());
-  const auto chosen = app.get_subcommands();
-  if (chosen.empty()) return error(ErrorKind::kUsage, "no command given; \"hearth --help\" lists them");
-  return actions.at(chosen[0])();
+  ArgumentParser parser("hearth", "hearth serves large language models on your own machine.");
+  std::map<std::string, Action> actions;
+  for (const auto& [name, command] : commands())
+    actions[name] = command->configure(parser.add_command(name, command->summary));
+  ASSIGN_OR_RETURN(const Invocation asked, parser.parse(argc, argv));
+  if (!asked.help.empty()) return print(asked.help);
+  if (asked.version) return print(version_text());
+  if (asked.command.empty()) return error(ErrorKind::kUsage, "no command given; \"hearth --help\" lists them");
+  return actions.at(asked.command)();
 }
 
 // Without this a file of ours could become descriptor 1 or 2, and messages would go into it.
@@ -179,7 +140,7 @@ int main(int argc, char** argv) {
   open_standard_descriptors();
   ignore_broken_pipes();
   std::setlocale(LC_CTYPE, "");
-  init_log(spdlog::level::warn);
+  init_log(LogLevel::kWarn);
   const Status status = guarded(argc, argv);
   if (!status && !status.error().message.empty()) print_error(status.error().message);
   return exit_code(status);

@@ -1,11 +1,11 @@
 // One command of the command line: one file in this folder defines one of these and registers it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 
 #include "base/registry.h"
 #include "base/result.h"
+#include "cli/arguments.h"
 
 namespace hearth::cli {
 
@@ -16,8 +16,8 @@ using Action = std::function<Status()>;
 struct Command {
   const char* name;     // "run"
   const char* summary;  // one line for `hearth --help`
-  // Adds its options to `app` and returns the action, which owns what the options are written to.
-  Action (*configure)(CLI::App& app);
+  // Declares its arguments and returns the action, which owns what they are written to.
+  Action (*configure)(Arguments& arguments);
 };
 
 using RegisterCommand = Register<Command>;

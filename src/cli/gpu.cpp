@@ -60,7 +60,7 @@ GpuSearch find_gpus() {
     search.problem = engine::gpu_problem(failures.front());
     return search;
   }
-  for (const Error& failure : failures) spdlog::warn("a GPU is not used: {}", failure.message);
+  for (const Error& failure : failures) log_warn("a GPU is not used: {}", failure.message);
   return search;
 }
 

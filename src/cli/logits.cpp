@@ -46,12 +46,12 @@ Status run(const Options& options) {
   return file.commit();
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   options->model.kv_type = "f32";  // conformance checks compare with exact caches
-  add_model_options(app, options->model);
-  app.add_option("--tokens", options->tokens, "File of token ids, separated by white space or commas")->required();
-  app.add_option("--out", options->out, "The .npy file to write: float32, positions x vocabulary")->required();
+  add_model_options(arguments, options->model);
+  arguments.required_text("--tokens", options->tokens, "File of token ids, separated by white space or commas");
+  arguments.required_text("--out", options->out, "The .npy file to write: float32, positions x vocabulary");
   return [options] { return run(*options); };
 }
 

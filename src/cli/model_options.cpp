@@ -57,41 +57,38 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
   if (options.mmap != "auto") return options.mmap == "off";
   const AvailableMemory available = available_memory();
   if (file.file_bytes() <= available.bytes / 2) return true;
-  spdlog::info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
-               available.limited_by, format_bytes(available.bytes));
+  log_info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
+           available.limited_by, format_bytes(available.bytes));
   return false;
 }
 
 }  // namespace
 
-void add_model_argument(CLI::App& app, std::string& model) {
-  app.add_option("MODEL", model, "Path of a GGUF file, a name as in \"ollama list\", or \"demo\"")->required();
+void add_model_argument(Arguments& arguments, std::string& model) {
+  arguments.required_text("MODEL", model, "Path of a GGUF file, a name as in \"ollama list\", or \"demo\"");
 }
 
-void add_compute_options(CLI::App& app, ModelOptions& options) {
-  app.add_option("--threads", options.threads, "Threads (default: all that this process may use)")
-      ->check(CLI::Range(1, 4096));
-  app.add_option("--kv-type", options.kv_type,
-                 fmt::format("Type of the key and value cache (default: {})", options.kv_type))
-      ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
-  app.add_option("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
-  app.add_option("--gpu", options.gpu,
-                 "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU")
-      ->check(CLI::IsMember({"auto", "require", "off"}));
-  app.add_option(
-         "--mmap", options.mmap,
-         "Weights on the CPU. off: copied into memory, which is faster; on: read in the mapped file; auto: copied "
-         "if memory would hold them twice (default)")
-      ->check(CLI::IsMember({"auto", "on", "off"}));
-  app.add_flag("--experts-last", options.experts_last,
-               "Where the GPU is too small: expert weights to the CPU before whole layers");
+void add_compute_options(Arguments& arguments, ModelOptions& options) {
+  arguments.number("--threads", options.threads, 1, 4096, "Threads (default: all that this process may use)");
+  arguments.choice("--kv-type", options.kv_type, {"f16", "q8_0", "f32"},
+                   fmt::format("Type of the key and value cache (default: {})", options.kv_type));
+  arguments.text("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
+  arguments.choice(
+      "--gpu", options.gpu, {"auto", "require", "off"},
+      "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU");
+  arguments.choice(
+      "--mmap", options.mmap, {"auto", "on", "off"},
+      "Weights on the CPU. off: copied into memory, which is faster; on: read in the mapped file; auto: copied "
+      "if memory would hold them twice (default)");
+  arguments.flag("--experts-last", options.experts_last,
+                 "Where the GPU is too small: expert weights to the CPU before whole layers");
 }
 
-void add_model_options(CLI::App& app, ModelOptions& options) {
-  add_model_argument(app, options.model);
-  app.add_option("--ctx", options.context, "Tokens of context")->check(CLI::Range(1u, 1u << 30));
-  add_compute_options(app, options);
-  app.add_flag("--verbose", options.verbose, "Print times, rates and memory to standard error");
+void add_model_options(Arguments& arguments, ModelOptions& options) {
+  add_model_argument(arguments, options.model);
+  arguments.number("--ctx", options.context, 1u, 1u << 30, "Tokens of context");
+  add_compute_options(arguments, options);
+  arguments.flag("--verbose", options.verbose, "Print times, rates and memory to standard error");
 }
 
 device::CacheType cache_type(const std::string& kv_type) {
@@ -148,7 +145,7 @@ void note_devices(const engine::DeviceStatus& devices) {
 }
 
 void log_devices(const engine::DeviceStatus& devices) {
-  if (const std::string warning = devices.warning(); !warning.empty()) spdlog::warn("{}", warning);
+  if (const std::string warning = devices.warning(); !warning.empty()) log_warn("{}", warning);
 }
 
 }  // namespace hearth::cli

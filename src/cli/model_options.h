@@ -1,12 +1,12 @@
 // The options of every command that takes a model, and what they lead to.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
+#include "cli/arguments.h"
 #include "engine/placed_model.h"
 #include "gguf/file.h"
 #include "models/model.h"
@@ -29,10 +29,10 @@ struct ModelOptions {
   bool verbose = false;
 };
 
-void add_model_argument(CLI::App& app, std::string& model);      // MODEL
-void add_compute_options(CLI::App& app, ModelOptions& options);  // on what and how: --threads, --cpu-isa, ...
-void add_model_options(CLI::App& app, ModelOptions& options);    // MODEL, --ctx, and those
-device::CacheType cache_type(const std::string& kv_type);        // of a checked --kv-type
+void add_model_argument(Arguments& arguments, std::string& model);      // MODEL
+void add_compute_options(Arguments& arguments, ModelOptions& options);  // on what and how: --threads, --cpu-isa, ...
+void add_model_options(Arguments& arguments, ModelOptions& options);    // MODEL, --ctx, and those
+device::CacheType cache_type(const std::string& kv_type);               // of a checked --kv-type
 
 // What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
 // Errors: kNotFound, saying where was looked, and those of store::resolve_model.

@@ -83,10 +83,10 @@ Status run(const Options& options) {
                            windows, window));
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_options(app, options->model);
-  app.add_option("FILE", options->file, "The text")->required();
+  add_model_options(arguments, options->model);
+  arguments.required_text("FILE", options->file, "The text");
   return [options] { return run(*options); };
 }
 

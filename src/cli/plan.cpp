@@ -63,17 +63,16 @@ Status run(const Options& options) {
   return print(report(measurer, sizes, devices, wishes));
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_argument(app, options->model);
-  app.add_option("--ctx", options->context, "Tokens of context (default: 4096)")->check(CLI::Range(1u, 1u << 30));
-  app.add_option("--parallel", options->parallel, "Answers at the same time, each with that context")
-      ->check(CLI::Range(1u, 1024u));
-  app.add_option("--kv-type", options->kv_type, "Type of the key and value cache (default: f16)")
-      ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
-  app.add_option("--gpu", options->gpu,
+  add_model_argument(arguments, options->model);
+  arguments.number("--ctx", options->context, 1u, 1u << 30, "Tokens of context (default: 4096)");
+  arguments.number("--parallel", options->parallel, 1u, 1024u, "Answers at the same time, each with that context");
+  arguments.choice("--kv-type", options->kv_type, {"f16", "q8_0", "f32"},
+                   "Type of the key and value cache (default: f16)");
+  arguments.text("--gpu", options->gpu,
                  "A GPU that is not here (\"RTX 4090\"), or a JSON file that describes a machine");
-  app.add_flag("--experts-last", options->experts_last, "Put expert weights on the CPU before whole layers");
+  arguments.flag("--experts-last", options->experts_last, "Put expert weights on the CPU before whole layers");
   return [options] { return run(*options); };
 }
 

@@ -1,8 +1,6 @@
 // hearth quantize: a model's weights in another format.
 #include "gguf/quantize.h"
 
-#include <CLI/App.hpp>
-
 #include "base/error.h"
 #include "base/processors.h"
 #include "cli/command.h"
@@ -52,13 +50,12 @@ Status run(const Options& options) {
   return print(summary_text(summary, mix.name, options.out));
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  app.add_option("IN", options->in, "The model to read: a GGUF file or a name, best in F32, F16 or BF16")->required();
-  app.add_option("OUT", options->out, "The GGUF file to write")->required();
-  app.add_option("TYPE", options->type, fmt::format("One of {}", fmt::join(gguf::mix_names(), ", ")))->required();
-  app.add_option("--threads", options->threads, "Threads (default: all that this process may use)")
-      ->check(CLI::Range(1, 4096));
+  arguments.required_text("IN", options->in, "The model to read: a GGUF file or a name, best in F32, F16 or BF16");
+  arguments.required_text("OUT", options->out, "The GGUF file to write");
+  arguments.required_text("TYPE", options->type, fmt::format("One of {}", fmt::join(gguf::mix_names(), ", ")));
+  arguments.number("--threads", options->threads, 1, 4096, "Threads (default: all that this process may use)");
   return [options] { return run(*options); };
 }
 

@@ -17,38 +17,28 @@ namespace {
 
 struct Options {
   RunOptions run;
-  std::vector<std::string> words;        // of the prompt
-  std::vector<std::string> taken_apart;  // the same, spoilt; see add_words()
+  std::vector<std::string> words;  // of the prompt
 };
 
-// Every sampling parameter as an option of its name with dashes. (With extra arguments allowed, CLI11 would
-// take the brackets off a text like "[END]".)
-void add_sampling_options(CLI::App& app, store::Parameters& settings) {
-  const auto add = [&](const std::string& name, const std::string& summary) {
+// Every sampling parameter as an option of its name with dashes.
+void add_sampling_options(Arguments& arguments, store::Parameters& settings) {
+  const auto add = [&](const std::string& name, const char* type, const std::string& summary) {
     std::string flag = "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
-    const auto set = [name, &settings](const std::vector<std::string>& values) {
-      for (const std::string& value : values) {
-        sampling::Options scratch;
-        if (const Status status = sampling::set(scratch, name, value); !status)
-          throw CLI::ValidationError(status.error().message);
-        settings.emplace_back(name, value);
-      }
+    const auto set = [name, &settings](const std::string& value) -> Status {
+      sampling::Options scratch;
+      TRY(sampling::set(scratch, name, value));
+      settings.emplace_back(name, value);
+      return {};
     };
-    return app.add_option_function<std::vector<std::string>>(flag, set, summary)
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->group("Sampling");
+    arguments.each(flag.c_str(), type, set, summary, "Sampling");
   };
   for (const sampling::Parameter& parameter : sampling::parameters()) {
-    add(parameter.name, fmt::format("{} (default: {})", parameter.summary, sampling::to_string({}, parameter)))
-        ->type_name(parameter.field.index() == 0 ? "FLOAT" : "INT");
+    add(parameter.name, parameter.field.index() == 0 ? "FLOAT" : "INT",
+        fmt::format("{} (default: {})", parameter.summary, sampling::to_string({}, parameter)));
   }
-  constexpr auto kAll = CLI::MultiOptionPolicy::TakeAll;
-  add("stop", "end the answer before this text (may be given several times)")->multi_option_policy(kAll);
-  add("logit_bias", "add BIAS to the logit of token ID (may be given several times)")
-      ->type_name("ID=BIAS")
-      ->multi_option_policy(kAll);
+  add("stop", "TEXT", "end the answer before this text (may be given several times)");
+  add("logit_bias", "ID=BIAS", "add BIAS to the logit of token ID (may be given several times)");
 }
 
 // Somebody whose standard input is an open pipe that nobody writes to would wait for ever, and not know why.
@@ -93,31 +83,15 @@ Status run(const Options& options) {
   return run_once(options.run, prompt);
 }
 
-// CLI11 takes apart a word like "[INST]" where several values are allowed. Its check sees every word as it was
-// written, when it is met, and then once more each of what it has made of them: the caller cuts those off.
-const CLI::Option* add_words(CLI::App& app, const std::shared_ptr<Options>& options) {
-  const auto note = [options](const std::string& word) {
-    options->words.push_back(word);
-    return std::string();  // nothing to complain about
-  };
-  app.validate_positionals();
-  return app
-      .add_option("PROMPT", options->taken_apart, "The prompt; without one, and without a pipe, an interactive chat")
-      ->check(note, "");
-}
-
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_options(app, options->run.model);
-  const CLI::Option* words = add_words(app, options);
-  auto* const system = app.add_option("--system", options->run.system, "The system message");
-  app.add_flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template")
-      ->excludes(system);
-  add_sampling_options(app, options->run.settings);
-  return [options, words] {
-    options->words.resize(options->words.size() - words->count());
-    return run(*options);
-  };
+  add_model_options(arguments, options->run.model);
+  arguments.words("PROMPT", options->words, "The prompt; without one, and without a pipe, an interactive chat");
+  arguments.text("--system", options->run.system, "The system message");
+  arguments.flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template");
+  arguments.exclude("--raw", "--system");
+  add_sampling_options(arguments, options->run.settings);
+  return [options] { return run(*options); };
 }
 
 const Command kCommand = {"run", "Answer a prompt, or chat", configure};

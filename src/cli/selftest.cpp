@@ -202,16 +202,18 @@ Status run(const Options& options) {
                findings.device);
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   options->model.model = "demo";
-  app.add_option("--model", options->model.model, "The demonstration model's file, if it is not beside hearth");
-  add_compute_options(app, options->model);
-  app.add_option_function<std::string>(
-         "--device", [options](const std::string& device) { options->model.gpu = device == "cpu" ? "off" : "require"; },
-         "cpu or gpu: the same as --gpu off and --gpu require")
-      ->check(CLI::IsMember({"cpu", "gpu"}));
-  app.add_flag("--json", options->json, "Print JSON");
+  arguments.text("--model", options->model.model, "The demonstration model's file, if it is not beside hearth");
+  add_compute_options(arguments, options->model);
+  const auto device = [options](const std::string& name) -> Status {
+    if (name != "cpu" && name != "gpu") return error(ErrorKind::kUsage, "--device: {} is not cpu or gpu", name);
+    options->model.gpu = name == "cpu" ? "off" : "require";
+    return {};
+  };
+  arguments.each("--device", "{cpu,gpu}", device, "The same as --gpu off and --gpu require", "Options");
+  arguments.flag("--json", options->json, "Print JSON");
   return [options] { return run(*options); };
 }
 

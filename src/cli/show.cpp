@@ -230,15 +230,13 @@ Status run(const Options& options) {
   return print(page.text());
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_argument(app, options->model);
-  app.add_option("--ctx", options->context, "Tokens of context for the memory estimate")
-      ->check(CLI::Range(1u, 1u << 30));
-  app.add_option("--kv-type", options->kv_type,
-                 "Type of the key and value cache for the memory estimate (default: f16)")
-      ->check(CLI::IsMember({"f16", "q8_0", "f32"}));
-  app.add_flag("--tensors", options->tensors, "List every tensor with its type, size and shape");
+  add_model_argument(arguments, options->model);
+  arguments.number("--ctx", options->context, 1u, 1u << 30, "Tokens of context for the memory estimate");
+  arguments.choice("--kv-type", options->kv_type, {"f16", "q8_0", "f32"},
+                   "Type of the key and value cache for the memory estimate (default: f16)");
+  arguments.flag("--tensors", options->tensors, "List every tensor with its type, size and shape");
   return [options] { return run(*options); };
 }
 

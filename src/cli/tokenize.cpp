@@ -28,12 +28,12 @@ Status run(const Options& options) {
   return print(line + "\n");
 }
 
-Action configure(CLI::App& app) {
+Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_argument(app, options->model);
-  app.add_option("TEXT", options->text, "The text; - reads standard input")->required();
-  app.add_flag("--bos", options->encode.add_special, "Add the start (and end) token where the model wants it");
-  app.add_flag("--special", options->encode.parse_special, "Read the texts of special tokens as these tokens");
+  add_model_argument(arguments, options->model);
+  arguments.required_text("TEXT", options->text, "The text; - reads standard input");
+  arguments.flag("--bos", options->encode.add_special, "Add the start (and end) token where the model wants it");
+  arguments.flag("--special", options->encode.parse_special, "Read the texts of special tokens as these tokens");
   return [options] { return run(*options); };
 }
 

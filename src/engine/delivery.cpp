@@ -52,9 +52,9 @@ void Delivery::hand_over(const Parcel& parcel) const {
     to.sink_(parcel.event);
     return;
   } catch (const std::exception& exception) {
-    spdlog::error("engine: a receiver of events failed, its request is cancelled: {}", exception.what());
+    log_error("engine: a receiver of events failed, its request is cancelled: {}", exception.what());
   } catch (...) {
-    spdlog::error("engine: a receiver of events failed, its request is cancelled");
+    log_error("engine: a receiver of events failed, its request is cancelled");
   }
   to.failed_ = true;
   if (!parcel.event.finish) failed_(parcel.id);

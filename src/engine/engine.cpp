@@ -21,7 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 uint32_t cut(uint32_t wanted, uint32_t most, const char* name) {
-  if (wanted > most) spdlog::warn("engine: {} {} is cut to {}, for which the model was loaded", name, wanted, most);
+  if (wanted > most) log_warn("engine: {} {} is cut to {}, for which the model was loaded", name, wanted, most);
   return std::clamp(wanted, 1u, most);
 }
 
@@ -285,7 +285,7 @@ void Engine::Impl::recover(const Error& loss) {
       return publish();
     }
     cause = status.error();
-    spdlog::error("engine: attempt {} of {} to make the device anew failed: {}", i + 1, kAttempts, cause.message);
+    log_error("engine: attempt {} of {} to make the device anew failed: {}", i + 1, kAttempts, cause.message);
   }
   cause = error(ErrorKind::kDeviceLost, "the device is lost ({}) and could not be made anew ({}); restart hearth",
                 loss.message, cause.message);
@@ -403,7 +403,7 @@ void Engine::Impl::start(const sched::Step& step) {
 
 // What the others had in the cache cannot be trusted either: they are computed again.
 void Engine::Impl::fail(const sched::Step& step, const Error& error) {
-  spdlog::error("engine: a step failed: {}", error.message);
+  log_error("engine: a step failed: {}", error.message);
   for (const sched::StepSequence& part : step.sequences) {
     Event last;
     last.error = error;

@@ -178,7 +178,7 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
     on.taken_bytes = free_before[i] - free_after[i];
     const uint64_t most = std::max(on.promised_bytes * kMostDifference_percent / 100, facts.granularity_bytes);
     if (difference(on.promised_bytes, on.taken_bytes) > most)
-      spdlog::warn(
+      log_warn(
           "{}: the plan promised {} bytes, {} bytes were taken, {} of them by the model; the rest was another "
           "program's, or this is a mistake of hearth",
           on.name, on.promised_bytes, on.taken_bytes, devices_[i]->allocated_bytes());
@@ -194,7 +194,7 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
   status.last_change = status_.last_change;
   status.recovery = status_.recovery;
   status_ = std::move(status);
-  spdlog::info("{}", status_.placement());
+  log_info("{}", status_.placement());
 }
 
 void PlacedModel::describe_layers(DeviceStatus& status) const {
@@ -218,7 +218,7 @@ void PlacedModel::announce(const std::string& what, bool good) {
   const std::lock_guard lock(mutex_);
   ++status_.changes;
   status_.last_change = fmt::format("{}: {}", what, status_.placement());
-  spdlog::log(good ? spdlog::level::info : spdlog::level::warn, "{}", status_.last_change);
+  log_line(good ? LogLevel::kInfo : LogLevel::kWarn, status_.last_change);
 }
 
 Status PlacedModel::recover() {
@@ -286,7 +286,7 @@ Backend PlacedModel::backend() {
     if (model_ == nullptr) return;  // the engine has told why
     const Status status = rebalance(0);
     const std::string failure = status ? "" : status.error().message;
-    if (!failure.empty() && failure != last_failure_) spdlog::warn("layers could not move: {}", failure);
+    if (!failure.empty() && failure != last_failure_) log_warn("layers could not move: {}", failure);
     last_failure_ = failure;
   };
   backend.give_back = [this](uint64_t bytes) { return rebalance(bytes); };

@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: answer_prompts MODEL.gguf < PROMPTS > ANSWERS\n");
     return 2;
   }
-  hearth::init_log(spdlog::level::warn);
+  hearth::init_log(hearth::LogLevel::kWarn);
   if (const hearth::Status status = hearth::answer(argv[1]); !status) {
     std::fprintf(stderr, "answer_prompts: %s\n", status.error().message.c_str());
     return 1;
