@@ -12,9 +12,16 @@
 
 namespace hearth::cpu {
 
+template <class V, class Format>
+KernelTable::MatmulEntry block_entry() {
+  KernelTable::MatmulEntry entry{Format::kType, kBlocks, matmul_blocks<V, Format>, nullptr};
+  if constexpr (V::kInterleaves) entry.interleave = interleave_group<V, Format>;
+  return entry;
+}
+
 template <class V, class... Formats>
 std::vector<KernelTable::MatmulEntry> matmul_entries(FormatList<Formats...>) {
-  return {{Formats::kType, kBlocks, matmul_blocks<V, Formats>, interleave_group<V, Formats>}...,
+  return {block_entry<V, Formats>()...,
           {F32::kType, kFloat, matmul_floats<V, F32>, nullptr},
           {F16::kType, kFloat, matmul_floats<V, F16>, nullptr},
           {BF16::kType, kFloat, matmul_floats<V, BF16>, nullptr}};

@@ -182,8 +182,8 @@ template <class V, class Format, class Rows, int T, int kLines>
   for (int t = 0; t < T; ++t) sums[t] = sum[t];
 }
 
-// All whole chunks of one vector of rows times all activation rows, a few of these at a time.
-template <class V, class Format, class Rows, int kParts>
+// All whole chunks of one vector of rows times all activation rows, at most kMost of these at a time.
+template <class V, class Format, class Rows, int kParts, int kMost>
 void multiply_direct(const MatmulArgs& args, uint32_t begin) {
   constexpr int kFetchedBytes = static_cast<int>(Rows::kFetchedRows) * kChunkBytes<Format>;
   constexpr int kLines = kFetchedBytes / kLine_bytes / kParts;
@@ -192,11 +192,11 @@ void multiply_direct(const MatmulArgs& args, uint32_t begin) {
   uint32_t first[kParts + 1] = {};
   for (uint32_t p = 0; p < kParts; ++p) {
     const uint32_t tokens = (args.count - first[p] + kParts - p - 1) / (kParts - p);
-    with_constant<V::kDirectTokens>(static_cast<int>(tokens),
-                                    [&]<int T>() { multiply[p] = multiply_chunk<V, Format, Rows, T, kLines>; });
+    with_constant<kMost>(static_cast<int>(tokens),
+                         [&]<int T>() { multiply[p] = multiply_chunk<V, Format, Rows, T, kLines>; });
     first[p + 1] = first[p] + tokens;
   }
-  typename V::F sums[kParts * V::kDirectTokens];
+  typename V::F sums[kParts * kMost];
   for (uint32_t t = 0; t < args.count; ++t) sums[t] = V::load(args.out[t] + begin);
   const auto rows = Rows::of(args.weight, args.row_bytes, begin);
   const uint8_t* next = Rows::ahead(args, begin);
@@ -221,7 +221,6 @@ void stage(const MatmulArgs& args, uint32_t first, int rows, uint32_t column, ui
 template <class V, class Format>
 void multiply_tiled(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32_t first_chunk) {
   using Plain = PlainRows<V, Format>;
-  using Interleaved = InterleavedRows<V, Format>;
   constexpr TileKind kKind = Format::kKind;
   constexpr int kLanes = V::kLanes;
   Tile<V, kKind> tiles[static_cast<int>(kPanelRows) / kLanes];
@@ -245,14 +244,18 @@ void multiply_tiled(const MatmulArgs& args, uint32_t begin, uint32_t end, uint32
     for (int v = 0; v < vectors; ++v) {
       const uint32_t row = begin + static_cast<uint32_t>(v * kLanes);
       FetchingSink<V, Tile<V, kKind>, kEarly> sink(tiles[v], next + v * kEarly * kLine_bytes);
-      if (row < args.interleaved_rows) {
-        Format::template unpack<V>(Interleaved::of(args.weight, args.row_bytes, row).at(block), blocks, sink);
-      } else if (v < vectors - 1 || last_lanes == kLanes) {
-        Format::template unpack<V>(Plain::of(args.weight, args.row_bytes, row).at(block), blocks, sink);
-      } else {
-        stage<Format>(args, row, last_lanes, column, columns, staged);
-        Format::template unpack<V>(Plain(staged, kChunkBytes<Format>), blocks, sink);
+      if constexpr (V::kInterleaves) {
+        if (row < args.interleaved_rows) {
+          Format::template unpack<V>(InterleavedRows<V, Format>::of(args.weight, args.row_bytes, row).at(block), blocks,
+                                     sink);
+          continue;
+        }
       }
+      const bool whole = v < vectors - 1 || last_lanes == kLanes;
+      if (!whole) stage<Format>(args, row, last_lanes, column, columns, staged);
+      Format::template unpack<V>(
+          whole ? Plain::of(args.weight, args.row_bytes, row).at(block) : Plain(staged, kChunkBytes<Format>), blocks,
+          sink);
     }
     for (int part = 0, t = 0; part < parts; ++part) {
       const int tokens = (count - t + parts - part - 1) / (parts - part);
@@ -291,15 +294,17 @@ template <class V, class Format>
 void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
   uint32_t whole = begin;  // up to here the direct path has done all whole chunks
   // Interleaved rows are unpacked so quickly that a tile is not worth its stores before there are many activations.
-  const uint32_t interleaved = std::min(end, std::max(begin, args.interleaved_rows));
-  if constexpr (V::kDirectTokens > 0) {
+  // Plain ones take shuffles, which a tile does once for all activations: they are multiplied directly with one only.
+  if constexpr (V::kInterleaves) {
+    using Interleaved = InterleavedRows<V, Format>;
+    const uint32_t interleaved = std::min(end, std::max(begin, args.interleaved_rows));
     const bool few = args.count <= V::kDirectTokens;
     for (; few && whole < interleaved; whole += V::kLanes)
-      multiply_direct<V, Format, InterleavedRows<V, Format>, 1>(args, whole);
+      multiply_direct<V, Format, Interleaved, 1, V::kDirectTokens>(args, whole);
     for (; !few && args.count <= 2 * V::kDirectTokens && whole < interleaved; whole += V::kLanes)
-      multiply_direct<V, Format, InterleavedRows<V, Format>, 2>(args, whole);
-    for (; few && whole + V::kLanes <= end; whole += V::kLanes)
-      multiply_direct<V, Format, PlainRows<V, Format>, 1>(args, whole);
+      multiply_direct<V, Format, Interleaved, 2, V::kDirectTokens>(args, whole);
+    for (; args.count == 1 && whole + V::kLanes <= end; whole += V::kLanes)
+      multiply_direct<V, Format, PlainRows<V, Format>, 1, 1>(args, whole);
   }
   if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
   if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);

@@ -12,6 +12,7 @@ struct Avx2 {
   static constexpr const char* kName = "avx2";
   static constexpr int kLanes = 8;
   static constexpr int kTileTokens = 3;
+  static constexpr bool kInterleaves = true;  // quantised weights that are copied (cpu/interleave.h)
   static constexpr uint32_t kDirectTokens = 2;
   static constexpr int kFloatRows = 3, kFloatTokens = 3;
   static constexpr uint32_t kPackedRows = 4, kPackedVectors = 3;

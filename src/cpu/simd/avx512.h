@@ -14,7 +14,8 @@ struct Avx512 {
   static constexpr int kLanes = 16;  // 32-bit lanes
   static constexpr int kTileTokens =
       6;  // activation rows of a register tile of the 8-bit matmul (2 vectors of weight rows)
-  // Up to how many activation rows unpacked weights are not stored in between (twice that if they are interleaved).
+  static constexpr bool kInterleaves = true;  // quantised weights that are copied (cpu/interleave.h)
+  // Up to twice as many activation rows, unpacked interleaved weights are not stored in between.
   static constexpr uint32_t kDirectTokens = 4;
   static constexpr int kFloatRows = 4, kFloatTokens = 6;          // register tile of the float matmul
   static constexpr uint32_t kPackedRows = 8, kPackedVectors = 3;  // and with many activation rows, vectors of them

@@ -15,7 +15,7 @@ struct Generic {
   static constexpr const char* kName = "generic";
   static constexpr int kLanes = 4;
   static constexpr int kTileTokens = 2;
-  static constexpr uint32_t kDirectTokens = 0;  // it has no registers to spare
+  static constexpr bool kInterleaves = false;  // rows stay as they are: it would not be faster
   static constexpr int kFloatRows = 2, kFloatTokens = 2;
   static constexpr uint32_t kPackedRows = 4, kPackedVectors = 2;
   static constexpr int kAttentionRows = 2;                 // query rows of a block
