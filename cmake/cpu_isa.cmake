@@ -11,5 +11,5 @@ if(HEARTH_SANITIZE STREQUAL "address")
 endif()
 foreach(isa generic avx2 avx512)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_${isa}.cpp PROPERTIES
-    COMPILE_OPTIONS "${${isa}_flags};${sanitized_flags}")
+    COMPILE_OPTIONS "${${isa}_flags};${sanitized_flags}" SKIP_PRECOMPILE_HEADERS ON)
 endforeach()

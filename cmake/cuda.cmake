@@ -8,10 +8,21 @@
 #
 # Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc or with -DHEARTH_CUDA=OFF it is empty.
 
-# Machine code would be the same in a sanitized build, and the simulated driver runs PTX.
-set(default_targets 75 90)
-if(HEARTH_SANITIZE)
-  set(default_targets "")
+# Who builds hearth runs it here: machine code for the GPUs of this machine, none without any. (It would be the same in a
+# sanitized build, and the simulated driver runs PTX.)
+set(default_targets "")
+find_program(HEARTH_NVIDIA_SMI nvidia-smi)
+if(HEARTH_NVIDIA_SMI AND NOT HEARTH_SANITIZE)
+  execute_process(COMMAND ${HEARTH_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+    OUTPUT_VARIABLE capabilities ERROR_QUIET TIMEOUT 20)
+  string(REGEX MATCHALL "[0-9]+\\.[0-9]" capabilities "${capabilities}")
+  foreach(capability IN LISTS capabilities)
+    string(REPLACE "." "" capability ${capability})
+    if(capability GREATER_EQUAL 75)
+      list(APPEND default_targets ${capability})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES default_targets)
 endif()
 set(HEARTH_CUDA_TARGETS "${default_targets}" CACHE STRING
   "Compute capabilities to make machine code for (a release: 75;80;86;89;90;100;120)")

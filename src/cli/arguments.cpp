@@ -49,18 +49,21 @@ void Arguments::number(const char* name, int& target, int least, int most, const
 
 void Arguments::numbers(const char* name, std::vector<uint32_t>& target, uint32_t least, uint32_t most,
                         const std::string& summary) {
-  const CLI::Range range(least, most);
-  const auto take = [&target, range](const std::string& list) {
-    target.clear();
+  const auto check = [range = CLI::Range(least, most)](const std::string& list) {
     for (const std::string& item : CLI::detail::split(list, ',')) {
-      const std::string problem = range(item);
-      if (!problem.empty()) throw CLI::ValidationError(problem);
-      target.push_back(static_cast<uint32_t>(std::stoul(item)));
+      if (std::string problem = range(item); !problem.empty()) return problem;
     }
+    return std::string();
+  };
+  const auto take = [&target](const std::string& list) {
+    target.clear();
+    for (const std::string& item : CLI::detail::split(list, ','))
+      target.push_back(static_cast<uint32_t>(std::stoul(item)));
   };
   app_.add_option_function<std::string>(name, take, summary)
       ->multi_option_policy(kLast)
-      ->type_name(fmt::format("LIST of UINT in [{} - {}]", least, most));
+      ->check(check, fmt::format("UINT in [{} - {}]", least, most))
+      ->type_name("LIST");
 }
 
 // (With extra arguments allowed, CLI11 would take the brackets off a text like "[END]".)

@@ -49,8 +49,10 @@ std::string cuda_text() {
   const auto text = [](int capability) { return fmt::format("{}.{}", capability / 10, capability % 10); };
   std::vector<std::string> list;
   for (const int capability : machine_code) list.push_back(text(capability));
-  return fmt::format("kernels for compute capability {}, and by the driver's compiler for any from {} on",
-                     fmt::join(list, ", "), text(oldest_ptx));
+  const std::string any =
+      fmt::format("by the driver's compiler for any compute capability from {} on", text(oldest_ptx));
+  if (list.empty()) return "kernels " + any;
+  return fmt::format("kernels for compute capability {}, and {}", fmt::join(list, ", "), any);
 }
 
 std::string version_text() {

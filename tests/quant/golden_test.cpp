@@ -1,6 +1,8 @@
 // Every format against blocks and values that ggml made from the same original.
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "quant/format.h"
 #include "support/support.h"
@@ -14,6 +16,41 @@ std::vector<const Format*> formats_with_golden_blocks() {
   for (const Format* format : all_formats())
     if (format->type != 0 && (format->type < 24 || format->type > 28)) list.push_back(format);
   return list;
+}
+
+std::vector<uint8_t> from_hex(const std::string& text) {
+  std::vector<uint8_t> bytes;
+  for (size_t i = 0; i + 1 < text.size(); i += 2)
+    bytes.push_back(static_cast<uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  return bytes;
+}
+
+uint64_t fnv1a(std::span<const std::byte> bytes) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (const std::byte byte : bytes) digest = (digest ^ static_cast<uint64_t>(byte)) * 0x100000001b3;
+  return digest;
+}
+
+// A sample that is always here; all rows, and where they differ, with the shared material.
+TEST(GoldenBlocks, DecodeToTheDigestOfGgmlsValues) {
+  std::ifstream in(HEARTH_SOURCE_DIR "/tests/quant/golden_blocks.txt");
+  size_t found = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with('#')) continue;
+    std::istringstream fields(line);
+    std::string name, hex, digest;
+    fields >> name >> hex >> digest;
+    const std::vector<uint8_t> blocks = from_hex(hex);
+    for (const Format* format : all_formats()) {
+      if (format->name != name) continue;
+      ++found;
+      std::vector<float> values(512);
+      ASSERT_EQ(format->bytes(values.size()), blocks.size()) << name;
+      format->decode(blocks.data(), values.size(), values.data());
+      EXPECT_EQ(fnv1a(std::as_bytes(std::span(values))), std::stoull(digest, nullptr, 16)) << name;
+    }
+  }
+  EXPECT_EQ(found, formats_with_golden_blocks().size());
 }
 
 class Golden : public testing::TestWithParam<const Format*> {};
