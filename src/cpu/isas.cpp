@@ -2,8 +2,11 @@
 #include <string>
 
 #include "cpu/cpu_device.h"
+#include "cpu/kernel_table.h"
 
 namespace hearth::cpu {
+
+KernelTable::~KernelTable() = default;
 
 std::vector<std::string> supported_isas() {
   std::vector<std::string> isas;

@@ -51,6 +51,8 @@ struct KernelTable {
   void (*int8_rounds)();
   double float_round_ops, int8_round_ops;
 
+  ~KernelTable();  // not inline: each instruction set would bring its own, and one would serve all
+
   // Null if the format has no kernel of its own.
   const MatmulEntry* find(uint32_t type) const {
     for (const MatmulEntry& entry : matmuls)

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <vector>
 
 #include "cpu/kernels/attention_block.h"
 #include "cpu/kernels/cache_page.h"
 #include "cpu/kernels/constant.h"
+#include "cpu/kernels/scratch.h"
 #include "cpu/kernels/vectors.h"
 
 namespace hearth::cpu {
@@ -179,9 +179,8 @@ void attend(const AttentionBlock& block) {
   const device::AttentionArgs& args = *block.args;
   const device::CacheShape& shape = args.cache.shape;
   const uint32_t group = args.heads / shape.kv_heads, key_dim = shape.key_dim, value_dim = shape.value_dim;
-  thread_local std::vector<float> scratch;
-  scratch.resize(size_t{kRows} * (key_dim + value_dim));
-  float* q = scratch.data();
+  thread_local FloatScratch<V> scratch;
+  float* q = scratch.at_least(size_t{kRows} * (key_dim + value_dim));
   float* sums = q + size_t{kRows} * key_dim;
   alignas(64) float scores[kRows * kPage_tokens];
   SoftmaxState states[kRows];

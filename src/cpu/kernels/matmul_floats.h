@@ -5,10 +5,10 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "cpu/kernels/matmul_args.h"
 #include "cpu/kernels/matmul_packed.h"
+#include "cpu/kernels/scratch.h"
 #include "quant/format.h"
 
 namespace hearth::cpu {
@@ -159,7 +159,8 @@ void matmul_floats(const MatmulArgs& args, uint32_t begin, uint32_t end) {
 // Any format, decoded to float32 panel by panel: correct, not fast.
 template <class V>
 void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end) {
-  thread_local std::vector<float> panel(size_t{kPanelRows} * kFloatChunk);
+  thread_local FloatScratch<V> scratch;
+  float* const panel = scratch.at_least(size_t{kPanelRows} * kFloatChunk);
   MatmulArgs decoded = args;
   decoded.rows = begin;  // nothing to fetch ahead
   for (uint32_t column = 0; column < args.cols; column += kFloatChunk) {
@@ -169,8 +170,8 @@ void matmul_decoded(const quant::Format& format, const MatmulArgs& args, uint32_
       return to;
     };
     if (args.packed == nullptr) {
-      for (uint32_t r = begin; r < end; ++r) decode(r, panel.data() + size_t{r - begin} * kFloatChunk);
-      multiply_float_panel<V, F32>(decoded, panel.data(), kFloatChunk, column, columns, begin, end);
+      for (uint32_t r = begin; r < end; ++r) decode(r, panel + size_t{r - begin} * kFloatChunk);
+      multiply_float_panel<V, F32>(decoded, panel, kFloatChunk, column, columns, begin, end);
     } else {
       PackedPanel<V>(args, column, columns, begin, end).multiply(decode);
     }
