@@ -21,6 +21,9 @@ enum class ErrorKind {
   kCancelled,    // the caller went away: exit 1
   kNoDevice,     // there is no GPU that can be used: exit 1, HTTP 503
   kDeviceLost,   // a device failed and stays failed until its context is rebuilt: exit 1, HTTP 503
+  kBusy,         // too many others want the same; later it may go: exit 1, HTTP 429 (one's own share) or 503
+  kTimeout,      // it was not done in the time that was given: exit 1, HTTP 504
+  kTooLong,      // a prompt is longer than the context: exit 2, HTTP 400
 };
 
 struct Error {

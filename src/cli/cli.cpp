@@ -29,6 +29,7 @@ int exit_code(const Status& status) {
   if (status) return kExitSuccess;
   switch (status.error().kind) {
     case ErrorKind::kUsage:
+    case ErrorKind::kTooLong:
       return kExitUsage;
     case ErrorKind::kRefused:
       return kExitRefused;

@@ -59,6 +59,7 @@ std::string DeviceStatus::warning() const {
   std::string what = fmt::format("the experts of {} layer{} run on the CPU", apart, apart == 1 ? "" : "s");
   if (on_cpu > 0) what = fmt::format("{} of {} layers run on the CPU", on_cpu, layers.size());
   if (on_cpu == layers.size()) what = "the model runs on the CPU";
+  if (layers.empty()) what = "the model is on no device";
   return fmt::format("{}: {}; {}", what, cause, remedy);
 }
 

@@ -31,7 +31,7 @@ struct DeviceStatus {
   };
   std::vector<Device> devices;
   // For every transformer block and then the output layer, which of `devices` it is on: one more than the model
-  // has blocks.
+  // has blocks. Empty once a device was lost and the model could not be placed again.
   std::vector<uint32_t> layers;
   // For every block, where its expert weights are; empty if all are with their layers.
   std::vector<uint32_t> experts;
@@ -50,7 +50,7 @@ struct DeviceStatus {
 
   uint32_t layers_on_gpu() const;
   uint32_t experts_on_cpu() const;  // of layers that are on a GPU
-  bool wholly_on_gpu() const { return layers_on_gpu() == layers.size() && experts_on_cpu() == 0; }
+  bool wholly_on_gpu() const { return !layers.empty() && layers_on_gpu() == layers.size() && experts_on_cpu() == 0; }
   models::Memory memory() const;  // on all devices
   // "33/33 layers on GPU 0 (NVIDIA H200), 4.37 GiB weights, 512 MiB cache", or several of them; empty if nothing is
   // loaded.

@@ -165,7 +165,7 @@ struct Engine::Impl {
 Status Engine::Impl::check(const Request& request) const {
   if (request.prompt.empty()) return error(ErrorKind::kUsage, "the prompt is empty; give at least one token");
   if (request.prompt.size() > context) {
-    return error(ErrorKind::kUsage,
+    return error(ErrorKind::kTooLong,
                  "the prompt has {} tokens but the context holds {}; shorten the prompt or use a larger context",
                  request.prompt.size(), context);
   }
@@ -189,7 +189,7 @@ Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
     if (broken) return *broken;
     if (stopping) return error(ErrorKind::kCancelled, "the engine ends");
     if (unfinished >= uint64_t{options.max_sequences} + options.queue) {
-      return error(ErrorKind::kRefused, "the queue is full ({} requests run or wait); try again later", unfinished);
+      return error(ErrorKind::kBusy, "the queue is full ({} requests run or wait); try again later", unfinished);
     }
     ++unfinished;
     id = ++last_id;
@@ -278,12 +278,10 @@ void Engine::Impl::maintain() {
 void Engine::Impl::recover(const Error& loss) {
   constexpr int kAttempts = 2;
   Error cause = loss;
+  ++counted.devices_lost;
   for (int i = 0; backend.recover && i < kAttempts; ++i) {
     const Status status = backend.recover();
-    if (status) {
-      ++counted.devices_lost;
-      return publish();
-    }
+    if (status) return publish();
     cause = status.error();
     log_error("engine: attempt {} of {} to make the device anew failed: {}", i + 1, kAttempts, cause.message);
   }

@@ -71,7 +71,7 @@ struct Stats {
   uint32_t pages_total = 0, pages_free = 0;  // free: unused, or holding only a reusable prefix
   // Since the start. Prefilled: of prompts, and again after a preemption; not those from shared pages (cached).
   uint64_t steps = 0, tokens_prefilled = 0, tokens_cached = 0, tokens_generated = 0;
-  uint64_t devices_lost = 0;  // and made anew
+  uint64_t devices_lost = 0;  // whether or not they could be made anew
   uint64_t preemptions = 0;   // sequences put back and computed again because the pages ran out
 };
 
@@ -83,9 +83,9 @@ class Engine {
   ~Engine();
 
   // Safe from any thread, like cancel() and stats().
-  // Errors: kUsage (empty prompt, token out of range, prompt longer than the context, bad options),
-  // kRefused (queue full), kDeviceLost (see broken()), kCancelled (the engine ends). On success `sink` will get events,
-  // the last one with `finish`.
+  // Errors: kUsage (empty prompt, token out of range, bad options), kTooLong (prompt longer than the context), kBusy
+  // (queue full), kDeviceLost (see broken()), kCancelled (the engine ends). On success `sink` will get events, the last
+  // one with `finish`.
   Result<RequestId> submit(Request request, EventSink sink);
   // The request ends with kCancelled, soon; nothing happens if it has ended.
   void cancel(RequestId id);

@@ -214,6 +214,19 @@ void PlacedModel::describe_layers(DeviceStatus& status) const {
     status.devices[i].memory = {shares[i].weights, shares[i].cache, shares[i].workspace};
 }
 
+// The model is nowhere now, whatever was opened or loaded before it failed.
+void PlacedModel::describe_loss(const Error& error) {
+  const GpuProblem problem = gpu_problem(error);
+  model_.reset();
+  const std::lock_guard lock(mutex_);
+  status_.layers.clear();
+  status_.experts.clear();
+  for (DeviceStatus::Device& device : status_.devices) device.memory = {};
+  status_.cause = problem.cause;
+  status_.remedy = problem.remedy;
+  status_.noteworthy = true;
+}
+
 void PlacedModel::announce(const std::string& what, bool good) {
   const std::lock_guard lock(mutex_);
   ++status_.changes;
@@ -224,7 +237,10 @@ void PlacedModel::announce(const std::string& what, bool good) {
 Status PlacedModel::recover() {
   const Clock::time_point start = Clock::now();
   const std::string lost = names_of_gpus(devices_);
-  TRY(open());
+  if (Status opened = open(); !opened) {
+    describe_loss(opened.error());
+    return opened;
+  }
   const std::chrono::nanoseconds duration = Clock::now() - start;
   {
     const std::lock_guard lock(mutex_);

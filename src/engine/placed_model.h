@@ -81,6 +81,7 @@ class PlacedModel {
   std::vector<uint64_t> free_bytes() const;
   void describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before);
   void describe_layers(DeviceStatus& status) const;
+  void describe_loss(const Error& error);
   void announce(const std::string& what, bool good);
 
   const std::shared_ptr<const gguf::File> file_;

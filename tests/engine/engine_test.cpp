@@ -147,15 +147,17 @@ TEST_F(EngineTest, TellsHowMuchOfThePromptWasCached) {
 
 TEST_F(EngineTest, RefusesBadRequestsWithAReason) {
   Engine& engine = start("a");
+  ErrorKind kind{};
   const auto message = [&](Request request) {
     const auto result = engine.submit(std::move(request), Receiver().sink());
     EXPECT_FALSE(result.ok());
     if (result.ok()) return std::string();
-    EXPECT_EQ(result.error().kind, ErrorKind::kUsage);
+    kind = result.error().kind;
     return result.error().message;
   };
   EXPECT_NE(message({}).find("empty"), std::string::npos);
   EXPECT_NE(message(prompt(std::string(97, 'a'))).find("97 tokens but the context holds 96"), std::string::npos);
+  EXPECT_EQ(kind, ErrorKind::kTooLong);
   Request foreign = prompt("hello");
   foreign.prompt[2] = 31;
   EXPECT_NE(message(foreign).find("token 2 of the prompt is 31"), std::string::npos);
@@ -164,6 +166,7 @@ TEST_F(EngineTest, RefusesBadRequestsWithAReason) {
   Request bad_option = prompt("hello");
   bad_option.options.temperature = -1;
   EXPECT_NE(message(bad_option).find("temperature"), std::string::npos);
+  EXPECT_EQ(kind, ErrorKind::kUsage);
 }
 
 TEST_F(EngineTest, RefusesMoreThanTheQueueHoldsAndTakesMoreAgainLater) {
@@ -173,7 +176,7 @@ TEST_F(EngineTest, RefusesMoreThanTheQueueHoldsAndTakesMoreAgainLater) {
   for (Receiver& receiver : receivers) submit(prompt("hello"), receiver);
   const auto result = engine.submit(prompt("hello"), refused.sink());
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().kind, ErrorKind::kRefused);
+  EXPECT_EQ(result.error().kind, ErrorKind::kBusy);
   model_->wait_until_in_forward();
   EXPECT_EQ(engine.stats().running, 1u);
   EXPECT_EQ(engine.stats().waiting, 2u);

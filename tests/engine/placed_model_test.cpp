@@ -252,7 +252,13 @@ TEST_F(Placed, WithoutAnotherGpuItSaysSoAndRefuses) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kDeviceLost);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it goes on looking at free memory
   EXPECT_EQ(engine_->give_back(1).error().kind, ErrorKind::kDeviceLost);
-  EXPECT_EQ(engine_->devices().layers.size(), 3u);
+  EXPECT_EQ(engine_->stats().devices_lost, 1u);
+  const DeviceStatus status = engine_->devices();
+  EXPECT_EQ(status.layers_on_gpu(), 0u);
+  EXPECT_FALSE(status.wholly_on_gpu());
+  EXPECT_EQ(status.placement(), "");
+  EXPECT_EQ(status.memory().total(), 0u);
+  EXPECT_EQ(status.warning().find("the model is on no device: no GPU answers; "), 0u) << status.warning();
 }
 
 }  // namespace
