@@ -87,6 +87,28 @@ std::optional<double> parse_integer(std::string_view text) {
   return text.starts_with('-') ? -kInfinity : kInfinity;
 }
 
+Status validate_stops(const std::vector<std::string>& stops) {
+  if (stops.size() > kMost_stops)
+    return error(ErrorKind::kUsage, "stop has {} texts, but must have at most {}", stops.size(), kMost_stops);
+  for (const std::string& stop : stops) {
+    if (stop.size() > kMost_stop_bytes)
+      return error(ErrorKind::kUsage, "stop has a text of {} bytes, but each must have at most {}", stop.size(),
+                   kMost_stop_bytes);
+  }
+  return {};
+}
+
+Status validate_biases(const std::unordered_map<int32_t, float>& biases) {
+  if (biases.size() > kMost_logit_biases)
+    return error(ErrorKind::kUsage, "logit_bias has {} tokens, but must have at most {}", biases.size(),
+                 kMost_logit_biases);
+  for (const auto& [token, bias] : biases) {
+    if (std::isnan(bias) || bias == std::numeric_limits<float>::infinity())
+      return error(ErrorKind::kUsage, "logit_bias of token {} is {}, but must be a number or -inf", token, bias);
+  }
+  return {};
+}
+
 std::string known_names() {
   std::string names;
   for (const Parameter& parameter : kParameters) names += fmt::format("{}, ", parameter.name);
@@ -109,10 +131,10 @@ Status add_logit_bias(Options& options, std::string_view text) {
   if (!token || *token < 0 || !bias) {
     return error(ErrorKind::kUsage, "logit_bias is \"{}\", but must be ID=BIAS: a token id and a number", text);
   }
-  Options changed;
-  changed.logit_bias[*token] = *bias;
-  TRY(validate(changed));
-  options.logit_bias[*token] = *bias;
+  auto changed = options.logit_bias;
+  changed[*token] = *bias;
+  TRY(validate_biases(changed));
+  options.logit_bias = std::move(changed);
   return {};
 }
 
@@ -134,7 +156,9 @@ Status set(Options& options, std::string_view name, std::string_view value) {
   if (name == "stop") {
     if (value.empty()) return error(ErrorKind::kUsage, "stop is empty, but must be a text to stop at");
     options.stop.emplace_back(value);
-    return {};
+    Status valid = validate_stops(options.stop);
+    if (!valid) options.stop.pop_back();
+    return valid;
   }
   return error(ErrorKind::kUsage, "unknown parameter \"{}\"; known are {}", name, known_names());
 }
@@ -144,15 +168,12 @@ Status validate(const Options& options) {
     const double value = get(options, parameter);
     if (!in_range(parameter, value)) return out_of_range(parameter, to_string(options, parameter), value);
   }
-  for (const auto& [token, bias] : options.logit_bias) {
-    if (std::isnan(bias) || bias == std::numeric_limits<float>::infinity()) {
-      return error(ErrorKind::kUsage, "logit_bias of token {} is {}, but must be a number or -inf", token, bias);
-    }
+  if (options.logprobs < 0 || options.logprobs > kMost_logprobs) {
+    return error(ErrorKind::kUsage, "logprobs is {}, but must be an integer from 0 to {}", options.logprobs,
+                 kMost_logprobs);
   }
-  if (options.logprobs < 0) {
-    return error(ErrorKind::kUsage, "logprobs is {}, but must be an integer of at least 0", options.logprobs);
-  }
-  return {};
+  TRY(validate_stops(options.stop));
+  return validate_biases(options.logit_bias);
 }
 
 }  // namespace hearth::sampling

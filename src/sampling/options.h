@@ -34,6 +34,12 @@ struct Options {
   int logprobs = 0;  // how many alternatives to report per token; 0: none
 };
 
+// The most that a request may ask for. (OpenAI's API has the first and the last.)
+inline constexpr int kMost_logprobs = 20;  // each is reported with every token
+// Each is looked for in every piece of text.
+inline constexpr size_t kMost_stops = 64, kMost_stop_bytes = 1024;
+inline constexpr size_t kMost_logit_biases = 300;  // more would hide what the rest of the vocabulary may do
+
 // One option that is a number: what a command line, an interactive session or an API can set by name.
 struct Parameter {
   const char* name;     // "top_k"
@@ -50,7 +56,7 @@ std::string to_string(const Options& options, const Parameter& parameter);
 // kUsage for an unknown name (lists the known ones), a value that is no number, or one out of range.
 Status set(Options& options, std::string_view name, std::string_view value);
 
-// kUsage with the name of the option, its value and the allowed range; nothing if all is well.
+// kUsage with the name of the option, its value (or size) and the allowed range; nothing if all is well.
 Status validate(const Options& options);
 
 }  // namespace hearth::sampling

@@ -1,5 +1,7 @@
 #include "sampling/options.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -83,6 +85,36 @@ TEST(Options, ValidateRefusesWhatCodePutThere) {
   EXPECT_TRUE(fails([](Options& o) { o.mirostat_tau = std::numeric_limits<float>::infinity(); }));
   EXPECT_TRUE(fails([](Options& o) { o.logit_bias[3] = std::nanf(""); }));
   EXPECT_TRUE(fails([](Options& o) { o.logprobs = -1; }));
+}
+
+TEST(Options, WhatARequestMayAskForIsBounded) {
+  const auto message_of = [](auto change) {
+    Options options;
+    change(options);
+    return message(validate(options));
+  };
+  const auto ban = [](Options& options, size_t count) {
+    for (size_t i = 0; i < count; ++i) options.logit_bias[static_cast<int32_t>(i)] = -1;
+  };
+  EXPECT_EQ(message_of([](Options& o) { o.logprobs = 20; }), "");
+  EXPECT_EQ(message_of([](Options& o) { o.logprobs = 21; }), "logprobs is 21, but must be an integer from 0 to 20");
+  EXPECT_EQ(message_of([](Options& o) { o.stop.assign(64, std::string(1024, 'x')); }), "");
+  EXPECT_EQ(message_of([](Options& o) { o.stop.assign(65, "x"); }), "stop has 65 texts, but must have at most 64");
+  EXPECT_EQ(message_of([](Options& o) {
+              o.stop = {"", std::string(1025, 'x')};
+            }),
+            "stop has a text of 1025 bytes, but each must have at most 1024");
+  EXPECT_EQ(message_of([&](Options& o) { ban(o, 300); }), "");
+  EXPECT_EQ(message_of([&](Options& o) { ban(o, 301); }), "logit_bias has 301 tokens, but must have at most 300");
+
+  Options options;
+  for (int i = 0; i < 64; ++i) EXPECT_TRUE(set(options, "stop", "x"));
+  EXPECT_FALSE(set(options, "stop", "x"));
+  EXPECT_FALSE(set(options, "stop", std::string(1025, 'x')));
+  for (int i = 0; i < 300; ++i) EXPECT_TRUE(set(options, "logit_bias", fmt::format("{}=1", i)));
+  EXPECT_TRUE(set(options, "logit_bias", "7=2")) << "which is among them";
+  EXPECT_FALSE(set(options, "logit_bias", "300=1"));
+  EXPECT_TRUE(validate(options)) << "what was refused was not set";
 }
 
 }  // namespace
