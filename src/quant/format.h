@@ -27,6 +27,10 @@ struct Format {
   // moment: errors there cost more). Null if the format cannot be written.
   void (*encode)(const float* in, size_t values, const float* importance, uint8_t* blocks);
 
+  // Whether all scales of so many blocks are finite (all values, in formats without scales), which sound weights
+  // are. Much faster than decode().
+  bool (*finite)(const uint8_t* blocks, size_t count);
+
   size_t bytes(size_t values) const { return values / block_values * block_bytes; }
 };
 

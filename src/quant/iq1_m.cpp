@@ -7,6 +7,7 @@
 //                   number, bit 3: shift[g] is -1/8 instead of 1/8
 // 48 + 2 w       2  uint16 (w 0..3): bits 3k .. 3k + 2: scale[4 w + k] (k 0..3); bits 12-15: bits 4w .. 4w + 3
 //                   of d, half
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -16,13 +17,23 @@ namespace {
 
 constexpr size_t kBytes = 56;
 
+uint16_t bits_of_d(const uint8_t* block) {
+  int bits = 0;
+  for (int w = 0; w < 4; ++w) bits |= load<uint16_t>(block + 48 + 2 * w) >> 12 << 4 * w;
+  return static_cast<uint16_t>(bits);
+}
+
+bool finite(const uint8_t* blocks, size_t count) {
+  bool finite = true;
+  for (size_t i = 0; i < count; ++i) finite &= finite_half_bits(bits_of_d(blocks + i * kBytes));
+  return finite;
+}
+
 void decode(const uint8_t* blocks, size_t values, float* out) {
   for (; values != 0; values -= kSuper_values, blocks += kBytes) {
     uint16_t words[4];
     std::memcpy(words, blocks + 48, sizeof words);
-    int bits = 0;
-    for (int w = 0; w < 4; ++w) bits |= words[w] >> 12 << 4 * w;
-    const float d = half_to_float(static_cast<uint16_t>(bits));
+    const float d = half_to_float(bits_of_d(blocks));
     for (size_t g = 0; g < 32; ++g) {
       const float scale = d * static_cast<float>(2 * (words[g / 8] >> g / 2 % 4 * 3 & 7) + 1);
       const int rest = blocks[32 + g / 2] >> g % 2 * 4;
@@ -54,7 +65,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq1M{"IQ1_M", 29, kSuper_values, kBytes, decode, encode};
+const Format kIq1M{"IQ1_M", 29, kSuper_values, kBytes, decode, encode, finite};
 const RegisterFormat registered(&kIq1M);
 
 }  // namespace

@@ -6,6 +6,7 @@
 //        2      32  byte 4 s + g: bits 0-7 of the number of group g's point
 // 34 + 2 s       2  uint16: bits 3g .. 3g + 2: bits 8-10 of the number of group g's point (g 0..3),
 //                   bits 12-14: scale[s], bit 15: shift[s] is -1/8 instead of 1/8
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -48,7 +49,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq1S{"IQ1_S", 19, kSuper_values, kBytes, decode, encode};
+const Format kIq1S{"IQ1_S", 19, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq1S);
 
 }  // namespace

@@ -7,6 +7,7 @@
 //       34      32  byte g: signs of group g, bit j: value j is negative
 //       66       8  byte b: bits 8-9 of the number of group 4 b + k in bits 2k, 2k+1 (k 0..3)
 //       74       8  byte b: scale[2 b] in bits 0-3, scale[2 b + 1] in bits 4-7
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -45,7 +46,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq2S{"IQ2_S", 22, kSuper_values, kBytes, decode, encode};
+const Format kIq2S{"IQ2_S", 22, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq2S);
 
 }  // namespace

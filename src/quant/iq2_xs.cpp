@@ -5,6 +5,7 @@
 //        0       2  d, half
 //  2 + 2 g       2  uint16: bits 0-8: number of group g's point, bits 9-15: its signs (see even_signs)
 //       66       8  byte b: scale[2 b] in bits 0-3, scale[2 b + 1] in bits 4-7
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -39,7 +40,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq2Xs{"IQ2_XS", 17, kSuper_values, kBytes, decode, encode};
+const Format kIq2Xs{"IQ2_XS", 17, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq2Xs);
 
 }  // namespace

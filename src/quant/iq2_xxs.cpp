@@ -5,6 +5,7 @@
 //        0       2  d, half
 //  2 + 8 s       4  byte g (0..3): number of group g's point
 //  6 + 8 s       4  uint32: bits 7g .. 7g + 6: signs of group g (see even_signs), bits 28-31: scale[s]
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -47,7 +48,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq2Xxs{"IQ2_XXS", 16, kSuper_values, kBytes, decode, encode};
+const Format kIq2Xxs{"IQ2_XXS", 16, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq2Xxs);
 
 }  // namespace

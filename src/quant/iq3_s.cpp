@@ -7,6 +7,7 @@
 //       66       8  byte s: bit k is bit 8 of the number of point 8 s + k (k 0..7)
 //       74      32  byte g: signs of values 8 g + j, bit j: value is negative
 //      106       4  byte b: scale[2 b] in bits 0-3, scale[2 b + 1] in bits 4-7
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -46,7 +47,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq3S{"IQ3_S", 21, kSuper_values, kBytes, decode, encode};
+const Format kIq3S{"IQ3_S", 21, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq3S);
 
 }  // namespace

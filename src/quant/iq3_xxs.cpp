@@ -6,6 +6,7 @@
 //        2      64  byte p: number of point p
 // 66 + 4 s       4  uint32: bits 7g .. 7g + 6: signs of values 32 s + 8 g + (0..7) (see even_signs), g 0..3,
 //                   bits 28-31: scale[s]
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/grid_fit.h"
 #include "quant/packed.h"
@@ -47,7 +48,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq3Xxs{"IQ3_XXS", 18, kSuper_values, kBytes, decode, encode};
+const Format kIq3Xxs{"IQ3_XXS", 18, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq3Xxs);
 
 }  // namespace

@@ -4,6 +4,7 @@
 //        0      2  d, half (may be negative)
 //        2     16  byte i: code[i] in bits 0-3, code[i + 16] in bits 4-7
 #include "quant/codebook.h"
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -33,7 +34,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq4Nl{"IQ4_NL", 20, kValues, kBytes, decode, encode};
+const Format kIq4Nl{"IQ4_NL", 20, kValues, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq4Nl);
 
 }  // namespace

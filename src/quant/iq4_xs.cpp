@@ -7,6 +7,7 @@
 //        4      4  bits 0-3 of scale[s]: byte s / 2, bits 0-3 if s is even, bits 4-7 if odd
 //        8    128  byte 16 s + i (i 0..15): code[32 s + i] in bits 0-3, code[32 s + 16 + i] in bits 4-7
 #include "quant/codebook.h"
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/packed.h"
 #include "quant/super_block.h"
@@ -58,7 +59,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq4Xs{"IQ4_XS", 23, kSuper_values, kBytes, decode, encode};
+const Format kIq4Xs{"IQ4_XS", 23, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kIq4Xs);
 
 }  // namespace

@@ -2,10 +2,11 @@
 // codes are 4-bit floats E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6; code 8 + c stands for the negative.
 //
 //   offset  bytes
-//        0      1  e, uint8 (255, NaN in the specification, is 2^128 here as in ggml: values may be infinite)
+//        0      1  e, uint8 (255: NaN, as in the specification; ggml makes 2^128 of it)
 //        1     16  byte i: code[i] in bits 0-3, code[i + 16] in bits 4-7
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "quant/codebook.h"
 #include "quant/fit.h"
@@ -16,11 +17,19 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kValues = 32, kBytes = 17;
+constexpr int kNan = 255;
 
 // 2^(e - 128), half of the scale, as kE2m1_codebook holds twice the values.
 float half_scale(int e) {
+  if (e == kNan) return std::numeric_limits<float>::quiet_NaN();
   const uint32_t bits = e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23;
   return std::bit_cast<float>(bits);
+}
+
+bool finite(const uint8_t* blocks, size_t count) {
+  bool finite = true;
+  for (size_t i = 0; i < count; ++i) finite &= blocks[i * kBytes] != kNan;
+  return finite;
 }
 
 void decode(const uint8_t* blocks, size_t values, float* out) {
@@ -61,7 +70,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kMxfp4{"MXFP4", 39, kValues, kBytes, decode, encode};
+const Format kMxfp4{"MXFP4", 39, kValues, kBytes, decode, encode, finite};
 const RegisterFormat registered(&kMxfp4);
 
 }  // namespace

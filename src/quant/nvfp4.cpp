@@ -1,6 +1,6 @@
 // NVFP4: 64 values, 36 bytes; sub-block s (0..3) is values 16 s .. 16 s + 15.
 // x = scale[s] * value[code]; codes as in MXFP4; scales are unsigned 8-bit floats E4M3 (bias 7,
-// subnormals; bit 7 is ignored; 127 is NaN in the specification and 0 here, as in ggml).
+// subnormals; bit 7 is ignored; 127 is NaN, as in the specification; ggml makes 0 of it).
 // A tensor of this type usually comes with a factor of its own in another tensor: not applied here.
 //
 //   offset  bytes
@@ -8,6 +8,7 @@
 //        4     32  byte 8 s + i (i 0..7): code[16 s + i] in bits 0-3, code[16 s + 8 + i] in bits 4-7
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "quant/codebook.h"
 #include "quant/fit.h"
@@ -18,14 +19,22 @@ namespace hearth::quant {
 namespace {
 
 constexpr size_t kValues = 64, kBytes = 36;
+constexpr int kNan = 127;
 
 // Half of the scale, as kE2m1_codebook holds twice the values.
 float half_scale(int code) {
   code &= 127;
-  if (code == 127) return 0;
+  if (code == kNan) return std::numeric_limits<float>::quiet_NaN();
   const int exponent = code >> 3, mantissa = code & 7;
   return exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -10)
                        : std::ldexp(static_cast<float>(8 + mantissa), exponent - 11);
+}
+
+bool finite(const uint8_t* blocks, size_t count) {
+  bool finite = true;
+  for (size_t i = 0; i < count; ++i, blocks += kBytes)
+    for (size_t s = 0; s < 4; ++s) finite &= (blocks[s] & 127) != kNan;
+  return finite;
 }
 
 void decode(const uint8_t* blocks, size_t values, float* out) {
@@ -71,7 +80,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kNvfp4{"NVFP4", 40, kValues, kBytes, decode, encode};
+const Format kNvfp4{"NVFP4", 40, kValues, kBytes, decode, encode, finite};
 const RegisterFormat registered(&kNvfp4);
 
 }  // namespace

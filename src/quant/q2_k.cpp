@@ -6,6 +6,7 @@
 //       16     64  byte 32 h + i (h 0..1, i 0..31): q[128 h + 32 c + i] in bits 2c, 2c+1 (c 0..3)
 //       80      2  d, half
 //       82      2  dmin, half
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/packed.h"
 #include "quant/super_block.h"
@@ -40,7 +41,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ2K{"Q2_K", 10, kSuper_values, kBytes, decode, encode};
+const Format kQ2K{"Q2_K", 10, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 80, 82>};
 const RegisterFormat registered(&kQ2K);
 
 }  // namespace

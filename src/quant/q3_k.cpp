@@ -7,6 +7,7 @@
 //       96      8  byte s (0..7): bits 0-3 of scale[s] in bits 0-3, of scale[s + 8] in bits 4-7
 //      104      4  byte j (0..3): bits 4-5 of scale[4 c + j] in bits 2c, 2c+1 (c 0..3)
 //      108      2  d, half
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/packed.h"
 #include "quant/super_block.h"
@@ -62,7 +63,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ3K{"Q3_K", 11, kSuper_values, kBytes, decode, encode};
+const Format kQ3K{"Q3_K", 11, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 108>};
 const RegisterFormat registered(&kQ3K);
 
 }  // namespace

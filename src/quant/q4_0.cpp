@@ -3,6 +3,7 @@
 //   offset  bytes
 //        0      2  d, half (may be negative)
 //        2     16  byte i: q[i] in bits 0-3, q[i + 16] in bits 4-7
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -34,7 +35,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ4_0{"Q4_0", 2, kValues, kBytes, decode, encode};
+const Format kQ4_0{"Q4_0", 2, kValues, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kQ4_0);
 
 }  // namespace

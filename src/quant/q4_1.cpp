@@ -4,6 +4,7 @@
 //        0      2  d, half
 //        2      2  m, half
 //        4     16  byte i: q[i] in bits 0-3, q[i + 16] in bits 4-7
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -35,7 +36,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ4_1{"Q4_1", 3, kValues, kBytes, decode, encode};
+const Format kQ4_1{"Q4_1", 3, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
 const RegisterFormat registered(&kQ4_1);
 
 }  // namespace

@@ -6,6 +6,7 @@
 //        2      2  dmin, half
 //        4     12  scales and minima, see k_scales.h
 //       16    128  byte 32 c + i (c 0..3): q[64 c + i] in bits 0-3, q[64 c + 32 + i] in bits 4-7
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/k_scales.h"
 #include "quant/packed.h"
@@ -41,7 +42,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ4K{"Q4_K", 12, kSuper_values, kBytes, decode, encode};
+const Format kQ4K{"Q4_K", 12, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
 const RegisterFormat registered(&kQ4K);
 
 }  // namespace

@@ -4,6 +4,7 @@
 //        0      2  d, half (may be negative)
 //        2      4  h, uint32: bit i is bit 4 of q[i]
 //        6     16  byte i: bits 0-3 of q[i] in bits 0-3, of q[i + 16] in bits 4-7
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -41,7 +42,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ5_0{"Q5_0", 6, kValues, kBytes, decode, encode};
+const Format kQ5_0{"Q5_0", 6, kValues, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kQ5_0);
 
 }  // namespace

@@ -5,6 +5,7 @@
 //        2      2  m, half
 //        4      4  h, uint32: bit i is bit 4 of q[i]
 //        8     16  byte i: bits 0-3 of q[i] in bits 0-3, of q[i + 16] in bits 4-7
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -40,7 +41,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ5_1{"Q5_1", 7, kValues, kBytes, decode, encode};
+const Format kQ5_1{"Q5_1", 7, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
 const RegisterFormat registered(&kQ5_1);
 
 }  // namespace

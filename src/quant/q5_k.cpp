@@ -7,6 +7,7 @@
 //        4     12  scales and minima, see k_scales.h
 //       16     32  byte i: bit s is bit 4 of q[32 s + i]
 //       48    128  byte 32 c + i (c 0..3): bits 0-3 of q[64 c + i] in bits 0-3, of q[64 c + 32 + i] in bits 4-7
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/k_scales.h"
 #include "quant/packed.h"
@@ -50,7 +51,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ5K{"Q5_K", 13, kSuper_values, kBytes, decode, encode};
+const Format kQ5K{"Q5_K", 13, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
 const RegisterFormat registered(&kQ5K);
 
 }  // namespace

@@ -7,6 +7,7 @@
 //      128     64  byte 32 h + i: bits 4-5 of q[128 h + 32 c + i] in bits 2c, 2c+1 (c 0..3)
 //      192     16  scale[0..15], int8
 //      208      2  d, half
+#include "quant/finite.h"
 #include "quant/format.h"
 #include "quant/packed.h"
 #include "quant/super_block.h"
@@ -51,7 +52,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ6K{"Q6_K", 14, kSuper_values, kBytes, decode, encode};
+const Format kQ6K{"Q6_K", 14, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 208>};
 const RegisterFormat registered(&kQ6K);
 
 }  // namespace

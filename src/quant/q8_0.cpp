@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -35,7 +36,7 @@ void encode(const float* in, size_t values, const float*, uint8_t* blocks) {
   }
 }
 
-const Format kQ8_0{"Q8_0", 8, kValues, kBytes, decode, encode};
+const Format kQ8_0{"Q8_0", 8, kValues, kBytes, decode, encode, finite_halves<kBytes, 0>};
 const RegisterFormat registered(&kQ8_0);
 
 }  // namespace

@@ -8,6 +8,7 @@
 //
 // A byte b holds its t's as the base-3 digits of a fraction: b = ceil(256 * 0.t0 t1 t2 t3 t4), so that
 // digit n is (3 * (b * 3^n mod 256)) / 256.
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -52,7 +53,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kTq1_0{"TQ1_0", 34, kValues, kBytes, decode, encode};
+const Format kTq1_0{"TQ1_0", 34, kValues, kBytes, decode, encode, finite_halves<kBytes, 52>};
 const RegisterFormat registered(&kTq1_0);
 
 }  // namespace

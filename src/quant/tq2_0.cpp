@@ -3,6 +3,7 @@
 //   offset  bytes
 //        0     64  byte 32 h + i (h 0..1, i 0..31): t[128 h + 32 c + i] in bits 2c, 2c+1 (c 0..3)
 //       64      2  d, half
+#include "quant/finite.h"
 #include "quant/fit.h"
 #include "quant/format.h"
 #include "quant/packed.h"
@@ -34,7 +35,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kTq2_0{"TQ2_0", 35, kValues, kBytes, decode, encode};
+const Format kTq2_0{"TQ2_0", 35, kValues, kBytes, decode, encode, finite_halves<kBytes, 64>};
 const RegisterFormat registered(&kTq2_0);
 
 }  // namespace

@@ -19,7 +19,7 @@ struct MXFP4 {
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
       const uint32_t e = row.byte(17 * (4 * half + i));  // half of 2^(e - 127): the codebook has twice the values
-      scale[i] = __uint_as_float(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+      scale[i] = __uint_as_float(e == 255 ? 0x7fffffffu : e < 2 ? 0x00200000u << e : (e - 1) << 23);
     }
   }
 };

@@ -26,10 +26,10 @@ struct NVFP4 {
 
  private:
   // Half of an unsigned E4M3: the codebook has twice the values. In a half's bits lie its exponent, too small by 8,
-  // and mantissa; subnormals are right as well.
+  // and mantissa; subnormals are right as well. 127 is NaN.
   __device__ static float half_scale(uint32_t code) {
     code &= 127;
-    return code == 127 ? 0 : half_to_float(static_cast<Half>(code << 7)) * 128;
+    return code == 127 ? __uint_as_float(0x7fffffffu) : half_to_float(static_cast<Half>(code << 7)) * 128;
   }
 };
 
