@@ -2,8 +2,8 @@
 // recognised; a model that is accepted has dimensions that a forward pass may trust.
 #include <cstdlib>
 
+#include "fuzz/model_seed.h"
 #include "fuzz/seeds.h"
-#include "gguf/draft.h"
 #include "models/architecture.h"
 #include "models/measure.h"
 #include "text/chat.h"
@@ -13,64 +13,11 @@ using namespace hearth;
 
 namespace {
 
-using gguf::test::Draft;
-using gguf::test::string_value;
+using fuzz::ModelSeed;
 
 void require(bool condition) {
   if (!condition) std::abort();
 }
-
-class Seed {
- public:
-  explicit Seed(const std::string& architecture) : prefix_(architecture + ".") {
-    draft_.metadata = {{"general.architecture", string_value(architecture)}};
-    draft_.tensors.clear();
-    for (const auto& [key, value] : {std::pair("context_length", 64u),
-                                     {"block_count", 1u},
-                                     {"embedding_length", 32u},
-                                     {"feed_forward_length", 16u},
-                                     {"attention.head_count", 4u},
-                                     {"attention.head_count_kv", 2u},
-                                     {"attention.sliding_window", 16u}})
-      set(key, value);
-    for (const char* key : {"attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"})
-      draft_.metadata.push_back({prefix_ + key, gguf::test::value_of<float>(6, 1e-5f)});
-    draft_.metadata.push_back({"tokenizer.chat_template", string_value("{{'<|im_start|>' + message.role}}")});
-    add_tensors();
-  }
-  void set(const std::string& key, uint32_t value) {
-    draft_.metadata.push_back({prefix_ + key, gguf::test::value_of<uint32_t>(4, value)});
-  }
-  void set(const std::string& key, const std::string& value) {
-    draft_.metadata.push_back({prefix_ + key, string_value(value)});
-  }
-  void add(const std::string& name, std::vector<uint64_t> shape) {
-    uint64_t bytes = 4;
-    for (const uint64_t n : shape) bytes *= n;
-    draft_.tensors.push_back({name, std::move(shape), 0, offset_, bytes});
-    offset_ += (bytes + 31) / 32 * 32;
-  }
-  std::string bytes() const { return draft_.bytes(); }
-
- private:
-  void add_tensors() {
-    add("token_embd.weight", {32, 3});
-    add("output_norm.weight", {32});
-    for (const char* norm : {"attn_norm", "ffn_norm"}) add(std::string("blk.0.") + norm + ".weight", {32});
-    for (const auto& [part, rows] : {std::pair("attn_q", 32),
-                                     {"attn_k", 16},
-                                     {"attn_v", 16},
-                                     {"attn_output", 32},
-                                     {"ffn_gate", 16},
-                                     {"ffn_up", 16}})
-      add(std::string("blk.0.") + part + ".weight", {32, static_cast<uint64_t>(rows)});
-    add("blk.0.ffn_down.weight", {16, 32});
-  }
-
-  std::string prefix_;
-  Draft draft_;
-  uint64_t offset_ = 0;
-};
 
 void check(const models::Outline& outline) {
   const models::Spec& spec = outline.spec;
@@ -92,13 +39,13 @@ bool is_model(const std::string& bytes) {
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   std::vector<std::string> seeds;
   for (const models::Architecture* architecture : models::RegisterArchitecture::all()) {
-    Seed plain(architecture->name), scaled(architecture->name), experts(architecture->name);
+    ModelSeed plain(architecture->name), scaled(architecture->name), experts(architecture->name);
     scaled.set("rope.scaling.type", "yarn");
     scaled.set("rope.scaling.original_context_length", 32);
     scaled.add("rope_freqs.weight", {4});
     experts.set("expert_count", 2);
     experts.set("expert_used_count", 1);
-    for (const Seed* seed : {&plain, &scaled, &experts}) seeds.push_back(seed->bytes());
+    for (const ModelSeed* seed : {&plain, &scaled, &experts}) seeds.push_back(seed->bytes());
     // The others lack tensors of their own; what they have is enough to begin with.
     if (architecture->name == std::string_view("llama")) require(is_model(seeds[seeds.size() - 3]));
   }
