@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/finite.h"
 #include "cli/signals.h"
 
 namespace hearth::cli {
@@ -56,6 +57,7 @@ Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_
       batch.logit_rows.push_back(static_cast<uint32_t>(row));
     const std::span<float> wanted(logits.data(), batch.logit_rows.size() * vocabulary);
     TRY(model.forward(batch, wanted));
+    if (!all_finite(wanted)) return model.diagnose(batch);
     for (size_t i = 0; i < batch.logit_rows.size(); ++i) {
       TRY(take(done + batch.logit_rows[i], wanted.subspan(i * vocabulary, vocabulary)));
     }

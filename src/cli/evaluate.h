@@ -14,8 +14,8 @@ namespace hearth::cli {
 models::LoadOptions evaluation_load_options(uint32_t context);
 
 // Runs `tokens` as one sequence and gives the logits of every position from `first` on, in order; they are
-// valid during the call. Errors: kUsage (no tokens, more than the context, an id out of range), what the model
-// and `take` say, kCancelled once interrupted().
+// valid during the call. Errors: kUsage (no tokens, more than the context, an id out of range), kInvalidData (they are
+// not finite), what the model and `take` say, kCancelled once interrupted().
 Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_t first,
                 const std::function<Status(size_t position, std::span<const float> logits)>& take);
 

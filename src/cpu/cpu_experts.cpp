@@ -17,16 +17,18 @@ struct Use {
   float weight;
 };
 
-// The `used` best experts of one row by softmax of the router's output, best first.
+// The `used` best experts of one row by softmax of the router's output, best first. If an output is not finite no
+// weight is a number, whichever experts are chosen.
 void choose(const device::ExpertsArgs& args, const float* logits, uint32_t row, std::vector<Use>& uses) {
   std::vector<float> weights(logits, logits + args.experts);
   const float most = *std::max_element(weights.begin(), weights.end());
   float total = 0;
   for (float& w : weights) {
-    w = std::exp(w - most);
-    if (!(w >= 0)) w = 0;  // NaN: the order below must stay an order
+    w = std::exp(w - most) + 0 * w;
     total += w;
+    if (!(w >= 0)) w = 0;  // NaN: the order below must stay an order
   }
+  const float broken = 0 * total;
   std::vector<uint32_t> order(args.experts);
   std::iota(order.begin(), order.end(), 0u);
   std::partial_sort(order.begin(), order.begin() + args.used, order.end(),
@@ -36,7 +38,8 @@ void choose(const device::ExpertsArgs& args, const float* logits, uint32_t row, 
     for (uint32_t i = 0; i < args.used; ++i) total += weights[order[i]];
   }
   for (uint32_t i = 0; i < args.used; ++i)
-    uses.push_back({order[i], row, static_cast<uint32_t>(uses.size()), weights[order[i]] / total * args.scale});
+    uses.push_back(
+        {order[i], row, static_cast<uint32_t>(uses.size()), weights[order[i]] / total * args.scale + broken});
 }
 
 device::Matrix expert_part(const device::Matrix& all, uint32_t experts, uint32_t expert) {

@@ -141,7 +141,7 @@ struct ExpertsArgs {
 };
 
 // Of every row the `count` largest values, the largest first, of equal ones the lower column. NaN counts as
-// -infinity, +infinity as the largest number, and that is what `best` gets.
+// -infinity, +infinity as the largest number, and that is what `best` gets; the sum is NaN if a value is not finite.
 struct CandidatesArgs {
   const float* logits = nullptr;
   uint32_t rows = 0, width = 0;

@@ -16,24 +16,25 @@ Answer::Answer(const Request& request, const text::Tokenizer& tokenizer, size_t 
   for (text::Token token : request.prompt) sampler_.accept(token);
 }
 
-Event Answer::next(std::span<float> logits) {
+Result<Event> Answer::next(std::span<float> logits) {
   return next_from(logits);
 }
 
-Event Answer::next(const sampling::BestLogits& logits) {
+Result<Event> Answer::next(const sampling::BestLogits& logits) {
   return next_from(logits);
 }
 
 template <class Logits>
-Event Answer::next_from(const Logits& logits) {
+Result<Event> Answer::next_from(const Logits& logits) {
   Event event;
   const int num_predict = sampler_.options().num_predict;
   if (num_predict == 0) {
+    TRY(sampling::check_finite(logits));  // what is in the cache now may be used by others
     event.finish = FinishReason::kLength;
     return event;
   }
 
-  sampling::Choice choice = sampler_.sample(logits);
+  ASSIGN_OR_RETURN(sampling::Choice choice, sampler_.sample(logits));
   const text::Token token = choice.token;
   sampler_.accept(token);
   ++generated_;

@@ -18,9 +18,10 @@ class Answer {
   Answer(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens);
 
   // The next token, from the logits of the last position (used as scratch), or from logits_needed() of the best of
-  // them: token, text that is decided, choice. `finish` is set if the answer ends with it.
-  Event next(std::span<float> logits);
-  Event next(const sampling::BestLogits& logits);
+  // them: token, text that is decided, choice. `finish` is set if the answer ends with it. Errors: those of
+  // sampling::Sampler::sample().
+  Result<Event> next(std::span<float> logits);
+  Result<Event> next(const sampling::BestLogits& logits);
   std::optional<size_t> logits_needed() const { return sampler_.logits_needed(); }
   // Text still held back when the answer ends. Nothing after a stop string.
   std::string rest();
@@ -29,7 +30,7 @@ class Answer {
 
  private:
   template <class Logits>
-  Event next_from(const Logits& logits);
+  Result<Event> next_from(const Logits& logits);
 
   const text::Tokenizer& tokenizer_;
   sampling::Sampler sampler_;

@@ -14,6 +14,7 @@ Backend backend_of(models::Model& model) {
   backend.forward = [&model](const device::Batch& batch, device::Readout& readout) {
     return model.forward(batch, readout);
   };
+  backend.diagnose = [&model](const device::Batch& batch) { return model.diagnose(batch); };
   backend.most_candidates = [&model] { return model.most_candidates(); };
   backend.rearrange = [&model](const placement::Arrangement& target) { return model.rearrange(target); };
   return backend;

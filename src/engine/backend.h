@@ -31,6 +31,8 @@ struct Backend {
   // about what forward() gives.
   // What device::Readout::candidates may be in the next forward(); absent: 0.
   std::function<uint32_t()> most_candidates;
+  // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
+  std::function<Error(const device::Batch& batch)> diagnose;
   // Every maintain_interval, and before a step when it is due: a look at free memory.
   std::function<void()> maintain;
   std::chrono::milliseconds maintain_interval{1000};

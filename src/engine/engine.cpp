@@ -51,6 +51,15 @@ device::Batch batch_of(const sched::Step& step) {
   return batch;
 }
 
+// One sequence's part of it, as if it were alone.
+device::Batch batch_of(const sched::Step& step, const sched::StepSequence& part) {
+  device::Batch batch;
+  batch.tokens = std::span(step.tokens).subspan(part.first_row, part.rows);
+  batch.sequences.push_back({0, part.rows, part.first_position, part.pages});
+  batch.logit_rows.push_back(part.rows - 1);
+  return batch;
+}
+
 // A request that was accepted and has not had its final event.
 struct Active {
   Active(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens, EventSink sink)
@@ -64,6 +73,18 @@ struct Active {
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> first_step, first_token;
 };
+
+// What an exception tells, as an error: whatever happens costs the requests at hand, not the process.
+template <class Run>
+Status guarded(const Run& run) {
+  try {
+    return run();
+  } catch (const std::bad_alloc&) {
+    return error(ErrorKind::kNoMemory, "memory ran out while this was computed; try again, or run less at a time");
+  } catch (const std::exception& exception) {
+    return error(ErrorKind::kIo, "an exception while this was computed: {}", exception.what());
+  }
+}
 
 Usage usage_at_end(const Active& active) {
   Usage usage = active.usage;
@@ -110,11 +131,13 @@ struct Engine::Impl {
   void maintain();
   void recover(const Error& loss);
   void step();
+  Status compute(const sched::Step& step);
   void start(const sched::Step& step);
   void fail(const sched::Step& step, const Error& error);
   device::Readout wanted(const sched::Step& step);
   void take_cancels();
   void sample(const sched::Step& step, const device::Readout& readout);
+  void refuse(const sched::Step& step, const sched::StepSequence& part, const Error& error);
   sampling::BestLogits best_of(const device::Readout& readout, size_t row);
   void deliver(RequestId id, Event event);
   void finish(RequestId id, FinishReason reason, Event last = {});
@@ -248,7 +271,7 @@ bool Engine::Impl::take_inbox() {
     if (actives.contains(id)) finish(id, FinishReason::kCancelled);
   }
   for (Task& task : new_tasks)
-    task.result.set_value(ending ? error(ErrorKind::kCancelled, "the engine ends") : task.run());
+    task.result.set_value(ending ? error(ErrorKind::kCancelled, "the engine ends") : guarded(task.run));
   return !ending;
 }
 
@@ -270,8 +293,12 @@ Status Engine::Impl::between_steps(std::function<Status()> run_there) {
 
 void Engine::Impl::maintain() {
   if (!backend.maintain || Clock::now() - maintained < backend.maintain_interval) return;
-  backend.maintain();
   maintained = Clock::now();
+  const Status status = guarded([&]() -> Status {
+    backend.maintain();
+    return {};
+  });
+  if (!status) log_error("engine: a look at free memory failed: {}", status.error().message);
 }
 
 // What waits will be computed on the new device; if there is none, it ends with the cause.
@@ -280,7 +307,7 @@ void Engine::Impl::recover(const Error& loss) {
   Error cause = loss;
   ++counted.devices_lost;
   for (int i = 0; backend.recover && i < kAttempts; ++i) {
-    const Status status = backend.recover();
+    const Status status = guarded(backend.recover);
     if (status) return publish();
     cause = status.error();
     log_error("engine: attempt {} of {} to make the device anew failed: {}", i + 1, kAttempts, cause.message);
@@ -305,12 +332,18 @@ void Engine::Impl::recover(const Error& loss) {
 }
 
 void Engine::Impl::step() {
-  const sched::Step step = scheduler.plan();
-  if (step.empty()) return;
+  sched::Step step;
+  const Status status = guarded([&]() -> Status {
+    step = scheduler.plan();
+    return step.empty() ? Status() : compute(step);
+  });
+  if (!status) fail(step, status.error());
+}
+
+Status Engine::Impl::compute(const sched::Step& step) {
   start(step);
   device::Readout readout = wanted(step);
-  const Status status = backend.forward(batch_of(step), readout);
-  if (!status) return fail(step, status.error());
+  TRY(backend.forward(batch_of(step), readout));
 
   scheduler.commit(step);
   ++counted.steps;
@@ -323,6 +356,7 @@ void Engine::Impl::step() {
   take_cancels();
   sample(step, readout);
   publish();
+  return {};
 }
 
 void Engine::Impl::sample(const sched::Step& step, const device::Readout& readout) {
@@ -333,12 +367,28 @@ void Engine::Impl::sample(const sched::Step& step, const device::Readout& readou
     const auto found = actives.find(part.id);
     if (found != actives.end()) {
       Answer& answer = found->second->answer;
-      deliver(part.id, whole ? answer.next(readout.logits.subspan(full * backend.vocabulary, backend.vocabulary))
-                             : answer.next(best_of(readout, row)));
+      Result<Event> event = whole ? answer.next(readout.logits.subspan(full * backend.vocabulary, backend.vocabulary))
+                                  : answer.next(best_of(readout, row));
+      if (event)
+        deliver(part.id, std::move(*event));
+      else
+        refuse(step, part, event.error());
     }
     full += whole ? 1 : 0;
     ++row;
   }
+}
+
+// Ends a request whose logits give no token. Broken numbers are in its pages as well, and nobody may go on from them.
+void Engine::Impl::refuse(const sched::Step& step, const sched::StepSequence& part, const Error& error) {
+  Event last;
+  last.error = error;
+  if (error.kind == ErrorKind::kInvalidData) {
+    if (backend.diagnose) last.error = backend.diagnose(batch_of(step, part));
+    log_error("engine: a request failed: {}", last.error->message);
+    scheduler.distrust(part.id);
+  }
+  finish(part.id, FinishReason::kError, std::move(last));
 }
 
 // Of those that run or wait; others may still be among the arrivals.
@@ -399,13 +449,19 @@ void Engine::Impl::start(const sched::Step& step) {
   publish();
 }
 
-// What the others had in the cache cannot be trusted either: they are computed again.
+// What the others had in the cache cannot be trusted either: they are computed again. A step that could not even be
+// planned fails all.
 void Engine::Impl::fail(const sched::Step& step, const Error& error) {
   log_error("engine: a step failed: {}", error.message);
-  for (const sched::StepSequence& part : step.sequences) {
+  std::vector<RequestId> failed;
+  for (const sched::StepSequence& part : step.sequences)
+    if (actives.contains(part.id)) failed.push_back(part.id);
+  if (step.empty())
+    for (const auto& [id, active] : actives) failed.push_back(id);
+  for (const RequestId id : failed) {
     Event last;
     last.error = error;
-    finish(part.id, FinishReason::kError, std::move(last));
+    finish(id, FinishReason::kError, std::move(last));
   }
   scheduler.forget();
   if (error.kind == ErrorKind::kDeviceLost) recover(error);

@@ -38,7 +38,7 @@ enum class FinishReason {
   kStop,       // an end-of-generation token, or a stop string (which is not part of the text)
   kLength,     // num_predict tokens, or the context is full
   kCancelled,  // by cancel(), by the engine's end, or because the sink threw
-  kError,      // the device failed; see Event::error
+  kError,      // no token can be had: a device failed, numbers are broken, memory ran out; see Event::error
 };
 
 // Counts and times of one request. Durations in nanoseconds.

@@ -292,6 +292,7 @@ Backend PlacedModel::backend() {
   backend.forward = [this](const device::Batch& batch, device::Readout& readout) {
     return model_->forward(batch, readout);
   };
+  backend.diagnose = [this](const device::Batch& batch) { return model_->diagnose(batch); };
   backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };

@@ -5,7 +5,9 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "models/diagnose.h"
 #include "models/parts.h"
+#include "models/sound.h"
 
 namespace hearth::models {
 
@@ -160,6 +162,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, std::vector<Device*> devices,
                                            const Arrangement& arrangement, const LoadOptions& options) {
   ASSIGN_OR_RETURN(Outline outlined, outline(*file, options));
+  TRY(check_complete(*file));
   std::vector<placement::ModelSizes> sizes;
   for (const Device* device : devices) {
     ASSIGN_OR_RETURN(sizes.emplace_back(), measure(*file, outlined, *device));
@@ -224,6 +227,10 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   const Status queued = impl_->read(walk.step(), readout);
   TRY(walk.end());
   return queued;
+}
+
+Error Model::diagnose(const device::Batch& batch) const {
+  return models::diagnose(impl_->outline, impl_->parts, batch);
 }
 
 Status Model::rearrange(const Arrangement& target) {

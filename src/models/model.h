@@ -28,7 +28,8 @@ Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& dev
 
 class Model {
  public:
-  // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported,
+  // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected; numbers that are not finite in
+  // weights that are copied; an incomplete file), kUnsupported,
   // kNoMemory (needed and available, before anything is allocated), kUsage (context larger than the
   // model's), kDeviceLost. The devices must outlive the model and serve no other.
   static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file, device::Device& device,
@@ -51,6 +52,8 @@ class Model {
   Status forward(const device::Batch& batch, device::Readout& readout);
   // The same with the whole logits of every row of batch.logit_rows: spec().vocabulary values each.
   Status forward(const device::Batch& batch, std::span<float> logits);
+  // After logits that are not finite: why; see models/diagnose.h.
+  Error diagnose(const device::Batch& batch) const;
   // Readout::candidates may be so many now: what the device of the output matrix finds. 0: none.
   uint32_t most_candidates() const;
 

@@ -23,6 +23,7 @@ class Parts {
   // These pages hold something, so that they must move with their layer.
   void mark_used(std::span<const int32_t> pages);
 
+  const gguf::File& file() const { return *file_; }
   device::Device& device(uint32_t index) const { return *devices_[index].device; }
   std::span<device::Device* const> devices() const { return pointers_; }
   const placement::Arrangement& arrangement() const { return arrangement_; }

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "models/sound.h"
 
 namespace hearth::models {
 
@@ -75,6 +76,7 @@ Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, u
   if (in_file_) {
     mapped_bytes_ += matrix.bytes();
   } else {
+    if (device_ != nullptr) TRY(check_sound(file_, *tensor, tensor->data));
     TRY(place(&matrix, count));
     if (device_ != nullptr) stream_->release(*tensor);
   }
@@ -95,6 +97,7 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
                    tensor->name, tensor->format->name, first->name, first->format->name);
     if (device_ == nullptr) continue;
     stream_->bring_in(*tensor);
+    TRY(check_sound(file_, *tensor, tensor->data));
     together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
     stream_->release(*tensor);
   }
@@ -110,6 +113,7 @@ Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
   if (device_ != nullptr) {
     std::vector<float> values(size);
     tensor->format->decode(tensor->data, size, values.data());
+    TRY(check_sound(file_, *tensor, values));
     float* to = reinterpret_cast<float*>(memory_ + bytes_);
     TRY(device::upload_floats(*device_, values, to));
     vector.data = to;

@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/error.h"
+#include "base/finite.h"
 #include "sampling/select.h"
 
 namespace hearth::sampling {
@@ -46,9 +48,7 @@ double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabular
 
 // `chosen`: the model's logit of choice.token.
 void add_logprobs(const BestLogits& logits, float chosen, int count, Choice& choice) {
-  const auto end = std::ranges::find(logits.best, -std::numeric_limits<float>::infinity(), &Candidate::logit);
-  const std::span<const Candidate> best(logits.best.begin(), end);
-  if (best.empty()) return;
+  const std::span<const Candidate> best = logits.best;
   const double log_total = std::log(logits.total_weight) + best[0].logit;
   const auto logprob = [&](float logit) { return static_cast<float>(logit - log_total); };
   choice.logprob = logprob(chosen);
@@ -63,12 +63,26 @@ void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
   add_logprobs({best, set_weights(all, 1)}, logits[static_cast<size_t>(choice.token)], count, choice);
 }
 
+Error nothing_allowed() {
+  return error(ErrorKind::kUsage, "logit_bias and penalties leave no token to choose; ban fewer");
+}
+
 bool raises_logits(const Options& options) {
   if (std::ranges::any_of(options.logit_bias, [](const auto& bias) { return bias.second > 0; })) return true;
   return options.repeat_penalty < 1 || options.presence_penalty < 0 || options.frequency_penalty < 0;
 }
 
 }  // namespace
+
+Status check_finite(std::span<const float> logits) {
+  if (all_finite(logits)) return {};
+  return error(ErrorKind::kInvalidData, "the model's results are not finite numbers");
+}
+
+Status check_finite(const BestLogits& logits) {
+  const float numbers[] = {static_cast<float>(logits.total_weight), logits.best[0].logit};
+  return check_finite(numbers);
+}
 
 std::optional<size_t> logits_needed(const Options& options, size_t changed) {
   const bool greedy = options.temperature == 0;
@@ -95,13 +109,15 @@ void Sampler::accept(int32_t token) {
   recent_next_ = (recent_next_ + 1) % recent_capacity_;
 }
 
-Choice Sampler::sample(std::span<float> logits) {
+Result<Choice> Sampler::sample(std::span<float> logits) {
   CHECK(!logits.empty());
-  sanitise(logits);
+  TRY(check_finite(logits));
   if (options_.logprobs > 0) model_logits_.assign(logits.begin(), logits.end());
   bias(logits);
   penalise(logits);
-  Choice choice{.token = choose(logits), .logprob = 0, .most_likely = {}};
+  const std::optional<int32_t> token = choose(logits);
+  if (!token) return nothing_allowed();
+  Choice choice{.token = *token, .logprob = 0, .most_likely = {}};
   if (options_.logprobs > 0) add_logprobs(model_logits_, options_.logprobs, choice);
   return choice;
 }
@@ -110,19 +126,21 @@ std::optional<size_t> Sampler::logits_needed() const {
   return sampling::logits_needed(options_, options_.logit_bias.size() + recent_counts_.size());
 }
 
-Choice Sampler::sample(const BestLogits& logits) {
+Result<Choice> Sampler::sample(const BestLogits& logits) {
+  CHECK(!logits.best.empty());
+  TRY(check_finite(logits));
   candidates_.clear();
   for (const Candidate& candidate : logits.best) {
     const float logit = changed(candidate);
     if (logit != -std::numeric_limits<float>::infinity()) candidates_.push_back({candidate.token, logit, 0});
   }
+  if (candidates_.empty()) return nothing_allowed();
   sort_best(candidates_, options_.temperature == 0 ? 1 : static_cast<size_t>(options_.top_k));
-  Choice choice{.token = 0, .logprob = 0, .most_likely = {}};
-  if (!candidates_.empty()) choice.token = options_.temperature == 0 ? candidates_[0].token : draw_truncated();
+  Choice choice{
+      .token = options_.temperature == 0 ? candidates_[0].token : draw_truncated(), .logprob = 0, .most_likely = {}};
   if (options_.logprobs > 0) {
     const auto chosen = std::ranges::find(logits.best, choice.token, &Candidate::token);
-    const float logit = chosen == logits.best.end() ? -std::numeric_limits<float>::infinity() : chosen->logit;
-    add_logprobs(logits, logit, options_.logprobs, choice);
+    add_logprobs(logits, chosen->logit, options_.logprobs, choice);
   }
   return choice;
 }
@@ -131,8 +149,7 @@ Choice Sampler::sample(const BestLogits& logits) {
 float Sampler::changed(const Candidate& candidate) const {
   float logit = candidate.logit;
   if (const auto bias = options_.logit_bias.find(candidate.token); bias != options_.logit_bias.end()) {
-    logit += bias->second;
-    sanitise({&logit, 1});
+    logit = limited(logit + bias->second);
   }
   const auto recent = recent_counts_.find(candidate.token);
   return recent == recent_counts_.end() ? logit : penalised(logit, recent->second);
@@ -142,8 +159,7 @@ void Sampler::bias(std::span<float> logits) const {
   for (const auto& [token, value] : options_.logit_bias) {
     if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
     float& logit = logits[static_cast<size_t>(token)];
-    logit += value;
-    sanitise({&logit, 1});
+    logit = limited(logit + value);
   }
 }
 
@@ -157,16 +173,15 @@ void Sampler::penalise(std::span<float> logits) const {
 
 float Sampler::penalised(float logit, uint32_t count) const {
   logit = logit > 0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
-  logit -= options_.presence_penalty + static_cast<float>(count) * options_.frequency_penalty;
-  sanitise({&logit, 1});
-  return logit;
+  return limited(logit - (options_.presence_penalty + static_cast<float>(count) * options_.frequency_penalty));
 }
 
-int32_t Sampler::choose(std::span<const float> logits) {
+std::optional<int32_t> Sampler::choose(std::span<const float> logits) {
   if (options_.temperature == 0) return most_likely(logits);
   if (options_.mirostat != 0) return draw_mirostat(logits);
   select_top_k(logits, options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : 0, candidates_);
-  return candidates_.empty() ? 0 : draw_truncated();
+  if (candidates_.empty()) return std::nullopt;
+  return draw_truncated();
 }
 
 // From what top-k has left in candidates_, which is not empty.
@@ -180,7 +195,7 @@ int32_t Sampler::draw_truncated() {
   return draw().token;
 }
 
-int32_t Sampler::draw_mirostat(std::span<const float> logits) {
+std::optional<int32_t> Sampler::draw_mirostat(std::span<const float> logits) {
   if (options_.mirostat == 1) {
     select_top_k(logits, kMirostatRanks, candidates_);
     set_weights(candidates_, options_.temperature);
@@ -190,7 +205,7 @@ int32_t Sampler::draw_mirostat(std::span<const float> logits) {
   } else {
     select_top_k(logits, 0, candidates_);
   }
-  if (candidates_.empty()) return 0;
+  if (candidates_.empty()) return std::nullopt;
   const double total = set_weights(candidates_, options_.temperature);
   if (options_.mirostat == 2) {  // drop what would surprise by more than mu bits, but never the best (weight 1)
     const double least = std::min(1.0, total * std::exp2(-double(mirostat_mu_)));

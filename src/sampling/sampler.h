@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/result.h"
 #include "sampling/options.h"
 
 namespace hearth::sampling {
@@ -40,12 +41,17 @@ struct Candidate {
   float weight;  // not normalised: exp(logit - largest logit)
 };
 
-// The best of a model's logits, sanitised (see select.h), the best first, of equal ones the smaller token; and what
-// log probabilities need of all the others.
+// The best of a model's logits, the best first, of equal ones the smaller token; and what log probabilities need of all
+// the others.
 struct BestLogits {
   std::span<const Candidate> best;  // weights not set
-  double total_weight = 0;          // sum of exp(logit - largest logit) over the vocabulary
+  // Sum of exp(logit - largest logit) over the vocabulary; NaN if one of its logits is not finite.
+  double total_weight = 0;
 };
+
+// kInvalidData if one of the logits is not finite: the model, or what computes it, is broken.
+Status check_finite(std::span<const float> logits);
+Status check_finite(const BestLogits& logits);
 
 // How many of the best logits of a model decide the next token for certain, so that the others need not be read;
 // nothing if that takes all of them:
@@ -66,11 +72,11 @@ class Sampler {
   void accept(int32_t token);
 
   // Chooses the next token from the logits of the last position; `logits` (at least one) is used as scratch.
-  // Does not call accept(). NaN logits never win; all -inf or NaN gives the smallest token id.
-  Choice sample(std::span<float> logits);
+  // Does not call accept(). Errors: those of check_finite(), kUsage (bias and penalties leave no token).
+  Result<Choice> sample(std::span<float> logits);
   // The same choice from at least logits_needed() of the best logits, or the whole vocabulary's; log probabilities as
   // exact as `total_weight`.
-  Choice sample(const BestLogits& logits);
+  Result<Choice> sample(const BestLogits& logits);
   std::optional<size_t> logits_needed() const;
 
   const Options& options() const { return options_; }
@@ -81,9 +87,10 @@ class Sampler {
   void penalise(std::span<float> logits) const;
   float penalised(float logit, uint32_t count) const;
   float changed(const Candidate& candidate) const;
-  int32_t choose(std::span<const float> logits);
+  // Nothing if all are banned.
+  std::optional<int32_t> choose(std::span<const float> logits);
   int32_t draw_truncated();
-  int32_t draw_mirostat(std::span<const float> logits);
+  std::optional<int32_t> draw_mirostat(std::span<const float> logits);
   const Candidate& draw();
 
   Options options_;

@@ -55,15 +55,11 @@ void keep_mass(std::vector<Candidate>& candidates, float p, Before before) {
 
 }  // namespace
 
-void sanitise(std::span<float> logits) {
-  constexpr float kMost = std::numeric_limits<float>::max();
-  for (float& logit : logits) {
-    const float number = logit == logit ? logit : -kInfinity;
-    logit = number < kMost ? number : kMost;
-  }
+float limited(float logit) {
+  return std::isnan(logit) ? -kInfinity : std::min(logit, std::numeric_limits<float>::max());
 }
 
-int32_t most_likely(std::span<const float> logits) {
+std::optional<int32_t> most_likely(std::span<const float> logits) {
   float largest = -kInfinity;
   size_t i = 0;
   size_t found_from = 0;  // start of the block that holds the largest so far
@@ -80,7 +76,7 @@ int32_t most_likely(std::span<const float> logits) {
       found_from = i;
     }
   }
-  if (largest == -kInfinity) return 0;
+  if (largest == -kInfinity) return std::nullopt;
   return static_cast<int32_t>(std::find(logits.begin() + found_from, logits.end(), largest) - logits.begin());
 }
 

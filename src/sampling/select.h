@@ -2,6 +2,7 @@
 // milliseconds, so nothing here sorts more than it must.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,11 +10,12 @@
 
 namespace hearth::sampling {
 
-// NaN becomes -infinity and +infinity the largest number, so that the rest need not think of them.
-void sanitise(std::span<float> logits);
+// What bias and penalties made of a logit: NaN becomes -infinity and +infinity the largest number, so that the rest
+// need not think of them.
+float limited(float logit);
 
-// The smallest index of the largest value; 0 if all are -infinity.
-int32_t most_likely(std::span<const float> logits);
+// The smallest index of the largest value; nothing if all are -infinity.
+std::optional<int32_t> most_likely(std::span<const float> logits);
 
 // The `k` largest that are not -infinity (all of them if k is 0), weights not set; equal logits: the
 // smaller token first. Sorted, the best first, unless k is 0.

@@ -53,12 +53,26 @@ void PrefixTree::release(Node* node) {
 
 bool PrefixTree::evict() {
   if (idle_.empty()) return false;
-  Node* node = idle_.front();
-  idle_.pop_front();
+  remove(idle_.front());
+  return true;
+}
+
+void PrefixTree::remove(Node* node) {
   CHECK(node->holders_ == 0 && node->children_.empty());
+  idle_.erase(node->in_idle_);
   pool_.give_back(node->page_);
   node->parent_->children_.erase(node->in_parent_);
-  return true;
+}
+
+void PrefixTree::forget(Node* node) {
+  Node* top = nullptr;
+  for (; node != &root_; node = node->parent_)
+    if (node->holders_ == 0) top = node;
+  if (top == nullptr) return;
+  std::vector<Node*> below{top};  // parents before children
+  for (size_t i = 0; i < below.size(); ++i)
+    for (const auto& [tokens, child] : below[i]->children_) below.push_back(child.get());
+  for (size_t i = below.size(); i-- > 0;) remove(below[i]);
 }
 
 std::vector<const PrefixTree::Node*> PrefixTree::nodes() const {

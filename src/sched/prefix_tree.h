@@ -62,6 +62,9 @@ class PrefixTree {
   // Ends the caller's hold on `node` and on all its ancestors.
   void release(Node* node);
 
+  // Gives back the pages of `node` and its ancestors that nobody holds, and of all that follow them.
+  void forget(Node* node);
+
   // Gives the page used least recently, of those that nobody holds, back to the pool. False: none.
   bool evict();
   uint32_t evictable() const { return static_cast<uint32_t>(idle_.size()); }
@@ -70,6 +73,7 @@ class PrefixTree {
 
  private:
   void hold(Node* node);
+  void remove(Node* leaf);
 
   PagePool& pool_;
   Node root_;

@@ -179,6 +179,7 @@ uint32_t Scheduler::adopt_cached(Sequence& sequence) {
 void Scheduler::release(Sequence& sequence) {
   for (size_t i = sequence.shared->depth(); i < sequence.pages.size(); ++i) pool_.give_back(sequence.pages[i]);
   tree_.release(sequence.shared);
+  if (!sequence.trusted) tree_.forget(sequence.shared);
   sequence.pages.clear();
   sequence.shared = tree_.root();
   sequence.computed = 0;

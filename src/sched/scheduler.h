@@ -69,6 +69,10 @@ class Scheduler {
   // The sequence has ended, or is not wanted any more. Its full pages stay as a cache.
   void remove(SequenceId id);
 
+  // What this sequence has in the cache is worth nothing: none of it stays when it is removed, but for pages that
+  // others use now.
+  void distrust(SequenceId id) { find(id).trusted = false; }
+
   // The next step; empty if there are no sequences. One row of every decoding sequence, then prefill chunks
   // in order of arrival. Must be followed by commit() or, if the step failed, by forget().
   Step plan();
@@ -91,6 +95,7 @@ class Scheduler {
     PrefixTree::Node* shared = nullptr;  // end of its path in the tree
     uint32_t computed = 0;               // tokens in the cache
     uint32_t cached = 0;                 // of these, taken from shared pages
+    bool trusted = true;
 
     uint32_t size() const { return static_cast<uint32_t>(tokens.size()); }
     uint32_t remaining() const { return size() - computed; }

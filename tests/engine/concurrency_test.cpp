@@ -22,7 +22,7 @@ std::vector<Token> alone(const Request& request, const Predict& predict, size_t 
   const auto most = static_cast<size_t>(request.options.num_predict);
   while (answer.size() < most && tokens.size() <= context) {
     predict(tokens, logits);
-    const Token token = sampler.sample(logits).token;
+    const Token token = sampler.sample(logits)->token;
     sampler.accept(token);
     tokens.push_back(token);
     answer.push_back(token);

@@ -1,6 +1,7 @@
 // What one request sees: its text, its end, its counts, its errors.
 #include "engine/engine.h"
 
+#include <cmath>
 #include <thread>
 
 #include "engine/fake_model.h"
@@ -242,6 +243,130 @@ TEST_F(EngineTest, EndsTheRequestsOfAFailedStepWithTheErrorAndServesTheOthers) {
   EXPECT_EQ(third.wait().usage.prompt_tokens_cached, 0u) << "the cache was lost";
   EXPECT_EQ(answer(prompt(known)).text, "fine");
   EXPECT_EQ(model_->unwritten_reads(), 0u);
+}
+
+// A model whose logits are broken where a text has a z; which of them, and how it is read, does not matter.
+class BrokenNumbers : public EngineTest, public testing::WithParamInterface<std::tuple<float, uint32_t>> {
+ protected:
+  void start_broken() {
+    const auto [bad, most_candidates] = GetParam();
+    const auto predict = [bad = bad, sound = say("fine", 70)](std::span<const Token> tokens, std::span<float> logits) {
+      sound(tokens, logits);
+      if (std::ranges::find(tokens, 26) != tokens.end()) logits[11] = bad;
+    };
+    model_ = std::make_unique<FakeModel>(predict, 16, 96, most_candidates);
+    Backend backend = model_->backend();
+    backend.diagnose = [this](const device::Batch& batch) {
+      diagnosed_.emplace_back(batch.tokens.begin(), batch.tokens.end());
+      return Error{ErrorKind::kInvalidData, "layer 3 is broken"};
+    };
+    engine_ = std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{.max_sequences = 3});
+  }
+  void expect_broken(const Event& event) {
+    EXPECT_EQ(event.finish, FinishReason::kError);
+    EXPECT_TRUE(event.tokens.empty());
+    ASSERT_TRUE(event.error.has_value());
+    EXPECT_EQ(event.error->message, "layer 3 is broken");
+  }
+
+  std::vector<std::vector<Token>> diagnosed_;  // the engine's thread's own while it works
+};
+
+TEST_P(BrokenNumbers, EndTheirRequestAndNoOther) {
+  start_broken();
+  const std::string sound(70, 'q'), broken = std::string(69, 'q') + "z";
+  Receiver first, second, third;
+  model_->hold();
+  submit(prompt(sound), first);
+  model_->wait_until_in_forward();
+  submit(prompt(broken), second);
+  submit(prompt(sound), third);
+  model_->release();
+  EXPECT_EQ(first.wait().text, "fine");
+  expect_broken(second.wait());
+  EXPECT_EQ(third.wait().text, "fine");
+  EXPECT_EQ(engine_->stats().preemptions, 0u);
+  EXPECT_LE(model_->steps(), 7u) << "nothing was computed twice";
+  ASSERT_EQ(diagnosed_.size(), 1u);
+  EXPECT_EQ(diagnosed_[0].back(), 26) << "the request's own rows alone";
+}
+
+TEST_P(BrokenNumbers, LeaveThePrefixCache) {
+  start_broken();
+  const std::string broken = "z" + std::string(69, 'q');
+  for (const int num_predict : {0, 5, 0}) {
+    Request request = prompt(broken);
+    request.options.num_predict = num_predict;
+    const Event event = answer(request);
+    expect_broken(event);
+    EXPECT_EQ(event.usage.prompt_tokens_cached, 0u);
+  }
+  answer(prompt(std::string(70, 'q')));
+  EXPECT_GT(answer(prompt(std::string(70, 'q'))).usage.prompt_tokens_cached, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Values, BrokenNumbers,
+                         testing::Combine(testing::Values(NAN, INFINITY, -INFINITY), testing::Values(0u, 16u)));
+
+TEST_F(EngineTest, BanningAllTokensIsTheRequestsOwnError) {
+  start("abc");
+  Request request = prompt("hello");
+  for (Token token = 0; token < FakeTokenizer::kVocabulary; ++token) request.options.logit_bias[token] = -INFINITY;
+  const Event event = answer(request);
+  EXPECT_EQ(event.finish, FinishReason::kError);
+  ASSERT_TRUE(event.error.has_value());
+  EXPECT_EQ(event.error->kind, ErrorKind::kUsage);
+  EXPECT_EQ(answer(prompt("hello")).text, "abc");
+}
+
+TEST_F(EngineTest, AnExceptionFailsTheStepAndNotTheProcess) {
+  start("fine", {.max_sequences = 2});
+  Receiver first, second;
+  model_->hold();
+  submit(prompt("hello"), first);
+  model_->wait_until_in_forward();
+  submit(prompt("there"), second);
+  model_->throw_after(1);
+  model_->release();
+  for (Receiver* receiver : {&first, &second}) {
+    const Event event = receiver->wait();
+    EXPECT_TRUE(receiver->exactly_one_final());
+    EXPECT_EQ(event.finish, FinishReason::kError);
+    ASSERT_TRUE(event.error.has_value());
+    EXPECT_EQ(event.error->kind, ErrorKind::kNoMemory);
+  }
+  EXPECT_EQ(answer(prompt("hello")).text, "fine");
+  EXPECT_EQ(engine_->stats().pages_free, 16u);
+}
+
+TEST_F(EngineTest, AnExceptionBetweenStepsFailsWhatWasAskedFor) {
+  model_ = std::make_unique<FakeModel>(say("fine", 5), 16, 96);
+  Backend backend = model_->backend();
+  backend.rearrange = [](const placement::Arrangement&) -> Status { throw std::bad_alloc(); };
+  backend.maintain = [] { throw std::runtime_error("no free memory can be seen"); };
+  backend.maintain_interval = std::chrono::milliseconds(0);
+  engine_ = std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{});
+  const Status moved = engine_->rebalance({});
+  ASSERT_FALSE(moved.ok());
+  EXPECT_EQ(moved.error().kind, ErrorKind::kNoMemory);
+  EXPECT_EQ(answer(prompt("hello")).text, "fine");
+}
+
+TEST_F(EngineTest, CountsTokensAndTheTimeInTheQueue) {
+  start("abc", {.max_sequences = 1});
+  Receiver first, second;
+  model_->hold();
+  submit(prompt("hello"), first);
+  submit(prompt("there"), second);
+  const auto submitted = std::chrono::steady_clock::now();
+  model_->wait_until_in_forward();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const auto released = std::chrono::steady_clock::now();
+  model_->release();
+  EXPECT_EQ(first.wait().text, "abc");
+  EXPECT_GE(second.wait().usage.queued, released - submitted);
+  EXPECT_EQ(engine_->stats().tokens_generated, 8u);
+  EXPECT_EQ(engine_->stats().tokens_prefilled, 10u);
 }
 
 TEST_F(EngineTest, ASinkThatThrowsEndsOnlyItsOwnRequest) {

@@ -113,6 +113,9 @@ class FakeModel {
   // The next forward() after `steps` more fails, and what is in the cache is lost, as with a lost device.
   void fail_after(int steps) { fails_after_ = steps; }
 
+  // The next forward() after `steps` more throws, half done, as when memory runs out.
+  void throw_after(int steps) { throws_after_ = steps; }
+
   // Holds the engine's thread at the start of forward() until release().
   void hold() {
     std::lock_guard lock(mutex_);
@@ -148,6 +151,7 @@ class FakeModel {
       std::fill(cache_.begin(), cache_.end(), kUnwritten);
       return Error{ErrorKind::kIo, "the fake device fell over"};
     }
+    if (throws_after_ >= 0 && throws_after_-- == 0) throw std::bad_alloc();
     if (readout.candidates > most_candidates_) return Error{ErrorKind::kUsage, "more candidates than there are"};
     uint32_t logit_row = 0;
     readout.best.clear();
@@ -175,10 +179,10 @@ class FakeModel {
     }
     if (readout.candidates == 0) return;
     std::vector<device::Candidate> all;
-    for (uint32_t i = 0; i < logits.size(); ++i) all.push_back({i, logits[i]});
+    for (uint32_t i = 0; i < logits.size(); ++i) all.push_back({i, std::isnan(logits[i]) ? -INFINITY : logits[i]});
     std::ranges::stable_sort(all, std::greater(), &device::Candidate::value);
     double total = 0;
-    for (float logit : logits) total += std::exp(logit - all[0].value);
+    for (float logit : logits) total += std::exp(logit - all[0].value) + 0 * logit;
     all.resize(readout.candidates);
     all.push_back({FakeTokenizer::kVocabulary, static_cast<float>(total)});
     readout.best.insert(readout.best.end(), all.begin(), all.end());
@@ -209,7 +213,7 @@ class FakeModel {
   const Predict predict_;
   const uint32_t pages_, context_, most_candidates_;
   std::vector<Token> cache_;
-  std::atomic<int> fails_after_ = -1;
+  std::atomic<int> fails_after_ = -1, throws_after_ = -1;
   std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -66,7 +66,7 @@ class RealModel : public testing::TestWithParam<std::string> {
       batch.logit_rows = {rows - 1};
       EXPECT_TRUE(model.forward(batch, logits).ok());
       position += rows;
-      const text::Token token = sampler.sample(logits).token;
+      const text::Token token = sampler.sample(logits)->token;
       sampler.accept(token);
       answer.push_back(token);
       if (tokenizer_->is_end_of_generation(token)) break;

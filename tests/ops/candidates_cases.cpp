@@ -28,9 +28,10 @@ Output run(Rig& rig, const Shape& shape, std::vector<float> logits) {
   for (size_t i = 0; i < size; ++i) {
     const bool total = i % (count + 1) == count;
     output.values.push_back(static_cast<float>(found[i].column));
-    output.values.push_back(std::max(found[i].value, std::numeric_limits<float>::lowest()));
+    const float value = std::isnan(found[i].value) ? -1 : found[i].value;  // of a row with odd values
+    output.values.push_back(std::max(value, std::numeric_limits<float>::lowest()));
     output.allowed.push_back(0);
-    output.allowed.push_back(total ? 1e-5f * found[i].value : 0);
+    output.allowed.push_back(total ? 1e-5f * std::abs(value) : 0);
   }
   output.relative = 1e-6;
   return output;

@@ -85,7 +85,6 @@ TEST(LogitsNeeded, CountsTheTokensThatPenaltiesSee) {
 
 // As a device finds them.
 std::vector<Candidate> best(std::vector<float> logits, size_t count) {
-  sanitise(logits);
   std::vector<Candidate> all;
   for (size_t i = 0; i < logits.size(); ++i) all.push_back({static_cast<int32_t>(i), logits[i], 0});
   std::ranges::stable_sort(all, std::greater(), &Candidate::logit);
@@ -103,12 +102,12 @@ class SameTokens : public testing::Test {
     return values.begin()[below(values.size())];
   }
 
-  // Few different values: many ties, also after penalties; and what a broken model gives.
+  // Few different values: many ties, also after penalties.
   std::vector<float> logits(size_t size) {
     std::vector<float> values(size);
     for (float& value : values) {
       value = static_cast<float>(below(25)) / 2 - 6;
-      if (below(40) == 0) value = one_of({-kInf, kInf, std::numeric_limits<float>::quiet_NaN(), -0.0f});
+      if (below(40) == 0) value = one_of({std::numeric_limits<float>::max(), -0.0f});
     }
     return values;
   }
@@ -145,9 +144,11 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
       double total = 0;
       for (const Candidate& candidate : best(values, vocabulary)) total += std::exp(candidate.logit - few[0].logit);
       std::vector<float> scratch = values;
-      const Choice a = from_all.sample(scratch), b = from_best.sample({few, total});
+      const auto all = from_all.sample(scratch), best_only = from_best.sample({few, total});
+      ASSERT_EQ(all.ok(), best_only.ok());
+      if (!all.ok()) continue;  // all are banned
+      const Choice &a = *all, &b = *best_only;
       ASSERT_EQ(a.token, b.token) << "round " << round << " step " << step;
-      if (!std::isfinite(few[0].logit)) continue;
       // A token that nothing but banned ones leave over has none.
       ASSERT_TRUE(a.logprob == b.logprob || std::abs(a.logprob - b.logprob) < 1e-5) << a.logprob << " " << b.logprob;
       ASSERT_EQ(a.most_likely.size(), b.most_likely.size());
@@ -161,6 +162,26 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
   }
 }
 
+TEST_F(SameTokens, BrokenLogitsShowInTheTotalOrTheBest) {
+  Sampler sampler({}, 1);
+  const std::vector<Candidate> sound = best({9, 8}, 2), broken = best({kInf, 8}, 2);
+  EXPECT_TRUE(sampler.sample({sound, 2}).ok());
+  for (const auto& [list, total] :
+       {std::pair(sound, std::nan("")), std::pair(sound, HUGE_VAL), std::pair(broken, 2.0)}) {
+    const auto choice = sampler.sample({list, total});
+    ASSERT_FALSE(choice.ok());
+    EXPECT_EQ(choice.error().kind, ErrorKind::kInvalidData);
+  }
+}
+
+TEST_F(SameTokens, BanningAllTokensIsTheSameMistake) {
+  Options options;
+  options.logit_bias = {{0, -kInf}, {1, -kInf}};
+  const auto choice = Sampler(options, 1).sample({best({9, 8}, 2), 2});
+  ASSERT_FALSE(choice.ok());
+  EXPECT_EQ(choice.error().kind, ErrorKind::kUsage);
+}
+
 // One logit fewer than needed is not enough: the best was lowered below the one that is missing.
 TEST_F(SameTokens, NeededIsNotMoreThanNecessary) {
   Options options;
@@ -169,8 +190,8 @@ TEST_F(SameTokens, NeededIsNotMoreThanNecessary) {
   Sampler sampler(options, 1);
   EXPECT_EQ(sampler.logits_needed(), 3u);
   const std::vector<float> values = {9, 8, 7, 6};
-  EXPECT_EQ(sampler.sample({best(values, 3), 1}).token, 2);
-  EXPECT_EQ(sampler.sample({best(values, 2), 1}).token, 0) << "which is wrong";
+  EXPECT_EQ(sampler.sample({best(values, 3), 1})->token, 2);
+  EXPECT_EQ(sampler.sample({best(values, 2), 1})->token, 0) << "which is wrong";
 }
 
 }  // namespace

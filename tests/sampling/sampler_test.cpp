@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "support/support.h"
 
@@ -35,7 +37,7 @@ std::map<int32_t, double> frequencies(Sampler& sampler, const std::vector<float>
   std::map<int32_t, double> parts;
   for (int i = 0; i < draws; ++i) {
     std::vector<float> scratch = logits;
-    parts[sampler.sample(scratch).token] += 1.0 / draws;
+    parts[sampler.sample(scratch)->token] += 1.0 / draws;
   }
   return parts;
 }
@@ -55,7 +57,7 @@ void expect_near(const std::map<int32_t, double>& found, const std::map<int32_t,
 
 int32_t greedy(Options options, std::vector<float> logits) {
   options.temperature = 0;
-  return Sampler(options, 100).sample(logits).token;
+  return Sampler(options, 100).sample(logits)->token;
 }
 
 TEST(Sampler, DrawsFromTheSoftmaxWhenNothingFilters) {
@@ -101,11 +103,11 @@ TEST(Sampler, TopKFindsTheSameAsAFullSortInABigVocabulary) {
   });
   Options options;
   options.temperature = 0;
-  options.logprobs = 120;
+  options.logprobs = kMost_logprobs;
   std::vector<float> scratch = logits;
-  const Choice choice = Sampler(options, 1).sample(scratch);
-  ASSERT_EQ(choice.most_likely.size(), 120u);
-  for (size_t i = 0; i < 120; ++i) EXPECT_EQ(choice.most_likely[i].token, ids[i]);
+  const Choice choice = Sampler(options, 1).sample(scratch).value();
+  ASSERT_EQ(choice.most_likely.size(), size_t{kMost_logprobs});
+  for (size_t i = 0; i < size_t{kMost_logprobs}; ++i) EXPECT_EQ(choice.most_likely[i].token, ids[i]);
 }
 
 TEST(Sampler, TopPKeepsTheSmallestSetThatReachesTheMass) {
@@ -176,7 +178,7 @@ TEST(Sampler, PenaltiesForgetTokensOlderThanRepeatLastN) {
     Sampler sampler(options, context);
     for (const int32_t token : history) sampler.accept(token);
     std::vector<float> logits = {3, 2, 1, 0};
-    return sampler.sample(logits).token;
+    return sampler.sample(logits)->token;
   };
   EXPECT_EQ(after(0, 10, {0, 1, 2}), 0);            // off
   EXPECT_EQ(after(2, 10, {0, 1, 2}), 0);            // 0 is forgotten
@@ -203,7 +205,7 @@ TEST(Sampler, SameSeedSameTokensOtherSeedOthers) {
     std::vector<int32_t> tokens;
     for (int i = 0; i < 50; ++i) {
       std::vector<float> logits(100, 0.f);
-      tokens.push_back(sampler.sample(logits).token);
+      tokens.push_back(sampler.sample(logits)->token);
     }
     return tokens;
   };
@@ -216,21 +218,43 @@ TEST(Sampler, SameSeedSameTokensOtherSeedOthers) {
   EXPECT_EQ(run(static_cast<int64_t>(first.seed())), run(static_cast<int64_t>(first.seed())));
 }
 
-TEST(Sampler, NanNeverWinsAndInfinityDoes) {
+// With every way to choose.
+void for_every_way(const std::function<void(const Options&)>& check) {
   for (const float temperature : {0.f, 1.f}) {
     for (const int mirostat : {0, 1, 2}) {
       Options options = plain();
       options.temperature = temperature;
       options.mirostat = mirostat;
-      const auto choose = [&](std::vector<float> logits) { return Sampler(options, 10).sample(logits).token; };
-      EXPECT_EQ(choose({kNan, -kInf, 1, kNan}), 2);
-      EXPECT_EQ(choose({0, kInf, 1e30f, kNan}), 1);
-      EXPECT_EQ(choose({kNan, kNan}), 0);
-      EXPECT_EQ(choose({-kInf, -kInf, -kInf}), 0);
-      EXPECT_EQ(choose({-3}), 0);
-      EXPECT_EQ(choose({kNan}), 0);
+      check(options);
     }
   }
+}
+
+TEST(Sampler, LogitsThatAreNotFiniteAreAnError) {
+  for_every_way([](const Options& options) {
+    for (const size_t size : {1, 5, 32, 100}) {
+      for (const float bad : {kNan, -kNan, kInf, -kInf}) {
+        std::vector<float> logits(size, 0.5f);
+        logits[size - 1] = bad;
+        const auto choice = Sampler(options, 10).sample(logits);
+        ASSERT_FALSE(choice.ok()) << bad << " among " << size;
+        EXPECT_EQ(choice.error().kind, ErrorKind::kInvalidData);
+      }
+    }
+    std::vector<float> largest = {std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest()};
+    EXPECT_EQ(Sampler(options, 10).sample(largest)->token, 0);
+  });
+}
+
+TEST(Sampler, BanningAllTokensIsTheRequestsOwnMistake) {
+  for_every_way([](Options options) {
+    options.logit_bias = {{0, -kInf}, {1, -kInf}};
+    std::vector<float> logits = {3, 4};
+    const auto choice = Sampler(options, 10).sample(logits);
+    ASSERT_FALSE(choice.ok());
+    EXPECT_EQ(choice.error().kind, ErrorKind::kUsage);
+    EXPECT_NE(choice.error().message.find("logit_bias"), std::string::npos) << choice.error().message;
+  });
 }
 
 TEST(Sampler, ExtremeOptionsStillGiveAToken) {
@@ -240,7 +264,7 @@ TEST(Sampler, ExtremeOptionsStillGiveAToken) {
     options.min_p = 1;
     options.typical_p = 0;
     std::vector<float> logits = {1e38f, -1e38f, 0};
-    const int32_t token = Sampler(options, 10).sample(logits).token;
+    const int32_t token = Sampler(options, 10).sample(logits)->token;
     EXPECT_TRUE(token >= 0 && token < 3);
   }
 }
@@ -251,7 +275,7 @@ TEST(Sampler, LogprobsAreTheModelsOwn) {
   options.logprobs = 2;
   options.logit_bias = {{0, -kInf}};  // changes the choice, not what is reported
   std::vector<float> logits = logits_of({0.5, 0.2, 0.3});
-  const Choice choice = Sampler(options, 10).sample(logits);
+  const Choice choice = Sampler(options, 10).sample(logits).value();
   EXPECT_EQ(choice.token, 2);
   EXPECT_NEAR(choice.logprob, std::log(0.3), 1e-5);
   ASSERT_EQ(choice.most_likely.size(), 2u);
@@ -274,7 +298,7 @@ TEST(Sampler, MirostatKeepsTheAverageSurpriseAtTau) {
       std::map<int32_t, double> parts;
       for (int i = 0; i < 6000; ++i) {
         std::vector<float> scratch = logits;
-        const int32_t token = sampler.sample(scratch).token;
+        const int32_t token = sampler.sample(scratch)->token;
         if (i >= 1000) parts[token] += 1.0 / 5000;
       }
       double bits = 0;
@@ -282,6 +306,26 @@ TEST(Sampler, MirostatKeepsTheAverageSurpriseAtTau) {
       EXPECT_NEAR(bits, tau, 0.6) << "mirostat " << version;
     }
   }
+}
+
+// The paper starts at mu = 2 tau: of 64 equally likely tokens, 6 bits each, all may be drawn at tau = 3.5 and none but
+// the best at tau = 2.5 (where mu = tau would allow none in either case).
+TEST(Sampler, MirostatBeginsAtTwiceTau) {
+  const auto first_tokens = [](float tau) {
+    std::set<int32_t> tokens;
+    for (int64_t seed = 0; seed < 50; ++seed) {
+      Options options = plain();
+      options.mirostat = 2;
+      options.mirostat_tau = tau;
+      options.seed = seed;
+      std::vector<float> logits(64, 1.0f);
+      logits[7] = 1.001f;
+      tokens.insert(Sampler(options, 10).sample(logits)->token);
+    }
+    return tokens;
+  };
+  EXPECT_GT(first_tokens(3.5f).size(), 20u);
+  EXPECT_EQ(first_tokens(2.5f), std::set<int32_t>{7});
 }
 
 TEST(Sampler, MirostatIsGreedyAtTemperatureZero) {

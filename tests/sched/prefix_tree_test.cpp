@@ -93,5 +93,30 @@ TEST(PrefixTree, EvictsWhatWasUsedLeastRecentlyAndLeavesBeforeTheirParents) {
   EXPECT_FALSE(known({1, 2}));
 }
 
+// {1} - {2} - {3} and {1} - {2} - {4}: what nobody holds goes from the highest such page down, with all that follows
+// it.
+TEST(PrefixTree, ForgetsAPathAndWhatFollowsIt) {
+  PagePool pool(8);
+  PrefixTree tree(pool);
+  auto* one = tree.insert(tree.root(), Tokens{1}, pool.take());
+  auto* two = tree.insert(one, Tokens{2}, pool.take());
+  auto* three = tree.insert(two, Tokens{3}, pool.take());
+  tree.release(three);
+  auto* four = tree.insert(tree.descend(tree.descend(tree.root(), Tokens{1}), Tokens{2}), Tokens{4}, pool.take());
+  tree.release(tree.insert(tree.root(), Tokens{9}, pool.take()));
+
+  tree.forget(four);
+  EXPECT_EQ(tree.nodes().size(), 5u) << "it is held, and with it what comes before";
+  tree.forget(three);
+  EXPECT_EQ(tree.nodes().size(), 4u);
+  auto* holder_of_one = tree.descend(tree.root(), Tokens{1});
+  tree.release(four);
+  tree.forget(four);
+  EXPECT_EQ(tree.nodes().size(), 2u) << "{1} is held, {9} lies elsewhere";
+  EXPECT_EQ(tree.evictable(), 1u);
+  EXPECT_EQ(pool.unused(), 6u);
+  tree.release(holder_of_one);
+}
+
 }  // namespace
 }  // namespace hearth::sched

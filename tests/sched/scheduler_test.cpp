@@ -177,6 +177,24 @@ TEST(Scheduler, ForgetsWhatWasComputedAfterAFailedStep) {
   EXPECT_EQ(run_step(scheduler).tokens, counting(8)) << "from the start, though the prefix had been shared";
 }
 
+TEST(Scheduler, KeepsNothingOfADistrustedSequence) {
+  Scheduler scheduler(limits(32));
+  const auto run_one = [&](SequenceId id) {
+    scheduler.add(id, counting(8));
+    run_step(scheduler);
+  };
+  run_one(1);
+  scheduler.distrust(1);
+  scheduler.remove(1);
+  scheduler.check_invariants();
+  EXPECT_EQ(scheduler.counts().pages_unused, 32u);
+  run_one(2);
+  EXPECT_EQ(scheduler.counts().tokens_cached, 0u);
+  scheduler.remove(2);
+  run_one(3);
+  EXPECT_EQ(scheduler.counts().tokens_cached, 4u);
+}
+
 // Random traces: arrivals with common prefixes, answers of random length, cancellations, failures, scarce
 // pages. A shadow cache remembers what was written to which page, so that wrong sharing shows.
 class Trace {
@@ -225,6 +243,7 @@ class Trace {
   void cancel() {
     auto victim = alive_.begin();
     std::advance(victim, static_cast<long>(below(alive_.size())));
+    if (below(2) == 0) scheduler_.distrust(victim->first);
     scheduler_.remove(victim->first);
     alive_.erase(victim);
   }

@@ -322,6 +322,7 @@ void ReferenceDevice::candidates(const CandidatesArgs& args) {
     std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.value > b.value; });
     double total = 0;
     for (const Candidate& candidate : all) total += std::exp(double{candidate.value} - all[0].value);
+    for (uint32_t i = 0; i < args.width; ++i) total += 0 * logits[i];
     Candidate* out = args.best + row * (size_t{args.count} + 1);
     std::copy_n(all.begin(), args.count, out);
     out[args.count] = {args.width, static_cast<float>(total)};

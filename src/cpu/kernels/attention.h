@@ -142,7 +142,7 @@ void add_values(const float* weights, uint32_t tokens, const std::byte* values, 
 
 // The running softmax of one row.
 struct SoftmaxState {
-  float highest = -1e30f;  // finite, so that differences with -infinity stay defined
+  float highest = -1e30f;  // finite, so that differences with it stay defined
   float total = 0;
 };
 
@@ -151,7 +151,7 @@ struct SoftmaxState {
 template <class V>
 float softmax_page(float* scores, uint32_t from, uint32_t to, float soft_cap, SoftmaxState& state) {
   using F = typename V::F;
-  constexpr float kMasked = -std::numeric_limits<float>::infinity();
+  constexpr float kMasked = SoftmaxState().highest;
   if (soft_cap > 0) soft_cap_row<V>(scores, kPage_tokens, soft_cap);
   for (uint32_t i = 0; i < from; ++i) scores[i] = kMasked;
   F most = V::set(state.highest);
@@ -163,7 +163,8 @@ float softmax_page(float* scores, uint32_t from, uint32_t to, float soft_cap, So
   const float highest = V::highest(most);
   F total = V::zero();
   for (uint32_t i = 0; i < kPage_tokens; i += V::kLanes) {
-    const F weight = exponential<V>(V::sub(V::load(scores + i), V::set(highest)));
+    const F score = V::load(scores + i);
+    const F weight = V::fma(score, V::zero(), exponential<V>(V::sub(score, V::set(highest))));
     V::store(scores + i, weight);
     total = V::add(total, weight);
   }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -62,15 +63,16 @@ inline std::byte* value_head(const device::CacheLayer& cache, int32_t page, uint
 }
 
 // Quantises 32 values to bytes `stride` apart; returns the scale as a half. The scale is rounded first,
-// so that the bytes fit what will be read.
+// so that the bytes fit what will be read. It is not finite if a value is not, or if one is too large for it.
 inline uint16_t quantize_cache_block(const float* x, int8_t* out, size_t stride) {
-  float most = 0;
-  for (uint32_t i = 0; i < kCacheBlock; ++i) most = std::max(most, std::fabs(x[i]));
-  const uint16_t half = float_to_half(most / 127.0f);
+  uint32_t largest = 0;  // of the magnitudes, whose bits have their order, with NaN above infinity
+  for (uint32_t i = 0; i < kCacheBlock; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(std::fabs(x[i])));
+  const uint16_t half = float_to_half(std::bit_cast<float>(largest) / 127.0f);
   const float scale = half_to_float(half);
-  const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+  const bool usable = scale > 0 && std::isfinite(scale);
+  const float inverse = usable ? 1.0f / scale : 0.0f;
   for (uint32_t i = 0; i < kCacheBlock; ++i)
-    out[i * stride] = static_cast<int8_t>(std::clamp(std::nearbyintf(x[i] * inverse), -127.0f, 127.0f));
+    out[i * stride] = static_cast<int8_t>(usable ? std::clamp(std::nearbyintf(x[i] * inverse), -127.0f, 127.0f) : 0.0f);
   return half;
 }
 

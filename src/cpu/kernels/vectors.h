@@ -1,6 +1,10 @@
 // Element-wise kernels on rows of float32: norms, activations, quantisation of operands.
+//
+// What is not finite goes in and comes out not finite, so that broken numbers reach the logits, where they are seen.
+// max() and limits swallow them: 0 * x, which is NaN for them and nothing for numbers, brings them back.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -8,11 +12,11 @@
 
 namespace hearth::cpu {
 
-// e^x, relative error below 2e-7; 0 below -87.3, e^88 above 88 (Cephes' range reduction and polynomial).
+// e^x, relative error below 2e-7; 0 below -87.3, e^88 above 88, NaN of NaN (Cephes' range reduction and polynomial).
 template <class V>
 [[gnu::always_inline]] inline typename V::F exponential(typename V::F x) {
   using F = typename V::F;
-  x = V::max(V::min(x, V::set(88.0f)), V::set(-88.0f));
+  x = V::max(V::set(-88.0f), V::min(V::set(88.0f), x));  // of NaN and a number both give what comes second
   const F n = V::round(V::mul(x, V::set(1.44269504088896341f)));
   const F r = V::fma(n, V::set(2.12194440e-4f), V::fma(n, V::set(-0.693359375f), x));
   F p = V::set(1.9875691500e-4f);
@@ -57,15 +61,16 @@ void quantize_row(const float* in, uint32_t width, QuantBlock* out) {
       std::memcpy(padded, x, (width - at) * sizeof(float));
       x = padded;
     }
-    F largest = V::zero();
-    for (uint32_t i = 0; i < kBlock; i += V::kLanes) largest = V::max(largest, V::abs(V::load(x + i)));
-    const float most = V::highest(largest);
-    const bool usable = most > 1e-30f;  // an all-zero block, or one whose inverse scale would overflow
-    const F inverse = V::set(usable ? 127.0f / most : 0.0f);
+    // As integers magnitudes have the order of their values, with infinity above them and NaN above that.
+    auto largest = V::zero_int();
+    for (uint32_t i = 0; i < kBlock; i += V::kLanes) largest = V::max_int(largest, V::as_int(V::abs(V::load(x + i))));
+    const float most = std::bit_cast<float>(V::highest_int(largest));
+    const bool tiny = most <= 1e-30f;  // an all-zero block, or one whose inverse scale would overflow
+    const F inverse = V::set(tiny ? 0.0f : 127.0f / most);
     for (uint32_t i = 0; i < kBlock; i += V::kLanes) V::store_i8(out->q + i, V::mul(V::load(x + i), inverse));
     int32_t low = 0, high = 0;
     for (uint32_t i = 0; i < kBlock / 2; ++i) low += out->q[i], high += out->q[kBlock / 2 + i];
-    out->scale = usable ? most / 127.0f : 0.0f;
+    out->scale = tiny ? 0.0f : most / 127.0f;
     out->sum_low = out->scale * static_cast<float>(low);
     out->sum_high = out->scale * static_cast<float>(high);
     out->sum = out->scale * static_cast<float>(low + high);
@@ -88,7 +93,8 @@ float sum_of_squares(const float* x, uint32_t n) {
 // out = x / rms(x) * weight + bias (bias may be null). out may be x.
 template <class V>
 void rms_norm(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out) {
-  const auto scale = V::set(1.0f / std::sqrt(sum_of_squares<V>(x, n) / static_cast<float>(n) + epsilon));
+  const float mean = sum_of_squares<V>(x, n) / static_cast<float>(n);
+  const auto scale = V::set(1.0f / std::sqrt(mean + epsilon) + 0.0f * mean);
   for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
     auto y = V::mul(V::mul(load(x + i), scale), load(weight + i));
     if (bias != nullptr) y = V::add(y, load(bias + i));
@@ -133,7 +139,8 @@ template <class V>
   const auto x = V::round_to_half(V::max(exact, V::set(-10)));
   const auto inner =
       V::mul(V::mul(x, V::set(0.79788456080286535588f)), V::fma(V::mul(x, x), V::set(0.044715f), V::set(1)));
-  const auto y = V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
+  auto y = V::mul(V::mul(V::set(0.5f), x), V::add(V::set(1), hyperbolic_tangent<V>(inner)));
+  y = V::fma(exact, V::zero(), y);
   return V::if_less(exact, V::set(10), V::round_to_half(y), exact);
 }
 
@@ -157,7 +164,9 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
 template <class V>
 void soft_cap_row(float* x, uint32_t n, float cap) {
   for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
-    store(x + i, V::mul(V::set(cap), hyperbolic_tangent<V>(V::div(load(x + i), V::set(cap)))));
+    const auto value = load(x + i);
+    const auto capped = V::mul(V::set(cap), hyperbolic_tangent<V>(V::div(value, V::set(cap))));
+    store(x + i, V::fma(value, V::zero(), capped));
   });
 }
 

@@ -96,8 +96,14 @@ struct Avx2 {
   }
   static I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm256_max_epi32(a, b); }
+  static int32_t highest_int(I x) {
+    __m128i y = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    y = _mm_max_epi32(y, _mm_unpackhi_epi64(y, y));
+    return _mm_cvtsi128_si32(_mm_max_epi32(y, _mm_shuffle_epi32(y, 1)));
+  }
   static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   static F as_float(I a) { return _mm256_castsi256_ps(a); }
+  static I as_int(F a) { return _mm256_castps_si256(a); }
   static I lookup(const int8_t* table, I indices) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),
                                indices);

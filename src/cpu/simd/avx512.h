@@ -39,6 +39,7 @@ struct Avx512 {
   static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
   static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static F div(F a, F b) { return _mm512_div_ps(a, b); }
+  // Of NaN and a number these two give b.
   static F max(F a, F b) { return _mm512_max_ps(a, b); }
   static F min(F a, F b) { return _mm512_min_ps(a, b); }
   static F abs(F a) { return _mm512_abs_ps(a); }
@@ -111,8 +112,10 @@ struct Avx512 {
   }
   static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
   static I max_int(I a, I b) { return _mm512_max_epi32(a, b); }
+  static int32_t highest_int(I x) { return _mm512_reduce_max_epi32(x); }
   static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   static F as_float(I a) { return _mm512_castsi512_ps(a); }
+  static I as_int(F a) { return _mm512_castps_si512(a); }
   // Byte-wise table look-up: table has 16 entries, indices 0..15.
   static I lookup(const int8_t* table, I indices) {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))),

@@ -2,6 +2,7 @@
 // the model for a new instruction set. The same contract as Avx512.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -57,7 +58,7 @@ struct Generic {
   }
   static F exp2_int(F n) {
     I bits;
-    for (int i = 0; i < 4; ++i) bits[i] = static_cast<uint32_t>(static_cast<int32_t>(n[i]) + 127) << 23;
+    for (int i = 0; i < 4; ++i) bits[i] = static_cast<uint32_t>(to_int(n[i]) + 127) << 23;
     return as_float(bits);
   }
   // Of lanes that are kLanes / 2 apart, then kLanes / 4 and so on: in every set of instructions.
@@ -115,8 +116,13 @@ struct Generic {
   }
   static I mul_int(I a, I b) { return a * b; }
   static I max_int(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<S>(a) > reinterpret_cast<S>(b) ? a : b); }
+  static int32_t highest_int(I x) {
+    const S all = reinterpret_cast<S>(x);
+    return std::max(std::max(all[0], all[1]), std::max(all[2], all[3]));
+  }
   static F to_float(I a) { return __builtin_convertvector(reinterpret_cast<S>(a), F); }
   static F as_float(I a) { return reinterpret_cast<F>(a); }
+  static I as_int(F a) { return reinterpret_cast<I>(a); }
   static I lookup(const int8_t* table, I indices) {
     uint8_t bytes[16];
     std::memcpy(bytes, &indices, 16);
@@ -163,10 +169,11 @@ struct Generic {
   }
 
   static void store_i8(int8_t* p, F x) {
-    for (int i = 0; i < 4; ++i) p[i] = static_cast<int8_t>(std::nearbyintf(x[i]));
+    for (int i = 0; i < 4; ++i) p[i] = static_cast<int8_t>(to_int(std::nearbyintf(x[i])));
   }
 
  private:
+  static int32_t to_int(float x) { return x == x ? static_cast<int32_t>(x) : 0; }  // any number will do for NaN
   template <class Function>
   static F each(F x, Function function) {
     for (int i = 0; i < 4; ++i) x[i] = function(x[i]);

@@ -1,6 +1,7 @@
 // The functions between the two halves of a feed-forward layer, and the soft cap of logits.
 #include "cuda/kernels/activation.cuh"
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/operand.cuh"
 #include "cuda/kernels/warp.cuh"
 
@@ -21,7 +22,9 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const Ac
 
 extern "C" __global__ void __launch_bounds__(kActivateThreads) soft_cap(const SoftCapKernelArgs args) {
   const uint64_t i = uint64_t{blockIdx.x} * kActivateThreads + threadIdx.x;
-  if (i < args.count) args.values[i] = soft_capped(args.values[i], args.cap);
+  if (i >= args.count) return;
+  float& x = args.values[i];
+  x = soft_capped(x, args.cap) + broken(x);
 }
 
 }  // namespace hearth::cuda

@@ -5,6 +5,7 @@
 // dimensions while values are summed. Running softmax (Milakov and Gimelshein 2018); the splits are merged
 // afterwards (flash decoding, Dao et al. 2023).
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/numbers.cuh"
 #include "cuda/kernels/operand.cuh"
 #include "cuda/kernels/page_read.cuh"
@@ -71,11 +72,11 @@ template <uint32_t kHeads, uint32_t kParts>
 __device__ void soften(float* scores, bool visible, float soft_cap, WarpState<kHeads, kParts>& state) {
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h) {
-    if (soft_cap != 0) scores[h] = soft_capped(scores[h], soft_cap);
+    if (soft_cap != 0) scores[h] = soft_capped(scores[h], soft_cap) + broken(scores[h]);
     const float highest = fmaxf(state.highest[h], warp_max(visible ? scores[h] : kNoScore));
     const float factor = expf(state.highest[h] - highest);
     state.highest[h] = highest;
-    scores[h] = visible ? expf(scores[h] - highest) : 0;
+    scores[h] = visible ? expf(scores[h] - highest) + broken(scores[h]) : 0;
     state.total[h] = state.total[h] * factor + scores[h];
 #pragma unroll
     for (uint32_t i = 0; i < 4 * kParts; ++i) state.sums[h][i] *= factor;

@@ -16,6 +16,7 @@
 // (FlashAttention-2, Dao 2023); for a single row each page has a warp and each split a block, and attend_merge goes
 // over the splits (flash decoding, Dao et al. 2023).
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/matmul_copy.cuh"
 #include "cuda/kernels/numbers.cuh"
 #include "cuda/kernels/page_read.cuh"
@@ -135,7 +136,7 @@ __device__ void score(const AttentionKernelArgs& args, const Page<kDims>& keys, 
       const Row& row = rows[i / 2];
       const uint32_t position = start + tile * 8 + lane % 4 * 2 + i % 2;
       float& x = scores[tile][i];
-      if (args.soft_cap != 0) x = soft_capped(x, args.soft_cap);
+      if (args.soft_cap != 0) x = soft_capped(x, args.soft_cap) + broken(x);
       if (!row.exists || position > row.position || position < row.oldest) x = kNoScore;
     }
 }
@@ -167,7 +168,7 @@ __device__ float2 weigh(const Scores& scores, float2 highest, Weights& weights) 
 #pragma unroll
       for (uint32_t i = 0; i < 2; ++i) {
         const float x = scores[tile][2 * r + i];
-        two[i] = x == kNoScore ? 0 : expf(x - most);
+        two[i] = x == kNoScore ? 0 : expf(x - most) + broken(x);
         totals[r] = __fadd_rn(totals[r], two[i]);
       }
       weights[tile / 2][tile % 2 * 2 + r] = floats_to_halves(two[0], two[1]);

@@ -4,6 +4,7 @@
 #include <cfloat>
 
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/warp.cuh"
 
 namespace hearth::cuda {
@@ -97,7 +98,8 @@ extern "C" __global__ void __launch_bounds__(kTotalThreads) total_of_row(const T
   device::Candidate* best = args.best + blockIdx.x * (size_t{args.count} + 1);
   const float largest = best[0].value;
   float sum = 0;
-  for (uint32_t i = threadIdx.x; i < args.width; i += kTotalThreads) sum += expf(comparable(values[i]) - largest);
+  for (uint32_t i = threadIdx.x; i < args.width; i += kTotalThreads)
+    sum += expf(comparable(values[i]) - largest) + broken(values[i]);
   sum = block_sum<kTotalThreads>(sum, scratch);
   if (threadIdx.x == 0) best[args.count] = {args.width, sum};
 }

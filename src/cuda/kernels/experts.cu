@@ -1,6 +1,7 @@
 // Mixture of experts, without its matrix products: which experts a row uses, rows grouped by expert, and the
 // weighted sum of what the experts gave. A slot is one use of an expert by a row: row * used + i.
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/warp.cuh"
 
 namespace hearth::cuda {
@@ -27,7 +28,7 @@ __device__ Best warp_best(Best best) {
 }  // namespace
 
 // Softmax over the router's output and the `used` best experts, best first. One warp per row; its weights in
-// shared memory, a chosen one marked by -1.
+// shared memory, a chosen one marked by -1. If an output of the router is not finite no weight is a number.
 extern "C" __global__ void __launch_bounds__(kRouteThreads) route(const RouteKernelArgs args) {
   extern __shared__ float all_weights[];
   const uint32_t row = blockIdx.x * (kRouteThreads / 32) + threadIdx.x / 32;
@@ -38,9 +39,9 @@ extern "C" __global__ void __launch_bounds__(kRouteThreads) route(const RouteKer
   for (uint32_t e = lane_of_warp(); e < args.experts; e += 32) most = fmaxf(most, logits[e]);
   most = warp_max(most);
   for (uint32_t e = lane_of_warp(); e < args.experts; e += 32) {
-    const float weight = expf(logits[e] - most);
+    const float weight = expf(logits[e] - most) + broken(logits[e]);
     weights[e] = weight >= 0 ? weight : 0;  // NaN: the order must stay an order
-    total += weights[e];
+    total += weight;
   }
   total = warp_sum(total);
   __syncwarp();
@@ -58,7 +59,7 @@ extern "C" __global__ void __launch_bounds__(kRouteThreads) route(const RouteKer
     }
     __syncwarp();
   }
-  const float factor = args.scale / (args.normalise != 0 ? chosen_total : total);
+  const float factor = args.scale / (args.normalise != 0 ? chosen_total : total) + broken(total);
   for (uint32_t i = lane_of_warp(); i < args.used; i += 32) args.weight[size_t{row} * args.used + i] *= factor;
 }
 

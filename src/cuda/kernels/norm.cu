@@ -1,5 +1,6 @@
 // RMS and layer norm of one row per block, written to an operand, to an array, or added to an array.
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/operand.cuh"
 #include "cuda/kernels/warp.cuh"
 
@@ -28,7 +29,8 @@ extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormK
   const uint32_t row = blockIdx.x, width = args.width;
   const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * width;
   const float mean = args.subtract_mean != 0 ? mean_of(in, width, mean_scratch) : 0;
-  const float scale = 1 / sqrtf(mean_square_of(in, mean, width, square_scratch) + args.epsilon);
+  const float mean_square = mean_square_of(in, mean, width, square_scratch);
+  const float scale = 1 / sqrtf(mean_square + args.epsilon) + broken(mean_square);
   // Whole warps: a warp writes 32 adjacent values of the operand together.
   for (uint32_t first = threadIdx.x / 32 * 32; first < width; first += kNormThreads) {
     const uint32_t i = first + lane_of_warp();

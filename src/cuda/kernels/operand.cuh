@@ -1,6 +1,8 @@
-// Writing operands: what every op that makes activations ends with.
+// Writing operands: what every op that makes activations ends with. A block with a value that is not finite has a
+// scale or values that are none, in every form.
 #pragma once
 
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/numbers.cuh"
 #include "cuda/kernels/operand_args.h"
 #include "cuda/kernels/warp.cuh"
@@ -43,7 +45,7 @@ __device__ inline void store_halves(uint8_t* row, const OperandRows& to, uint32_
 }
 
 __device__ inline void store_block(const OperandRows& to, uint8_t* row, uint32_t block, float value) {
-  const float largest = warp_max(fabsf(value));
+  const float largest = warp_largest(value);
   if ((to.forms & kInt8Form) != 0) store_int8(row, to.width, block, value, largest);
   if ((to.forms & kHalfForm) != 0) store_halves(row, to, block, value, largest);
   if ((to.forms & kFloatForm) != 0)

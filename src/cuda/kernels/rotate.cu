@@ -2,6 +2,7 @@
 // head (heads queries, kv_heads keys, kv_heads values), the head's values in shared memory.
 #include "cuda/kernels/angle.cuh"
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/numbers.cuh"
 #include "cuda/kernels/warp.cuh"
 
@@ -42,7 +43,7 @@ __device__ void rotate(float* head, const RotateKernelArgs& args, float position
 __device__ void store_blocks(const float* head, uint32_t dims, int8_t* row, Half* scales) {
   for (uint32_t first = 0; first < dims; first += kScaleGroup) {
     const float x = head[first + lane_of_warp()];
-    const Half bits = float_to_half(warp_max(fabsf(x)) / 127);
+    const Half bits = float_to_half(warp_largest(x) / 127);
     const float scale = half_to_float(bits), inverse = scale > 0 ? 1 / scale : 0;
     const float q = fminf(fmaxf(rintf(x * inverse), -127), 127);
     row[first + lane_of_warp()] = static_cast<int8_t>(q);

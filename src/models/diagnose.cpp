@@ -1,0 +1,79 @@
+#include "models/diagnose.h"
+
+#include <functional>
+
+#include "base/error.h"
+#include "base/finite.h"
+#include "models/sound.h"
+#include "models/transformer.h"
+
+namespace hearth::models {
+namespace {
+
+// A part of the model after which the residual stream can be looked at.
+struct Part {
+  std::string name;
+  std::vector<std::string> tensors;  // their names begin so
+  uint32_t device;
+  std::function<void(const Step&)> run;
+};
+
+std::vector<Part> parts_of(const Outline& outline, const Parts& parts) {
+  const placement::Arrangement& arrangement = parts.arrangement();
+  std::vector<Part> list;
+  list.push_back({"the token embeddings", {"token_embd.", "position_embd."}, arrangement.embedding, embed});
+  for (uint32_t i = 0; i < outline.spec.layers; ++i) {
+    const std::string block = fmt::format("blk.{}.", i);
+    list.push_back({fmt::format("layer {} (attention)", i),
+                    {block + "attn", block + "post_attention_norm"},
+                    arrangement.layers[i].layer,
+                    [&parts, i](const Step& step) { attention(step, i, parts.cache(i)); }});
+    list.push_back({fmt::format("layer {} (feed-forward)", i),
+                    {block + "ffn", block + "post_ffw_norm"},
+                    arrangement.layers[i].experts,
+                    [i](const Step& step) { feed_forward(step, i); }});
+  }
+  return list;
+}
+
+// The residual stream travels through `x`.
+Status run(const Outline& outline, const Parts& parts, const device::Batch& batch, const Part& part,
+           std::span<float> x) {
+  device::Device& device = parts.device(part.device);
+  const Workspace& workspace = parts.workspace(part.device);
+  TRY(device::upload_floats(device, x, workspace.x));
+  device.begin(batch);
+  part.run({device, outline.spec, parts.weights(), workspace, batch});
+  const Status fetched = device::download_floats(device, workspace.x, x);
+  TRY(device.finish());
+  return fetched;
+}
+
+Error blame(const gguf::File& file, const std::string& part, const std::vector<std::string>& tensors) {
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    const auto begins = [&](const std::string& name) { return tensor.name.starts_with(name); };
+    if (std::ranges::none_of(tensors, begins)) continue;
+    if (const Status sound = check_sound(file, tensor, tensor.data); !sound)
+      return error(sound.error().kind, "the model's results are not finite numbers from {} on: {}", part,
+                   sound.error().message);
+  }
+  return error(ErrorKind::kInvalidData,
+               "{}: the model's results are not finite numbers from {} on, though its weights there are; the text may "
+               "lead to numbers beyond the range of the cache (try --kv-type f32), or memory is faulty",
+               file.path(), part);
+}
+
+}  // namespace
+
+Error diagnose(const Outline& outline, const Parts& parts, const device::Batch& batch) {
+  std::vector<float> x(size_t{batch.rows()} * outline.spec.width);
+  for (const Part& part : parts_of(outline, parts)) {
+    if (const Status status = run(outline, parts, batch, part, x); !status) return status.error();
+    if (!all_finite(x)) return blame(parts.file(), part.name, part.tensors);
+  }
+  std::vector<std::string> output{"output"};
+  if (!has_own_output(parts.file())) output.push_back("token_embd.");
+  return blame(parts.file(), "the output layer", output);
+}
+
+}  // namespace hearth::models

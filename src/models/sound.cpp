@@ -1,0 +1,74 @@
+#include "models/sound.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/finite.h"
+
+namespace hearth::models {
+namespace {
+
+// Files are missing in whole pages of a disk.
+constexpr uint64_t kPage_bytes = 4096;
+
+Error broken(const gguf::File& file, const gguf::Tensor& tensor, const char* what) {
+  return error(ErrorKind::kInvalidData, "{}: tensor {} {}; the file is damaged: fetch or convert it again", file.path(),
+               tensor.name, what);
+}
+
+// How many bytes at the end are zeros.
+uint64_t zeros_at_end(const uint8_t* data, uint64_t bytes) {
+  uint64_t left = bytes;
+  while (left > 0 && data[left - 1] == 0) --left;
+  return bytes - left;
+}
+
+// More zeros than this at the end of a tensor are a loss. The rows of tokens that nobody uses may be zeros, and so may
+// all of a bias.
+uint64_t most_zeros(const gguf::Tensor& tensor) {
+  const bool rows_of_tokens = tensor.name == "token_embd.weight" || tensor.name == "output.weight";
+  if (rows_of_tokens) return tensor.bytes / 4;
+  if (tensor.name.ends_with(".bias")) return tensor.bytes;
+  return std::min(kPage_bytes, tensor.bytes - 1);
+}
+
+}  // namespace
+
+Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, const uint8_t* data) {
+  if (tensor.format->finite(data, tensor.bytes / tensor.format->block_bytes)) return {};
+  return broken(file, tensor, "has numbers that are not finite");
+}
+
+Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, std::span<const float> values) {
+  if (!all_finite(values)) return broken(file, tensor, "has numbers that are not finite");
+  const bool zeros = std::ranges::all_of(values, [](float value) { return value == 0; });
+  if (zeros && tensor.name.ends_with("norm.weight")) return broken(file, tensor, "is nothing but zeros");
+  return {};
+}
+
+Status check_complete(const gguf::File& file) {
+  std::vector<const gguf::Tensor*> tensors;
+  for (const gguf::Tensor& tensor : file.tensors())
+    if (tensor.bytes > 0) tensors.push_back(&tensor);
+  std::ranges::sort(tensors, std::greater(), &gguf::Tensor::data);
+  uint64_t zeros = 0, next_offset = 0;
+  bool at_end = true, lost = false;  // nothing but zeros follows in the file; more of them than there can be
+  for (const gguf::Tensor* tensor : tensors) {
+    const bool last_of_part = next_offset <= tensor->offset;  // of a set of files
+    next_offset = tensor->offset;
+    if (last_of_part) at_end = true, zeros = 0;
+    if (!at_end) continue;
+    const uint64_t here = zeros_at_end(tensor->data, tensor->bytes);
+    zeros += here;
+    lost |= here > most_zeros(*tensor);
+    at_end = here == tensor->bytes;
+    if (!at_end && lost) break;
+  }
+  if (!lost) return {};
+  return error(
+      ErrorKind::kInvalidData,
+      "{}: the last {:.1f} MiB of the file are zeros: the download is incomplete; let it finish or start it again",
+      file.path(), static_cast<double>(zeros) / (1 << 20));
+}
+
+}  // namespace hearth::models
