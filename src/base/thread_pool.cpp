@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 
@@ -58,12 +59,23 @@ void ThreadPool::run(Function function, void* context) {
   running_.store(threads_ - 1, std::memory_order_relaxed);
   section_.fetch_add(1, std::memory_order_seq_cst);
   section_.notify_all();
-  function(context, 0);
+  call(0);
   for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < kSpins)
       pause();
     else
       std::this_thread::yield();
+  }
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+// What is thrown on a worker must reach the caller, and the caller must not leave while workers use what it has.
+void ThreadPool::call(int thread) {
+  try {
+    function_(context_, thread);
+  } catch (...) {
+    const std::lock_guard lock(failure_mutex_);
+    if (!failure_) failure_ = std::current_exception();
   }
 }
 
@@ -81,7 +93,7 @@ void ThreadPool::work(int thread) {
     }
     ++seen;  // the next section starts only after this one has ended everywhere
     if (stop_.load()) return;
-    function_(context_, thread);
+    call(thread);
     running_.fetch_sub(1, std::memory_order_release);
   }
 }

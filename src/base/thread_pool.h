@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -20,8 +22,8 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // Runs body(thread) once on every thread, 0 being the caller; returns when all are done. Not
-  // reentrant; sections are started by one thread at a time.
+  // Runs body(thread) once on every thread, 0 being the caller; returns when all are done. If it throws, on any of
+  // them, so does this then. Not reentrant; sections are started by one thread at a time.
   template <class Body>
   void on_all(Body&& body) {
     run([](void* context, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(thread); },
@@ -53,6 +55,7 @@ class ThreadPool {
   };
 
   void run(Function function, void* context);
+  void call(int thread);
   void share(uint32_t items);
   void work(int thread);
   void stop();
@@ -64,6 +67,8 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> section_{0};  // counts started sections
   alignas(64) std::atomic<int> running_{0};       // workers that are not done with the current one
   std::atomic<bool> stop_{false};
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;  // the first of the current section
   std::vector<std::thread> workers_;
 };
 

@@ -3,6 +3,9 @@
 // finish(). Ops cannot fail one by one: what goes wrong shows in finish(). After ErrorKind::kDeviceLost
 // every call that can fail fails so, the others do nothing, and the object must be replaced.
 //
+// What is not finite comes out not finite, of every op: broken numbers must reach the logits, where they are seen. Rows of
+// other sequences are not harmed.
+//
 // Rows of the batch that is being worked on are set by begin(). Unless said otherwise an array of
 // activations has batch.rows() rows, float32, `width` values each, rows adjacent.
 #pragma once

@@ -42,5 +42,24 @@ TEST(ThreadPool, SectionsDoNotOverlap) {
   EXPECT_EQ(total, 4u * (1999u * 2000u / 2));
 }
 
+TEST(ThreadPool, WhatAThreadThrowsReachesTheCallerWhenAllAreDone) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (int thrower = 0; thrower < threads; ++thrower) {
+      std::atomic<int> others{0};
+      const auto section = [&](int thread) {
+        if (thread == thrower) throw std::bad_alloc();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        ++others;
+      };
+      EXPECT_THROW(pool.on_all(section), std::bad_alloc);
+      EXPECT_EQ(others, threads - 1);
+    }
+    std::atomic<int> ran{0};
+    pool.on_all([&](int) { ++ran; });
+    EXPECT_EQ(ran, threads) << "it goes on";
+  }
+}
+
 }  // namespace
 }  // namespace hearth
