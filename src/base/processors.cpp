@@ -3,9 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -57,11 +59,25 @@ double cgroup_quota() {
   return tightest;
 }
 
+// The kernel refuses a mask that is smaller than its own (EINVAL), so it grows until it is taken: cpu_set_t has room
+// for 1024 processors. At least 1.
+int processors_of_mask() {
+  constexpr int kMost_processors = 1 << 20;
+  for (int most = CPU_SETSIZE; most <= kMost_processors; most *= 2) {
+    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<size_t>(most)),
+                                                               [](cpu_set_t* mask) { CPU_FREE(mask); });
+    if (set == nullptr) break;
+    const size_t bytes = CPU_ALLOC_SIZE(static_cast<size_t>(most));
+    if (::sched_getaffinity(0, bytes, set.get()) == 0) return CPU_COUNT_S(bytes, set.get());
+    if (errno != EINVAL) break;
+  }
+  return 1;
+}
+
 }  // namespace
 
 int usable_processors() {
-  cpu_set_t set;
-  int count = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  int count = processors_of_mask();
   if (const double quota = cgroup_quota(); quota > 0) count = std::min(count, static_cast<int>(std::ceil(quota)));
   return std::max(count, 1);
 }

@@ -28,7 +28,11 @@ enum class ErrorKind {
 
 struct Error {
   ErrorKind kind;
-  std::string message;  // names what is wrong and what to do; no trailing period or newline
+  std::string message;      // names what is wrong and what to do; no trailing period or newline
+  std::string remedy = {};  // the end of `message`, after "; ", where what to do can be told apart; see with_remedy()
+
+  // The message without the remedy.
+  std::string cause() const { return remedy.empty() ? message : message.substr(0, message.size() - remedy.size() - 2); }
 };
 
 template <class T>

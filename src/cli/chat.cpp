@@ -119,7 +119,7 @@ Status Chat::run() {
 Status Chat::say(std::string message) {
   TRY(check_utf8(message, "the message"));
   conversation_.add("user", std::move(message));
-  Result<Conversation::Prompt> prompt = conversation_.prompt(session_.context);
+  Result<Conversation::Prompt> prompt = conversation_.prompt(session_.context, session_.spec.context);
   if (!prompt) {
     conversation_.remove_last();
     return prompt.error();

@@ -161,7 +161,7 @@ void add_processes(std::vector<placement::DeviceState>& states) {
   const driver::Probe found = driver::probe({.open_contexts = false});
   for (const driver::Gpu& gpu : found.gpus) {
     for (placement::DeviceState& state : states) {
-      if (state.host || gpu.ordinal < 0 || !state.name.starts_with(fmt::format("GPU {} (", gpu.ordinal))) continue;
+      if (state.host || gpu.ordinal < 0 || state.ordinal != gpu.ordinal) continue;
       for (const driver::GpuProcess& process : gpu.state.processes)
         state.others.push_back({process.pid, process.name, process.bytes.value_or(0)});
     }

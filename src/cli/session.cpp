@@ -32,11 +32,11 @@ void note_if_cut(const Session& session, const Answer& answer) {
   const int64_t generated = answer.usage.generated_tokens;
   const bool asked = session.sampling.num_predict >= 0 && generated >= session.sampling.num_predict;
   if (answer.finish != engine::FinishReason::kLength || asked) return;
-  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut; --ctx makes it larger",
-                         session.context));
+  std::string help;
+  if (session.context < session.spec.context)
+    help = fmt::format("; --ctx makes it larger, up to {}", session.spec.context);
+  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut{}", session.context, help));
 }
-
-}  // namespace
 
 // In one line, as soon as it can be known: an answer that takes minutes should not need --verbose to be explained.
 void note_if_slow(const Session& session, const engine::Usage& usage) {
@@ -46,6 +46,8 @@ void note_if_slow(const Session& session, const engine::Usage& usage) {
                                    static_cast<double>(bytes_per_token(*session.file, session.spec)));
   if (finding) print_note("warning: " + finding->text());
 }
+
+}  // namespace
 
 Result<Session> start_session(const RunOptions& options) {
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, answer_load_options(1)));

@@ -1,7 +1,5 @@
 #include "cli/speed.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "driver/cuda.h"
@@ -10,19 +8,16 @@ namespace hearth::cli {
 namespace {
 
 // The GPU behind a device, as the driver and NVML see it now.
-driver::Gpu gpu_named(const std::string& name) {
-  driver::Gpu found;
-  found.name = name;
+driver::Gpu gpu_behind(const engine::DeviceStatus::Device& device) {
   const auto cuda = driver::Cuda::open();
-  int count = 0;
-  if (!cuda || (*cuda)->cuDeviceGetCount(&count) != CUDA_SUCCESS) return found;
-  for (int i = 0; i < count; ++i) {
-    driver::Gpu gpu = driver::static_facts(**cuda, i);
-    if (!name.starts_with(fmt::format("GPU {} (", i))) continue;
-    if (const auto nvml = driver::Nvml::open()) gpu.state = driver::read_state(**nvml, gpu.uuid);
-    return gpu;
+  if (!cuda || device.ordinal < 0) {
+    driver::Gpu unknown;
+    unknown.name = device.name;
+    return unknown;
   }
-  return found;
+  driver::Gpu gpu = driver::static_facts(**cuda, device.ordinal);
+  if (const auto nvml = driver::Nvml::open()) gpu.state = driver::read_state(**nvml, gpu.uuid);
+  return gpu;
 }
 
 }  // namespace
@@ -34,7 +29,7 @@ std::optional<doctor::Finding> check_speed(const engine::DeviceStatus& devices, 
   const engine::DeviceStatus::Device& gpu = devices.devices[devices.layers[0]];
   const doctor::DecodeSpeed speed{tokens_per_s, bytes_per_token, static_cast<double>(gpu.bandwidth_bytes_per_s)};
   if (!doctor::is_slow(speed)) return std::nullopt;
-  return doctor::explain_slow_decode(speed, gpu_named(gpu.name), driver::look_at_machine());
+  return doctor::explain_slow_decode(speed, gpu_behind(gpu), driver::look_at_machine());
 }
 
 }  // namespace hearth::cli

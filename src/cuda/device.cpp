@@ -98,8 +98,10 @@ Status CudaDevice::start(KernelReport* report) {
   const uint64_t bus_bits = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
   TRY(attribute.status);
   if (chip.compute_capability < kOldestCapability)
-    return error(ErrorKind::kUnsupported, "{} has compute capability {}.{}; hearth needs 7.5 (Turing, 2018) or newer",
-                 name, chip.compute_capability / 10, chip.compute_capability % 10);
+    return with_remedy(ErrorKind::kUnsupported,
+                       fmt::format("{} has compute capability {}.{}", name, chip.compute_capability / 10,
+                                   chip.compute_capability % 10),
+                       "hearth needs 7.5 (Turing, 2018) or newer");
   if (!virtual_memory)
     return error(ErrorKind::kUnsupported,
                  "{} offers no virtual memory management to this system (a virtual GPU may need a full profile)", name);
@@ -115,6 +117,7 @@ Status CudaDevice::start(KernelReport* report) {
 
   facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
+  facts_.ordinal = options_.ordinal;
   facts_.memory_bytes = memory->total_bytes;
   facts_.granularity_bytes = table_memory_.granule_bytes();
   sizing_ = CudaSizing(facts_.granularity_bytes);
@@ -168,8 +171,10 @@ Result<device::Buffer> CudaDevice::alloc(size_t bytes) {
     Status grown = memory ? memory->grow(whole) : Status(memory.error());
     if (!grown) {
       if (grown.error().kind != ErrorKind::kNoMemory) return grown.error();
-      return error(ErrorKind::kNoMemory, "cannot allocate {} bytes on {} ({} free): {}", bytes, facts_.name, free,
-                   grown.error().message);
+      return with_remedy(
+          ErrorKind::kNoMemory,
+          fmt::format("cannot allocate {} bytes on {} ({} free): {}", bytes, facts_.name, free, grown.error().cause()),
+          grown.error().remedy);
     }
     const CUdeviceptr address = memory->address();
     const std::lock_guard lock(memory_mutex_);

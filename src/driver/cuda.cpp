@@ -81,7 +81,7 @@ const char* resolve(const Library& library, Cuda& cuda) {
 
 Result<std::unique_ptr<const Cuda>> fail(Problem problem, Problem* out) {
   if (out != nullptr) *out = problem;
-  return Error{ErrorKind::kNoDevice, problem.text()};
+  return with_remedy(ErrorKind::kNoDevice, problem.cause_with_code(), problem.remedy);
 }
 
 }  // namespace

@@ -265,7 +265,9 @@ Problem problem_of(CUresult code) {
 
 Status check(CUresult code, std::string_view doing) {
   if (code == CUDA_SUCCESS) return {};
-  return error(describe(code).kind, "the GPU driver failed at {}: {}", doing, problem_of(code).text());
+  const Problem problem = problem_of(code);
+  return with_remedy(describe(code).kind,
+                     fmt::format("the GPU driver failed at {}: {}", doing, problem.cause_with_code()), problem.remedy);
 }
 
 }  // namespace hearth::driver

@@ -11,7 +11,7 @@ namespace hearth::driver {
 
 struct Description {
   std::string name;    // "CUDA_ERROR_OPERATING_SYSTEM"
-  std::string cause;   // no trailing period, no "; " (which comes before the remedy)
+  std::string cause;   // no trailing period
   std::string remedy;  // no trailing period
   ErrorKind kind;
   // The context is broken for good: every later call fails too, until the context is destroyed and built again.

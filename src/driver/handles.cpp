@@ -124,7 +124,8 @@ Result<Module> Module::load(const Cuda& cuda, const void* image, LoadReport* rep
     while (!log.empty() && log.back() == '\n') log.pop_back();
     std::ranges::replace(log, '\n', ' ');
     if (log.empty()) return status.error();
-    return error(status.error().kind, "{} (its compiler says: {})", status.error().message, log);
+    const Error& cause = status.error();
+    return with_remedy(cause.kind, fmt::format("{} (its compiler says: {})", cause.cause(), log), cause.remedy);
   }
   if (report != nullptr) {
     std::memcpy(&report->compile_ms, &values[0], sizeof report->compile_ms);  // a float in the slot of a pointer
@@ -235,7 +236,8 @@ Result<VirtualMemory> VirtualMemory::reserve(const Cuda& cuda, CUdevice device, 
   size_t unit = 0;
   TRY(check(cuda.cuMemGetAllocationGranularity(&unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM),
             "asking for the unit of GPU memory"));
-  if (unit == 0) return error(ErrorKind::kNoDevice, "the GPU driver gives no unit of memory; reinstall the driver");
+  if (unit == 0)
+    return with_remedy(ErrorKind::kNoDevice, "the GPU driver gives no unit of memory", "reinstall the driver");
   VirtualMemory memory;
   memory.device_ = device;
   memory.granule_bytes_ = round_up(granule_bytes, unit);

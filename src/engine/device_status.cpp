@@ -9,9 +9,8 @@
 namespace hearth::engine {
 
 GpuProblem gpu_problem(const Error& error) {
-  const size_t end = error.message.find("; ");
-  if (end == std::string::npos) return {error.message, "\"--gpu off\" does without the GPU"};
-  return {error.message.substr(0, end), error.message.substr(end + 2)};
+  if (error.remedy.empty()) return {error.message, "\"--gpu off\" does without the GPU"};
+  return {error.cause(), error.remedy};
 }
 
 uint32_t DeviceStatus::layers_on_gpu() const {

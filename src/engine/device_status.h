@@ -17,7 +17,7 @@ struct GpuProblem {
   std::string cause, remedy;
   bool noteworthy = true;  // false: nothing on this machine hints at a GPU
 };
-// An error of a device or the driver in parts: the words before and after the first "; ".
+// An error of a device or the driver in parts.
 GpuProblem gpu_problem(const Error& error);
 
 struct DeviceStatus {
@@ -28,6 +28,7 @@ struct DeviceStatus {
     models::Memory memory = {};          // of the model there, as it is now
     // When the model was loaded: what the plan promised, and what the device's free memory lost. 0: not known.
     uint64_t promised_bytes = 0, taken_bytes = 0;
+    int ordinal = -1;  // the driver's number of a GPU in this process
   };
   std::vector<Device> devices;
   // For every transformer block and then the output layer, which of `devices` it is on: one more than the model

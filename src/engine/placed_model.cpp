@@ -59,7 +59,8 @@ placement::DeviceState state_of(const device::Device& device) {
           .free = device.free_bytes(),
           .reserve = host ? 0 : placement::reserve_on(facts.memory_bytes),
           .granularity = facts.granularity_bytes,
-          .bandwidth = facts.bandwidth_bytes_per_s};
+          .bandwidth = facts.bandwidth_bytes_per_s,
+          .ordinal = facts.ordinal};
 }
 
 Result<std::unique_ptr<PlacedModel>> PlacedModel::load(std::shared_ptr<const gguf::File> file,
@@ -91,13 +92,36 @@ DeviceStatus PlacedModel::status() const {
   return status_;
 }
 
+// A GPU that cannot be opened is left out where another one can be, or where it only lacks memory: the host holds the
+// model then.
 Status PlacedModel::open_devices() {
   model_.reset();
   devices_.clear();
-  for (const DeviceFactory& factory : factories_) {
-    ASSIGN_OR_RETURN(devices_.emplace_back(), factory());
+  left_out_ = {};
+  std::optional<Error> failure;
+  for (size_t i = 0; i + 1 < factories_.size(); ++i) {
+    auto gpu = factories_[i]();
+    if (gpu)
+      devices_.push_back(std::move(*gpu));
+    else if (!failure || failure->kind == ErrorKind::kNoMemory)
+      failure = gpu.error();
   }
+  if (failure && devices_.empty() && failure->kind != ErrorKind::kNoMemory) return *failure;
+  if (failure) {
+    left_out_ = gpu_problem(*failure);
+    log_warn("a GPU is not used: {}", failure->message);
+  }
+  ASSIGN_OR_RETURN(devices_.emplace_back(), factories_.back()());
   return {};
+}
+
+std::vector<placement::DeviceState> PlacedModel::states_for(int attempt) const {
+  std::vector<placement::DeviceState> result = states();
+  if (attempt < kPlansWithAllFree) return result;
+  const int halvings = attempt - kPlansWithAllFree + 1;
+  for (placement::DeviceState& state : result)
+    if (!state.host) state.free = halvings > kSmallerPlans ? 0 : state.reserve + (state.budget() >> halvings);
+  return result;
 }
 
 Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
@@ -109,51 +133,56 @@ Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
   return sizes;
 }
 
-Result<std::vector<placement::ModelSizes>> PlacedModel::make_plan() {
+Result<GpuProblem> PlacedModel::make_plan(int attempt) {
   ASSIGN_OR_RETURN(std::vector<placement::ModelSizes> sizes, measure());
-  plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
-  if (!plan_.whole()) return sizes;
-  // A context takes memory of its GPU, for nothing there.
-  for (size_t i = devices_.size() - 1; i-- > 0;) {
+  plan_ = placement::plan(sizes, states_for(attempt), options_.rebalance.plan);
+  // A context takes memory of its GPU, for nothing where the plan does without.
+  for (size_t i = devices_.size() - 1; plan_.whole() && i-- > 0;) {
     if (plan_.shares[i].used()) continue;
     devices_.erase(devices_.begin() + static_cast<ptrdiff_t>(i));
-    factories_.erase(factories_.begin() + static_cast<ptrdiff_t>(i));
     sizes.erase(sizes.begin() + static_cast<ptrdiff_t>(i));
   }
-  plan_ = placement::plan(sizes, states(), options_.rebalance.plan);
-  return sizes;
+  const std::vector<placement::DeviceState> now = states_for(attempt);
+  plan_ = placement::plan(sizes, now, options_.rebalance.plan);
+  if (options_.review) return options_.review({plan_, sizes, now, *devices_.back()});
+  if (plan_.whole() || devices_.size() == 1) return GpuProblem();
+  return too_little_memory(now);
 }
 
-Status PlacedModel::open() {
-  TRY(open_devices());
-  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, make_plan());
-  const std::vector<uint64_t> before = free_bytes();
-  ASSIGN_OR_RETURN(const GpuProblem problem, load_planned(sizes));
-  describe(problem, before);
+Status PlacedModel::load_planned() {
+  std::vector<device::Device*> pointers;
+  for (const auto& device : devices_) pointers.push_back(device.get());
+  ASSIGN_OR_RETURN(model_, models::Model::load(file_, pointers, plan_, options_.load));
   return {};
 }
 
-Result<GpuProblem> PlacedModel::load_planned(const std::vector<placement::ModelSizes>& sizes) {
-  GpuProblem problem;
-  const std::vector<placement::DeviceState> now = states();
-  if (options_.review) {
-    ASSIGN_OR_RETURN(problem, options_.review({plan_, sizes, now, *devices_.back()}));
-  } else if (!plan_.whole() && devices_.size() > 1) {
-    problem = too_little_memory(now);
+// What a load that failed has left on the GPUs beside its buffers.
+void PlacedModel::give_up_scratch() {
+  for (const auto& device : devices_)
+    if (!device->reads_host_memory()) (void)device->reserve({});  // fails only if lost, which its next use will tell
+}
+
+Status PlacedModel::open() {
+  const int last = options_.moves ? kPlansWithAllFree + kSmallerPlans : kPlansWithAllFree - 1;
+  std::optional<Error> failure;
+  for (int attempt = 0;; ++attempt) {
+    if (devices_.size() < factories_.size() || attempt == 0) TRY(open_devices());
+    ASSIGN_OR_RETURN(GpuProblem problem, make_plan(attempt));
+    const std::vector<uint64_t> before = free_bytes();
+    const Status loaded = load_planned();
+    if (loaded) {
+      if (attempt >= kPlansWithAllFree) {  // less than is free: what is free could not be had
+        problem = {gpu_problem(*failure).cause, too_little_memory({}).remedy};
+        rebalancer_.hold(now_ms());
+      }
+      describe(problem.cause.empty() ? left_out_ : problem, before);
+      return {};
+    }
+    if (loaded.error().kind != ErrorKind::kNoMemory || attempt == last || factories_.size() == 1) return loaded;
+    failure = loaded.error();
+    log_info("the model did not load as planned, and is planned again: {}", failure->message);
+    give_up_scratch();
   }
-  std::vector<device::Device*> pointers;
-  for (const auto& device : devices_) pointers.push_back(device.get());
-  auto loaded = models::Model::load(file_, pointers, plan_, options_.load);
-  if (!loaded && loaded.error().kind == ErrorKind::kNoMemory && devices_.size() > 1 && options_.moves) {
-    problem = gpu_problem(loaded.error());
-    for (size_t i = 0; i + 1 < devices_.size(); ++i) TRY(devices_[i]->reserve({}));
-    static_cast<placement::Arrangement&>(plan_) = placement::all_on(plan_.host(), plan_.layers.size());
-    plan_.shares = placement::shares_of(plan_, sizes, now);
-    rebalancer_.hold(now_ms());
-    loaded = models::Model::load(file_, pointers, plan_, options_.load);
-  }
-  ASSIGN_OR_RETURN(model_, std::move(loaded));
-  return problem;
 }
 
 std::vector<uint64_t> PlacedModel::free_bytes() const {
@@ -171,6 +200,7 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
     DeviceStatus::Device& on = status.devices.emplace_back();
     on.name = facts.name;
     on.gpu = !devices_[i]->reads_host_memory();
+    on.ordinal = facts.ordinal;
     on.bandwidth_bytes_per_s = facts.bandwidth_bytes_per_s;
     // What is free to the host says little: files that are mapped are in no one's way.
     if (!on.gpu || !plan_.shares[i].used() || free_after[i] == 0 || free_after[i] > free_before[i]) continue;
@@ -296,7 +326,7 @@ Backend PlacedModel::backend() {
   backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
-  if (devices_.size() == 1 || !options_.moves) return backend;
+  if (factories_.size() == 1 || !options_.moves) return backend;
   backend.rearrange = [this](const placement::Arrangement& target) { return move(target, "layers were moved"); };
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
   backend.maintain = [this] {

@@ -40,11 +40,17 @@ struct PlacedOptions {
   std::function<Result<GpuProblem>(const Proposal& proposal)> review = {};
 };
 
+// Memory that runs out during a load says that the plan is out of date, not that a GPU is broken. So many plans may
+// take all that is free when they are made. If none of them could be loaded, what is said to be free cannot be had:
+// each of so many further plans may take half as much as the one before. After those all goes to the host. Layers come
+// back from there as always. Without `moves`, only the plans that may take all are tried.
+inline constexpr int kPlansWithAllFree = 3, kSmallerPlans = 2;
+
 class PlacedModel {
  public:
   // GPUs, then the host: each factory opens one device, the last one the host's. Where the parts go is
   // placement::plan()'s answer to what is free; GPUs that a whole model does not need are left alone. If memory that
-  // was free runs out during the load, all goes to the host, from where it may move later.
+  // was free runs out during the load, it is planned again with what is free then; see kPlansWithAllFree.
   // Errors: those of the factories, of `review` and of Model::load().
   static Result<std::unique_ptr<PlacedModel>> load(std::shared_ptr<const gguf::File> file,
                                                    std::vector<DeviceFactory> factories, PlacedOptions options);
@@ -70,10 +76,13 @@ class PlacedModel {
 
   Status open();  // devices and model, from nothing
   Status open_devices();
+  // The states that the plan of an attempt reckons with; attempts count from 0.
+  std::vector<placement::DeviceState> states_for(int attempt) const;
   Result<std::vector<placement::ModelSizes>> measure() const;
-  // Plans, without the GPUs that are not needed; gives what the model takes on each device that is left.
-  Result<std::vector<placement::ModelSizes>> make_plan();
-  Result<GpuProblem> load_planned(const std::vector<placement::ModelSizes>& sizes);
+  // Plans, without the GPUs that are not needed, and has the plan reviewed.
+  Result<GpuProblem> make_plan(int attempt);
+  Status load_planned();
+  void give_up_scratch();
   Status recover();
   Status rebalance(uint64_t give_back_bytes);
   Status move(const placement::Arrangement& target, const std::string& why);
@@ -89,9 +98,10 @@ class PlacedModel {
   const PlacedOptions options_;
   placement::Rebalancer rebalancer_;
   placement::Plan plan_;
-  std::vector<std::unique_ptr<device::Device>> devices_;
-  std::unique_ptr<models::Model> model_;  // after the devices: it ends first
-  std::string last_failure_;              // of a move
+  std::vector<std::unique_ptr<device::Device>> devices_;  // the open ones: no more than there are factories
+  GpuProblem left_out_;                                   // why a GPU could not be opened; empty: all could
+  std::unique_ptr<models::Model> model_;                  // after the devices: it ends first
+  std::string last_failure_;                              // of a move
 
   mutable std::mutex mutex_;
   DeviceStatus status_;

@@ -38,11 +38,14 @@ Status check_fits(const gguf::File& file, std::span<Device* const> devices, cons
     const placement::Share& share = shares[i];
     const uint64_t free = devices[i]->free_bytes();
     if (share.total() <= free) continue;
-    return error(ErrorKind::kNoMemory,
-                 "{}: {} needed (weights {}, cache {} for {} pages of {} tokens, workspace {}), but {} has {} "
-                 "available; choose a smaller context, a smaller cache type or a smaller quantisation",
-                 file.path(), size_text(share.total()), size_text(share.weights), size_text(share.cache), options.pages,
-                 kPage_tokens, size_text(share.workspace), devices[i]->facts().name, size_text(free));
+    return with_remedy(
+        ErrorKind::kNoMemory,
+        fmt::format(
+            "{}: {} needed (weights {}, cache {} for {} pages of {} tokens, workspace {}), but {} has {} available",
+            file.path(), size_text(share.total()), size_text(share.weights), size_text(share.cache), options.pages,
+            kPage_tokens, size_text(share.workspace), devices[i]->facts().name, size_text(free)),
+        share.weights > free ? "choose a smaller quantisation or a smaller model"
+                             : "choose a smaller context or a smaller cache type");
   }
   return {};
 }

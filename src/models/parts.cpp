@@ -29,9 +29,13 @@ Parts::Parts(std::shared_ptr<const gguf::File> file, const Outline& outline, std
 Status Parts::make_ready(uint32_t index) {
   OnDevice& on = devices_[index];
   if (on.ready) return {};
-  ASSIGN_OR_RETURN(on.workspace_buffer, on.device->alloc(sizes_[index].workspace));
+  ASSIGN_OR_RETURN(device::Buffer workspace, on.device->alloc(sizes_[index].workspace));
+  if (const Status reserved = on.device->reserve(outline_.most); !reserved) {
+    (void)on.device->reserve({});  // a part of it may be there
+    return reserved;
+  }
+  on.workspace_buffer = std::move(workspace);
   on.workspace = lay_out(on.workspace_buffer.data(), outline_.spec, outline_.options.batch_rows);
-  TRY(on.device->reserve(outline_.most));
   on.ready = true;
   return {};
 }

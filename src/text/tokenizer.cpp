@@ -37,6 +37,14 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const gguf::File& file) {
                fmt::join(known, ", "));
 }
 
+size_t Tokenizer::longest_piece_bytes() const {
+  std::call_once(measured_, [this] {
+    for (size_t token = 0; token < size(); ++token)
+      longest_piece_bytes_ = std::max(longest_piece_bytes_, piece(static_cast<Token>(token), true).size());
+  });
+  return longest_piece_bytes_;
+}
+
 TokenizerBase::TokenizerBase(const gguf::File& file, Vocabulary vocabulary)
     : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), strips_after_special_(strips_after_special(file)) {}
 

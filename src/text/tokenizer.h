@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,14 @@ class Tokenizer {
   virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom and their kin by text
   virtual bool is_control(Token token) const = 0;
   virtual Token find(std::string_view text) const = 0;  // the token of exactly this text, or kNoToken
+
+  // Of the longest piece: a text of n bytes has at least n / that many tokens, but for white space that some special
+  // tokens take with them. Computed when it is first asked for.
+  size_t longest_piece_bytes() const;
+
+ private:
+  mutable std::once_flag measured_;
+  mutable size_t longest_piece_bytes_ = 1;
 };
 
 }  // namespace hearth::text

@@ -28,6 +28,15 @@ class ByteTokenizer : public text::Tokenizer {
   text::Token find(std::string_view) const override { return text::kNoToken; }
 };
 
+class CountingTokenizer : public ByteTokenizer {
+ public:
+  std::vector<text::Token> encode(std::string_view text, const text::EncodeOptions& options) const override {
+    bytes += text.size();
+    return ByteTokenizer::encode(text, options);
+  }
+  mutable size_t bytes = 0;
+};
+
 const text::ChatTemplate kBrackets = {.name = "brackets",
                                       .marks = {},
                                       .user = {"[u:", "]"},
@@ -62,6 +71,12 @@ TEST(Conversation, WithoutATemplateIsTheTextAsItIs) {
   EXPECT_TRUE(conversation.stops().empty());
 }
 
+TEST(Conversation, WithoutAMessageThereIsNoPrompt) {
+  Conversation conversation(kTokenizer, &kBrackets);
+  conversation.set_system("S");
+  EXPECT_EQ(prompt_text(conversation, 1000), "error: there is no message to answer");
+}
+
 TEST(Conversation, DropsWholeOldTurnsButNeverTheSystemMessage) {
   Conversation conversation(kTokenizer, &kBrackets);
   conversation.set_system("S");
@@ -70,21 +85,84 @@ TEST(Conversation, DropsWholeOldTurnsButNeverTheSystemMessage) {
     conversation.add("assistant", "ok");
   }
   conversation.add("user", "now");
-  auto prompt = conversation.prompt(60);  // a quarter is kept for the answer: 45 of 74 may stay
+  auto prompt = conversation.prompt(80);  // a quarter is kept for the answer: 60 of 74 may stay; 40 if it is too much
   ASSERT_TRUE(prompt);
   EXPECT_EQ(kTokenizer.decode(prompt->tokens, true), "[s:S][u:3333333333][a:ok][u:now][a:");
   EXPECT_EQ(prompt->dropped, 4u);
-  prompt = conversation.prompt(60);
+  prompt = conversation.prompt(80);
   EXPECT_EQ(prompt->dropped, 0u) << "they are gone";
 }
 
-TEST(Conversation, ALastMessageThatIsTooLongIsRefused) {
+TEST(Conversation, AShortPromptMayFillAllButTheRoomForAnAnswer) {
+  Conversation conversation(kTokenizer, &kBrackets);
+  conversation.add("user", std::string(2000, 'x'));
+  conversation.add("assistant", "ok");
+  conversation.add("user", std::string(8192 - 512 - 2017, 'x'));
+  const auto prompt = conversation.prompt(8192);
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ(prompt->tokens.size(), 8192u - 512);
+  EXPECT_EQ(prompt->dropped, 0u);
+  conversation.add("assistant", "");
+  conversation.add("user", "");
+  EXPECT_EQ(conversation.prompt(8192)->dropped, 2u) << "the room for an answer is kept";
+}
+
+TEST(Conversation, MostTurnsOfAFullContextBeginWithThePromptBefore) {
+  Conversation conversation(kTokenizer, &kBrackets);
+  conversation.set_system("S");
+  std::vector<text::Token> before;
+  int full = 0, cached = 0;
+  for (int turn = 0; turn < 400; ++turn) {
+    conversation.add("user", fmt::format("question {}", turn));
+    const auto prompt = conversation.prompt(1000);
+    ASSERT_TRUE(prompt);
+    if (full > 0 || prompt->dropped > 0) {
+      ++full;
+      cached +=
+          std::equal(before.begin(), before.end(), prompt->tokens.begin(),
+                     prompt->tokens.begin() + static_cast<ptrdiff_t>(std::min(before.size(), prompt->tokens.size())));
+    }
+    before = prompt->tokens;
+    conversation.add("assistant", fmt::format("answer {}", turn));
+  }
+  EXPECT_GT(full, 300);
+  EXPECT_GT(cached, full * 8 / 10);
+}
+
+// Each turn once more for each that is dropped would be 100 million tokens.
+TEST(Conversation, ManyMessagesAreNotTokenizedAgainAndAgain) {
+  const CountingTokenizer tokenizer;
+  Conversation conversation(tokenizer, &kBrackets);
+  for (int turn = 0; turn < 10'000; ++turn) {
+    conversation.add("user", fmt::format("question {}", turn));
+    conversation.add("assistant", fmt::format("answer {}", turn));
+  }
+  conversation.add("user", "last");
+  const auto prompt = conversation.prompt(4096);
+  ASSERT_TRUE(prompt);
+  EXPECT_LE(prompt->tokens.size(), 2048u);
+  EXPECT_GT(prompt->tokens.size(), 2000u) << "as much as half of the context holds";
+  EXPECT_LT(tokenizer.bytes, 20 * 4096u);
+}
+
+TEST(Conversation, ALastMessageThatIsTooLongIsRefusedAndNothingIsForgotten) {
   Conversation conversation(kTokenizer, &kBrackets);
   conversation.add("user", std::string(45, 'x'));
   EXPECT_EQ(prompt_text(conversation, 60).find("error"), std::string::npos) << "a short answer is better than none";
   conversation.add("user", std::string(60, 'x'));
-  EXPECT_EQ(prompt_text(conversation, 60),
-            "error: the message has 67 tokens, but the context has 60; shorten it, or start with a larger --ctx");
+  EXPECT_EQ(prompt_text(conversation, 60), "error: the message does not fit into the context of 60 tokens; shorten it");
+  EXPECT_EQ(conversation.messages().size(), 2u);
+  EXPECT_EQ(conversation.prompt(60, 60).error().message.find("--ctx"), std::string::npos);
+  EXPECT_NE(conversation.prompt(60, 80).error().message.find("; shorten it, or start with a larger --ctx (at most 80)"),
+            std::string::npos);
+}
+
+TEST(Conversation, AMessageThatIsFarTooLongIsNotTokenized) {
+  const CountingTokenizer tokenizer;
+  Conversation conversation(tokenizer, &kBrackets);
+  conversation.add("user", std::string(10'000'000, 'x'));
+  EXPECT_FALSE(conversation.prompt(4096).ok());
+  EXPECT_EQ(tokenizer.bytes, 0u);
 }
 
 }  // namespace

@@ -20,14 +20,19 @@ using hearth::test::SmallModel;
 class Placed : public testing::Test {
  protected:
   std::vector<DeviceFactory> factories() {
-    return {[this]() -> Result<std::unique_ptr<device::Device>> {
-              if (++opened_ > openings_) {
-                all_sent_.wait();
-                return error(ErrorKind::kIo, "no GPU answers");
-              }
-              return std::unique_ptr<device::Device>(new FakeGpu(card_));
-            },
-            [] { return cpu::create_device({.threads = 1, .isa = ""}); }};
+    std::vector<DeviceFactory> all = {[this]() -> Result<std::unique_ptr<device::Device>> {
+                                        if (++opened_ > openings_) {
+                                          all_sent_.wait();
+                                          return no_opening_;
+                                        }
+                                        return std::unique_ptr<device::Device>(new FakeGpu(card_));
+                                      },
+                                      [] { return cpu::create_device({.threads = 1, .isa = ""}); }};
+    if (second_card_ != nullptr)
+      all.insert(all.begin() + 1, [this]() -> Result<std::unique_ptr<device::Device>> {
+        return std::unique_ptr<device::Device>(new FakeGpu(second_card_));
+      });
+    return all;
   }
 
   Engine& start(PlacedOptions options = {}) {
@@ -69,7 +74,9 @@ class Placed : public testing::Test {
 
   const std::shared_ptr<const gguf::File> file_ = SmallModel("llama").open();
   const std::shared_ptr<FakeCard> card_ = std::make_shared<FakeCard>();
+  std::shared_ptr<FakeCard> second_card_;  // null: there is one
   std::atomic<int> opened_ = 0, openings_ = 1000;
+  Error no_opening_ = error(ErrorKind::kIo, "no GPU answers");  // after those
   std::latch all_sent_{1};  // until then no opening fails: a broken engine takes no requests
   int64_t hold_ms_ = 20;
   std::unique_ptr<PlacedModel> placed_;
@@ -161,19 +168,128 @@ TEST_F(Placed, WhatIsPromisedIsTaken) {
   }
 }
 
-TEST_F(Placed, MemoryThatRunsOutDuringTheLoadLeavesTheModelOnTheHost) {
-  PlacedOptions options;
-  options.review = [this](const Proposal& proposal) -> Result<GpuProblem> {
-    EXPECT_TRUE(proposal.plan.whole());
-    card_->others_bytes = card_->total_bytes;
-    return GpuProblem{};
-  };
-  start(std::move(options));
+TEST_F(Placed, MemoryTakenAtAnyAllocationOfTheLoadLeavesFewerLayersThere) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  const int allocations = card_->allocations;
+  ASSERT_GT(allocations, 5);
+  // Room for a part of the model.
+  card_->others_take_bytes = card_->total_bytes - card_->taken_bytes + (64 << 10);
+  for (int at = 0; at < allocations; ++at) {
+    card_->others_bytes = 0;
+    card_->allocations_until_taken = at;
+    start();
+    const DeviceStatus status = engine_->devices();
+    EXPECT_GT(status.layers_on_gpu(), 0u) << "at allocation " << at;
+    EXPECT_LT(status.layers_on_gpu(), 3u) << "at allocation " << at;
+    EXPECT_EQ(status.cause.find("GPU 0 (fake) has "), 0u) << status.cause;
+    EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens) << "at allocation " << at;
+    card_->others_bytes = 0;
+    wait_until([&] { return engine_->devices().wholly_on_gpu(); });
+  }
+}
+
+TEST_F(Placed, ALoadThatFailsForAMomentIsWholeAllTheSame) {
+  card_->allocations_to_fail = kPlansWithAllFree - 1;
+  start();
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_EQ(engine_->devices().warning(), "");
+}
+
+TEST_F(Placed, MemoryThatCannotBeHadThoughItIsSaidToBeFreeMeansFewerLayersThenTheHost) {
+  start();
+  card_->total_bytes = card_->taken_bytes * 3 / 2;  // half of which is enough for a part
+  card_->allocations_to_fail = kPlansWithAllFree;
+  hold_ms_ = int64_t{24} * 3600 * 1000;
+  start();
+  EXPECT_GT(engine_->devices().layers_on_gpu(), 0u);
+  EXPECT_LT(engine_->devices().layers_on_gpu(), 3u);
+  EXPECT_NE(engine_->devices().cause.find("could not be had"), std::string::npos) << engine_->devices().cause;
+
+  card_->allocations_to_fail = 1000;
+  start();
   EXPECT_EQ(engine_->devices().layers_on_gpu(), 0u);
-  EXPECT_NE(engine_->devices().cause.find("GPU 0 (fake) has 0.00 GiB available"), std::string::npos)
-      << engine_->devices().cause;
+  EXPECT_LE(1000 - card_->allocations_to_fail, kPlansWithAllFree + kSmallerPlans);
+  EXPECT_NE(engine_->devices().cause.find("could not be had"), std::string::npos) << engine_->devices().cause;
+  hold_ms_ = 20;
+  card_->allocations_to_fail = 1000;
+  start();
+  card_->allocations_to_fail = 0;
+  wait_until([&] { return engine_->devices().wholly_on_gpu(); });
+}
+
+TEST_F(Placed, WithoutMovesALoadThatGoesOnFailingIsAnError) {
+  PlacedOptions options;
+  options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
+  options.moves = false;
+  card_->allocations_to_fail = 1000;
+  const auto placed = PlacedModel::load(file_, factories(), options);
+  ASSERT_FALSE(placed.ok());
+  EXPECT_EQ(placed.error().kind, ErrorKind::kNoMemory);
+  EXPECT_EQ(1000 - card_->allocations_to_fail, kPlansWithAllFree);
+  EXPECT_EQ(card_->taken_bytes, 0u);
+}
+
+TEST_F(Placed, AGpuThatWasNotNeededIsUsedWhenTheFirstOnesMemoryIsTaken) {
+  second_card_ = std::make_shared<FakeCard>();
+  card_->others_take_bytes = card_->total_bytes;
+  card_->allocations_until_taken = 3;
+  start();
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_EQ(card_->taken_bytes, 0u);
+  EXPECT_GT(second_card_->taken_bytes, 0u);
+}
+
+TEST_F(Placed, MemoryTakenWhileALostGpuIsMadeAnewLeavesFewerLayersThere) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  card_->others_take_bytes = card_->total_bytes - card_->taken_bytes + (64 << 10);
+  card_->allocations_until_taken = 4;
+  card_->ops_until_lost = 60;
+  answer_all();
+  EXPECT_FALSE(engine_->broken().has_value());
+  EXPECT_GT(engine_->devices().layers_on_gpu(), 0u);
+  EXPECT_LT(engine_->devices().layers_on_gpu(), 3u);
+  EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens);
   card_->others_bytes = 0;
   wait_until([&] { return engine_->devices().wholly_on_gpu(); });
+}
+
+TEST_F(Placed, AGpuWithoutMemoryToOpenItIsLeftOut) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  no_opening_ = error(ErrorKind::kNoMemory, "no room for a context");
+  openings_ = opened_.load();
+  all_sent_.count_down();
+  card_->ops_until_lost = 60;
+  answer_all();
+  EXPECT_FALSE(engine_->broken().has_value());
+  EXPECT_EQ(engine_->devices().layers_on_gpu(), 0u);
+  EXPECT_EQ(engine_->devices().cause, "no room for a context");
+  EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens);
+}
+
+TEST_F(Placed, MemoryTakenWhileLayersMoveChangesNoAnswer) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  const uint64_t all = card_->taken_bytes;
+  const placement::Arrangement on_gpu = placement::all_on(0, 2), on_host = placement::all_on(1, 2);
+  hold_ms_ = int64_t{24} * 3600 * 1000;  // nothing moves but what the test moves
+  start();
+  card_->others_take_bytes = card_->total_bytes;
+  for (int at = 0;; ++at) {
+    ASSERT_TRUE(engine_->rebalance(on_host).ok());
+    card_->allocations_until_taken = at;
+    const Status moved = engine_->rebalance(on_gpu);
+    card_->others_bytes = 0;
+    EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens) << "at allocation " << at;
+    if (moved) break;
+    EXPECT_EQ(moved.error().kind, ErrorKind::kNoMemory);
+    ASSERT_TRUE(engine_->rebalance(on_host).ok());
+    EXPECT_EQ(card_->taken_bytes, 0u) << "at allocation " << at;
+  }
+  card_->allocations_until_taken = -1;
+  EXPECT_EQ(card_->taken_bytes, all);
 }
 
 TEST_F(Placed, APlanThatIsRefusedLoadsNothing) {

@@ -23,6 +23,11 @@ struct FakeCard {
   std::atomic<uint64_t> taken_bytes = 0;     // by devices on it
   std::atomic<int64_t> ops_until_lost = -1;  // counts down with every op; at 0 the device is lost; -1: never
   std::atomic<int> devices = 0;              // alive
+  // Counts down with every allocation; at 0 other processes come to have `others_take_bytes`; -1: never.
+  std::atomic<int64_t> allocations_until_taken = -1;
+  uint64_t others_take_bytes = 0;
+  std::atomic<int> allocations_to_fail = 0;  // whatever is free
+  std::atomic<int> allocations = 0;          // that were tried
 };
 
 class FakeGpu final : public device::Device {
@@ -49,6 +54,13 @@ class FakeGpu final : public device::Device {
   }
   Result<device::Buffer> alloc(size_t bytes) override {
     TRY(alive());
+    ++card_->allocations;
+    if (card_->allocations_until_taken >= 0 && card_->allocations_until_taken-- == 0)
+      card_->others_bytes = card_->others_take_bytes;
+    if (card_->allocations_to_fail > 0) {
+      --card_->allocations_to_fail;
+      return error(ErrorKind::kNoMemory, "GPU 0 (fake): {} bytes could not be had", bytes);
+    }
     const uint64_t grains = round_up(std::max<size_t>(bytes, 1), card_->granularity_bytes);
     if (grains > free_bytes())
       return error(ErrorKind::kNoMemory, "GPU 0 (fake): {} bytes needed, {} available", grains, free_bytes());
