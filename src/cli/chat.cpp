@@ -1,7 +1,6 @@
 #include "cli/chat.h"
 
-#include <functional>
-#include <span>
+#include <algorithm>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -30,15 +29,25 @@ constexpr const char* kHelp =
     "\"\"\"                         begins and ends a message of several lines\n"
     "Ctrl-C                      stops an answer\n";
 
+constexpr std::string_view kBlanks = " \t\r\n";
+
 // The first word of `text`, which loses it.
 std::string_view take_word(std::string_view& text) {
-  const auto skip_spaces = [&] { text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size())); };
+  const auto skip_spaces = [&] { text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size())); };
   skip_spaces();
-  const size_t length = std::min(text.find_first_of(" \t"), text.size());
+  const size_t length = std::min(text.find_first_of(kBlanks), text.size());
   const std::string_view word = text.substr(0, length);
   text.remove_prefix(length);
   skip_spaces();
   return word;
+}
+
+// A line that starts with a slash; text of several lines that does (a comment in C, say) only if it names a command.
+bool is_command(std::string_view message) {
+  if (!message.starts_with('/')) return false;
+  constexpr std::string_view kNames[] = {"/bye", "/exit", "/?", "/help", "/clear", "/set", "/show"};
+  if (message.find('\n') == std::string_view::npos) return true;
+  return std::ranges::find(kNames, take_word(message)) != std::end(kNames);
 }
 
 // A mistake can be corrected, and a lost device is made anew; if not, the engine is broken.
@@ -101,7 +110,7 @@ Status Chat::run() {
     editor_.remember(message);
     note_changes(session_);  // while it waited
     Status done;
-    if (message.starts_with('/')) {
+    if (is_command(message)) {
       const Result<bool> stay = command(message);
       if (stay && !*stay) return {};
       if (!stay) done = stay.error();
@@ -134,11 +143,12 @@ Status Chat::say(std::string message) {
     return done.error();
   }
   conversation_.add("assistant", std::move(done->text));
+  editor_.expect_input();
   return print("\n");
 }
 
 Result<bool> Chat::command(std::string_view line) {
-  std::string_view rest = line;
+  std::string_view rest = line.substr(0, line.find_last_not_of(kBlanks) + 1);
   const std::string_view name = take_word(rest);
   if (name == "/bye" || name == "/exit") return false;
   if (name == "/?" || name == "/help") {

@@ -126,7 +126,9 @@ Status guarded(int argc, char** argv) {
   try {
     TRY(parse_and_run(argc, argv));
   } catch (const std::bad_alloc&) {
-    return error(ErrorKind::kNoMemory, "out of memory; close other programs or use a smaller model or --ctx");
+    return error(
+        ErrorKind::kNoMemory,
+        "the system refuses more memory; close other programs, or look at ulimit -v and the control group's limit");
   } catch (const std::system_error& problem) {  // of a thread that could not be started
     return error(ErrorKind::kNoMemory,
                  "the system refuses another thread: {}; see ulimit -a and the limits of the "

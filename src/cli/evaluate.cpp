@@ -18,9 +18,8 @@ Status check(const models::Model& model, std::span<const text::Token> tokens) {
   const uint32_t context = model.options().context, vocabulary = model.spec().vocabulary;
   if (tokens.empty()) return error(ErrorKind::kUsage, "no tokens were given");
   if (tokens.size() > context) {
-    return error(ErrorKind::kUsage,
-                 "{} tokens are more than the context of {}; give fewer, or a larger --ctx if the model has it",
-                 tokens.size(), context);
+    return error(ErrorKind::kUsage, "{} tokens are more than the context of {}; give fewer{}", tokens.size(), context,
+                 context < model.spec().context ? ", or a larger --ctx" : "");
   }
   for (const text::Token token : tokens) {
     if (token < 0 || static_cast<uint32_t>(token) >= vocabulary) {

@@ -1,88 +1,278 @@
 #include "cli/line_editor.h"
 
 #include <histedit.h>
-#include <sys/stat.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <cwchar>
-#include <filesystem>
+#include <optional>
 
+#include "base/error.h"
+#include "cli/history_file.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cli/terminal_signals.h"
 
 namespace hearth::cli {
 namespace {
 
-constexpr int kHistory_lines = 1000;
+constexpr size_t kHistory_entries = 1000;
+constexpr wchar_t kReplacement = 0xFFFD;
+
+// Bracketed paste: a terminal that is asked for it marks what is pasted, so that a line break in it does not send the
+// message (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html#h2-Bracketed-Paste-Mode).
+constexpr std::string_view kAskForMarks = "\x1b[?2004h", kNoMarks = "\x1b[?2004l";
+constexpr const char* kPasteBegins = "\x1b[200~";
+constexpr std::string_view kPasteEnds = "\x1b[201~";
+
+// Lines end with "\n"; nothing that a C string cannot hold.
+std::string plain_lines(std::string_view pasted) {
+  std::string text;
+  for (size_t i = 0; i < pasted.size(); ++i) {
+    if (pasted[i] == '\0') continue;
+    if (pasted[i] == '\r' && i + 1 < pasted.size() && pasted[i + 1] == '\n') continue;
+    text += pasted[i] == '\r' ? '\n' : pasted[i];
+  }
+  return text;
+}
+
+// Bytes to characters, as they come. A byte that cannot go on what has begun stands for itself: the end of a line is
+// never taken for a part of a character.
+class Decoder {
+ public:
+  // The character that is complete now, or the replacement of what is none.
+  std::optional<wchar_t> take(char byte, bool* again) {
+    wchar_t character = 0;
+    *again = false;
+    const bool begun = std::mbsinit(&state_) == 0;
+    const size_t used = std::mbrtowc(&character, &byte, 1, &state_);
+    if (used == static_cast<size_t>(-2)) return std::nullopt;  // more bytes belong to it
+    if (used != static_cast<size_t>(-1)) return character;
+    state_ = {};
+    *again = begun;
+    return kReplacement;
+  }
+  bool inside() const { return std::mbsinit(&state_) == 0; }
+
+ private:
+  std::mbstate_t state_{};
+};
+
+std::wstring decoded(std::string_view text) {
+  Decoder decoder;
+  std::wstring characters;
+  for (size_t i = 0; i < text.size();) {
+    bool again = false;
+    if (const auto character = decoder.take(text[i], &again)) characters += *character;
+    if (!again) ++i;
+  }
+  if (decoder.inside()) characters += kReplacement;
+  return characters;
+}
 
 }  // namespace
 
 struct LineEditor::Impl {
+  explicit Impl(std::string file) : history_file(std::move(file)) {}
+
   EditLine* editor = nullptr;
   History* history = nullptr;
-  std::string history_file, prompt;
+  HistoryFile history_file;
+  bool writes_history = true;
+  std::string prompt;
+  int out = STDOUT_FILENO;
+  bool knows_escapes = false;  // the terminal
+  bool marks = false;          // were asked for
+  Decoder decoder;
+  std::optional<char> held;  // a byte that is still to be decoded
+  TerminalSignals* signals = nullptr;
+  int waiting = -1;  // epoll of the terminal and the signals
 
-  std::mbstate_t decoding{};
-
-  // The next character; 0: the end, -1: interrupted or broken. libedit's own would miss a signal that comes just
-  // before it waits.
-  static int read_character(EditLine* editor, wchar_t* character) {
+  static Impl& of(EditLine* from) {
     Impl* self = nullptr;
-    ::el_get(editor, EL_CLIENTDATA, &self);
-    while (true) {
-      char byte = 0;
-      if (!wait_readable(STDIN_FILENO)) return -1;
-      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-      if (n <= 0) return static_cast<int>(n);
-      const size_t used = std::mbrtowc(character, &byte, 1, &self->decoding);
-      if (used == static_cast<size_t>(-2)) continue;             // more bytes belong to it
-      if (used == static_cast<size_t>(-1)) self->decoding = {};  // no character at all: left out
-      if (used <= 1) return 1;
+    ::el_get(from, EL_CLIENTDATA, &self);
+    return *self;
+  }
+
+  void tell_terminal(std::string_view sequence) const {
+    if (knows_escapes) (void)!::write(out, sequence.data(), sequence.size());
+  }
+  void ask_for_marks() {
+    if (!marks) tell_terminal(kAskForMarks);
+    marks = true;
+  }
+  void leave_marks() {
+    if (marks) tell_terminal(kNoMarks);
+    marks = false;
+  }
+
+  // Before the terminal is somebody else's for a while, and after.
+  void leave_terminal() {
+    leave_marks();
+    ::el_set(editor, EL_PREP_TERM, 0);
+  }
+  void take_terminal() {
+    ::el_set(editor, EL_PREP_TERM, 0);  // whatever became of it meanwhile
+    ::el_set(editor, EL_PREP_TERM, 1);
+    marks = false;
+    ask_for_marks();
+  }
+
+  // The terminal has wrapped the line for its new width, and libedit would begin where the cursor stands now.
+  void redraw_resized() {
+    const size_t columns = terminal_width(out);
+    const LineInfoW* line = ::el_wline(editor);
+    size_t column = prompt.size(), rows = 0;
+    for (const wchar_t* at = line->buffer; at < line->cursor; ++at) {
+      if (*at == L'\n') {
+        rows += column / columns + 1;
+        column = 0;
+      } else {
+        const int width = ::wcwidth(*at);
+        column += width < 0 ? 2u : static_cast<unsigned>(width);  // a control character is shown as "^X"
+      }
+    }
+    rows += column / columns;
+    tell_terminal(rows > 0 ? fmt::format("\x1b[{}A\r\x1b[J", rows) : "\r\x1b[J");
+    ::el_resize(editor);
+    ::el_set(editor, EL_REFRESH);
+  }
+
+  void heed(const TerminalSignals::Noted& noted) {
+    if (noted.stop) {
+      leave_terminal();
+      signals->stop();
+      (void)signals->take();  // that it was continued
+    }
+    if (noted.stop || noted.continued) {
+      take_terminal();
+      tell_terminal("\r\x1b[J");
+      ::el_resize(editor);
+      ::el_set(editor, EL_REFRESH);
+    } else if (noted.resized) {
+      redraw_resized();
     }
   }
-  static char* current_prompt(EditLine* editor) {
-    Impl* self = nullptr;
-    ::el_get(editor, EL_CLIENTDATA, &self);
-    return self->prompt.data();
+
+  // The next byte; 0: the end, -1: interrupted or broken. libedit's own reading would miss a signal that comes just
+  // before it waits.
+  int read_byte(char* byte) {
+    while (true) {
+      if (!wait_readable(waiting)) return -1;
+      epoll_event events[2];
+      const int count = ::epoll_wait(waiting, events, 2, 0);
+      bool input = false;
+      for (int i = 0; i < count; ++i) {
+        if (events[i].data.fd == STDIN_FILENO)
+          input = true;
+        else
+          heed(signals->take());
+      }
+      if (!input) continue;
+      const ssize_t n = ::read(STDIN_FILENO, byte, 1);
+      if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      return static_cast<int>(n);
+    }
+  }
+
+  static int read_character(EditLine* from, wchar_t* character) {
+    Impl& self = of(from);
+    while (true) {
+      char byte = 0;
+      if (self.held) {
+        byte = *self.held;
+        self.held.reset();
+      } else if (const int got = self.read_byte(&byte); got <= 0) {
+        return got;
+      }
+      bool again = false;
+      const std::optional<wchar_t> next = self.decoder.take(byte, &again);
+      if (again) self.held = byte;
+      if (!next) continue;
+      *character = *next;
+      return 1;
+    }
+  }
+
+  // After the mark that begins a paste: all of it goes into the line, whatever it holds.
+  static unsigned char insert_paste(EditLine* from, int) {
+    Impl& self = of(from);
+    std::string pasted;
+    while (!pasted.ends_with(kPasteEnds)) {
+      char byte = 0;
+      if (self.read_byte(&byte) <= 0) return CC_EOF;
+      pasted += byte;
+    }
+    pasted.resize(pasted.size() - kPasteEnds.size());
+    const std::wstring text = decoded(plain_lines(pasted));
+    return text.empty() || ::el_winsertstr(from, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  }
+
+  static char* current_prompt(EditLine* from) { return of(from).prompt.data(); }
+
+  void set_up() {
+    ::el_set(editor, EL_CLIENTDATA, this);
+    ::el_set(editor, EL_PROMPT, &Impl::current_prompt);
+    ::el_set(editor, EL_GETCFN, &Impl::read_character);
+    ::el_set(editor, EL_EDITOR, "emacs");
+    ::el_set(editor, EL_HIST, ::history, history);
+    ::el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    ::el_set(editor, EL_ADDFN, "hearth-paste", "Insert what is pasted", &Impl::insert_paste);
+    ::el_source(editor, nullptr);  // the user's ~/.editrc, which may choose vi's keys
+    ::el_set(editor, EL_BIND, kPasteBegins, "hearth-paste", nullptr);
+    ::el_set(editor, EL_BIND, "-a", kPasteBegins, "hearth-paste", nullptr);
   }
 };
 
-LineEditor::LineEditor(std::string history_file) : impl_(std::make_unique<Impl>()) {
-  impl_->history_file = std::move(history_file);
+LineEditor::LineEditor(std::string history_file) : impl_(std::make_unique<Impl>(std::move(history_file))) {
   // libedit reads characters as the locale says; in the plain C locale that would be bytes.
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
-  FILE* out = is_terminal(STDOUT_FILENO) ? stdout : stderr;
-  impl_->editor = ::el_init("hearth", stdin, out, stderr);
+  impl_->out = is_terminal(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
+  impl_->knows_escapes = knows_escapes(impl_->out);
+  impl_->editor = ::el_init("hearth", stdin, impl_->out == STDOUT_FILENO ? stdout : stderr, stderr);
   impl_->history = ::history_init();
   HistEvent event;
-  ::history(impl_->history, &event, H_SETSIZE, kHistory_lines);
-  if (!impl_->history_file.empty()) ::history(impl_->history, &event, H_LOAD, impl_->history_file.c_str());
-  ::el_set(impl_->editor, EL_CLIENTDATA, impl_.get());
-  ::el_set(impl_->editor, EL_PROMPT, &Impl::current_prompt);
-  ::el_set(impl_->editor, EL_GETCFN, &Impl::read_character);
-  ::el_set(impl_->editor, EL_EDITOR, "emacs");
-  ::el_set(impl_->editor, EL_HIST, ::history, impl_->history);
-  ::el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-  ::el_source(impl_->editor, nullptr);  // the user's ~/.editrc
+  ::history(impl_->history, &event, H_SETSIZE, static_cast<int>(kHistory_entries));
+  for (const std::string& entry : impl_->history_file.read(kHistory_entries))
+    ::history(impl_->history, &event, H_ENTER, entry.c_str());
+  impl_->set_up();
 }
 
 LineEditor::~LineEditor() {
+  impl_->leave_marks();
   ::el_end(impl_->editor);
   ::history_end(impl_->history);
 }
 
+void LineEditor::expect_input() {
+  impl_->ask_for_marks();
+}
+
 LineEditor::Outcome LineEditor::read(const std::string& prompt, std::string& line) {
   impl_->prompt = prompt;
+  TerminalSignals signals(impl_->out, impl_->knows_escapes ? std::string(kNoMarks) : std::string());
+  impl_->signals = &signals;
+  impl_->waiting = ::epoll_create1(EPOLL_CLOEXEC);
+  for (const int fd : {STDIN_FILENO, signals.fd()}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    ::epoll_ctl(impl_->waiting, EPOLL_CTL_ADD, fd, &event);
+  }
   // el_gets() would do this only after it has shown the prompt, and a Ctrl-D in between would be lost.
   ::el_set(impl_->editor, EL_PREP_TERM, 1);
+  impl_->ask_for_marks();
+  ::el_resize(impl_->editor);  // the terminal may have changed while nobody looked
   int length = 0;
   const char* text = ::el_gets(impl_->editor, &length);
+  impl_->leave_marks();
+  ::close(impl_->waiting);
+  impl_->signals = nullptr;
   if (text == nullptr || length <= 0) {
     ::el_reset(impl_->editor);
+    ::el_set(impl_->editor, EL_PREP_TERM, 0);
     return interrupted() ? Outcome::kInterrupted : Outcome::kEnd;
   }
   line.assign(text, static_cast<size_t>(length));
@@ -93,15 +283,11 @@ LineEditor::Outcome LineEditor::read(const std::string& prompt, std::string& lin
 void LineEditor::remember(const std::string& line) {
   HistEvent event;
   ::history(impl_->history, &event, H_ENTER, line.c_str());
-  if (impl_->history_file.empty()) return;
-  std::error_code ignored;
-  std::filesystem::create_directories(std::filesystem::path(impl_->history_file).parent_path(), ignored);
-  const mode_t before = ::umask(0077);  // what people write is theirs
-  if (::history(impl_->history, &event, H_SAVE, impl_->history_file.c_str()) < 0) {
-    print_note("note: cannot write the history file " + impl_->history_file);
-    impl_->history_file.clear();  // once is enough
+  if (!impl_->writes_history) return;
+  if (const Status written = impl_->history_file.append(line); !written) {
+    print_note("note: " + written.error().message);
+    impl_->writes_history = false;  // once is enough
   }
-  ::umask(before);
 }
 
 std::string default_history_file() {

@@ -15,10 +15,13 @@ class LineEditor {
   LineEditor& operator=(const LineEditor&) = delete;
 
   enum class Outcome { kLine, kInterrupted, kEnd };
-  // A line without its end. kInterrupted: Ctrl-C (the line is dropped); kEnd: Ctrl-D on an empty line, or the
-  // terminal is gone. The prompt must be ASCII. Needs an InterruptScope.
+  // A line without its end; what was pasted may bring line breaks into it. kInterrupted: Ctrl-C (the line is dropped);
+  // kEnd: Ctrl-D on an empty line, or the terminal is gone. The prompt must be ASCII. Needs an InterruptScope. The
+  // terminal has its modes back when this returns, and while the process is stopped (Ctrl-Z).
   Outcome read(const std::string& prompt, std::string& line);
-  // Adds to the history and its file.
+  // Asks for the marks of pastes ahead of read(), which does it otherwise.
+  void expect_input();
+  // Adds to the history and its file; see HistoryFile for what is written.
   void remember(const std::string& line);
 
  private:

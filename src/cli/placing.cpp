@@ -1,5 +1,7 @@
 #include "cli/placing.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -26,17 +28,15 @@ using placement::size_text;
 
 constexpr size_t kMostOffers = 2;  // in one line; "hearth plan" shows all
 
-// What the host would hold, against what the kernel and the control group leave.
-Status check_host_memory(const gguf::File& file, const Proposal& proposal, uint32_t context) {
-  const placement::Share& needed = proposal.plan.shares.back();
-  const AvailableMemory available = available_memory();
-  if (needed.total() <= available.bytes) return {};
-  return error(ErrorKind::kNoMemory,
-               "{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available; "
-               "use a smaller --ctx, --kv-type q8_0 or a smaller model, or close other programs",
-               file.path(), format_bytes(needed.total()), format_bytes(needed.weights), context,
-               format_bytes(needed.cache), format_bytes(needed.workspace), available.limited_by,
-               format_bytes(available.bytes));
+// Bytes of memory that this machine has in all.
+uint64_t physical_bytes() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string joined(const std::vector<placement::Offer>& offers) {
+  std::string text;
+  for (size_t i = 0; i < std::min(offers.size(), kMostOffers); ++i) text += (i > 0 ? "; or " : "") + offers[i].text;
+  return text;
 }
 
 // "the whole model needs 4.9 GiB of GPU memory, but GPU 0 (...) has 3.3 GiB to give (others hold 2.5 GiB)": what is
@@ -65,7 +65,7 @@ class Placing {
 
   // See engine::PlacedOptions.
   Result<GpuProblem> review(const Proposal& proposal, const models::LoadOptions& load) {
-    TRY(check_host_memory(*file_, proposal, load.context));
+    TRY(check_host_memory(proposal, load));
     GpuProblem problem = no_gpu_;
     const bool gpus = proposal.states.size() > 1;
     if (gpus && !proposal.plan.whole()) {
@@ -97,22 +97,45 @@ class Placing {
   }
 
  private:
+  placement::Wishes wishes_for(const models::LoadOptions& load) const {
+    placement::Wishes wishes = wishes_;
+    wishes.context = load.context;
+    wishes.parallel = std::max(1u, load.sequences);
+    return wishes;
+  }
+
+  // What the host would hold, against what the kernel and the control group leave.
+  Status check_host_memory(const Proposal& proposal, const models::LoadOptions& load) const {
+    const placement::Share& needed = proposal.plan.shares.back();
+    const AvailableMemory available = available_memory();
+    if (needed.total() <= available.bytes) return {};
+    std::vector<placement::DeviceState> states = proposal.states;
+    states.back().free = available.bytes;
+    const Measurer measurer(file_, states.size() - 1, proposal.host, load);
+    std::string help =
+        joined(placement::offers_to_fit_host(measurer.function(), states, wishes_for(load), offered_mixes()));
+    if (help.empty()) help = "use a smaller model";
+    if (needed.total() < physical_bytes() && available.limited_by == "this machine")
+      help += "; or close other programs";
+    return with_remedy(
+        ErrorKind::kNoMemory,
+        fmt::format("{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available",
+                    file_->path(), format_bytes(needed.total()), format_bytes(needed.weights), load.context,
+                    format_bytes(needed.cache), format_bytes(needed.workspace), available.limited_by,
+                    format_bytes(available.bytes)),
+        help);
+  }
+
   // Why it does not fit, and what would help.
   GpuProblem advise(const Proposal& proposal, const models::LoadOptions& load) const {
     std::vector<placement::DeviceState> states = proposal.states;
     add_processes(states);
-    placement::Wishes wishes = wishes_;
-    wishes.context = load.context;
-    wishes.parallel = std::max(1u, load.sequences);
+    const placement::Wishes wishes = wishes_for(load);
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
-    std::string help;
-    size_t count = 0;
-    for (const placement::Offer& offer : placement::offers(measurer.function(), states, wishes, offered_mixes())) {
-      if (++count > kMostOffers) break;
-      help += (help.empty() ? "" : "; or ") + offer.text;
-    }
-    if (help.empty()) help = "a smaller model or quantisation would help";
-    if (const auto missing = placement::shortfall(proposal.sizes, states, wishes.options); missing && count == 0)
+    std::string help = joined(placement::offers(measurer.function(), states, wishes, offered_mixes()));
+    const bool none = help.empty();
+    if (none) help = "only a smaller model would fit";
+    if (const auto missing = placement::shortfall(proposal.sizes, states, wishes.options); missing && none)
       help = fmt::format("{} more free memory on {} would hold it", size_text(*missing), states[0].name);
     return {cause_of_parts(proposal, states), help + " (\"hearth plan\" shows all)"};
   }

@@ -58,9 +58,12 @@ bool is_terminal(int fd) {
 
 bool has_colours(int fd) {
   const char* refused = std::getenv("NO_COLOR");
+  return knows_escapes(fd) && (refused == nullptr || *refused == '\0');
+}
+
+bool knows_escapes(int fd) {
   const char* kind = std::getenv("TERM");
-  return is_terminal(fd) && (refused == nullptr || *refused == '\0') && kind != nullptr &&
-         std::strcmp(kind, "dumb") != 0;
+  return is_terminal(fd) && kind != nullptr && std::strcmp(kind, "dumb") != 0;
 }
 
 size_t terminal_width(int fd) {

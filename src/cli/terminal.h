@@ -22,6 +22,7 @@ bool is_terminal(int fd);
 // Whether escape codes may be written to `fd`: a terminal that is not "dumb", and NO_COLOR is not set
 // (https://no-color.org).
 bool has_colours(int fd);
+bool knows_escapes(int fd);     // the same whatever NO_COLOR says
 size_t terminal_width(int fd);  // columns; 80 if unknown
 
 }  // namespace hearth::cli

@@ -22,6 +22,13 @@ std::string part_suffix(uint64_t number, uint64_t count) {
 Result<std::string> split_prefix(const std::string& path, const Split& split) {
   const std::string suffix = part_suffix(split.number, split.count);
   if (!path.ends_with(suffix)) {
+    // The store of Ollama names files by what they hold, and keeps no other parts beside them.
+    if (path.substr(path.rfind('/') + 1).starts_with("sha256"))
+      return error(
+          ErrorKind::kInvalidData,
+          "{}: is part {} of {} of a split model, whose other parts cannot be found from here; give the path of "
+          "the first of the original files, or merge them into one and import that",
+          path, split.number + 1, split.count);
     return error(ErrorKind::kInvalidData,
                  "{}: is part {} of {} of a split model, so its name must end in {}; rename it and its other parts",
                  path, split.number + 1, split.count, suffix);

@@ -28,20 +28,22 @@ uint64_t all_bytes(const ModelSizes& sizes) {
   return bytes;
 }
 
+enum class Goal { kWhollyOnGpus, kFitsTheHost };
+
 class Search {
  public:
-  Search(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes)
-      : measure_(measure), devices_(devices.begin(), devices.end()), wishes_(wishes) {
+  Search(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes, Goal goal)
+      : measure_(measure), devices_(devices.begin(), devices.end()), wishes_(wishes), goal_(goal) {
     now_ = all_bytes(measure(wishes)[0]);
   }
 
-  bool whole(const Wishes& wishes) const { return plan(measure_(wishes), devices_, wishes.options).whole(); }
+  bool enough(const Wishes& wishes) const { return reaches_goal(plan(measure_(wishes), devices_, wishes.options)); }
 
   // `text`: what is changed. Nothing if that is not enough.
   void offer(const Wishes& wishes, const std::string& text) {
     const std::vector<ModelSizes> sizes = measure_(wishes);
     Plan result = plan(sizes, devices_, wishes.options);
-    if (!result.whole()) return;
+    if (!reaches_goal(result)) return;
     const uint64_t then = all_bytes(sizes[0]), saves = now_ > then ? now_ - then : 0;
     add({fmt::format("{} saves {}", text, size_text(saves)), wishes, {}, 0, saves, std::move(result)});
   }
@@ -50,7 +52,7 @@ class Search {
   uint32_t most_context(Wishes wishes) const {
     const auto fits = [&](uint32_t steps) {
       wishes.context = steps * kContextStep_tokens;
-      return whole(wishes);
+      return enough(wishes);
     };
     uint32_t least = kLeastContext_tokens / kContextStep_tokens;
     uint32_t most = (wishes_.context - 1) / kContextStep_tokens;
@@ -65,28 +67,50 @@ class Search {
     return least * kContextStep_tokens;
   }
 
-  void offer_context(Wishes wishes, const std::string& with) {
+  // Whether there is such an offer; likewise offer_mix().
+  bool offer_context(Wishes wishes, const std::string& with) {
     wishes.context = most_context(wishes);
-    if (wishes.context == 0) return;
+    if (wishes.context == 0) return false;
     offer(wishes, fmt::format("{}--ctx {} instead of {}", with, wishes.context, wishes_.context));
+    return true;
   }
 
   void offer_parallel() {
     for (Wishes wishes = wishes_; wishes.parallel > 1;) {
       --wishes.parallel;
-      if (!whole(wishes)) continue;
+      if (!enough(wishes)) continue;
       offer(wishes, fmt::format("--parallel {} instead of {}", wishes.parallel, wishes_.parallel));
       return;
     }
   }
 
-  void offer_mix(Wishes wishes, std::span<const std::string> mixes, const std::string& with) {
+  // Only what makes the weights smaller than they are, whatever else is changed.
+  bool offer_mix(Wishes wishes, std::span<const std::string> mixes, const std::string& with) {
+    const uint64_t present = all_bytes(measure_(wishes)[0]);
     for (const std::string& mix : mixes) {
       wishes.mix = mix;
-      if (all_bytes(measure_(wishes)[0]) >= now_ || !whole(wishes)) continue;
+      if (all_bytes(measure_(wishes)[0]) >= present || !enough(wishes)) continue;
       offer(wishes, fmt::format("{}the model as {}", with, mix));
-      return;
+      return true;
     }
+    return false;
+  }
+
+  // Each change alone, then two together where neither of them is enough alone.
+  void offer_smaller(std::span<const std::string> mixes) {
+    Wishes small = wishes_;
+    small.kv_type = "q8_0";
+    const bool can_shrink = wishes_.kv_type != "q8_0";
+    const bool context = offer_context(wishes_, "");
+    if (can_shrink) offer(small, "--kv-type q8_0");
+    offer_parallel();
+    const size_t singles = found.size();
+    const bool mix = offer_mix(wishes_, mixes, "");
+    if (goal_ == Goal::kWhollyOnGpus) offer_experts_last();
+    if (found.size() > singles || !can_shrink || enough(small)) return;
+    const std::string with = "--kv-type q8_0 and ";
+    if (!context) offer_context(small, with);
+    if (!mix) offer_mix(small, mixes, with);
   }
 
   void offer_experts_last() {
@@ -122,6 +146,11 @@ class Search {
   std::vector<Offer> found;
 
  private:
+  bool reaches_goal(const Plan& plan) const {
+    if (goal_ == Goal::kWhollyOnGpus) return plan.whole();
+    return plan.shares.back().total() <= devices_.back().budget();
+  }
+
   bool try_closing(uint32_t device, std::vector<Process> processes, bool must_be_whole) {
     std::vector<DeviceState> then = devices_;
     uint64_t bytes = 0;
@@ -141,13 +170,15 @@ class Search {
   }
 
   void add(Offer offer) {
-    offer.text += fmt::format(": {}/{} layers on the GPU", offer.plan.layers_on_gpus(), offer.plan.layers_in_all());
+    if (goal_ == Goal::kWhollyOnGpus)
+      offer.text += fmt::format(": {}/{} layers on the GPU", offer.plan.layers_on_gpus(), offer.plan.layers_in_all());
     found.push_back(std::move(offer));
   }
 
   const Measure& measure_;
   const std::vector<DeviceState> devices_;
   const Wishes wishes_;
+  const Goal goal_;
   uint64_t now_ = 0;
 };
 
@@ -156,22 +187,17 @@ class Search {
 std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes,
                           std::span<const std::string> mixes) {
   if (devices.size() < 2) return {};
-  Search search(measure, devices, wishes);
-  if (search.whole(wishes)) return {};
+  Search search(measure, devices, wishes, Goal::kWhollyOnGpus);
+  if (search.enough(wishes)) return {};
   for (uint32_t device = 0; device + 1 < devices.size(); ++device) search.offer_closing(device);
-  Wishes small = wishes;
-  small.kv_type = "q8_0";
-  const bool can_shrink = wishes.kv_type != "q8_0";
-  const std::string with = can_shrink ? "--kv-type q8_0 and " : "";
-  search.offer_context(wishes, "");
-  if (can_shrink) search.offer(small, "--kv-type q8_0");
-  search.offer_parallel();
-  const size_t singles = search.found.size();
-  search.offer_mix(wishes, mixes, "");
-  search.offer_experts_last();
-  if (search.found.size() > singles || !can_shrink) return std::move(search.found);
-  search.offer_context(small, with);
-  search.offer_mix(small, mixes, with);
+  search.offer_smaller(mixes);
+  return std::move(search.found);
+}
+
+std::vector<Offer> offers_to_fit_host(const Measure& measure, std::span<const DeviceState> devices,
+                                      const Wishes& wishes, std::span<const std::string> mixes) {
+  Search search(measure, devices, wishes, Goal::kFitsTheHost);
+  if (!search.enough(wishes)) search.offer_smaller(mixes);
   return std::move(search.found);
 }
 

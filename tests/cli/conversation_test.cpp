@@ -104,7 +104,7 @@ TEST(Conversation, AShortPromptMayFillAllButTheRoomForAnAnswer) {
   EXPECT_EQ(prompt->dropped, 0u);
   conversation.add("assistant", "");
   conversation.add("user", "");
-  EXPECT_EQ(conversation.prompt(8192)->dropped, 2u) << "the room for an answer is kept";
+  EXPECT_EQ(conversation.prompt(8192)->dropped, 4u) << "the room for an answer is kept, and half of the context freed";
 }
 
 TEST(Conversation, MostTurnsOfAFullContextBeginWithThePromptBefore) {

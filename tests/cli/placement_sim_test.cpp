@@ -107,6 +107,7 @@ class Conversation {
                  (environment.insert(environment.end(), {"TERM=xterm", "NO_COLOR=1", "HEARTH_HISTORY=" + history}),
                   environment)) {}
   bool sees(const std::string& text) { return process_.wait_for(text); }
+  bool has_seen(const std::string& text) const { return process_.shown().find(text) != std::string::npos; }
   void type(const std::string& keys) { process_.write(keys); }
   void enter(const std::string& line) {
     type(line + "\r");
@@ -242,6 +243,36 @@ TEST_F(Placement, WhatIsPromisedIsTaken) {
   const Finished disturbed = on(kLaptop, "take mib=8 call=cuMemCreate#6", bench());
   EXPECT_EQ(disturbed.code, 0) << disturbed.err;
   EXPECT_NE(disturbed.err.find("the plan promised"), std::string::npos) << disturbed.err;
+}
+
+TEST_F(Placement, MemoryTakenWhileItLoadsLeavesTheLayersThatStillFit) {
+  for (const int allocation : {1, 6, 12}) {
+    const std::string taken = "take mib=40 name=game call=cuMemCreate#" + std::to_string(allocation);
+    const Finished done = on(kLaptop, taken, run({"--verbose"}));
+    EXPECT_EQ(done.code, 0) << done.err;
+    const int layers = layers_on_gpu(done.err);
+    EXPECT_GT(layers, 0) << done.err;
+    EXPECT_LT(layers, 8) << done.err;
+    EXPECT_NE(done.err.find("to give (others hold 40 MiB)"), std::string::npos) << done.err;
+    const Finished required = on(kLaptop, taken, run({"--gpu", "require"}));
+    EXPECT_EQ(required.code, 3) << required.err;
+    EXPECT_NE(required.err.find("to give (others hold 40 MiB)"), std::string::npos) << required.err;
+  }
+}
+
+TEST_F(Placement, LayersComeBackAfterALoadThatFoundTheMemoryTaken) {
+  Conversation chat(run(), machine(kLaptop, "take mib=40 name=game call=cuMemCreate#6 until-file=" + left()),
+                    tiny_.file("history"));
+  ASSERT_TRUE(chat.sees("layers run on the CPU: "));
+  ASSERT_TRUE(chat.sees(">>> "));
+  others_leave();
+  for (int i = 0; i < 1000; ++i) {  // an answer each, until the layers are back
+    chat.enter("hello");
+    ASSERT_TRUE(chat.sees(">>> "));
+    if (chat.has_seen(std::string("note: memory became free: 8/8 layers on ") + kGpu)) break;
+  }
+  const Finished done = chat.leave();
+  EXPECT_NE(done.out.find("note: memory became free: 8/8 layers on "), std::string::npos) << done.out;
 }
 
 TEST_F(Placement, ExpertsGoToTheCpuBeforeLayersOnDemand) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,11 @@ bool Process::wait_for_output() {
   while (finished_.out.size() <= searched_ && read_some(patience)) {
   }
   return finished_.out.size() > searched_;
+}
+
+void Process::resize(unsigned short columns) {
+  winsize size{.ws_row = 40, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  ::ioctl(out_, TIOCSWINSZ, &size);
 }
 
 void Process::send(int signal) {

@@ -29,8 +29,10 @@ class Process {
   void close_output();  // our end of the pipe: its next write fails
   // Reads until `text` has been seen (searched from where the last wait ended); false if it does not come.
   bool wait_for(const std::string& text);
-  bool wait_for_output();  // any that no wait has seen yet
+  const std::string& shown() const { return finished_.out; }  // so far
+  bool wait_for_output();                                     // any that no wait has seen yet
   void send(int signal);
+  void resize(unsigned short columns);  // the terminal
   // Reads to the end and reaps. One that does not end is killed, which shows as signal SIGKILL.
   Finished finish();
 

@@ -1,6 +1,8 @@
 // What would make a model fit: each offer is true, and the mildest of its kind.
 #include "placement/offers.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "support/support.h"
@@ -72,6 +74,46 @@ TEST(Offers, CombineWhatIsNotEnoughAlone) {
     EXPECT_EQ(offer.wishes.kv_type, "q8_0") << offer.text;
     EXPECT_TRUE(plan(measure(offer.wishes), machine(6 * kGiB)).whole()) << offer.text;
   }
+}
+
+// Cache alone is too large: 8192 MiB for 4096 tokens, 4096 MiB in 8 bits.
+TEST(Offers, NoPairThatHoldsOneThatIsEnough) {
+  const auto found = offers(measure, machine(9 * kGiB + 512 * kMiB), {.context = 4096, .mix = "Q8_0"}, {});
+  EXPECT_FALSE(found.empty());
+  const auto pairs = [](const Offer& offer) { return offer.text.find(" and ") != std::string::npos; };
+  EXPECT_TRUE(std::ranges::none_of(found, pairs)) << fmt::format("{}", fmt::join(texts(found), "\n"));
+}
+
+TEST(Offers, NoQuantisationThatIsLargerThanTheModelIs) {
+  // 8192 MiB of cache; Q4_K_M has 1650 MiB of weights, Q8_0 2640.
+  for (uint64_t free = 2 * kGiB; free < 10 * kGiB; free += 128 * kMiB)
+    for (const Offer& offer : offers(measure, machine(free), {.mix = "Q4_K_M"}, kMixes)) {
+      EXPECT_NE(offer.wishes.mix, "Q8_0") << offer.text;
+      Wishes without_mix = offer.wishes, without_cache = offer.wishes;
+      without_mix.mix = "Q4_K_M";
+      without_cache.kv_type = "f16";
+      if (offer.text.find(" and ") == std::string::npos) continue;
+      EXPECT_FALSE(plan(measure(without_cache), machine(free)).whole()) << offer.text;
+      if (offer.wishes.mix != "Q4_K_M") {
+        EXPECT_FALSE(plan(measure(without_mix), machine(free)).whole()) << offer.text;
+      }
+    }
+}
+
+TEST(Offers, WhatFitsTheHostIsOfferedAndNothingElse) {
+  std::vector<DeviceState> host = {machine(0).back()};
+  const auto measure_host = [](const Wishes& wishes) { return std::vector{measure(wishes)[0]}; };
+  host[0].free = 11 * kGiB;
+  EXPECT_EQ(texts(offers_to_fit_host(measure_host, host, {}, kMixes)),
+            (std::vector<std::string>{"--ctx 2816 instead of 4096 saves 2.50 GiB", "--kv-type q8_0 saves 4.00 GiB",
+                                      "the model as Q8_0 saves 2.58 GiB"}));
+  host[0].free = 5 * kGiB;  // less than the weights: no context is small enough
+  for (const Offer& offer : offers_to_fit_host(measure_host, host, {}, kMixes))
+    EXPECT_NE(offer.wishes.mix, "") << offer.text;
+  host[0].free = 100 * kMiB;
+  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kMixes).empty());
+  host[0].free = 64 * kGiB;
+  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kMixes).empty()) << "it fits as it is";
 }
 
 TEST(Offers, TheSmallestProcessThatIsEnough) {
