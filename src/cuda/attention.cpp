@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "cuda/attend_variant.h"
+#include "cuda/attention_rows.h"
 #include "cuda/device_impl.h"
 #include "cuda/kernels/splits.h"
 #include "cuda/scratch.h"
@@ -82,16 +83,14 @@ void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::b
 }
 
 void CudaDevice::attention(const device::AttentionArgs& args) {
+  if (rows() == 0) return;
   if (tensor_size(args.cache.shape, args.heads / args.cache.shape.kv_heads) == 0)
-    return attend(args, AttentionRows::kAll);
-  bool single = false, chunks = false;
-  for (const device::BatchSequence& sequence : batch_->sequences) (sequence.rows == 1 ? single : chunks) = true;
-  if (single) attend(args, AttentionRows::kSingle);
-  if (chunks) attend(args, AttentionRows::kChunks);
+    return attend(args, AttentionRows::kAll, {0, rows()});
+  for (const RowRange& range : single_rows(*batch_)) attend(args, AttentionRows::kSingle, range);
+  if (const RowRange range = chunk_rows(*batch_); range.rows > 0) attend(args, AttentionRows::kChunks, range);
 }
 
-void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which) {
-  if (rows() == 0) return;
+void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, RowRange range) {
   const device::CacheShape& shape = args.cache.shape;
   const uint32_t pages = split_pages(shape.key_dim, shape.value_dim);
   AttentionKernelArgs kernel{};
@@ -124,9 +123,10 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which) 
   const uint32_t width = args.heads * shape.value_dim;
   const uint64_t step = scratch_.backed_bytes() / partial_bytes(args.heads, shape.value_dim, kernel.splits);
   CHECK(step > 0);  // reserve() has seen to it
-  for (uint32_t first = 0; first < rows(); first += kernel.rows) {
+  const uint32_t end = range.first + range.rows;
+  for (uint32_t first = range.first; first < end; first += kernel.rows) {
     kernel.first_row = merge.first_row = first;
-    kernel.rows = merge.rows = static_cast<uint32_t>(std::min<uint64_t>(step, rows() - first));
+    kernel.rows = merge.rows = static_cast<uint32_t>(std::min<uint64_t>(step, end - first));
     switch (which) {
       case AttentionRows::kAll:
         launch_all(kernel, shape);
@@ -161,11 +161,10 @@ void CudaDevice::launch_single(const AttentionKernelArgs& kernel, const device::
 
 void CudaDevice::launch_chunks(const AttentionKernelArgs& kernel, const device::CacheShape& shape) {
   const uint32_t group = kernel.heads / shape.kv_heads, tile_tokens = kChunkTileRows / group;
-  uint32_t tiles = 0;
-  for (const device::BatchSequence& sequence : batch_->sequences)
-    if (sequence.rows > 1) tiles += static_cast<uint32_t>(divide_up(sequence.rows, tile_tokens));
+  const ChunkTiles tiles = chunk_tiles(*batch_, {kernel.first_row, kernel.rows}, tile_tokens);
   const CUfunction function = functions_.chunk[static_cast<size_t>(shape.type)][tensor_index(shape, group)];
-  list_.add(function, {tiles, shape.kv_heads}, {kAttentionWarps * 32}, 0, ChunkKernelArgs{kernel, tile_tokens, 0});
+  list_.add(function, {tiles.count, shape.kv_heads}, {kAttentionWarps * 32}, 0,
+            ChunkKernelArgs{kernel, tile_tokens, tiles.first});
 }
 
 }  // namespace hearth::cuda

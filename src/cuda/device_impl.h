@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cuda/attention_rows.h"
 #include "cuda/cuda_device.h"
 #include "cuda/graphs.h"
 #include "cuda/kernels/args.h"
@@ -60,6 +61,8 @@ class CudaDevice final : public device::Device {
   Status finish() override;
 
   const Graphs::Counts& graph_counts() const { return graphs_.counts(); }
+  // What the last step launched.
+  const LaunchList& launches() const { return list_; }
 
  private:
   // The kernels that this file's ops launch; those of matrix products are Matmul's.
@@ -93,7 +96,7 @@ class CudaDevice final : public device::Device {
   Result<double> seconds_of(const LaunchList& list);
 
   // Attention over the rows of one kind; see kernels/args.h.
-  void attend(const device::AttentionArgs& args, AttentionRows which);
+  void attend(const device::AttentionArgs& args, AttentionRows which, RowRange range);
   void launch_all(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
   void launch_single(const AttentionKernelArgs& kernel, const device::CacheShape& shape);
   void launch_chunks(const AttentionKernelArgs& kernel, const device::CacheShape& shape);

@@ -81,8 +81,8 @@ struct RotateKernelArgs {
   PageType type;
 };
 
-// Attention. Rows [first_row, first_row + rows) of the batch, of those the ones that `which` names: rows that are alone
-// in their sequence's part of the batch (single), or the others (chunks). See splits.h.
+// Attention. Rows [first_row, first_row + rows) of the batch, which are all of one kind: alone in their sequence's part
+// of the batch (single), not alone (chunks; the single ones between them are left out), or any (all). See splits.h.
 enum class AttentionRows : uint32_t { kAll, kSingle, kChunks };
 inline constexpr uint32_t kAttentionWarps = 4;
 struct AttentionKernelArgs {
@@ -101,14 +101,15 @@ struct AttentionKernelArgs {
 
 // attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.
 
-// attention_tensor.cu. attend_chunk: grid tiles of tokens of all sequences with more than one row, kv_heads.
-// attend_single: grid splits, kv_heads * parts of kSingleHeads query heads, rows; split_pages() warps.
+// attention_tensor.cu. attend_chunk: grid tiles of tokens of sequences with more than one row, kv_heads.
+// attend_single: grid splits, kv_heads * parts of kSingleHeads query heads, rows, each alone in its sequence's part of
+// the batch; split_pages() warps.
 inline constexpr uint32_t kChunkTileRows = 64;  // query rows of a block: tokens times heads of a group
 inline constexpr uint32_t kSingleHeads = 16;
 struct ChunkKernelArgs {
   AttentionKernelArgs attention;  // rows outside [first_row, first_row + rows) are not written; splits is 1
   uint32_t tile_tokens;           // kChunkTileRows / group
-  uint32_t unused;
+  uint32_t first_tile;            // of the batch's, which are numbered through
 };
 
 inline constexpr uint32_t kMergeThreads = 128;

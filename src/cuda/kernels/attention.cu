@@ -290,11 +290,9 @@ __device__ float merge_alone(const float* values, uint32_t value_dim, const floa
 extern "C" __global__ void __launch_bounds__(kMergeThreads) attend_merge(const AttentionMergeArgs args) {
   const uint32_t block = (blockIdx.x * kMergeThreads + threadIdx.x) / 32, row = args.first_row + blockIdx.y;
   const uint32_t width = args.heads * args.value_dim;
-  const bool single = args.step.sequences[args.step.row_sequence[row]].rows == 1;
-  if (block * 32 >= width || args.which == (single ? AttentionRows::kChunks : AttentionRows::kSingle)) return;
-  const uint32_t splits = args.which == AttentionRows::kChunks
-                              ? 1
-                              : page_range(args.step.positions[row], args.window).splits(args.split_pages);
+  const bool chunks = args.which == AttentionRows::kChunks;
+  if (block * 32 >= width || (chunks && args.step.sequences[args.step.row_sequence[row]].rows == 1)) return;
+  const uint32_t splits = chunks ? 1 : page_range(args.step.positions[row], args.window).splits(args.split_pages);
   const uint32_t i = block * 32 + lane_of_warp();
   const size_t at = (size_t{blockIdx.y} * args.heads + i / args.value_dim) * args.splits;
   const float* totals = args.partial + size_t{args.rows} * args.heads * args.splits * args.value_dim + 2 * at;

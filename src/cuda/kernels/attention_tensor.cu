@@ -204,7 +204,7 @@ struct Tile {
 };
 
 __device__ Tile find_tile(const ChunkKernelArgs& args, uint32_t tile_tokens) {
-  uint32_t tile = blockIdx.x;
+  uint32_t tile = args.first_tile + blockIdx.x;
   for (uint32_t s = 0;; ++s) {  // the grid has as many tiles as there are
     const StepSequence sequence = args.attention.step.sequences[s];
     const uint32_t tiles = sequence.rows == 1 ? 0 : (sequence.rows + tile_tokens - 1) / tile_tokens;
@@ -308,7 +308,6 @@ __device__ void attend_chunk(const ChunkKernelArgs& all) {
   __shared__ __align__(16) Page<kDims> pages[kPages];  // keys, then values
   const AttentionKernelArgs& args = all.attention;
   const Tile tile = find_tile(all, all.tile_tokens);
-  if (tile.first_row + tile.tokens <= args.first_row || tile.first_row >= args.first_row + args.rows) return;
   const uint32_t index = threadIdx.x / 32 * 16 + lane_of_warp() / 4;
   const Row rows[2] = {row_of_tile(args, tile, index), row_of_tile(args, tile, index + 8)};
   uint32_t q[kDims / 16][4];
@@ -406,7 +405,7 @@ __device__ void attend_single(const AttentionKernelArgs& args) {
   const StepSequence sequence = args.step.sequences[args.step.row_sequence[token]];
   const uint32_t position = args.step.positions[token];
   const PageRange range = page_range(position, args.window);
-  if (sequence.rows != 1 || blockIdx.x >= range.splits(kPages)) return;
+  if (blockIdx.x >= range.splits(kPages)) return;
 
   const uint32_t group = args.heads / args.kv_heads, parts = (group + kSingleHeads - 1) / kSingleHeads;
   const uint32_t kv_head = blockIdx.y / parts, first_of_group = blockIdx.y % parts * kSingleHeads;
