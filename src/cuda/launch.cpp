@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kAlignment = 16;
 
-// FNV-1a over 8-byte words: equal lists are compared in full afterwards.
+// By words of 8 bytes: good enough, since equal hashes are followed by a comparison in full.
 uint64_t mix(uint64_t hash, uint64_t word) {
   hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
   return hash ^ (hash >> 32);

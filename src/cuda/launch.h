@@ -61,6 +61,8 @@ struct Chip {
   int compute_capability = 0;  // 10 * major + minor
   uint32_t multiprocessors = 0;
   uint32_t shared_bytes_per_block = 0;  // with opt-in
+  uint32_t shared_bytes_per_multiprocessor = 0;
+  uint32_t reserved_shared_bytes = 0;  // that every block takes besides
   uint32_t l2_bytes = 0;
 };
 
@@ -76,20 +78,13 @@ class Kernels {
   virtual CUfunction find_optional(std::string_view name, uint32_t dynamic_shared_bytes = 0) const = 0;
 };
 
-// Rows grouped by expert, made on the device (route.cu). A slot is one use of an expert by a row:
+// Rows grouped by expert, made on the device (experts.cu). A slot is one use of an expert by a row:
 // slot = row * used + i. Entries [offsets[e], offsets[e + 1]) of `slots` are expert e's, ascending.
 // A grouped matmul reads operand row slot / used (gate and up) or slot (down) and writes result row slot.
 struct ExpertGroups {
   const uint32_t* offsets = nullptr;  // device, experts + 1
   const uint32_t* slots = nullptr;    // device, slot_count
   uint32_t experts = 0, used = 0, slot_count = 0;
-};
-
-// Device memory for what one op needs between its launches; ops run one after the other, so all share it.
-// `bytes` is checked when Device::reserve is called.
-struct Scratch {
-  std::byte* data = nullptr;
-  size_t bytes = 0;
 };
 
 }  // namespace hearth::cuda

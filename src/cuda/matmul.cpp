@@ -1,20 +1,16 @@
 #include "cuda/matmul.h"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 
 #include "base/check.h"
 #include "base/checked.h"
 #include "cuda/kernels/matmul_args.h"
-#include "cuda/tuning.h"
+#include "cuda/matmul_plan.h"
 
 namespace hearth::cuda {
 namespace {
 
-constexpr uint32_t kFewTokens[] = {4, 8, 16, 32};
-// Partial sums in shared memory between two additions: about as much.
-constexpr uint32_t kPartial_bytes = 16 << 10;
 // Blocks that share an expert's activation rows. Experts with more go on with the same blocks.
 constexpr uint32_t kMostExpertTiles = 4;
 
@@ -23,19 +19,8 @@ uint32_t count_of(uint32_t all, uint32_t size) {
   return static_cast<uint32_t>(divide_up(all, size));
 }
 
-constexpr uint32_t kF16 = 1, kBF16 = 30;  // type numbers
-
-bool is_half(const quant::Format& format) {
-  return format.type == kF16 || format.type == kBF16;
-}
 bool is_plain(const quant::Format& format) {
   return format.block_values == 1 && !is_half(format);
-}
-uint32_t chunk_of(const quant::Format& format) {
-  return is_half(format) ? kHalfChunk : kInt8Chunk;
-}
-uint32_t pitch_of(const quant::Format& format) {
-  return raw_row(format.block_values, format.block_bytes, is_half(format)).pitch;
 }
 
 // Where the form that the weights want lies in the operand's rows.
@@ -62,34 +47,6 @@ void set_tiles(uint32_t tile_rows, MatmulArgs& args) {
     args.parts[i].first_tile = args.tiles;
     args.tiles += count_of(args.parts[i].rows, tile_rows);
   }
-}
-
-struct FewPlan {
-  uint32_t warps = 0, splits = 0, round_chunks = 0, tiles = 0, shared_bytes = 0;
-};
-
-FewPlan plan_few(const quant::Format& format, uint32_t tokens, uint32_t chunks, uint64_t tiles, uint32_t warps,
-                 const MatmulTuning& tuning, const Chip& chip) {
-  FewPlan plan;
-  plan.warps = warps;
-  const uint64_t wanted = uint64_t{chip.multiprocessors} * tuning.few_wanted;
-  plan.splits = static_cast<uint32_t>(std::clamp<uint64_t>(std::bit_ceil(divide_up(wanted, tiles)), 1, warps));
-  plan.splits = std::min(plan.splits, chunks);
-  plan.tiles = warps / plan.splits;
-  const uint32_t chunk_bytes = plan.tiles * plan.splits * tokens * kPartialPitch * sizeof(float);
-  plan.round_chunks = std::clamp(kPartial_bytes / chunk_bytes, 1u, count_of(chunks, plan.splits));
-  const uint32_t warp_bytes = few_stages(static_cast<uint32_t>(chip.compute_capability)) *
-                                  (kTileRows * pitch_of(format) + activation_bytes(tokens)) +
-                              scale_bytes(kTileRows, is_half(format));
-  plan.shared_bytes = warps * warp_bytes + plan.round_chunks * chunk_bytes +
-                      plan.tiles * tokens * kPartialPitch * static_cast<uint32_t>(sizeof(float)) +
-                      2 * tokens * static_cast<uint32_t>(sizeof(uint32_t));
-  return plan;
-}
-
-uint32_t many_shared_bytes(const quant::Format& format, uint32_t warps, uint32_t stages) {
-  return stages * (warps * kManyRows * pitch_of(format) + activation_bytes(kManyTokens)) +
-         warps * scale_bytes(kManyRows, is_half(format)) + 2 * kManyTokens * static_cast<uint32_t>(sizeof(uint32_t));
 }
 
 }  // namespace
@@ -190,7 +147,7 @@ void Matmul::project_experts(const device::Operand& in, ExpertInput input, const
 void Matmul::launch(const Work& work, LaunchList& list) const {
   if (is_plain(*work.format))
     launch_plain(work, list);
-  else if (work.rows <= matmul_tuning(kernels_.chip().compute_capability).few_rows)
+  else if (work.rows <= kMostFewRows)
     launch_few(work, list);
   else
     launch_many(work, list);
@@ -206,21 +163,13 @@ void Matmul::launch_plain(const Work& work, LaunchList& list) const {
 }
 
 void Matmul::launch_few(const Work& work, LaunchList& list) const {
-  const Chip& chip = kernels_.chip();
-  const MatmulTuning& tuning = matmul_tuning(chip.compute_capability);
   size_t variant = 0;
   while (variant + 1 < std::size(kFewTokens) && kFewTokens[variant] < work.rows) ++variant;
   const uint32_t tokens = kFewTokens[variant];
   MatmulArgs args = work.args;
   set_tiles(kTileRows, args);
-  const uint32_t chunks = count_of(args.cols, chunk_of(*work.format));
-  uint32_t warps = tuning.few_warps;
-  FewPlan plan;
-  do {
-    plan = plan_few(*work.format, tokens, chunks, uint64_t{args.tiles} * work.groups, warps, tuning, chip);
-    warps /= 2;
-  } while (plan.shared_bytes > chip.shared_bytes_per_block && warps != 0);
-  CHECK(plan.shared_bytes <= chip.shared_bytes_per_block);
+  const FewPlan plan =
+      plan_few(chunk_format(*work.format), tokens, args.cols, uint64_t{args.tiles} * work.groups, kernels_.chip());
   args.splits = plan.splits;
   args.round_chunks = plan.round_chunks;
   const Extent grid{count_of(args.tiles, plan.tiles), work.groups, count_of(work.rows, tokens)};
@@ -228,23 +177,14 @@ void Matmul::launch_few(const Work& work, LaunchList& list) const {
 }
 
 void Matmul::launch_many(const Work& work, LaunchList& list) const {
-  const Chip& chip = kernels_.chip();
-  const MatmulTuning& tuning = matmul_tuning(chip.compute_capability);
   MatmulArgs args = work.args;
   set_tiles(kManyRows, args);
-  uint32_t warps = tuning.many_warps;
-  args.stages = tuning.many_stages;
-  const auto too_much = [&] {
-    return many_shared_bytes(*work.format, warps, args.stages) > chip.shared_bytes_per_block;
-  };
-  if (too_much()) args.stages = 1;
-  if (too_much()) warps = 2;
-  CHECK(!too_much());
+  const ManyPlan plan = plan_many(chunk_format(*work.format), kernels_.chip());
+  args.stages = plan.stages;
   uint32_t tiles = count_of(work.rows, kManyTokens);
   if (args.offsets != nullptr) tiles = std::min(tiles, kMostExpertTiles);
-  const Extent grid{tiles, work.groups, count_of(args.tiles, warps)};
-  list.add(formats_.at(work.format->type).many, grid, {warps * 32}, many_shared_bytes(*work.format, warps, args.stages),
-           args);
+  const Extent grid{tiles, work.groups, count_of(args.tiles, plan.warps)};
+  list.add(formats_.at(work.format->type).many, grid, {plan.warps * 32}, plan.shared_bytes, args);
 }
 
 }  // namespace hearth::cuda

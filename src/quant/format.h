@@ -30,6 +30,8 @@ struct Format {
   // Whether all scales of so many blocks are finite (all values, in formats without scales), which sound weights
   // are. Much faster than decode().
   bool (*finite)(const uint8_t* blocks, size_t count);
+  uint32_t scale_values = 32;  // adjacent values that share a scale: 16, or 32 and more
+  bool minima = false;         // weight = scale * code - minimum, not just scale * code
 
   size_t bytes(size_t values) const { return values / block_values * block_bytes; }
 };

@@ -65,7 +65,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq1M{"IQ1_M", 29, kSuper_values, kBytes, decode, encode, finite};
+const Format kIq1M{"IQ1_M", 29, kSuper_values, kBytes, decode, encode, finite, 16};
 const RegisterFormat registered(&kIq1M);
 
 }  // namespace

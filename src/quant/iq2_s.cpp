@@ -46,7 +46,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq2S{"IQ2_S", 22, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
+const Format kIq2S{"IQ2_S", 22, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>, 16};
 const RegisterFormat registered(&kIq2S);
 
 }  // namespace

@@ -40,7 +40,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kIq2Xs{"IQ2_XS", 17, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>};
+const Format kIq2Xs{"IQ2_XS", 17, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0>, 16};
 const RegisterFormat registered(&kIq2Xs);
 
 }  // namespace

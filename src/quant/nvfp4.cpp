@@ -80,7 +80,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kNvfp4{"NVFP4", 40, kValues, kBytes, decode, encode, finite};
+const Format kNvfp4{"NVFP4", 40, kValues, kBytes, decode, encode, finite, 16};
 const RegisterFormat registered(&kNvfp4);
 
 }  // namespace

@@ -41,7 +41,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ2K{"Q2_K", 10, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 80, 82>};
+const Format kQ2K{"Q2_K", 10, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 80, 82>, 16, true};
 const RegisterFormat registered(&kQ2K);
 
 }  // namespace

@@ -63,7 +63,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ3K{"Q3_K", 11, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 108>};
+const Format kQ3K{"Q3_K", 11, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 108>, 16};
 const RegisterFormat registered(&kQ3K);
 
 }  // namespace

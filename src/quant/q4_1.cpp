@@ -36,7 +36,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ4_1{"Q4_1", 3, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
+const Format kQ4_1{"Q4_1", 3, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>, 32, true};
 const RegisterFormat registered(&kQ4_1);
 
 }  // namespace

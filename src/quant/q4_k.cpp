@@ -42,7 +42,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ4K{"Q4_K", 12, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
+const Format kQ4K{"Q4_K", 12, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>, 32, true};
 const RegisterFormat registered(&kQ4K);
 
 }  // namespace

@@ -41,7 +41,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ5_1{"Q5_1", 7, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
+const Format kQ5_1{"Q5_1", 7, kValues, kBytes, decode, encode, finite_halves<kBytes, 0, 2>, 32, true};
 const RegisterFormat registered(&kQ5_1);
 
 }  // namespace

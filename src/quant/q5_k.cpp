@@ -51,7 +51,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ5K{"Q5_K", 13, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>};
+const Format kQ5K{"Q5_K", 13, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 0, 2>, 32, true};
 const RegisterFormat registered(&kQ5K);
 
 }  // namespace

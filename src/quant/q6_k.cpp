@@ -52,7 +52,7 @@ void encode(const float* in, size_t values, const float* importance, uint8_t* bl
   }
 }
 
-const Format kQ6K{"Q6_K", 14, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 208>};
+const Format kQ6K{"Q6_K", 14, kSuper_values, kBytes, decode, encode, finite_halves<kBytes, 208>, 16};
 const RegisterFormat registered(&kQ6K);
 
 }  // namespace

@@ -1,4 +1,6 @@
 // What Matmul launches: that it fits the GPU, and that the blocks cover the product.
+#include "cuda/matmul_plan.h"
+
 #include <gtest/gtest.h>
 
 #include "base/checked.h"
@@ -25,10 +27,13 @@ class Names : public Kernels {
   mutable std::vector<std::string> names_;
 };
 
-// As NVIDIA lists them: multiprocessors, shared memory per block.
-const Chip kChips[] = {{75, 40, 64 << 10, 4 << 20},   {80, 108, 163 << 10, 40 << 20}, {86, 20, 99 << 10, 2 << 20},
-                       {89, 128, 99 << 10, 72 << 20}, {90, 132, 227 << 10, 50 << 20}, {100, 148, 227 << 10, 126 << 20},
-                       {120, 70, 99 << 10, 48 << 20}};
+// As NVIDIA lists them: multiprocessors; shared memory of a block, of a multiprocessor, and what a block takes besides.
+constexpr Chip chip(int capability, uint32_t multiprocessors, uint32_t shared_kib) {
+  const uint32_t reserved = capability >= 80 ? 1 << 10 : 0;
+  return {capability, multiprocessors, (shared_kib << 10) - reserved, shared_kib << 10, reserved, 32 << 20};
+}
+const Chip kChips[] = {chip(75, 40, 64),   chip(80, 108, 164),  chip(86, 20, 100), chip(89, 128, 100),
+                       chip(90, 132, 228), chip(100, 148, 228), chip(120, 70, 100)};
 
 MatmulArgs args_of(const LaunchList& list, const Launch& launch) {
   MatmulArgs args;
@@ -77,6 +82,63 @@ TEST(MatmulPlan, FitsEveryGpuAndCoversEveryProduct) {
             expect_covered(kernels, launch, args_of(list, launch), rows);
           }
   }
+}
+
+// Warps on a multiprocessor at once, as shared memory and the kernels' launch bounds allow, with a large matrix.
+uint32_t resident_warps(const Chip& chip, const char* format, uint32_t rows) {
+  const Names kernels(chip);
+  const Matmul matmul(kernels);
+  const quant::Format* of = quant::find_name(format);
+  const device::Operand in{reinterpret_cast<std::byte*>(4096), 4096, Matmul::form_of(*of)};
+  const device::Projection out{{of, reinterpret_cast<const uint8_t*>(4096), 128256, 4096}, {}, nullptr, 128256, false};
+  LaunchList list;
+  matmul.project(in, rows, {&out, 1}, list);
+  const Launch& launch = list.launches()[0];
+  const uint32_t warps = launch.block.x / 32;
+  const std::string& name = kernels.name(launch.function);
+  const uint32_t tokens = static_cast<uint32_t>(std::atoi(name.substr(name.rfind('_') + 1).c_str()));
+  const uint32_t most = tokens == 0 ? kManyBlockWarps : few_block_warps(tokens) * few_blocks(tokens);
+  return warps * resident_blocks(chip, warps, launch.shared_bytes, most);
+}
+
+// What a change of a kernel's shared memory costs: fewer warps hide less of each other's waiting.
+TEST(MatmulPlan, KeepsSoManyWarpsOnAMultiprocessor) {
+  struct Expected {
+    const char* format;
+    std::array<uint32_t, 5> warps;  // few_4, few_8, few_16, few_32, many
+  };
+  const auto check = [](int capability, std::initializer_list<Expected> all) {
+    for (const Chip& chip : kChips)
+      if (chip.compute_capability == capability)
+        for (const Expected& expected : all) {
+          std::array<uint32_t, 5> found{};
+          const uint32_t rows[] = {1, 8, 16, 32, 512};
+          for (size_t i = 0; i < found.size(); ++i) found[i] = resident_warps(chip, expected.format, rows[i]);
+          EXPECT_EQ(found, expected.warps) << expected.format << " on " << capability;
+        }
+  };
+  check(75, {{"F16", {13, 10, 6, 3, 6}},
+             {"Q8_0", {8, 6, 4, 3, 4}},
+             {"Q4_K", {12, 8, 5, 3, 6}},
+             {"Q6_K", {9, 7, 5, 3, 4}},
+             {"Q2_K", {10, 8, 5, 3, 4}}});
+  check(80, {{"F16", {16, 13, 9, 5, 8}},
+             {"Q8_0", {12, 9, 6, 4, 8}},
+             {"Q4_K", {16, 12, 8, 5, 8}},
+             {"Q6_K", {12, 10, 7, 4, 8}},
+             {"Q2_K", {16, 12, 8, 4, 8}}});
+  for (const int capability : {86, 89, 120})
+    check(capability, {{"F16", {10, 8, 5, 3, 8}},
+                       {"Q8_0", {7, 5, 4, 2, 6}},
+                       {"Q4_K", {10, 8, 5, 3, 8}},
+                       {"Q6_K", {8, 6, 4, 2, 8}},
+                       {"Q2_K", {10, 8, 4, 2, 8}}});
+  for (const int capability : {90, 100})
+    check(capability, {{"F16", {16, 16, 12, 8, 8}},
+                       {"Q8_0", {16, 13, 9, 6, 8}},
+                       {"Q4_K", {16, 16, 12, 7, 8}},
+                       {"Q6_K", {16, 14, 10, 6, 8}},
+                       {"Q2_K", {16, 16, 11, 6, 8}}});
 }
 
 TEST(MatmulPlan, WeightsOfOneFormatAreOneLaunch) {

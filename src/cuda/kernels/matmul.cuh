@@ -32,21 +32,22 @@
 namespace hearth::cuda {
 
 template <class Format>
+__device__ constexpr ChunkFormat chunk_format() {
+  if constexpr (Format::kHalves)
+    return {Format::kBlockValues, Format::kBlockBytes, 32, 0, 1};
+  else
+    return {Format::kBlockValues, Format::kBlockBytes, Format::kScaleColumns, Format::kMinimum, 0};
+}
+
+template <class Format>
 struct Shape {
-  static constexpr RawRow kRaw = raw_row(Format::kBlockValues, Format::kBlockBytes, Format::kHalves);
-  static constexpr uint32_t kChunk = Format::kHalves ? kHalfChunk : kInt8Chunk;
+  static constexpr ChunkFormat kFormat = chunk_format<Format>();
+  static constexpr RawRow kRaw = raw_row(kFormat);
+  static constexpr uint32_t kChunk = chunk_columns(kFormat);
   static constexpr uint32_t kChunkGroups = kChunk / 64;
+  static constexpr bool kHalfMinima = has_half_minima(kFormat);
   using Row = RawBytes<kRaw.alignment>;
 };
-
-// Whether minima belong to 16 columns, so that the sums of halves of blocks are needed.
-template <class Format>
-__device__ constexpr bool has_half_minima() {
-  if constexpr (Format::kHalves)
-    return false;
-  else
-    return Format::kMinimum && Format::kScaleColumns == 16;
-}
 
 // Who a lane is in a matrix instruction.
 __device__ inline uint32_t lane_g() {
@@ -136,17 +137,49 @@ __device__ uint32_t skew_of(const RowTile& tile, uint32_t row_bytes, uint32_t ro
          15;
 }
 
-// Starts copying one chunk of a tile of kRows weight rows; the warp does it together. Rows that do not exist are
-// the last one again: their results are not stored.
+// How many chunks of a tile can be copied in whole units of 16 bytes: all rows exist, and nothing behind `end` is read.
 template <class Format, uint32_t kRows>
-__device__ void copy_weights(uint8_t* to, const RowTile& tile, uint32_t row_bytes, uint32_t chunk) {
+__device__ uint32_t plain_chunks(const RowTile& tile, uint32_t row_bytes) {
   constexpr RawRow kRaw = Shape<Format>::kRaw;
-  constexpr uint32_t kBytes = kRaw.bytes + kRaw.slack;  // behind the row's end: the next row, or zeros
-  const uint8_t* from = tile.weight + static_cast<uint64_t>(chunk) * kRaw.bytes;
+  const int64_t room = tile.end - (tile.weight + (kRows - 1) * row_bytes) - int64_t{16} * kRaw.units;
+  if (tile.rows < kRows || room < 0) return 0;
+  return static_cast<uint32_t>(min(room, int64_t{row_bytes})) / kRaw.bytes + 1;
+}
+
+// Units of the rows of a tile are numbered through: row i / kUnits, unit i % kUnits. A lane's are 32 apart, so that its
+// addresses are a product with the row and a constant.
+template <class Format, uint32_t kRows, uint32_t kUnits, bool kSkewed>
+__device__ void copy_whole_units(uint8_t* to, const uint8_t* from, uint32_t row_bytes) {
+  constexpr RawRow kRaw = Shape<Format>::kRaw;
+  const uint32_t low = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(from)) & 15;
+  const uint8_t* base = from - (kSkewed ? low : 0) + 16 * lane_of_warp();
 #pragma unroll(kRows == kTileRows ? 4 : 1)
-  for (uint32_t first = 0; first < kRows * kRaw.units; first += 32) {
-    const uint32_t i = first + lane_of_warp(), row = i / kRaw.units, unit = i % kRaw.units;
-    if (kRows * kRaw.units % 32 != 0 && i >= kRows * kRaw.units) break;
+  for (uint32_t first = 0; first < kRows * kUnits; first += 32) {
+    const uint32_t i = first + lane_of_warp(), row = i / kUnits;
+    if (kRows * kUnits % 32 != 0 && i >= kRows * kUnits) break;
+    const int32_t row_at = static_cast<int32_t>(row) * static_cast<int32_t>(row_bytes - 16 * kUnits);
+    const int32_t at = kSkewed ? (row_at + static_cast<int32_t>(low)) & ~15 : row_at;
+    copy_unit(to + row * (kRaw.pitch - 16 * kUnits) + 16 * i, base + at + 16 * first);
+  }
+}
+
+// Starts copying one chunk of a tile of kRows weight rows; the warp does it together. Rows that do not exist are
+// the last one again: their results are not stored. `plain`: plain_chunks() of the tile.
+template <class Format, uint32_t kRows>
+__device__ void copy_weights(uint8_t* to, const RowTile& tile, uint32_t row_bytes, uint32_t chunk, uint32_t plain) {
+  constexpr RawRow kRaw = Shape<Format>::kRaw;
+  const uint8_t* from = tile.weight + static_cast<uint64_t>(chunk) * kRaw.bytes;
+  if (chunk < plain) {
+    if (kRaw.bytes % 16 == 0 && (kRaw.skew == 0 || row_bytes % 16 == 0))
+      copy_whole_units<Format, kRows, kRaw.aligned_units, false>(to, from, row_bytes);
+    else if (kRaw.skew != 0)
+      copy_whole_units<Format, kRows, kRaw.units, true>(to, from, row_bytes);
+    return;
+  }
+  constexpr uint32_t kBytes = kRaw.bytes + kRaw.slack;  // behind the row's end: the next row, or zeros
+#pragma unroll 1
+  for (uint32_t i = lane_of_warp(); i < kRows * kRaw.units; i += 32) {
+    const uint32_t row = i / kRaw.units, unit = i % kRaw.units;
     const uint32_t skew = skew_of<Format>(tile, row_bytes, row, chunk);
     if (16 * unit >= skew + kBytes) continue;
     const uint8_t* unit_at = from + static_cast<uint64_t>(min(row, tile.rows - 1)) * row_bytes - skew + 16 * unit;
@@ -192,7 +225,7 @@ __device__ void copy_activations(const Activations<kTokens>& to, const MatmulArg
   } else {
     for (uint32_t i = thread; i < count * 4; i += threads)
       if (i % 4 < groups) copy_unit(to.scales(i / 4, i % 4), row_at(i / 4) + args.scales_at + chunk * 64 + i % 4 * 16);
-    if constexpr (has_half_minima<Format>())
+    if constexpr (Shape<Format>::kHalfMinima)
       for (uint32_t i = thread; i < count * 2; i += threads)
         copy_unit(to.first_sums(i / 2, i % 2), row_at(i / 2) + args.half_scales_at + chunk * 32 + i % 2 * 16);
   }
@@ -301,7 +334,7 @@ class WarpProduct {
 
  private:
   using Rows = const uint8_t* [kTiles][2];
-  static constexpr bool kHalfMinima = has_half_minima<Format>();
+  static constexpr bool kHalfMinima = Shape<Format>::kHalfMinima;
 
   // 64 columns of int8.
   __device__ static void add_group(const Rows& rows, uint32_t p, const RowScales<Format, kRows>& scales,

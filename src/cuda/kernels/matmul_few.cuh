@@ -9,22 +9,24 @@
 
 namespace hearth::cuda {
 
-#if __CUDA_ARCH__ >= 800
-inline constexpr uint32_t kFewStages = 2;
+#ifdef __CUDA_ARCH__
+inline constexpr uint32_t kFewStages = few_stages(__CUDA_ARCH__ / 10);
 #else
-inline constexpr uint32_t kFewStages = 1;
+inline constexpr uint32_t kFewStages = 1;  // the host's side of the compilation
 #endif
 
 // Shared memory of one warp.
 template <class Format, uint32_t kTokens>
 struct FewStage {
-  static constexpr uint32_t kRawBytes = kTileRows * Shape<Format>::kRaw.pitch;
-  static constexpr uint32_t kStageBytes = kRawBytes + activation_bytes(kTokens);
-  static constexpr uint32_t kBytes = kFewStages * kStageBytes + scale_bytes(kTileRows, Format::kHalves);
+  static constexpr ChunkFormat kFormat = Shape<Format>::kFormat;
+  static constexpr uint32_t kStageBytes = few_stage_bytes(kFormat, kTokens);
+  static constexpr uint32_t kBytes = few_warp_bytes(kFormat, kTokens, kFewStages);
   uint8_t* at;
 
   __device__ uint8_t* raw(uint32_t stage) const { return at + stage * kStageBytes; }
-  __device__ Activations<kTokens> activations(uint32_t stage) const { return {raw(stage) + kRawBytes}; }
+  __device__ Activations<kTokens> activations(uint32_t stage) const {
+    return {raw(stage) + kTileRows * Shape<Format>::kRaw.pitch};
+  }
   __device__ RowScales<Format, kTileRows> scales() const { return {at + kFewStages * kStageBytes}; }
 };
 
@@ -40,7 +42,10 @@ class FewProduct {
     first_tile_ = blockIdx.x * tiles_;
     const uint32_t tile = first_tile_ + warp() / args.splits;
     works_ = warp() < tiles_ * args.splits && tile < args.tiles;
-    if (works_) tile_ = row_tile(args, tile, kTileRows, expert);
+    if (works_) {
+      tile_ = row_tile(args, tile, kTileRows, expert);
+      plain_chunks_ = plain_chunks<Format, kTileRows>(tile_, args.row_bytes);
+    }
     expert_ = expert;
   }
 
@@ -84,7 +89,7 @@ class FewProduct {
   // An empty group of copies if there is no such chunk.
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk);
+      copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk, plain_chunks_);
       copy_activations<Format, kTokens>(stage_.activations(stage), args_, rows_, count_, chunk, groups_of(chunk),
                                         lane_of_warp(), 32);
     }
@@ -132,7 +137,7 @@ class FewProduct {
   Stage stage_;
   float *partial_, *totals_;  // [tile][chunk of the round][activation row][kPartialPitch], the same without chunks
   uint32_t* rows_;            // kTokens rows of the operand, then of the result
-  uint32_t chunks_, first_tile_, expert_, count_ = 0;
+  uint32_t chunks_, plain_chunks_ = 0, first_tile_, expert_, count_ = 0;
   bool works_;
   RowTile tile_{};
 };

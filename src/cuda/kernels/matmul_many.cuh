@@ -14,13 +14,15 @@ class ManyProduct {
  public:
   __device__ ManyProduct(const MatmulArgs& args, uint8_t* shared, uint32_t expert)
       : args_(args), warps_(blockDim.x / 32), shared_(shared) {
-    scales_.at = shared + args.stages * stage_bytes() + threadIdx.x / 32 * scale_bytes(kManyRows, Format::kHalves);
-    rows_ = reinterpret_cast<uint32_t*>(shared + args.stages * stage_bytes() +
-                                        warps_ * scale_bytes(kManyRows, Format::kHalves));
+    scales_.at = shared + args.stages * stage_bytes() + threadIdx.x / 32 * kScaleBytes;
+    rows_ = reinterpret_cast<uint32_t*>(shared + args.stages * stage_bytes() + warps_ * kScaleBytes);
     chunks_ = (args.cols + Shape<Format>::kChunk - 1) / Shape<Format>::kChunk;
     const uint32_t tile = blockIdx.z * warps_ + threadIdx.x / 32;
     works_ = tile < args.tiles;
-    if (works_) tile_ = row_tile(args, tile, kManyRows, expert);
+    if (works_) {
+      tile_ = row_tile(args, tile, kManyRows, expert);
+      plain_chunks_ = plain_chunks<Format, kManyRows>(tile_, args.row_bytes);
+    }
   }
 
   // Activation rows [first, first + count) of the group.
@@ -52,9 +54,12 @@ class ManyProduct {
 
  private:
   using Product = WarpProduct<Format, 2, kManyTokens>;
+  // many_stage_bytes() of one warp and of what all share.
   static constexpr uint32_t kRawBytes = kManyRows * Shape<Format>::kRaw.pitch;
+  static constexpr uint32_t kActivationBytes = activation_bytes(Shape<Format>::kFormat, kManyTokens);
+  static constexpr uint32_t kScaleBytes = scale_bytes(Shape<Format>::kFormat, kManyRows);
 
-  __device__ uint32_t stage_bytes() const { return warps_ * kRawBytes + activation_bytes(kManyTokens); }
+  __device__ uint32_t stage_bytes() const { return warps_ * kRawBytes + kActivationBytes; }
   __device__ uint8_t* raw(uint32_t stage) const {
     return shared_ + stage * stage_bytes() + threadIdx.x / 32 * kRawBytes;
   }
@@ -67,7 +72,7 @@ class ManyProduct {
 
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      if (works_) copy_weights<Format, kManyRows>(raw(stage), tile_, args_.row_bytes, chunk);
+      if (works_) copy_weights<Format, kManyRows>(raw(stage), tile_, args_.row_bytes, chunk, plain_chunks_);
       copy_activations<Format, kManyTokens>(activations(stage), args_, rows_, kManyTokens, chunk, groups_of(chunk),
                                             threadIdx.x, blockDim.x);
     }
@@ -110,7 +115,7 @@ class ManyProduct {
   uint8_t* shared_;
   RowScales<Format, kManyRows> scales_;
   uint32_t* rows_;  // kManyTokens rows of the operand, then of the result
-  uint32_t chunks_, count_ = 0;
+  uint32_t chunks_, plain_chunks_ = 0, count_ = 0;
   bool works_;
   RowTile tile_{};
   Sums<2, kManyTokens> totals_;
