@@ -145,8 +145,8 @@ TEST(Formats, DecodeAnyBytes) {
   }
 }
 
-// By its definition: blocks of any bits are finite if what they decode to is. (MXFP4's largest scale makes infinite
-// values of sound blocks.)
+// By its definition: blocks of any bits are finite if what they decode to is. (MXFP4's two largest scales
+// make infinite values of sound blocks.)
 TEST(Formats, FiniteBlocksAreThoseThatDecodeToFiniteValues) {
   std::mt19937_64 random(test::seed());
   for (const Format* format : all_formats()) {
@@ -156,7 +156,7 @@ TEST(Formats, FiniteBlocksAreThoseThatDecodeToFiniteValues) {
     for (int round = 0; round < 3000; ++round) {
       for (uint8_t& byte : block) byte = static_cast<uint8_t>(random());
       if (round % 3 == 0) std::ranges::fill(block, 0xff);
-      if (format->name == std::string_view("MXFP4") && block[0] == 254) continue;
+      if (format->name == std::string_view("MXFP4") && (block[0] == 253 || block[0] == 254)) continue;
       format->decode(block.data(), values.size(), values.data());
       const bool finite = format->finite(block.data(), 1);
       ASSERT_EQ(finite, all_finite(values)) << format->name;
