@@ -2,6 +2,7 @@
 
 #include <histedit.h>
 #include <sys/epoll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -110,6 +111,15 @@ struct LineEditor::Impl {
     marks = false;
   }
 
+  void prepare_terminal() const {
+    ::el_set(editor, EL_PREP_TERM, 1);
+    // So that "\r\n" in a paste is not two ends of lines. libedit undoes it with its own modes.
+    termios modes{};
+    if (::tcgetattr(STDIN_FILENO, &modes) != 0) return;
+    modes.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR | IGNCR);
+    ::tcsetattr(STDIN_FILENO, TCSADRAIN, &modes);
+  }
+
   // Before the terminal is somebody else's for a while, and after.
   void leave_terminal() {
     leave_marks();
@@ -117,7 +127,7 @@ struct LineEditor::Impl {
   }
   void take_terminal() {
     ::el_set(editor, EL_PREP_TERM, 0);  // whatever became of it meanwhile
-    ::el_set(editor, EL_PREP_TERM, 1);
+    prepare_terminal();
     marks = false;
     ask_for_marks();
   }
@@ -262,7 +272,7 @@ LineEditor::Outcome LineEditor::read(const std::string& prompt, std::string& lin
     ::epoll_ctl(impl_->waiting, EPOLL_CTL_ADD, fd, &event);
   }
   // el_gets() would do this only after it has shown the prompt, and a Ctrl-D in between would be lost.
-  ::el_set(impl_->editor, EL_PREP_TERM, 1);
+  impl_->prepare_terminal();
   impl_->ask_for_marks();
   ::el_resize(impl_->editor);  // the terminal may have changed while nobody looked
   int length = 0;
