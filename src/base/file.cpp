@@ -8,143 +8,112 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/checked.h"
 #include "base/error.h"
+#include "base/file_guard.h"
 
 namespace hearth {
 namespace {
 
-constexpr size_t kWriteBuffer_bytes = 1 << 20;
+size_t page_bytes() {
+  static const size_t bytes = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+}  // namespace
 
 Error io_error(const char* what, const std::string& path, int code) {
   const ErrorKind kind = code == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo;
-  return error(kind, "cannot {} {}: {}", what, path, std::strerror(code));
+  const char* cause = code == EFBIG ? "it would be larger than files may be here (see ulimit -f)" : std::strerror(code);
+  return error(kind, "cannot {} {}: {}", what, path, cause);
 }
 
-}  // namespace
-
-Result<MappedFile> MappedFile::open(const std::string& path) {
+Result<InputFile> InputFile::open(const std::string& path) {
+  if (path.find('\0') != std::string::npos) return error(ErrorKind::kNotFound, "no file's name has a NUL in it");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a named pipe has no end to wait for
   if (fd < 0) return io_error("open", path, errno);
+  InputFile file(fd, path);
   struct stat info {};
-  MappedFile file;
-  file.path_ = path;
-  if (::fstat(fd, &info) != 0) {
-    const int code = errno;
-    ::close(fd);
-    return io_error("read", path, code);
-  }
-  if (!S_ISREG(info.st_mode)) {
-    ::close(fd);
+  if (::fstat(fd, &info) != 0) return io_error("read", path, errno);
+  if (!S_ISREG(info.st_mode))
     return error(ErrorKind::kIo, "cannot read {}: {}", path,
                  S_ISDIR(info.st_mode) ? "it is a directory" : "it is not a regular file");
-  }
-  file.size_ = static_cast<size_t>(info.st_size);
-  if (file.size_ > 0) {
-    file.data_ = ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED, fd, 0);
-    if (file.data_ == MAP_FAILED) {
-      const int code = errno;
-      file.data_ = nullptr;
-      ::close(fd);
-      return io_error("map", path, code);
-    }
-  }
-  ::close(fd);
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  file.modified_ = info.st_mtim;
   return file;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-  *this = std::move(other);
+InputFile::InputFile(InputFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      size_(other.size_),
+      modified_(other.modified_) {}
+
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  std::swap(path_, other.path_);
-  return *this;
+Status InputFile::read(uint64_t at, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    const ssize_t n = ::pread(fd_, to.data(), to.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error("read", path_, errno);
+    if (n == 0) return error(ErrorKind::kIo, "{} became shorter while it was read; get it again", path_);
+    at += static_cast<uint64_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
+  }
+  return {};
 }
+
+void InputFile::read_ahead(uint64_t at, uint64_t bytes) const {
+  ::posix_fadvise(fd_, static_cast<off_t>(at), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+}
+
+Status InputFile::check_unchanged() const {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) return io_error("read", path_, errno);
+  if (static_cast<uint64_t>(info.st_size) < size_)
+    return error(ErrorKind::kIo, "{} became shorter while it was in use; get it again", path_);
+  const bool same = info.st_mtim.tv_sec == modified_.tv_sec && info.st_mtim.tv_nsec == modified_.tv_nsec;
+  if (same && static_cast<uint64_t>(info.st_size) == size_) return {};
+  return error(ErrorKind::kIo, "{} was written to while it was in use; load it again", path_);
+}
+
+Result<MappedFile> MappedFile::map(const InputFile& file) {
+  MappedFile mapped;
+  mapped.path_ = file.path();
+  mapped.size_ = file.size();
+  if (mapped.size_ == 0) return mapped;
+  void* data = ::mmap(nullptr, mapped.size_, PROT_READ, MAP_SHARED, file.fd_, 0);
+  if (data == MAP_FAILED) return io_error("map", file.path(), errno);
+  mapped.data_ = data;
+  mapped.guard_ = guard_mapping(data, round_up(mapped.size_, page_bytes()));
+  if (mapped.guard_ == nullptr)
+    return error(ErrorKind::kNoMemory, "cannot map {}: too many files are mapped", file.path());
+  return mapped;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(other.size_),
+      path_(std::move(other.path_)),
+      guard_(std::exchange(other.guard_, nullptr)) {}
 
 MappedFile::~MappedFile() {
+  if (guard_ != nullptr) end_guard(guard_);
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
-namespace {
-
-// For all pages that `part` touches. A system that does not know the advice goes without.
-void advise(std::span<const std::byte> part, int advice) {
-  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const uintptr_t start = reinterpret_cast<uintptr_t>(part.data()) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(part.data()) + part.size();
-  if (!part.empty()) ::madvise(reinterpret_cast<void*>(start), end - start, advice);
-}
-
-}  // namespace
-
-void MappedFile::read_ahead(std::span<const std::byte> part) const {
-  advise(part, MADV_WILLNEED);
+Status MappedFile::check() const {
+  if (guard_ == nullptr || !is_broken(*guard_)) return {};
+  return error(ErrorKind::kIo, "{} became shorter while it was in use, or its disk failed; get it again", path_);
 }
 
 void MappedFile::bring_in(std::span<const std::byte> part) const {
-  advise(part, MADV_POPULATE_READ);
-}
-
-void MappedFile::release(std::span<const std::byte> part) const {
-  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const uintptr_t start = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page * page;
-  if (start < end) ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
-}
-
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
-  struct stat present {};
-  if (::stat(path.c_str(), &present) == 0 && !S_ISREG(present.st_mode))  // a rename would replace a device
-    return error(ErrorKind::kIo, "cannot write {}: {}", path,
-                 S_ISDIR(present.st_mode) ? "it is a directory" : "it is not a regular file");
-  AtomicFile file;
-  file.path_ = path;
-  file.temporary_ = path + ".partial-XXXXXX";
-  file.fd_ = ::mkostemp(file.temporary_.data(), O_CLOEXEC);
-  if (file.fd_ < 0) return io_error("create", path, errno);
-  ::fchmod(file.fd_, 0644);
-  return file;
-}
-
-AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      size_(other.size_),
-      path_(std::move(other.path_)),
-      temporary_(std::move(other.temporary_)),
-      buffer_(std::move(other.buffer_)) {}
-
-AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
-}
-
-Status AtomicFile::write(std::span<const std::byte> bytes) {
-  buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  size_ += bytes.size();
-  return buffer_.size() >= kWriteBuffer_bytes ? flush() : Status();
-}
-
-Status AtomicFile::flush() {
-  size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t n = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_error("write", path_, errno);
-    done += static_cast<size_t>(n);
-  }
-  buffer_.clear();
-  return {};
-}
-
-Status AtomicFile::commit() {
-  TRY(flush());
-  if (::fsync(fd_) != 0) return io_error("write", path_, errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error("rename to", path_, errno);
-  ::close(std::exchange(fd_, -1));
-  return {};
+  if (part.empty()) return;
+  const uintptr_t start = reinterpret_cast<uintptr_t>(part.data()) / page_bytes() * page_bytes();
+  const uintptr_t end = reinterpret_cast<uintptr_t>(part.data()) + part.size();
+  ::madvise(reinterpret_cast<void*>(start), end - start, MADV_POPULATE_READ);  // a system that lacks it goes without
 }
 
 Result<std::string> read_file(const std::string& path) {

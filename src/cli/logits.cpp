@@ -1,4 +1,5 @@
 // hearth logits: what the model says at every position, for conformance checks.
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"

@@ -49,10 +49,8 @@ struct Findings {
 };
 
 Result<std::string> compare_file(const std::string& path, const SelftestCases& expected) {
-  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const std::span<const std::byte> bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (bytes.size() == expected.file_bytes && fnv1a(text) == expected.checksum) return std::string();
+  ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  if (bytes.size() == expected.file_bytes && fnv1a(bytes) == expected.checksum) return std::string();
   return fmt::format(
       "{} is not the demonstration model of this build: it is damaged or of another version; install "
       "hearth again",

@@ -11,6 +11,7 @@
 namespace hearth::cpu {
 
 inline constexpr uint32_t kInterleavedRows = 16;
+static_assert(device::kUpload_rows % kInterleavedRows == 0);  // so that pieces of a matrix are laid as the whole is
 
 // A block of a format is 4-byte words and, if its size is odd, a half or a byte: at the front of small blocks (the
 // scale of 32 values), else at the end. A group has, for every block in turn, word 0 of all rows, word 1 of all rows

@@ -194,7 +194,8 @@ class Device : public Sizing {
   virtual uint64_t allocated_bytes() const = 0;
 
   // Copies a matrix, or `parts` of equal rows one above the other (experts), into the device's memory; what it
-  // returns is the matrix there.
+  // returns is the matrix there. A matrix may also come piece by piece, each to where its rows belong: of kUpload_rows
+  // rows or a multiple, the last one of a part of what is left.
   virtual Result<Matrix> upload_matrix(const Matrix& host, uint32_t parts, std::byte* to);
   // upload: `from` may change as soon as this returns; what comes later sees the bytes. Inside a step only
   // to memory that no op queued in it uses. download: inside a step it is queued like an op and `to` is

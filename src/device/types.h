@@ -14,6 +14,7 @@ namespace hearth::device {
 
 // Where a weight matrix may begin in a device's memory.
 inline constexpr size_t kWeight_alignment = 256;
+inline constexpr uint32_t kUpload_rows = 64;  // see Device::upload_matrix()
 
 // A weight matrix: y = W x has `rows` outputs and `cols` inputs. Rows are contiguous, in `format`; a device may keep
 // its copy in another order.

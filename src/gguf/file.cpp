@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "gguf/parser.h"
 
 namespace hearth::gguf {
 namespace {
-
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return {reinterpret_cast<const std::byte*>(tensor.data), tensor.bytes};
-}
 
 constexpr uint64_t kMaxParts = 99999;  // the file name has five digits
 
@@ -45,22 +42,23 @@ Error wrong_key(const std::string& path, std::string_view key, const Value* valu
 
 }  // namespace
 
-Status File::read_part(std::span<const std::byte> bytes, const std::string& name, Split* split) {
-  Parser parser(bytes, name, *this);
+Status File::read_part(std::unique_ptr<Source> source, Split* split) {
+  const std::string& name = source->name();
+  Parser parser(*source, static_cast<uint32_t>(parts_.size()), *this);
   TRY(parser.run());
   *split = parser.split();
   if (split->count == 0 || split->count > kMaxParts || split->number >= split->count) {
     return error(ErrorKind::kInvalidData, "{}: metadata 'split.no' is {} and 'split.count' {}, which cannot be", name,
                  split->number, split->count);
   }
+  parts_.push_back(std::move(source));
   return {};
 }
 
 Status File::open_part(const std::string& path, Split* split) {
-  ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path));
-  TRY(read_part(mapped.bytes(), path, split));
-  files_.push_back(std::move(mapped));
-  return {};
+  ASSIGN_OR_RETURN(std::unique_ptr<Source> source, Source::open(path));
+  TRY(read_part(std::move(source), split));
+  return parts_.back()->check();
 }
 
 Status File::open_other_parts(const Split& first) {
@@ -102,13 +100,13 @@ Result<std::shared_ptr<const File>> File::parse(std::span<const std::byte> bytes
   const auto file = std::make_shared<File>();
   file->path_ = name;
   Split split;
-  TRY(file->read_part(bytes, name, &split));
+  TRY(file->read_part(Source::of_memory(bytes, name), &split));
   return std::shared_ptr<const File>(file);
 }
 
 std::vector<std::string> File::part_paths() const {
   std::vector<std::string> paths;
-  for (const MappedFile& file : files_) paths.push_back(file.path());
+  for (const auto& part : parts_) paths.push_back(part->name());
   return paths;
 }
 
@@ -122,28 +120,34 @@ const Tensor* File::tensor(std::string_view name) const {
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
-const MappedFile* File::mapping_of(const uint8_t* data) const {
-  const auto* byte = reinterpret_cast<const std::byte*>(data);
-  const auto holds = [&](const MappedFile& file) {
-    return byte >= file.bytes().data() && byte < file.bytes().data() + file.bytes().size();
-  };
-  const auto found = std::ranges::find_if(files_, holds);
-  return found == files_.end() ? nullptr : &*found;
+Status File::read(const Tensor& tensor, uint64_t at, std::span<std::byte> to) const {
+  CHECK(at <= tensor.bytes && to.size() <= tensor.bytes - at);
+  return parts_[tensor.part]->read(tensor.offset + at, to);
+}
+
+void File::read_ahead(const Tensor& tensor, uint64_t at, uint64_t bytes) const {
+  parts_[tensor.part]->read_ahead(tensor.offset + at, bytes);
+}
+
+Result<const uint8_t*> File::map(const Tensor& tensor) const {
+  ASSIGN_OR_RETURN(const std::byte* start, parts_[tensor.part]->map());
+  return reinterpret_cast<const uint8_t*>(start) + tensor.offset;
 }
 
 void File::bring_in(const Tensor& tensor) const {
-  if (const MappedFile* file = mapping_of(tensor.data)) file->bring_in(bytes_of(tensor));
+  parts_[tensor.part]->bring_in(tensor.offset, tensor.bytes);
 }
 
-void File::read_ahead(const uint8_t* from, size_t ahead) const {
-  const MappedFile* file = mapping_of(from);
-  if (file == nullptr) return;
-  const auto rest = file->bytes().subspan(reinterpret_cast<const std::byte*>(from) - file->bytes().data());
-  file->read_ahead(rest.first(std::min(rest.size(), ahead)));
+Status File::check() const {
+  for (const auto& part : parts_) TRY(part->check());
+  return {};
 }
 
-void File::release(const Tensor& tensor) const {
-  if (const MappedFile* file = mapping_of(tensor.data)) file->release(bytes_of(tensor));
+Status File::check_mapped() const {
+  for (const auto& part : parts_) {
+    if (part->is_mapped()) TRY(part->check());
+  }
+  return {};
 }
 
 Result<uint64_t> File::get_u64(std::string_view key) const {

@@ -1,5 +1,6 @@
 // Reads GGUF files (versions 2 and 3, one file or a split set) and validates all of it: no length,
-// offset or count is trusted.
+// offset or count is trusted. Names and metadata are copied, so that they stay what they were when another program cuts
+// or overwrites the file; reading weights of such a file is an error.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -11,8 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/file.h"
 #include "base/result.h"
+#include "gguf/source.h"
 #include "gguf/value.h"
 #include "quant/format.h"
 
@@ -20,16 +21,16 @@ namespace hearth::gguf {
 
 inline constexpr int kMaxDimensions = 4;
 
-// A tensor in a mapped file. shape[0] is the innermost (contiguous) dimension: a matrix of R rows and
+// A tensor in a file. shape[0] is the innermost (contiguous) dimension: a matrix of R rows and
 // C columns has shape {C, R}. Unused dimensions are 1.
 struct Tensor {
   std::string name;
   const quant::Format* format;
   int dimensions;
   std::array<uint64_t, kMaxDimensions> shape;
-  const uint8_t* data;  // whole, inside the mapping
+  uint32_t part;    // its file, counted from 0
+  uint64_t offset;  // of its bytes, from the start of that file; all of them lie inside
   uint64_t bytes;
-  uint64_t offset;  // of data, from the start of its file
 
   uint64_t values() const { return shape[0] * shape[1] * shape[2] * shape[3]; }
 };
@@ -68,23 +69,31 @@ class File {
 
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const Tensor* tensor(std::string_view name) const;  // null if absent
-  // Its bytes come into memory, at once. So do, while nobody waits, the `ahead` bytes behind `from` of its file.
+
+  // Fills `to` with the tensor's bytes from `at` on. Errors: kIo naming the file, which may be shorter by now. Any thread.
+  Status read(const Tensor& tensor, uint64_t at, std::span<std::byte> to) const;
+  // The system begins to read these bytes, and what lies behind them in the file; nobody waits.
+  void read_ahead(const Tensor& tensor, uint64_t at, uint64_t bytes) const;
+  // Where its bytes can be read in place; its file is mapped when that is first asked for. What was computed from them is
+  // only good if check_mapped() says so afterwards. Errors: kIo, kNoMemory.
+  Result<const uint8_t*> map(const Tensor& tensor) const;
+  // Those of its bytes that are mapped come into memory, at once.
   void bring_in(const Tensor& tensor) const;
-  void read_ahead(const uint8_t* from, size_t ahead) const;
-  // Its bytes are not needed for now: the mapping's memory is given back; reading them again brings them back.
-  void release(const Tensor& tensor) const;
+  // kIo naming the file, if one of the set was cut or written to since it was opened: what was read of it since then
+  // cannot be trusted. check_mapped(): of files that are mapped only.
+  Status check() const;
+  Status check_mapped() const;
 
  private:
   friend class Parser;
-  const MappedFile* mapping_of(const uint8_t* data) const;  // null if the bytes were given to parse()
-  Status read_part(std::span<const std::byte> bytes, const std::string& name, Split* split);
+  Status read_part(std::unique_ptr<Source> source, Split* split);
   Status open_part(const std::string& path, Split* split);
   Status open_other_parts(const Split& first);
 
   std::string path_;
   uint32_t version_ = 0;
   uint64_t file_bytes_ = 0;
-  std::vector<MappedFile> files_;
+  std::vector<std::unique_ptr<Source>> parts_;  // hold what the views below point to
   std::vector<std::pair<std::string, Value>> metadata_;
   std::unordered_map<std::string_view, size_t> metadata_index_;
   std::vector<Tensor> tensors_;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kMinMetadata_bytes = 8 + 1 + 4 + 1;      // key length, one-letter key, type, one byte
 constexpr uint64_t kMinTensor_bytes = 8 + 1 + 4 + 4 + 8;    // name length, one-letter name, dimensions, type, offset
+constexpr uint64_t kForeign_bytes = 4096;  // by which a file that is not GGUF is recognised
 constexpr uint64_t kMinAlignment = 8, kMaxAlignment = 1 << 24;
 
 template <class T>
@@ -61,13 +62,14 @@ Status Parser::run() {
     file_.metadata_ = std::move(metadata_);
     file_.metadata_index_ = std::move(metadata_index_);
   }
-  file_.file_bytes_ += bytes_.size();
+  file_.file_bytes_ += source_.size();
   return {};
 }
 
 Status Parser::read_header() {
-  if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0) {
-    return error(ErrorKind::kInvalidData, "{}: not a GGUF file: {}", name_, describe_foreign(bytes_));
+  ASSIGN_OR_RETURN(const auto start, source_.keep(0, std::min(source_.size(), kForeign_bytes)));
+  if (start.size() < 4 || std::memcmp(start.data(), "GGUF", 4) != 0) {
+    return error(ErrorKind::kInvalidData, "{}: not a GGUF file: {}", name_, describe_foreign(start));
   }
   at_ = 4;
   ASSIGN_OR_RETURN(const uint64_t version, read_u32("the version"));
@@ -97,7 +99,7 @@ Result<std::span<const std::byte>> Parser::read_bytes(uint64_t size, const char*
     return invalid(at_, "the file is cut or damaged: {} needs {} bytes and {} follow", what, size, remaining());
   }
   at_ += size;
-  return bytes_.subspan(at_ - size, size);
+  return source_.keep(at_ - size, size);
 }
 
 Result<uint64_t> Parser::read_u32(const char* what) {
@@ -175,19 +177,32 @@ Result<Value> Parser::read_array(std::string_view key) {
   return Value::numbers(element, bytes);
 }
 
+// The string that begins here, if all of it is in memory: without what errors and reading take, as there may be hundreds
+// of thousands.
+std::optional<std::string_view> Parser::kept_string() {
+  const std::span<const std::byte> kept = source_.kept_from(at_);
+  if (kept.size() < 8) return {};
+  const uint64_t size = load<uint64_t>(kept.data());
+  if (size > kept.size() - 8) return {};
+  at_ += 8 + size;
+  return std::string_view(reinterpret_cast<const char*>(kept.data()) + 8, size);
+}
+
 Result<Value> Parser::read_strings(std::string_view key, uint64_t count) {
   std::vector<std::string_view> texts;
   texts.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    if (remaining() < 8) break;
-    const uint64_t size = load<uint64_t>(bytes_.data() + at_);
-    if (size > remaining() - 8) break;
-    texts.emplace_back(reinterpret_cast<const char*>(bytes_.data()) + at_ + 8, size);
-    at_ += 8 + size;
-  }
-  if (texts.size() < count) {
-    return invalid(at_, "the file is cut or damaged: string {} of {} of the array '{}' goes beyond the end",
-                   texts.size(), count, printable(key));
+    const uint64_t start = at_;
+    if (const auto text = kept_string()) {
+      texts.push_back(*text);
+      continue;
+    }
+    const Result<std::string_view> text = read_string("a string");
+    if (!text && text.error().kind == ErrorKind::kInvalidData)
+      return invalid(start, "the file is cut or damaged: string {} of {} of the array '{}' goes beyond the end", i, count,
+                     printable(key));
+    ASSIGN_OR_RETURN(const std::string_view whole, text);
+    texts.push_back(whole);
   }
   return Value::strings(std::move(texts));
 }
@@ -228,8 +243,8 @@ Status Parser::read_tensors() {
   file_.tensor_index_.reserve(first_tensor_ + tensor_count_);
   for (uint64_t i = 0; i < tensor_count_; ++i) {
     const uint64_t start = at_;
-    ASSIGN_OR_RETURN(Tensor tensor, read_tensor());
-    const std::string_view name(reinterpret_cast<const char*>(bytes_.data()) + start + 8, tensor.name.size());
+    std::string_view name;
+    ASSIGN_OR_RETURN(Tensor tensor, read_tensor(&name));
     if (!file_.tensor_index_.emplace(name, file_.tensors_.size()).second) {
       return invalid(start, "tensor '{}' appears twice", printable(name));
     }
@@ -238,10 +253,11 @@ Status Parser::read_tensors() {
   return {};
 }
 
-Result<Tensor> Parser::read_tensor() {
+Result<Tensor> Parser::read_tensor(std::string_view* name) {
   const uint64_t start = at_;
   Tensor tensor{};
-  ASSIGN_OR_RETURN(tensor.name, read_string("a tensor's name"));
+  ASSIGN_OR_RETURN(*name, read_string("a tensor's name"));
+  tensor.name = *name;
   if (tensor.name.empty() || tensor.name.size() > kMaxKey_bytes) {
     return invalid(start, "a tensor's name has {} bytes; 1 to {} are allowed", tensor.name.size(), kMaxKey_bytes);
   }
@@ -288,7 +304,7 @@ Status Parser::set_format(Tensor& tensor, uint64_t type, uint64_t at) const {
   return {};
 }
 
-// Turns offsets from the start of the data into offsets from the start of the file, and pointers.
+// Turns offsets from the start of the data into offsets from the start of the file.
 Status Parser::place_tensors() {
   const uint64_t data_start = round_up(at_, alignment_);
   for (size_t i = first_tensor_; i < file_.tensors_.size(); ++i) {
@@ -297,11 +313,11 @@ Status Parser::place_tensors() {
     if (!checked_add(tensor.offset, data_start, &tensor.offset) || !checked_add(tensor.offset, tensor.bytes, &end)) {
       return invalid(data_start, "the place of tensor '{}' does not fit 64 bits", printable(tensor.name));
     }
-    if (end > bytes_.size()) {
-      return invalid(bytes_.size(), "the file is cut or damaged: tensor '{}' is at bytes {} to {}, the file has {}",
-                     printable(tensor.name), tensor.offset, end, bytes_.size());
+    if (end > source_.size()) {
+      return invalid(source_.size(), "the file is cut or damaged: tensor '{}' is at bytes {} to {}, the file has {}",
+                     printable(tensor.name), tensor.offset, end, source_.size());
     }
-    tensor.data = reinterpret_cast<const uint8_t*>(bytes_.data()) + tensor.offset;
+    tensor.part = part_;
   }
   return {};
 }

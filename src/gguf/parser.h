@@ -1,6 +1,7 @@
 // The steps of reading one GGUF file; private to gguf.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,9 @@ struct Split {
 
 class Parser {
  public:
-  // Reads `bytes` and appends its tensors to `file`; also its metadata if `file` has no metadata yet.
-  Parser(std::span<const std::byte> bytes, const std::string& name, File& file)
-      : bytes_(bytes), name_(name), file_(file) {}
+  // Reads `source`, part number `part` of `file`, and appends its tensors to `file`; also its metadata if `file` has no
+  // metadata yet. Both point into what `source` keeps.
+  Parser(Source& source, uint32_t part, File& file) : source_(source), name_(source.name()), part_(part), file_(file) {}
 
   Status run();
   const Split& split() const { return split_; }  // after run()
@@ -41,15 +42,16 @@ class Parser {
   Result<uint64_t> read_u32(const char* what);
   Result<uint64_t> read_u64(const char* what);
   Result<std::string_view> read_string(const char* what);
+  std::optional<std::string_view> kept_string();
   Result<Value> read_value(std::string_view key, uint64_t type);
   Result<Value> read_array(std::string_view key);
   Result<Value> read_strings(std::string_view key, uint64_t count);
   Status check_bools(std::string_view key, std::span<const std::byte> bytes, uint64_t at) const;
   Status interpret(std::string_view key, const Value& value, uint64_t at);
-  Result<Tensor> read_tensor();
+  Result<Tensor> read_tensor(std::string_view* name);
   Status set_format(Tensor& tensor, uint64_t type, uint64_t at) const;
 
-  uint64_t remaining() const { return bytes_.size() - at_; }
+  uint64_t remaining() const { return source_.size() - at_; }
 
   // Errors that name file and byte offset.
   template <class... Args>
@@ -61,14 +63,15 @@ class Parser {
     return error(ErrorKind::kUnsupported, "{}: byte {}: {}", name_, at, fmt::format(format, std::forward<Args>(args)...));
   }
 
-  std::span<const std::byte> bytes_;
+  Source& source_;
   const std::string& name_;
+  const uint32_t part_;
   File& file_;
   uint64_t at_ = 0;
   uint64_t metadata_count_ = 0, tensor_count_ = 0;
   uint64_t alignment_ = 32;
   std::vector<std::pair<std::string, Value>> metadata_;
-  std::unordered_map<std::string_view, size_t> metadata_index_;  // keys: views into bytes_
+  std::unordered_map<std::string_view, size_t> metadata_index_;
   size_t first_tensor_ = 0;                                      // of this part, in file_
   Split split_;
 };

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "gguf/file.h"
@@ -53,12 +54,14 @@ class Quantizer {
   Result<QuantizeSummary> run(const std::string& out) {
     copy_metadata();
     TRY(choose_formats());
+    remove_leftovers(out);
     TRY(check_space(out, writer_.file_bytes()));
     TRY(writer_.begin(out));
     for (size_t i = 0; i < formats_.size(); ++i) {
       const Tensor& tensor = file_.tensors()[i];
       TRY(formats_[i] == tensor.format ? copy(tensor) : convert(tensor, *formats_[i]));
     }
+    TRY(file_.check());
     TRY(writer_.finish());
     summary_.bytes_before = file_.file_bytes();
     summary_.bytes_after = writer_.file_bytes();
@@ -112,12 +115,12 @@ class Quantizer {
   }
 
   Status copy(const Tensor& tensor) {
-    std::span<const std::byte> left = std::as_bytes(std::span(tensor.data, tensor.bytes));
-    while (!left.empty()) {
-      const size_t size = std::min<size_t>(left.size(), kCopy_bytes);
-      TRY(writer_.write(left.first(size)));
-      TRY(report(size, tensor));
-      left = left.subspan(size);
+    copied_.resize(std::min<uint64_t>(tensor.bytes, kCopy_bytes));
+    for (uint64_t at = 0; at < tensor.bytes; at += copied_.size()) {
+      const std::span<std::byte> piece = std::span(copied_).first(std::min(tensor.bytes - at, copied_.size()));
+      TRY(file_.read(tensor, at, piece));
+      TRY(writer_.write(piece));
+      TRY(report(piece.size(), tensor));
     }
     return {};
   }
@@ -129,16 +132,18 @@ class Quantizer {
     const uint64_t to_row_bytes = to.bytes(columns), from_row_bytes = tensor.format->bytes(columns);
     const uint64_t window_rows = std::clamp<uint64_t>(kWindow_bytes / to_row_bytes / chunk_rows, 1, UINT32_MAX) * chunk_rows;
     encoded_.resize(std::min(window_rows, rows) * to_row_bytes);
+    source_.resize(std::min(window_rows, rows) * from_row_bytes);
     values_.resize(static_cast<size_t>(pool_.threads()));
     for (auto& values : values_) values.resize(chunk_rows * columns);
 
     for (uint64_t row = 0; row < rows; row += window_rows) {
       const uint64_t here = std::min(window_rows, rows - row);
+      TRY(file_.read(tensor, row * from_row_bytes, std::as_writable_bytes(std::span(source_).first(here * from_row_bytes))));
       std::atomic<bool> finite = true, fits_half = true;
       pool_.for_each(static_cast<uint32_t>((here + chunk_rows - 1) / chunk_rows), [&](uint32_t chunk, int thread) {
         const uint64_t first = chunk * chunk_rows, count = std::min(chunk_rows, here - first);
         const std::span<float> values(values_[static_cast<size_t>(thread)].data(), count * columns);
-        tensor.format->decode(tensor.data + (row + first) * from_row_bytes, values.size(), values.data());
+        tensor.format->decode(source_.data() + first * from_row_bytes, values.size(), values.data());
         float largest = 0;
         bool all_finite = true;
         for (const float value : values) {
@@ -179,7 +184,8 @@ class Quantizer {
   Writer writer_;
   QuantizeSummary summary_;
   std::vector<const quant::Format*> formats_;  // of each tensor, in the new file
-  std::vector<uint8_t> encoded_;
+  std::vector<std::byte> copied_;
+  std::vector<uint8_t> source_, encoded_;  // of a window
   std::vector<std::vector<float>> values_;  // one buffer per thread
   uint64_t total_bytes_ = 0, done_bytes_ = 0;
 };

@@ -17,7 +17,7 @@ const char* type_name(Type type);
 size_t type_bytes(Type type);
 
 // A scalar, a string, or an array of numbers or strings (arrays of arrays are refused by the reader).
-// Strings and number arrays are views: into the mapped file, or into what the writer was given.
+// Strings and number arrays are views: into what the reader keeps of the file, or into what the writer was given.
 class Value {
  public:
   static Value number(Type type, std::span<const std::byte> little_endian);

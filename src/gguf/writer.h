@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "base/atomic_file.h"
 #include "base/result.h"
 #include "gguf/value.h"
 #include "quant/format.h"

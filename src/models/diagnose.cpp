@@ -53,7 +53,9 @@ Error blame(const gguf::File& file, const std::string& part, const std::vector<s
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto begins = [&](const std::string& name) { return tensor.name.starts_with(name); };
     if (std::ranges::none_of(tensors, begins)) continue;
-    if (const Status sound = check_sound(file, tensor, tensor.data); !sound)
+    std::vector<std::byte> bytes(tensor.bytes);
+    if (const Status read = file.read(tensor, 0, bytes); !read) return read.error();
+    if (const Status sound = check_sound(file, tensor, bytes); !sound)
       return error(sound.error().kind, "the model's results are not finite numbers from {} on: {}", part,
                    sound.error().message);
   }

@@ -216,6 +216,7 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   const Arrangement& arrangement = parts.arrangement();
   for (const device::BatchSequence& sequence : batch.sequences) parts.mark_used(sequence.pages);
   Walk walk(impl_->outline, parts, batch, impl_->crossing);
+  Status queued;
   TRY(walk.go(arrangement.embedding));
   embed(walk.step());
   for (uint32_t i = 0; i < spec().layers; ++i) {
@@ -224,12 +225,14 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
     TRY(walk.go(arrangement.layers[i].experts));
     feed_forward(walk.step(), i);
   }
-  if (batch.logit_rows.empty()) return walk.end();
-  TRY(walk.go(arrangement.output));
-  models::logits(walk.step(), parts.logits());
-  const Status queued = impl_->read(walk.step(), readout);
+  if (!batch.logit_rows.empty()) {
+    TRY(walk.go(arrangement.output));
+    models::logits(walk.step(), parts.logits());
+    queued = impl_->read(walk.step(), readout);
+  }
   TRY(walk.end());
-  return queued;
+  TRY(queued);
+  return parts.check_weights();
 }
 
 Error Model::diagnose(const device::Batch& batch) const {

@@ -73,6 +73,7 @@ Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
   }
   TensorReader placing(*file_, device, outline_.options.copy_weights, buffer.data(), stream_);
   TRY(read(placing));
+  TRY(file_->check());  // whether all of it was the same file's
   report(placing.bytes() + placing.mapped_bytes());
   return buffer;
 }
@@ -174,6 +175,7 @@ Status Parts::load(const placement::Arrangement& arrangement) {
       arrangement_.layers[i].experts = arrangement.layers[i].layer;
   }
   total_bytes_ = 0;
+  stream_.end();
   return {};
 }
 
@@ -199,6 +201,7 @@ Status Parts::rearrange(const placement::Arrangement& target) {
   };
   Status status = move(true);
   if (status) status = move(false);
+  stream_.end();
   release_unused();
   return status;
 }

@@ -27,6 +27,8 @@ class Parts {
   device::Device& device(uint32_t index) const { return *devices_[index].device; }
   std::span<device::Device* const> devices() const { return pointers_; }
   const placement::Arrangement& arrangement() const { return arrangement_; }
+  // kIo naming the file if one that weights are read in was cut or written to, so that no result since can be trusted.
+  Status check_weights() const { return file_->check_mapped(); }
   const Weights& weights() const { return weights_; }
   const Workspace& workspace(uint32_t device) const { return devices_[device].workspace; }
   const device::CacheLayer& cache(uint32_t layer) const { return layers_[layer].cache_layer; }

@@ -17,8 +17,10 @@ Result<std::vector<float>> read_factors(const gguf::File& file, const char* name
   if (tensor->values() != size || tensor->shape[0] != size)
     return error(ErrorKind::kInvalidData, "{}: tensor {} has {} values; expected {} (half the rotated dimensions)",
                  file.path(), name, tensor->values(), size);
+  std::vector<std::byte> bytes(tensor->bytes);
+  TRY(file.read(*tensor, 0, bytes));
   std::vector<float> factors(size);
-  tensor->format->decode(tensor->data, size, factors.data());
+  tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), size, factors.data());
   for (const float factor : factors)
     if (!(factor > 0) || !std::isfinite(factor))
       return error(ErrorKind::kInvalidData, "{}: tensor {} holds {}; every factor must be positive", file.path(), name,

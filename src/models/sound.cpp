@@ -16,11 +16,17 @@ Error broken(const gguf::File& file, const gguf::Tensor& tensor, const char* wha
                tensor.name, what);
 }
 
-// How many bytes at the end are zeros.
-uint64_t zeros_at_end(const uint8_t* data, uint64_t bytes) {
-  uint64_t left = bytes;
-  while (left > 0 && data[left - 1] == 0) --left;
-  return bytes - left;
+// How many bytes at the end are zeros; read backwards, piece by piece.
+Result<uint64_t> zeros_at_end(const gguf::File& file, const gguf::Tensor& tensor) {
+  std::vector<std::byte> buffer(std::min<uint64_t>(tensor.bytes, 16 * kPage_bytes));
+  for (uint64_t left = tensor.bytes; left > 0;) {
+    const std::span<std::byte> piece = std::span(buffer).first(std::min<uint64_t>(left, buffer.size()));
+    left -= piece.size();
+    TRY(file.read(tensor, left, piece));
+    for (size_t i = piece.size(); i-- > 0;)
+      if (piece[i] != std::byte{0}) return tensor.bytes - left - i - 1;
+  }
+  return tensor.bytes;
 }
 
 // More zeros than this at the end of a tensor are a loss. The rows of tokens that nobody uses may be zeros, and so may
@@ -34,8 +40,9 @@ uint64_t most_zeros(const gguf::Tensor& tensor) {
 
 }  // namespace
 
-Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, const uint8_t* data) {
-  if (tensor.format->finite(data, tensor.bytes / tensor.format->block_bytes)) return {};
+Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, std::span<const std::byte> bytes) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  if (tensor.format->finite(data, bytes.size() / tensor.format->block_bytes)) return {};
   return broken(file, tensor, "has numbers that are not finite");
 }
 
@@ -50,7 +57,7 @@ Status check_complete(const gguf::File& file) {
   std::vector<const gguf::Tensor*> tensors;
   for (const gguf::Tensor& tensor : file.tensors())
     if (tensor.bytes > 0) tensors.push_back(&tensor);
-  std::ranges::sort(tensors, std::greater(), &gguf::Tensor::data);
+  std::ranges::sort(tensors, std::greater(), [](const auto* tensor) { return std::pair(tensor->part, tensor->offset); });
   uint64_t zeros = 0, next_offset = 0;
   bool at_end = true, lost = false;  // nothing but zeros follows in the file; more of them than there can be
   for (const gguf::Tensor* tensor : tensors) {
@@ -58,7 +65,7 @@ Status check_complete(const gguf::File& file) {
     next_offset = tensor->offset;
     if (last_of_part) at_end = true, zeros = 0;
     if (!at_end) continue;
-    const uint64_t here = zeros_at_end(tensor->data, tensor->bytes);
+    ASSIGN_OR_RETURN(const uint64_t here, zeros_at_end(file, *tensor));
     zeros += here;
     lost |= here > most_zeros(*tensor);
     at_end = here == tensor->bytes;

@@ -8,9 +8,9 @@
 
 namespace hearth::models {
 
-// kInvalidData naming the tensor if its scales (values, where there are no scales) are not finite. `data`: the tensor's
-// bytes, wherever they are: the check goes with the copy of weights to a device, which has them in memory anyway.
-Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, const uint8_t* data);
+// kInvalidData naming the tensor if its scales (values, where there are no scales) are not finite. `bytes`: whole blocks
+// of the tensor: the check goes with the copy of weights to a device, which has them in memory anyway.
+Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, std::span<const std::byte> bytes);
 
 // The same for a vector (norm weights, biases) that is decoded already. Norm weights are not all zeros either.
 Status check_sound(const gguf::File& file, const gguf::Tensor& tensor, std::span<const float> values);

@@ -12,6 +12,8 @@ using device::Matrix;
 using device::Vector;
 
 constexpr size_t kAlignment = device::kWeight_alignment;  // of vectors too
+// What a counting reader gives as address: not null, so that what a model has shows; nobody reads there.
+alignas(float) constexpr uint8_t kCounted = 0;
 
 std::string shape_text(const std::array<uint64_t, gguf::kMaxDimensions>& shape) {
   size_t used = shape.size();
@@ -56,39 +58,40 @@ void TensorReader::assume(const gguf::Mix& mix) {
 Result<Matrix> TensorReader::described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const {
   if (uint64_t{count} * rows > UINT32_MAX)
     return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), tensor.name, UINT32_MAX);
-  Matrix matrix{tensor.format, tensor.data, count * rows, cols};
+  Matrix matrix{tensor.format, &kCounted, count * rows, cols};
   if (mix_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*mix_, traits_, tensor).format;
   return matrix;
 }
 
-Status TensorReader::place(Matrix* matrix, uint32_t parts) {
+std::byte* TensorReader::take_memory(const Matrix& matrix) {
   const size_t at = bytes_;
-  bytes_ += round_up(sizing_.matrix_bytes(*matrix), kAlignment);
-  if (device_ == nullptr) return {};
-  ASSIGN_OR_RETURN(*matrix, device_->upload_matrix(*matrix, parts, memory_ + at));
-  return {};
+  bytes_ += round_up(sizing_.matrix_bytes(matrix), kAlignment);
+  return device_ == nullptr ? nullptr : memory_ + at;
 }
 
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
   ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, count, rows, cols));
-  if (device_ != nullptr) stream_->bring_in(*tensor);
   if (in_file_) {
     mapped_bytes_ += matrix.bytes();
-  } else {
-    if (device_ != nullptr) TRY(check_sound(file_, *tensor, tensor->data));
-    TRY(place(&matrix, count));
-    if (device_ != nullptr) stream_->release(*tensor);
+    if (device_ == nullptr) return matrix;
+    ASSIGN_OR_RETURN(matrix.data, file_.map(*tensor));
+    stream_->bring_in(*tensor);
+    return matrix;
   }
-  return matrix;
+  std::byte* const to = take_memory(matrix);
+  if (device_ == nullptr) return matrix;
+  return stream_->upload(*tensor, matrix, count, *device_, to);
 }
 
 Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   const auto one = [&](uint32_t expert) { return fmt::format("{}.{}.weight", name, expert); };
   if (!has(one(0))) return matrices(name + "_exps.weight", count, rows, cols);
   const gguf::Tensor* first = file_.tensor(one(0));
-  ASSIGN_OR_RETURN(Matrix matrix, described(*first, count, rows, cols));
-  std::vector<uint8_t> together;
+  ASSIGN_OR_RETURN(Matrix all, described(*first, count, rows, cols));
+  std::byte* const to = take_memory(all);
+  Matrix expert = all;
+  expert.rows = rows;
   for (uint32_t i = 0; i < count; ++i) {
     ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(one(i), {cols, rows, 1, 1}));
     if (tensor->format != first->format)
@@ -96,23 +99,20 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
                    "{}: tensor {} is of type {}, but {} of {}; experts of one layer must agree", file_.path(),
                    tensor->name, tensor->format->name, first->name, first->format->name);
     if (device_ == nullptr) continue;
-    stream_->bring_in(*tensor);
-    TRY(check_sound(file_, *tensor, tensor->data));
-    together.insert(together.end(), tensor->data, tensor->data + tensor->bytes);
-    stream_->release(*tensor);
+    ASSIGN_OR_RETURN(const Matrix placed, stream_->upload(*tensor, expert, 1, *device_, to + i * expert.bytes()));
+    all.interleaved = placed.interleaved;
   }
-  if (device_ != nullptr) matrix.data = together.data();
-  TRY(place(&matrix, count));
-  return matrix;
+  if (device_ != nullptr) all.data = reinterpret_cast<const uint8_t*>(to);
+  return all;
 }
 
 Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {size, 1, 1, 1}));
-  // Counting readers give an address that is not null, so that what a model has shows.
-  Vector vector{reinterpret_cast<const float*>(tensor->data), size};
+  Vector vector{reinterpret_cast<const float*>(&kCounted), size};
   if (device_ != nullptr) {
+    ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(*tensor, 0, tensor->bytes));
     std::vector<float> values(size);
-    tensor->format->decode(tensor->data, size, values.data());
+    tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), size, values.data());
     TRY(check_sound(file_, *tensor, values));
     float* to = reinterpret_cast<float*>(memory_ + bytes_);
     TRY(device::upload_floats(*device_, values, to));

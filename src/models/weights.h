@@ -45,8 +45,9 @@ struct Weights {
 };
 
 // Takes tensors out of a file, in two ways. Counting: checks, and reckons what they take on a device; what
-// it returns points into the file. Placing: uploads them to memory of that device (bytes() of a counting
-// reader that was asked for the same), but for matrices that it reads in the file (unless `copy`: see LoadOptions).
+// it returns has addresses that are not null and mean nothing. Placing: reads them into memory of that device (bytes()
+// of a counting reader that was asked for the same), but for matrices that it reads in the mapped file (unless `copy`:
+// see LoadOptions).
 class TensorReader {
  public:
   TensorReader(const gguf::File& file, const device::Sizing& sizing, bool copy)
@@ -63,7 +64,8 @@ class TensorReader {
 
   bool has(std::string_view name) const { return file_.tensor(name) != nullptr; }
 
-  // Errors: kInvalidData naming the tensor: missing, or of another shape than expected.
+  // Errors: kInvalidData naming the tensor: missing, or of another shape than expected; when placing also those of
+  // gguf::File::read() and of the device.
   Result<device::Matrix> matrix(const std::string& name, uint32_t rows, uint32_t cols);
   // `count` matrices one after the other in one tensor.
   Result<device::Matrix> matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
@@ -87,8 +89,8 @@ class TensorReader {
   Result<const gguf::Tensor*> take(const std::string& name, const std::array<uint64_t, gguf::kMaxDimensions>& shape);
   // A matrix that begins with the tensor's data, in the format that was assumed.
   Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
-  // Uploads it, once placing.
-  Status place(device::Matrix* matrix, uint32_t parts);
+  // Where a matrix goes; null when counting.
+  std::byte* take_memory(const device::Matrix& matrix);
 
   const gguf::File& file_;
   const device::Sizing& sizing_;

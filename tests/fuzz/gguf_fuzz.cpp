@@ -23,10 +23,12 @@ void touch(const Value& value) {
   for (size_t i = 0; i < value.size(); ++i) sink = sink + static_cast<uint64_t>(value.at_i64(i)) + (value.at_f64(i) > 0);
 }
 
-void touch(const Tensor& tensor) {
-  for (uint64_t i = 0; i < tensor.bytes; ++i) sink = sink + tensor.data[i];
+void touch(const File& file, const Tensor& tensor) {
+  const std::vector<uint8_t> bytes = test::tensor_bytes(file, tensor);
+  if (bytes.size() != tensor.bytes) std::abort();
+  for (const uint8_t byte : bytes) sink = sink + byte;
   std::vector<float> values(tensor.format->block_values);  // of one block, as if it were a weight
-  tensor.format->decode(tensor.data, values.size(), values.data());
+  tensor.format->decode(bytes.data(), values.size(), values.data());
   if (tensor.format->bytes(tensor.values()) != tensor.bytes) std::abort();
 }
 
@@ -66,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if ((*file)->find(key) != &value) std::abort();
   }
   for (const Tensor& tensor : (*file)->tensors()) {
-    touch(tensor);
+    touch(**file, tensor);
     if ((*file)->tensor(tensor.name) != &tensor) std::abort();
   }
   return 0;

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "gguf/file.h"
+
 namespace hearth::gguf::test {
 
 template <class T>
@@ -63,6 +65,12 @@ struct Draft {
     return out + (data.empty() ? std::string(data_bytes, 'x') : data);
   }
 };
+
+// All bytes of a tensor; none if they cannot be read.
+inline std::vector<uint8_t> tensor_bytes(const File& file, const Tensor& tensor) {
+  std::vector<uint8_t> bytes(tensor.bytes);
+  return file.read(tensor, 0, std::as_writable_bytes(std::span(bytes))) ? bytes : std::vector<uint8_t>();
+}
 
 inline std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 

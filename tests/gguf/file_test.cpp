@@ -43,7 +43,8 @@ TEST(GgufFile, ReadsMetadataAndTensorsOfVersions2And3) {
     EXPECT_STREQ(a->format->name, "Q8_0");
     EXPECT_EQ(a->shape, (std::array<uint64_t, 4>{32, 2, 1, 1}));
     EXPECT_EQ(a->bytes, 68u);
-    EXPECT_EQ(reinterpret_cast<const char*>(a->data), file.bytes.data() + a->offset);
+    const std::vector<uint8_t> content = test::tensor_bytes(*file.file.value(), *a);
+    EXPECT_EQ(std::string(content.begin(), content.end()), file.bytes.substr(a->offset, 68));
     EXPECT_EQ(file->tensor("b.weight")->offset, a->offset + 96);
     EXPECT_EQ(file->tensor("c.weight"), nullptr);
     EXPECT_EQ(file->file_bytes(), file.bytes.size());
@@ -288,8 +289,52 @@ TEST(GgufFile, ASplitSetIsOneFile) {
   ASSERT_TRUE(file.ok()) << file.error().message;
   EXPECT_EQ(*(*file)->get_u64("llama.block_count"), 7u);
   ASSERT_EQ((*file)->tensors().size(), 2u);
-  EXPECT_EQ((*file)->tensor("a.weight")->data[0], 'x');
-  EXPECT_EQ((*file)->tensor("b.weight")->data[19], 'b');
+  EXPECT_EQ(test::tensor_bytes(**file, *(*file)->tensor("a.weight"))[0], 'x');
+  EXPECT_EQ(test::tensor_bytes(**file, *(*file)->tensor("b.weight"))[19], 'b');
+}
+
+// Metadata and names are the reader's own; weights of any part that was cut are an error that names it.
+TEST(GgufFile, AFileThatIsCutLaterKeepsItsMetadata) {
+  const hearth::test::TemporaryFolder folder;
+  write_set(split_set(), folder);
+  const auto file = File::open(folder / part_name(0));
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const Tensor &a = *(*file)->tensor("a.weight"), &b = *(*file)->tensor("b.weight");
+  const uint8_t* mapped = *(*file)->map(b);
+  EXPECT_EQ(mapped[19], 'b');
+  EXPECT_TRUE((*file)->check_mapped());
+  for (size_t i = 0; i < 3; ++i) std::filesystem::resize_file(folder / part_name(i), 1);
+  EXPECT_EQ(*(*file)->get_string("general.architecture"), "llama");
+  EXPECT_EQ((*file)->tensor("a.weight"), &a);
+  EXPECT_EQ(a.name, "a.weight");
+  std::vector<std::byte> bytes(a.bytes);
+  const Status read = (*file)->read(a, 0, bytes);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().message, (folder / part_name(1)).string() + " became shorter while it was read; get it again");
+  EXPECT_EQ(mapped[19], 0) << "no SIGBUS";
+  const Status broken = (*file)->check_mapped();
+  ASSERT_FALSE(broken.ok());
+  EXPECT_NE(broken.error().message.find(part_name(2)), std::string::npos) << broken.error().message;
+}
+
+TEST(GgufFile, VocabulariesLargerThanWhatIsReadAtOnceAreWhole) {
+  const hearth::test::TemporaryFolder folder;
+  Draft draft;
+  std::string texts;
+  constexpr uint64_t kCount = 200000;
+  for (uint64_t i = 0; i < kCount; ++i) texts += raw_string("token " + std::to_string(i));
+  draft.metadata.emplace_back("long", string_value(std::string(3 << 20, 'z')));
+  draft.metadata.emplace_back("texts", array_value(8, kCount, texts));
+  draft.metadata.emplace_back("last", value_of<uint32_t>(4, 77));
+  write(folder / "m.gguf", draft.bytes());
+  const auto file = File::open(folder / "m.gguf");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(*(*file)->get_string("long"), std::string(3 << 20, 'z'));
+  const auto found = (*file)->find("texts")->as_strings();
+  ASSERT_EQ(found.size(), kCount);
+  for (uint64_t i = 0; i < kCount; ++i) ASSERT_EQ(found[i], "token " + std::to_string(i));
+  EXPECT_EQ(*(*file)->get_u64("last"), 77u);
+  EXPECT_EQ(test::tensor_bytes(**file, *(*file)->tensor("b.weight")), std::vector<uint8_t>(20, 'x'));
 }
 
 TEST(GgufFile, DefectiveSplitSetsAreRefused) {

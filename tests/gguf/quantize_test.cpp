@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "gguf/writer.h"
+#include "gguf/draft.h"
 #include "support/support.h"
 
 namespace hearth::gguf {
@@ -18,7 +19,7 @@ struct Plan {
   Mix mix;
 
   std::string operator()(const std::string& name, uint64_t columns = 2048) const {
-    const Tensor tensor{name, quant::find_name("F16"), 2, {columns, 64, 1, 1}, nullptr, 0, 0};
+    const Tensor tensor{name, quant::find_name("F16"), 2, {columns, 64, 1, 1}, 0, 0, 0};
     return is_quantised(tensor) ? choose_format(mix, traits, tensor).format->name : "as it is";
   }
   // The layers of 0 .. L-1 in which a tensor gets this format: "0 1 4".
@@ -144,7 +145,7 @@ std::vector<float> read_weights(const File& file) {
   for (const Tensor& tensor : file.tensors()) {
     if (tensor.dimensions < 2) continue;
     std::vector<float> values(tensor.values());
-    tensor.format->decode(tensor.data, values.size(), values.data());
+    tensor.format->decode(test::tensor_bytes(file, tensor).data(), values.size(), values.data());
     out.insert(out.end(), values.begin(), values.end());
   }
   return out;

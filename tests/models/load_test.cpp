@@ -1,4 +1,7 @@
 // What a file may lack or have too much of, and what is said about it.
+#include <filesystem>
+#include <functional>
+
 #include "support/devices.h"
 #include "models/runner.h"
 #include "models/small_model.h"
@@ -286,6 +289,43 @@ TEST_F(Loading, TokensAndPositionsOutOfRangeAreErrorsNotCrashes) {
   const int32_t token = 1;
   device::Batch beyond{.tokens = {&token, 1}, .sequences = {{0, 1, 128, pages}}, .logit_rows = {0}};
   EXPECT_TRUE(says(model->forward(beyond, row).error().message, "position 128"));
+}
+
+// Weights that are read in the mapped file: nothing that was computed over its lack is given away as a result.
+TEST_F(Loading, AMappedFileThatIsCutOrWrittenToFailsEveryStepFromThenOn) {
+  const std::vector<int32_t> pages = {0, 1};
+  const int32_t token = 1;
+  const device::Batch batch{.tokens = {&token, 1}, .sequences = {{0, 1, 0, pages}}, .logit_rows = {0}};
+  std::vector<float> row(SmallModel::kVocabulary);
+  const auto cut = [](const std::string& path) { std::filesystem::resize_file(path, 100); };
+  const auto touch = [](const std::string& path) {
+    std::filesystem::last_write_time(path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  };
+  for (const auto& harm : std::vector<std::function<void(const std::string&)>>{cut, touch}) {
+    SmallModel small("llama");
+    const auto model = load(small);
+    EXPECT_TRUE(model->forward(batch, row));
+    const std::string path = small.path();
+    harm(path);
+    for (int i = 0; i < 2; ++i) {
+      const Status status = model->forward(batch, row);
+      ASSERT_FALSE(status.ok());
+      EXPECT_EQ(status.error().kind, ErrorKind::kIo);
+      EXPECT_TRUE(says(status.error().message, path));
+    }
+  }
+}
+
+TEST_F(Loading, AFileThatIsCutWhileItIsCopiedIsAnError) {
+  const SmallModel small("llama");
+  const auto file = small.open();
+  std::filesystem::resize_file(file->path(), file->file_bytes() - 100);
+  LoadOptions copy = kSmall;
+  copy.copy_weights = true;
+  const auto loaded = Model::load(file, device_, copy);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_TRUE(says(loaded.error().message, file->path() + " became shorter while it was read"));
+  EXPECT_EQ(device_.allocated_bytes(), 0u);
 }
 
 }  // namespace

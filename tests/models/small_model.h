@@ -120,11 +120,11 @@ class SmallModel {
     tensors_.insert(tensors_.end(), separate.begin(), separate.end());
   }
 
+  std::string path() const { return folder_ / "model.gguf"; }
   std::shared_ptr<const gguf::File> open() const {
-    const std::string path = folder_ / "model.gguf";
-    const Status written = write(path);
+    const Status written = write(path());
     EXPECT_TRUE(written.ok()) << written.error().message;
-    auto file = gguf::File::open(path);
+    auto file = gguf::File::open(path());
     EXPECT_TRUE(file.ok()) << file.error().message;
     return *file;
   }
