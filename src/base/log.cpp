@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "base/outside_text.h"
+
 namespace hearth {
 namespace {
 
@@ -38,7 +40,7 @@ void set_log_level(LogLevel least) {
 }
 
 void log_line(LogLevel level, const std::string& line) {
-  spdlog::default_logger_raw()->log(to_spdlog(level), line);
+  spdlog::default_logger_raw()->log(to_spdlog(level), printable(line, "\n\t"));
 }
 
 }  // namespace hearth

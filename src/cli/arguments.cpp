@@ -30,6 +30,13 @@ void Arguments::text(const char* name, std::string& target, const std::string& s
   add(app_, name, target, summary);
 }
 
+void Arguments::text(const char* name, std::optional<std::string>& target, const std::string& summary) {
+  // (CLI11 on its own would take an empty text for none.)
+  app_.add_option_function<std::string>(
+          name, [&target](const std::string& value) { target = value; }, summary)
+      ->multi_option_policy(kLast);
+}
+
 void Arguments::required_text(const char* name, std::string& target, const std::string& summary) {
   add(app_, name, target, summary)->required();
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ class Arguments {
 
   void flag(const char* name, bool& target, const std::string& summary);
   void text(const char* name, std::string& target, const std::string& summary);
+  void text(const char* name, std::optional<std::string>& target, const std::string& summary);  // unset if not given
   void required_text(const char* name, std::string& target, const std::string& summary);
   void choice(const char* name, std::string& target, std::initializer_list<const char*> values,
               const std::string& summary);

@@ -143,7 +143,7 @@ Status guarded(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  ignore_broken_pipes();
+  let_writes_fail();
   std::setlocale(LC_CTYPE, "");
   init_log(LogLevel::kWarn);
   const Status status = guarded(argc, argv);

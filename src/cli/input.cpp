@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/outside_text.h"
 
 namespace hearth::cli {
 namespace {
@@ -16,8 +17,22 @@ bool separates(char c) {
 
 }  // namespace
 
-Result<std::string> read_standard_input() {
-  return read_file("/dev/stdin");
+Result<std::string> text_from_outside(std::string text, std::string_view what) {
+  if (const char* encoding = wide_encoding(text))
+    return error(ErrorKind::kUsage, "{} is {}; UTF-8 is needed: convert it, for example with iconv -f {} -t UTF-8",
+                 what, encoding, encoding);
+  drop_byte_order_mark(text);
+  TRY(check_utf8(text, what));
+  return text;
+}
+
+Result<std::string> read_text(const std::string& path, std::string_view what) {
+  ASSIGN_OR_RETURN(std::string text, read_file(path));
+  return text_from_outside(std::move(text), what);
+}
+
+Result<std::string> read_standard_input(std::string_view what) {
+  return read_text("/dev/stdin", what);
 }
 
 Status check_utf8(std::string_view text, std::string_view what) {
@@ -33,6 +48,14 @@ Status check_utf8(std::string_view text, std::string_view what) {
     at += static_cast<size_t>(bytes);
   }
   return {};
+}
+
+Status check_output(const std::string& path) {
+  if (path.empty()) return error(ErrorKind::kUsage, "the name of the file to write is empty");
+  if (path != "-") return {};
+  return error(ErrorKind::kUsage,
+               "'-' is no file to write: a file appears when it is whole, so it cannot go to standard "
+               "output; give a path (./- for a file of this name)");
 }
 
 Result<std::vector<int32_t>> parse_token_ids(std::string_view text, std::string_view name) {

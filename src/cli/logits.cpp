@@ -1,7 +1,6 @@
 // hearth logits: what the model says at every position, for conformance checks.
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/command.h"
 #include "cli/evaluate.h"
 #include "cli/input.h"
@@ -30,7 +29,8 @@ std::string npy_header(size_t rows, size_t columns) {
 }
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const std::string text, read_file(options.tokens));
+  TRY(check_output(options.out));
+  ASSIGN_OR_RETURN(const std::string text, read_text(options.tokens, options.tokens));
   ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, parse_token_ids(text, options.tokens));
   ASSIGN_OR_RETURN(LoadedModel loaded,
                    load_model(options.model, evaluation_load_options(static_cast<uint32_t>(tokens.size()))));

@@ -76,10 +76,10 @@ void add_compute_options(Arguments& arguments, ModelOptions& options) {
   arguments.choice(
       "--gpu", options.gpu, {"auto", "require", "off"},
       "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU");
-  arguments.choice(
-      "--mmap", options.mmap, {"auto", "on", "off"},
-      "Weights on the CPU. off: copied into memory, which is faster; on: read in the mapped file; auto: copied "
-      "if memory would hold them twice (default)");
+  arguments.choice("--mmap", options.mmap, {"auto", "on", "off"},
+                   "Weights on the CPU. off: copied into memory, which is faster; on: read in the mapped file, also if "
+                   "memory cannot hold them; auto: copied "
+                   "if memory would hold them twice (default)");
   arguments.flag("--experts-last", options.experts_last,
                  "Where the GPU is too small: expert weights to the CPU before whole layers");
 }
@@ -98,9 +98,9 @@ device::CacheType cache_type(const std::string& kv_type) {
 
 Result<store::ModelFiles> find_model(const std::string& model) {
   std::error_code ignored;
-  if (model != kDemo || std::filesystem::exists(model, ignored)) return store::resolve_model(model);
+  if (model != kDemo || std::filesystem::exists(model, ignored)) return store::resolve_argument(model);
   ASSIGN_OR_RETURN(const std::string path, find_demo());
-  return store::resolve_model(path);
+  return store::resolve_path(path);
 }
 
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model) {
@@ -129,6 +129,8 @@ Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions 
   ASSIGN_OR_RETURN(loaded.found, find_model(options.model));
   ASSIGN_OR_RETURN(loaded.file, gguf::File::open(loaded.found.model));
   ASSIGN_OR_RETURN(loaded.tokenizer, text::Tokenizer::load(*loaded.file));
+  for (const std::string& note : loaded.found.notes) print_note("note: " + note);
+  for (const std::string& note : loaded.tokenizer->notes()) print_note("note: " + note);
   const uint32_t preferred = load.context != 0 ? load.context : context_parameter(loaded.found.parameters);
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
   load.cache = cache_type(options.kv_type);

@@ -35,7 +35,7 @@ void add_model_options(Arguments& arguments, ModelOptions& options);    // MODEL
 device::CacheType cache_type(const std::string& kv_type);               // of a checked --kv-type
 
 // What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
-// Errors: kNotFound, saying where was looked, and those of store::resolve_model.
+// Errors: kNotFound, saying where was looked, and those of store::resolve_argument.
 Result<store::ModelFiles> find_model(const std::string& model);
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model);
 

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/command.h"
 #include "cli/evaluate.h"
 #include "cli/input.h"
@@ -53,8 +52,7 @@ double surprise_of(text::Token token, std::span<const float> logits) {
 }
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const std::string text, read_file(options.file));
-  TRY(check_utf8(text, options.file));
+  ASSIGN_OR_RETURN(const std::string text, read_text(options.file, options.file));
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, evaluation_load_options(kWindow_tokens)));
   log_devices(loaded.placed->status());
   const text::Tokenizer& tokenizer = *loaded.tokenizer;

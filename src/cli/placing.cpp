@@ -13,6 +13,7 @@
 #include "cli/machine_state.h"
 #include "cli/measurer.h"
 #include "cli/progress.h"
+#include "cli/terminal.h"
 #include "cli/units.h"
 #include "cpu/cpu_device.h"
 #include "placement/gpus.h"
@@ -58,7 +59,10 @@ std::string cause_of_parts(const Proposal& proposal, std::span<const placement::
 class Placing {
  public:
   Placing(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu)
-      : file_(std::move(file)), policy_(gpu_policy(options.gpu)), no_gpu_(std::move(no_gpu)) {
+      : file_(std::move(file)),
+        policy_(gpu_policy(options.gpu)),
+        mapped_(options.mmap == "on"),
+        no_gpu_(std::move(no_gpu)) {
     wishes_.kv_type = options.kv_type;
     wishes_.options.experts_last = options.experts_last;
   }
@@ -109,6 +113,14 @@ class Placing {
     const placement::Share& needed = proposal.plan.shares.back();
     const AvailableMemory available = available_memory();
     if (needed.total() <= available.bytes) return {};
+    // Weights that the user wants mapped need not be held: the system drops and reads their pages again as it goes.
+    if (mapped_ && needed.total() - needed.weights <= available.bytes) {
+      print_note(
+          fmt::format("note: {} needs {} of memory, but {} has {} available, so weights are read from the disk again "
+                      "and again, which is slow; a smaller model or quantisation would be faster",
+                      file_->path(), format_bytes(needed.total()), available.limited_by, format_bytes(available.bytes)));
+      return {};
+    }
     std::vector<placement::DeviceState> states = proposal.states;
     states.back().free = available.bytes;
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
@@ -142,6 +154,7 @@ class Placing {
 
   const std::shared_ptr<const gguf::File> file_;
   const GpuPolicy policy_;
+  const bool mapped_;  // --mmap on
   const GpuProblem no_gpu_;
   placement::Wishes wishes_;
   bool loading_ = true;

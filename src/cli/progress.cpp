@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/outside_text.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
 
@@ -38,7 +39,7 @@ void Progress::update(uint64_t done, const std::string& remark) {
   const auto amount = [&](uint64_t value) {
     return unit_ == Unit::kBytes ? format_bytes(value) : fmt::format("{}", value);
   };
-  std::string line = label_ + " ";
+  std::string line = printable(label_) + " ";
   if (total_ > 0) {
     const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
     constexpr size_t kBar = 24;
@@ -48,7 +49,7 @@ void Progress::update(uint64_t done, const std::string& remark) {
   } else {
     line += amount(done);
   }
-  if (!remark.empty()) line += "  " + remark;
+  if (!remark.empty()) line += "  " + printable(remark);
   line.resize(std::min(line.size(), terminal_width(STDERR_FILENO) - 1));
   fmt::print(stderr, "{}{}", kClearLine, line);
   std::fflush(stderr);

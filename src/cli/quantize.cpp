@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/processors.h"
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
@@ -33,6 +34,7 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
 }
 
 Status run(const Options& options) {
+  TRY(check_output(options.out));
   ASSIGN_OR_RETURN(const gguf::Mix mix, gguf::find_mix(options.type));
   ASSIGN_OR_RETURN(const store::ModelFiles in, find_model(options.in));
   const InterruptScope tidy_up;  // removes the unfinished file

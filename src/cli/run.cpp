@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/outside_text.h"
 #include "cli/chat.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
@@ -49,16 +50,25 @@ void note_if_waiting() {
     print_note("note: waiting for the end of standard input; use < /dev/null if nothing comes");
 }
 
+// $(cat FILE) leaves of a last CR LF the CR.
+Result<std::string> argument_text(const std::string& argument, std::string_view what) {
+  ASSIGN_OR_RETURN(std::string text, text_from_outside(argument, what));
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
 // The words of the command line, after what a pipe brings (as Ollama puts them together).
 Result<std::string> read_prompt(const std::vector<std::string>& words) {
   std::string prompt;
   if (!is_terminal(STDIN_FILENO)) {
     note_if_waiting();
-    ASSIGN_OR_RETURN(prompt, read_standard_input());
-    if (prompt.ends_with('\n')) prompt.pop_back();  // the end of the last line, not part of the text
+    ASSIGN_OR_RETURN(prompt, read_standard_input("the prompt"));
+    drop_line_end(prompt);  // of the last line, not part of the text
   }
-  for (size_t i = 0; i < words.size(); ++i) prompt += (i > 0 ? " " : prompt.empty() ? "" : "\n") + words[i];
-  TRY(check_utf8(prompt, "the prompt"));
+  for (size_t i = 0; i < words.size(); ++i) {
+    ASSIGN_OR_RETURN(const std::string word, argument_text(words[i], "the prompt"));
+    prompt += (i > 0 ? " " : prompt.empty() ? "" : "\n") + word;
+  }
   if (prompt.find_first_not_of(" \t\r\n") == std::string::npos) {
     return error(ErrorKind::kUsage,
                  "the prompt is empty; give it as words after the model, through a pipe, or start "
@@ -77,17 +87,20 @@ Status run_once(const RunOptions& options, const std::string& prompt) {
 }
 
 Status run(const Options& options) {
-  TRY(check_utf8(options.run.system, "the system message"));
-  if (options.words.empty() && is_terminal(STDIN_FILENO)) return chat(options.run);
+  RunOptions run = options.run;
+  if (run.system) {
+    ASSIGN_OR_RETURN(run.system, argument_text(*run.system, "the system message"));
+  }
+  if (options.words.empty() && is_terminal(STDIN_FILENO)) return chat(run);
   ASSIGN_OR_RETURN(const std::string prompt, read_prompt(options.words));
-  return run_once(options.run, prompt);
+  return run_once(run, prompt);
 }
 
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   add_model_options(arguments, options->run.model);
   arguments.words("PROMPT", options->words, "The prompt; without one, and without a pipe, an interactive chat");
-  arguments.text("--system", options->run.system, "The system message");
+  arguments.text("--system", options->run.system, "The system message; \"\" takes the model's own away");
   arguments.flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template");
   arguments.exclude("--raw", "--system");
   add_sampling_options(arguments, options->run.settings);

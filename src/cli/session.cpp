@@ -1,6 +1,8 @@
 #include "cli/session.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/error.h"
 #include "cli/report.h"
@@ -11,14 +13,45 @@ namespace hearth::cli {
 
 namespace {
 
+// Options of Ollama that say how its engine loads or computes: they change no answer, and mean nothing here.
+bool is_without_effect(std::string_view name) {
+  constexpr std::string_view kNames[] = {"num_ctx" /* load_model() has heeded it */,
+                                         "num_keep",
+                                         "num_batch",
+                                         "num_gpu",
+                                         "main_gpu",
+                                         "num_thread",
+                                         "use_mmap",
+                                         "use_mlock",
+                                         "numa",
+                                         "low_vram",
+                                         "f16_kv",
+                                         "logits_all",
+                                         "vocab_only",
+                                         "embedding_only",
+                                         "penalize_newline",
+                                         "draft_num_predict"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+// As Ollama does: a number where an integer is needed loses its fraction.
+bool set_leniently(sampling::Options& options, const std::string& name, const std::string& value) {
+  if (sampling::set(options, name, value)) return true;
+  double number = 0;
+  const char* end = value.data() + value.size();
+  const auto [at, code] = std::from_chars(value.data(), end, number);
+  return code == std::errc() && at == end &&
+         sampling::set(options, name, fmt::format("{:.0f}", std::trunc(number))).ok();
+}
+
 // What the model brings along may be meant for other versions of other programs, so it never fails.
 void apply_model_parameters(const store::Parameters& parameters, sampling::Options& options) {
+  std::string ignored;
   for (const auto& [name, value] : parameters) {
-    if (name == "num_ctx") continue;  // load_model() has heeded it
-    if (const Status status = sampling::set(options, name, value); !status) {
-      print_note(fmt::format("note: a parameter that comes with the model is ignored: {}", status.error().message));
-    }
+    if (is_without_effect(name) || set_leniently(options, name, value)) continue;
+    ignored += fmt::format("{}{} {}", ignored.empty() ? "" : ", ", name, value);
   }
+  if (!ignored.empty()) print_note("note: parameters that come with the model are ignored: " + ignored);
 }
 
 Status apply_settings(const store::Parameters& settings, sampling::Options& options) {
@@ -65,7 +98,7 @@ Result<Session> start_session(const RunOptions& options) {
   session.engine =
       std::make_unique<engine::Engine>(session.placed->backend(), loaded.tokenizer, engine::EngineOptions{});
   if (options.raw) return session;
-  session.system = options.system.empty() ? loaded.found.system : options.system;
+  session.system = options.system.value_or(loaded.found.system);
   session.messages = std::move(loaded.found.messages);
   session.chat_template = text::find_chat_template(*session.file);
   if (session.chat_template == nullptr)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/generate.h"
@@ -14,9 +15,9 @@ namespace hearth::cli {
 
 struct RunOptions {
   ModelOptions model;
-  store::Parameters settings;  // sampling options that the user gave, by name; each valid for sampling::set()
-  std::string system;
-  bool raw = false;  // no chat template
+  store::Parameters settings;         // sampling options that the user gave, by name; each valid for sampling::set()
+  std::optional<std::string> system;  // not given: the model's own
+  bool raw = false;                   // no chat template
 };
 
 struct Session {

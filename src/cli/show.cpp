@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/outside_text.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
@@ -21,14 +22,6 @@ struct Options {
   uint32_t context = 0;
   bool tensors = false;
 };
-
-// Text from a file, without what could steer a terminal.
-std::string clean(std::string_view text) {
-  std::string out(text);
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
-  return out;
-}
 
 // "1.10 B", "260.0 K".
 std::string format_count(uint64_t count) {
@@ -48,11 +41,13 @@ double bits_per_weight(uint64_t bytes, uint64_t values) {
   return 8.0 * static_cast<double>(bytes) / static_cast<double>(values);
 }
 
-// Sections of indented lines, label and value in columns.
+// Sections of indented lines, label and value in columns. They hold text from files, which must not steer a terminal.
 class Page {
  public:
   void section(std::string_view title) { text_ += fmt::format("{}{}\n", text_.empty() ? "" : "\n", title); }
-  void line(std::string_view label, std::string_view value) { text_ += fmt::format("  {:<18}{}\n", label, value); }
+  void line(std::string_view label, std::string_view value) {
+    text_ += fmt::format("  {:<18}{}\n", printable(label), printable(value));
+  }
   void row(std::string_view text) { text_ += fmt::format("  {}\n", text); }
   const std::string& text() const { return text_; }
 
@@ -108,8 +103,8 @@ void show_model(const store::ModelFiles& found, const gguf::File& file, const Re
   page.line("file",
             fmt::format("{} ({}, GGUF version {})", found.model, format_bytes(file.file_bytes()), file.version()));
   if (file.part_paths().size() > 1) page.line("parts", std::to_string(file.part_paths().size()));
-  if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", clean(name));
-  page.line("architecture", clean(file.string_or("general.architecture", "(not given)")));
+  if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", name);
+  page.line("architecture", file.string_or("general.architecture", "(not given)"));
   page.line("parameters", format_count(total.values));
   const std::string_view mix = gguf::mix_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
   if (total.values > 0) {
@@ -145,30 +140,31 @@ void show_tensors(const gguf::File& file, Page& page) {
   page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", "name", width, "type", "size", "shape (columns x rows)"));
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto shape = std::span(tensor.shape).first(static_cast<size_t>(std::max(1, tensor.dimensions)));
-    page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", clean(tensor.name), width, tensor.format->name,
+    page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", printable(tensor.name), width, tensor.format->name,
                          format_bytes(tensor.bytes), fmt::join(shape, " x ")));
   }
 }
 
 std::string token_text(const text::Tokenizer& tokenizer, text::Token token) {
   if (token == text::kNoToken) return "none";
-  return fmt::format("{} {}", token, clean(tokenizer.piece(token, true)));
+  return fmt::format("{} {}", token, tokenizer.piece(token, true));
 }
 
 void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page& page) {
   page.section("Tokenizer");
   const auto loaded = text::Tokenizer::load(file);
   if (!loaded) {
-    page.line("cannot be used", clean(loaded.error().message));
+    page.line("cannot be used", loaded.error().message);
     return;
   }
   const text::Tokenizer& tokenizer = **loaded;
   const std::string pre(tokenizer.pre_name());
-  page.line("model", fmt::format("{}{}", clean(tokenizer.model_name()), pre.empty() ? "" : " (" + clean(pre) + ")"));
+  page.line("model", fmt::format("{}{}", tokenizer.model_name(), pre.empty() ? "" : " (" + pre + ")"));
   page.line("vocabulary", fmt::format("{} tokens", tokenizer.size()));
   page.line("start token",
             token_text(tokenizer, tokenizer.bos()) + (tokenizer.adds_bos() ? ", added to every prompt" : ""));
   page.line("end token", token_text(tokenizer, tokenizer.eos()));
+  for (const std::string& note : tokenizer.notes()) page.line("note", note);
   const text::ChatTemplate* chat = text::find_chat_template(file);
   if (chat == nullptr) chat = text::recognise_chat_template(found.template_text);
   const bool has_template = file.find("tokenizer.chat_template") != nullptr || !found.template_text.empty();
@@ -180,8 +176,8 @@ void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page
 void show_brought_along(const store::ModelFiles& found, Page& page) {
   if (found.parameters.empty() && found.system.empty()) return;
   page.section("Brought along");
-  for (const auto& [name, value] : found.parameters) page.line(clean(name), clean(value));
-  if (!found.system.empty()) page.line("system", clean(found.system));
+  for (const auto& [name, value] : found.parameters) page.line(name, value);
+  if (!found.system.empty()) page.line("system", found.system);
 }
 
 Status show_memory(const Options& options, const gguf::File& file, const Result<models::Spec>& spec, Page& page) {
@@ -194,7 +190,7 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
     return models::estimate_memory(file, *device, load);
   };
   if (!spec) {
-    page.line("cannot be run", clean(spec.error().message));
+    page.line("cannot be run", spec.error().message);
     return {};
   }
   const uint32_t usual = std::min(kDefaultContext_tokens, spec->context != 0 ? spec->context : kDefaultContext_tokens);
@@ -202,7 +198,7 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
   const auto memory = estimate(context);
   if (!memory && memory.error().kind == ErrorKind::kUsage) return memory.error();  // a context that cannot be
   if (!memory) {
-    page.line("cannot be run", clean(memory.error().message));
+    page.line("cannot be run", memory.error().message);
     return {};
   }
   const AvailableMemory available = available_memory();

@@ -34,7 +34,7 @@ void handle_with(void (*handler)(int)) {
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_NODEFER;  // the second signal may end the process from inside the handler
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGXCPU}) {
     struct sigaction present {};
     ::sigaction(signal, nullptr, &present);
     if (present.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
@@ -43,8 +43,9 @@ void handle_with(void (*handler)(int)) {
 
 }  // namespace
 
-void ignore_broken_pipes() {
+void let_writes_fail() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 InterruptScope::InterruptScope() {

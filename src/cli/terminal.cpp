@@ -9,10 +9,13 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/outside_text.h"
 #include "cli/signals.h"
 
 namespace hearth::cli {
 namespace {
+
+constexpr std::string_view kAllowed = "\n\t";  // in messages
 
 // 0, or the errno.
 int write_all(int fd, std::string_view text) {
@@ -44,12 +47,12 @@ Status print(std::string_view text) {
 
 void print_error(std::string_view message) {
   const bool colours = has_colours(STDERR_FILENO);
-  write_all(STDERR_FILENO,
-            fmt::format("{}hearth:{} {}\n", colours ? "\x1b[1;31m" : "", colours ? "\x1b[0m" : "", message));
+  write_all(STDERR_FILENO, fmt::format("{}hearth:{} {}\n", colours ? "\x1b[1;31m" : "", colours ? "\x1b[0m" : "",
+                                       printable(message, kAllowed)));
 }
 
 void print_note(std::string_view message) {
-  write_all(STDERR_FILENO, fmt::format("{}\n", message));
+  write_all(STDERR_FILENO, printable(message, kAllowed) + "\n");
 }
 
 bool is_terminal(int fd) {

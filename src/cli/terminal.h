@@ -15,7 +15,7 @@ Error output_error(int code);  // the error of a failed write to standard output
 
 // "hearth: <message>" on standard error; the name in red on a terminal.
 void print_error(std::string_view message);
-// A line on standard error, as it is.
+// A line on standard error. Neither writes what could steer a terminal (see printable()), whatever names are in it.
 void print_note(std::string_view message);
 
 bool is_terminal(int fd);

@@ -16,11 +16,10 @@ struct Options {
 Status run(const Options& options) {
   ASSIGN_OR_RETURN(const auto file, open_model(options.model));
   ASSIGN_OR_RETURN(const auto tokenizer, text::Tokenizer::load(*file));
-  std::string text = options.text;
-  if (text == "-") {
-    ASSIGN_OR_RETURN(text, read_standard_input());
-  }
-  TRY(check_utf8(text, "the text"));
+  const bool piped = options.text == "-";
+  ASSIGN_OR_RETURN(const std::string text,
+                   piped ? read_standard_input("the text") : text_from_outside(options.text, "the text"));
+  for (const std::string& note : (*tokenizer).notes()) print_note("note: " + note);
   std::string line;
   for (const text::Token token : tokenizer->encode(text, options.encode)) {
     line += fmt::format("{}{}", line.empty() ? "" : " ", token);

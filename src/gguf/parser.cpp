@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/outside_text.h"
 #include "gguf/foreign.h"
 
 namespace hearth::gguf {
@@ -41,15 +42,7 @@ const char* withdrawn_type_name(uint64_t type) {
 
 std::string printable(std::string_view text) {
   constexpr size_t kMax = 100;
-  std::string out;
-  for (const char c : text.substr(0, kMax)) {
-    if (c >= ' ' && c <= '~') {
-      out += c;
-    } else {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return text.size() > kMax ? out + "..." : out;
+  return hearth::printable(text.substr(0, kMax)) + (text.size() > kMax ? "..." : "");
 }
 
 Status Parser::run() {

@@ -51,14 +51,14 @@ Result<Layer> read_layer(const json::value& value) {
   return layer;
 }
 
-// A parameter's value as people write it.
-Result<std::string> text_of(const json::value& value, std::string_view name) {
-  if (value.is_string()) return std::string(value.as_string());
-  if (value.is_bool()) return std::string(value.as_bool() ? "true" : "false");
-  if (value.is_int64()) return std::to_string(value.as_int64());
-  if (value.is_uint64()) return std::to_string(value.as_uint64());
-  if (value.is_double()) return fmt::format("{}", value.as_double());
-  return invalid("its parameter '{}' is neither text nor a number", name);
+// Adds a parameter's value as people write it. What is no value of an option (null, an object) is left out, as Ollama
+// leaves it out.
+void add_value(const json::value& value, const std::string& name, Parameters& parameters) {
+  if (value.is_string()) parameters.emplace_back(name, value.as_string());
+  if (value.is_bool()) parameters.emplace_back(name, value.as_bool() ? "true" : "false");
+  if (value.is_int64()) parameters.emplace_back(name, std::to_string(value.as_int64()));
+  if (value.is_uint64()) parameters.emplace_back(name, std::to_string(value.as_uint64()));
+  if (value.is_double()) parameters.emplace_back(name, fmt::format("{}", value.as_double()));
 }
 
 }  // namespace
@@ -93,25 +93,24 @@ Result<std::string> parse_remote(std::string_view text) {
 }
 
 Result<Parameters> parse_parameters(std::string_view text) {
-  ASSIGN_OR_RETURN(const json::object object, parse_object(text));
+  ASSIGN_OR_RETURN(const json::value value, parse(text));
   Parameters parameters;
-  for (const json::key_value_pair& member : object) {
+  if (value.is_null()) return parameters;  // a model without any
+  if (!value.is_object()) return invalid("it is no JSON object");
+  for (const json::key_value_pair& member : value.as_object()) {
     const std::string name(member.key());
     if (!member.value().is_array()) {
-      ASSIGN_OR_RETURN(std::string value, text_of(member.value(), name));
-      parameters.emplace_back(name, std::move(value));
+      add_value(member.value(), name, parameters);
       continue;
     }
-    for (const json::value& element : member.value().as_array()) {
-      ASSIGN_OR_RETURN(std::string value, text_of(element, name));
-      parameters.emplace_back(name, std::move(value));
-    }
+    for (const json::value& element : member.value().as_array()) add_value(element, name, parameters);
   }
   return parameters;
 }
 
 Result<std::vector<Message>> parse_messages(std::string_view text) {
   ASSIGN_OR_RETURN(const json::value list, parse(text));
+  if (list.is_null()) return std::vector<Message>();
   if (!list.is_array()) return invalid("it is no JSON list");
   std::vector<Message> messages;
   for (const json::value& value : list.as_array()) {

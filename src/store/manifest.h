@@ -32,7 +32,8 @@ Result<Manifest> parse_manifest(std::string_view json);
 // "host/model" of the cloud model that a configuration stands for; empty for a model with weights.
 Result<std::string> parse_remote(std::string_view config_json);
 
-// Option names and their values as text; a list ("stop") gives one pair per element.
+// Option names and their values as text; a list ("stop") gives one pair per element. Values that are no text, number or
+// bool are left out.
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 Result<Parameters> parse_parameters(std::string_view json);
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/outside_text.h"
 #include "store/model_name.h"
 
 namespace hearth::store {
@@ -55,7 +56,9 @@ Result<std::string> read_text(const fs::path& path) {
   if (!failed && bytes > kMaxText_bytes) {
     return error(ErrorKind::kInvalidData, "{}: has {} bytes, which is too much for a text", path.string(), bytes);
   }
-  return read_file(path.string());
+  ASSIGN_OR_RETURN(std::string text, read_file(path.string()));
+  drop_byte_order_mark(text);
+  return text;
 }
 
 Error in_file(const fs::path& path, const Error& cause) {
@@ -83,11 +86,6 @@ class Loader {
     if (!layer.media_type.starts_with(kMediaType)) return {};
     const std::string_view kind = std::string_view(layer.media_type).substr(kMediaType.size());
     if (kind == "model") return add_path(layer, files_.model);
-    if (kind == "projector") return add_path(layer, files_.projector);
-    if (kind == "template" || kind == "prompt") return add_text(layer, files_.template_text);
-    if (kind == "system") return add_text(layer, files_.system);
-    if (kind == "params") return add_json(layer, files_.parameters, parse_parameters);
-    if (kind == "messages") return add_json(layer, files_.messages, parse_messages);
     if (kind == "adapter") {
       return error(ErrorKind::kUnsupported, "model '{}' needs an adapter (LoRA), which is not supported; use a model with "
                    "the adapter merged into its weights", name_);
@@ -95,13 +93,28 @@ class Loader {
     if (kind == "tensor") {
       return error(ErrorKind::kUnsupported, "model '{}' is stored as safetensors; get it as GGUF", name_);
     }
-    return {};  // a license and what later versions may add
+    if (const Status added = add_companion(kind, layer); !added) {
+      files_.notes.push_back(fmt::format("the {} that comes with the model is ignored: {}", kind, added.error().message));
+    }
+    return {};
+  }
+
+  // What a model can do without; a license and what later versions may add is nothing to us.
+  Status add_companion(std::string_view kind, const Layer& layer) {
+    if (kind == "projector") return add_path(layer, files_.projector);
+    if (kind == "template" || kind == "prompt") return add_text(layer, files_.template_text);
+    if (kind == "system") return add_text(layer, files_.system);
+    if (kind == "params") return add_json(layer, files_.parameters, parse_parameters);
+    if (kind == "messages") return add_json(layer, files_.messages, parse_messages);
+    return {};
   }
 
   // Where the blob is; it must be there, whole.
   Result<fs::path> blob(const std::string& digest, uint64_t bytes) const {
     std::error_code failed;
-    const fs::path path = folder_ / "blobs" / ("sha256-" + digest.substr(7));
+    fs::path path = folder_ / "blobs" / ("sha256-" + digest.substr(7));
+    const fs::path old_spelling = folder_ / "blobs" / ("sha256:" + digest.substr(7));
+    if (!fs::exists(path, failed) && fs::exists(old_spelling, failed)) path = old_spelling;
     const uintmax_t actual = fs::file_size(path, failed);
     if (failed) {
       return error(ErrorKind::kNotFound, "model '{}' is incomplete: {}: {}; pull it again", name_, path.string(),
@@ -210,27 +223,35 @@ std::vector<std::string> list_models(std::span<const std::string> folders) {
   return names;
 }
 
-Result<ModelFiles> resolve_model(const std::string& name_or_path, std::span<const std::string> folders) {
-  std::error_code failed;
-  if (name_or_path.empty()) return error(ErrorKind::kUsage, "the model's name is empty");
-  const fs::file_status status = fs::status(name_or_path, failed);
-  if (fs::exists(status) && !fs::is_directory(status)) {
-    ModelFiles files;
-    files.name = files.model = name_or_path;
-    return files;
-  }
-  if (is_meant_as_path(name_or_path)) {
-    return error(ErrorKind::kNotFound, "cannot open {}: {}", name_or_path,
-                 fs::is_directory(status) ? "it is a directory" : "no such file");
-  }
-  ASSIGN_OR_RETURN(const ModelName name, ModelName::parse(name_or_path));
+Result<ModelFiles> resolve_name(const std::string& text, std::span<const std::string> folders) {
+  ASSIGN_OR_RETURN(const ModelName name, ModelName::parse(text));
   for (const std::string& folder : folders) {
     const std::optional<fs::path> manifest = find_manifest(folder, name);
     if (manifest) return Loader(folder, *manifest, name.display()).run();
   }
-  return not_found(name_or_path, folders);
+  return not_found(text, folders);
 }
 
-Result<ModelFiles> resolve_model(const std::string& name_or_path) { return resolve_model(name_or_path, model_folders()); }
+Result<ModelFiles> resolve_path(const std::string& path) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  if (!fs::exists(status) || fs::is_directory(status)) {
+    return error(ErrorKind::kNotFound, "cannot open {}: {}", path,
+                 fs::is_directory(status) ? "it is a directory" : "no such file");
+  }
+  ModelFiles files;
+  files.name = files.model = path;
+  return files;
+}
+
+Result<ModelFiles> resolve_argument(const std::string& name_or_path, std::span<const std::string> folders) {
+  if (name_or_path.empty()) return error(ErrorKind::kUsage, "the model's name is empty");
+  Result<ModelFiles> file = resolve_path(name_or_path);
+  return file || is_meant_as_path(name_or_path) ? file : resolve_name(name_or_path, folders);
+}
+
+Result<ModelFiles> resolve_argument(const std::string& name_or_path) {
+  return resolve_argument(name_or_path, model_folders());
+}
 
 }  // namespace hearth::store

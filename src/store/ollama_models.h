@@ -1,5 +1,6 @@
 // Finds models by name in the model folders of an existing Ollama installation. Read only.
-// Layout: <folder>/manifests/<host>/<namespace>/<model>/<tag> (JSON), <folder>/blobs/sha256-<64 hex>.
+// Layout: <folder>/manifests/<host>/<namespace>/<model>/<tag> (JSON), <folder>/blobs/sha256-<64 hex> (before
+// version 0.1.32: sha256:<64 hex>).
 #pragma once
 
 #include <span>
@@ -21,6 +22,7 @@ struct ModelFiles {
   Parameters parameters;      // default options
   std::vector<Message> messages;  // the start of every conversation
   std::string projector;      // path of a vision or audio encoder (GGUF)
+  std::vector<std::string> notes;  // what of it cannot be used, and why; it never keeps a model from running
 };
 
 // $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models: in this order, those that are set.
@@ -29,10 +31,15 @@ std::vector<std::string> model_folders();
 // Names of all models there, sorted; folders that are absent or unreadable have none.
 std::vector<std::string> list_models(std::span<const std::string> folders);
 
-// An existing file wins; otherwise the argument is a name. Errors: kNotFound (says where was searched and
-// what is there), kUsage (no valid name), kInvalidData (bad manifest), kIo, kUnsupported (a model that
-// is no GGUF file, or one with an adapter).
-Result<ModelFiles> resolve_model(const std::string& name_or_path, std::span<const std::string> folders);
-Result<ModelFiles> resolve_model(const std::string& name_or_path);
+// A name, wherever it comes from: it never opens a file that its text could be the path of. Errors: kNotFound (says
+// where was searched and what is there), kUsage (no valid name), kInvalidData (bad manifest), kIo, kUnsupported (a model
+// that is no GGUF file, or one with an adapter).
+Result<ModelFiles> resolve_name(const std::string& name, std::span<const std::string> folders);
+// A path. Errors: kNotFound.
+Result<ModelFiles> resolve_path(const std::string& path);
+// What the user of this machine writes on a command line: an existing file wins; otherwise it is a name. Never for
+// what comes from elsewhere. Errors: of both.
+Result<ModelFiles> resolve_argument(const std::string& name_or_path, std::span<const std::string> folders);
+Result<ModelFiles> resolve_argument(const std::string& name_or_path);
 
 }  // namespace hearth::store

@@ -24,13 +24,45 @@ bool keeps_space_behind(std::string_view special) {
   return special == "<unk>" || special == "<s>" || special == "<|endoftext|>";
 }
 
+// Keys of another type than theirs are taken for absent.
+bool has_type(const gguf::Value& value, gguf::Type type) {
+  return type == gguf::Type::kString ? value.as_string().has_value() : value.as_bool().has_value();
+}
+
+std::vector<std::string> assumptions(const gguf::File& file, std::string_view model) {
+  std::vector<std::string> notes;
+  const auto note = [&](std::string_view key, std::string_view what) {
+    notes.push_back(fmt::format("{}: {} {}", file.path(), key, what));
+  };
+  if (model == "gpt2" && file.find("tokenizer.ggml.pre") == nullptr) {
+    note("tokenizer.ggml.pre",
+         "is missing, so \"default\" is assumed; if that is wrong, answers are poor: get a newer file of this model");
+  }
+  if (file.find("tokenizer.ggml.token_type") == nullptr)
+    note("tokenizer.ggml.token_type", "is missing, so which tokens are control tokens is guessed");
+  for (const auto& [key, type] : {std::pair("tokenizer.ggml.pre", gguf::Type::kString),
+                                  {"tokenizer.ggml.add_bos_token", gguf::Type::kBool},
+                                  {"tokenizer.ggml.add_eos_token", gguf::Type::kBool},
+                                  {"tokenizer.ggml.add_space_prefix", gguf::Type::kBool},
+                                  {"tokenizer.ggml.remove_extra_whitespaces", gguf::Type::kBool},
+                                  {"tokenizer.chat_template", gguf::Type::kString}}) {
+    const gguf::Value* value = file.find(key);
+    if (value != nullptr && !has_type(*value, type)) note(key, fmt::format("is no {}, so it is ignored", type_name(type)));
+  }
+  return notes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const gguf::File& file) {
   ASSIGN_OR_RETURN(const std::string_view model, file.get_string("tokenizer.ggml.model"));
   std::set<std::string_view> known;
   for (const TokenizerKind* kind : Register<TokenizerKind>::all()) {
-    if (model == kind->model) return kind->load(file);
+    if (model == kind->model) {
+      ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, kind->load(file));
+      tokenizer->notes_ = assumptions(file, model);
+      return tokenizer;
+    }
     known.insert(kind->model);
   }
   return error(ErrorKind::kUnsupported, "{}: tokenizer '{}' is not supported; supported are: {}", file.path(), model,

@@ -40,6 +40,9 @@ class Tokenizer {
   // As decoders of whole texts do: a leading space that encode() added is removed.
   virtual std::string decode(std::span<const Token> tokens, bool special) const = 0;
 
+  // What the file does not say and was assumed, though another assumption would give other tokens; for people.
+  const std::vector<std::string>& notes() const { return notes_; }
+
   virtual size_t size() const = 0;
   virtual std::string_view model_name() const = 0;  // tokenizer.ggml.model: "llama", "gpt2", "bert"
   virtual std::string_view pre_name() const = 0;    // tokenizer.ggml.pre, or empty
@@ -57,6 +60,7 @@ class Tokenizer {
  private:
   mutable std::once_flag measured_;
   mutable size_t longest_piece_bytes_ = 1;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace hearth::text
