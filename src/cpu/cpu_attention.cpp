@@ -66,8 +66,7 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
                    slot);
     }
   };
-  for (const device::BatchSequence& sequence : batch_->sequences)
-    pool_.for_each(sequence.rows, [&](uint32_t i, int) { run_row(sequence, sequence.first_row + i); });
+  pool_.for_each(batch_->rows(), [&](uint32_t row, int) { run_row(batch_->sequences[sequence_of_row_[row]], row); });
 }
 
 void CpuDevice::attention(const device::AttentionArgs& args) {

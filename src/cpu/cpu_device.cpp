@@ -129,6 +129,7 @@ Status CpuDevice::reserve(const device::StepShape& most) {
   block_rows_.reserve(most.rows);
   float_rows_.reserve(most.rows);
   positions_.reserve(most.rows);
+  sequence_of_row_.reserve(most.rows);
   return {};
 }
 
@@ -136,8 +137,14 @@ void CpuDevice::begin(const device::Batch& batch) {
   batch_ = &batch;
   rotations_used_ = 0;
   positions_.resize(batch.rows());
-  for (const device::BatchSequence& sequence : batch.sequences)
-    for (uint32_t i = 0; i < sequence.rows; ++i) positions_[sequence.first_row + i] = sequence.first_position + i;
+  sequence_of_row_.resize(batch.rows());
+  for (uint32_t s = 0; s < batch.sequences.size(); ++s) {
+    const device::BatchSequence& sequence = batch.sequences[s];
+    for (uint32_t i = 0; i < sequence.rows; ++i) {
+      positions_[sequence.first_row + i] = sequence.first_position + i;
+      sequence_of_row_[sequence.first_row + i] = s;
+    }
+  }
 }
 
 void CpuDevice::embed(const device::EmbedArgs& args) {

@@ -91,7 +91,8 @@ class CpuDevice final : public device::Device {
   std::atomic<uint64_t> allocated_bytes_ = 0;
   const KernelTable& kernels_;
   const device::Batch* batch_ = nullptr;
-  std::vector<uint32_t> positions_;  // per row of the batch
+  // Per row of the batch: its place in the sequence, and the sequence's in batch_->sequences.
+  std::vector<uint32_t> positions_, sequence_of_row_;
   std::vector<RotationTable> rotations_;
   size_t rotations_used_ = 0;
   std::vector<Product> products_;
