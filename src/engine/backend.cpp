@@ -11,6 +11,7 @@ Backend backend_of(models::Model& model) {
   backend.pages = model.options().pages;
   backend.batch_rows = model.options().batch_rows;
   backend.logit_rows = model.options().logit_rows;
+  backend.sequences = model.options().sequences;
   backend.forward = [&model](const device::Batch& batch, device::Readout& readout) {
     return model.forward(batch, readout);
   };

@@ -23,6 +23,7 @@ struct Backend {
   uint32_t pages = 0;       // of device::kPage_tokens tokens each, for all sequences
   uint32_t batch_rows = 0;  // most rows in one step
   uint32_t logit_rows = 0;  // most rows with logits in one step
+  uint32_t sequences = 0;   // most sequences in one step
   // As models::Model::forward. The same tokens at the same positions must give the same logits whatever
   // else is in the batch. Called on the engine's thread only.
   std::function<Status(const device::Batch& batch, device::Readout& readout)> forward;

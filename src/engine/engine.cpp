@@ -26,9 +26,11 @@ uint32_t cut(uint32_t wanted, uint32_t most, const char* name) {
 }
 
 EngineOptions cut_to(EngineOptions options, const Backend& backend) {
-  CHECK(backend.forward && backend.vocabulary > 0 && backend.batch_rows > 0 && backend.logit_rows > 0);
+  CHECK(backend.forward && backend.vocabulary > 0 && backend.batch_rows > 0 && backend.logit_rows > 0 &&
+        backend.sequences > 0);
   options.step_rows = cut(options.step_rows, backend.batch_rows, "step_rows");
-  const uint32_t most = std::min(options.step_rows, backend.logit_rows);  // a decoding sequence has one of each
+  // A decoding sequence has one row and one row of logits.
+  const uint32_t most = std::min({options.step_rows, backend.logit_rows, backend.sequences});
   options.max_sequences = cut(options.max_sequences, most, "max_sequences");
   return options;
 }

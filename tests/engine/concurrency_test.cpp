@@ -234,10 +234,12 @@ TEST(EngineConcurrency, ManyDecodeInOneStep) {
 }
 
 TEST(EngineConcurrency, CutsItsOptionsToWhatTheModelWasLoadedFor) {
-  FakeModel model(babble(), 16, 128);
-  Engine engine(model.backend(16, 2), std::make_shared<FakeTokenizer>(),
-                {.max_sequences = 8, .queue = 32, .step_rows = 512});
-  use_engine(engine, babble(), 128, 1, 20);
+  for (const auto& [logit_rows, sequences] : {std::pair(2u, 64u), std::pair(64u, 2u)}) {
+    FakeModel model(babble(), 16, 128);
+    Engine engine(model.backend(16, logit_rows, sequences), std::make_shared<FakeTokenizer>(),
+                  {.max_sequences = 8, .queue = 32, .step_rows = 512});
+    use_engine(engine, babble(), 128, 1, 20);
+  }
 }
 
 }  // namespace

@@ -98,13 +98,15 @@ class FakeModel {
         most_candidates_(most_candidates),
         cache_(size_t{pages} * device::kPage_tokens, kUnwritten) {}
 
-  Backend backend(uint32_t batch_rows = 512, uint32_t logit_rows = 64) {
+  Backend backend(uint32_t batch_rows = 512, uint32_t logit_rows = 64, uint32_t sequences = 64) {
+    most_sequences_ = sequences;
     Backend backend;
     backend.vocabulary = FakeTokenizer::kVocabulary;
     backend.context = context_;
     backend.pages = pages_;
     backend.batch_rows = batch_rows;
     backend.logit_rows = logit_rows;
+    backend.sequences = sequences;
     backend.forward = [this](const device::Batch& batch, device::Readout& readout) { return forward(batch, readout); };
     backend.most_candidates = [this] { return most_candidates_; };
     return backend;
@@ -152,6 +154,7 @@ class FakeModel {
       return Error{ErrorKind::kIo, "the fake device fell over"};
     }
     if (throws_after_ >= 0 && throws_after_-- == 0) throw std::bad_alloc();
+    if (batch.sequences.size() > most_sequences_) return Error{ErrorKind::kUsage, "more sequences than were reserved"};
     if (readout.candidates > most_candidates_) return Error{ErrorKind::kUsage, "more candidates than there are"};
     uint32_t logit_row = 0;
     readout.best.clear();
@@ -212,6 +215,7 @@ class FakeModel {
 
   const Predict predict_;
   const uint32_t pages_, context_, most_candidates_;
+  uint32_t most_sequences_ = 0;
   std::vector<Token> cache_;
   std::atomic<int> fails_after_ = -1, throws_after_ = -1;
   std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0;
