@@ -219,8 +219,9 @@ TEST_F(Placement, LayersGiveWayWhenAnotherProgramTakesMemoryAndDoNotFlap) {
   ASSERT_TRUE(chat.sees(">>> "));
   const Finished done = chat.leave();
   EXPECT_EQ(done.code, 0);
-  if (std::chrono::steady_clock::now() - start > std::chrono::seconds(30)) return;  // it may come back by now
-  EXPECT_EQ(done.out.find("memory became free"), std::string::npos) << done.out;
+  // On a machine so slow that the half minute is over, it may have come back, but not before.
+  const bool back = done.out.find("memory became free") != std::string::npos;
+  EXPECT_TRUE(!back || std::chrono::steady_clock::now() - start >= std::chrono::seconds(30)) << done.out;
 }
 
 TEST_F(Placement, WhatIsPromisedIsTaken) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <thread>
+#include <semaphore>
 
 #include "engine/fake_model.h"
 #include "support/support.h"
@@ -403,12 +404,22 @@ TEST_F(EngineTest, ASinkMaySubmitAndCancel) {
   EXPECT_EQ(third.wait().text, "a");
 }
 
-TEST_F(EngineTest, SleepsWhenThereIsNothingToDo) {
+// Its thread comes round some times, to look at memory, and finds nothing to compute.
+TEST_F(EngineTest, TakesNoStepWhenThereIsNothingToDo) {
   start("abc");
+  Backend backend = model_->backend();
+  std::counting_semaphore looks(0);
+  backend.maintain_interval = std::chrono::milliseconds(1);
+  backend.maintain = [&] { looks.release(); };
+  engine_ = std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{});
   answer(prompt("hello"));
   const uint64_t steps = model_->steps();
-  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_GT(steps, 0u);
+  while (looks.try_acquire()) {
+  }
+  for (int i = 0; i < 5; ++i) looks.acquire();
   EXPECT_EQ(model_->steps(), steps);
+  engine_.reset();
 }
 
 }  // namespace

@@ -34,6 +34,40 @@ TEST(Spec, QwenRotatesHalves) {
   EXPECT_EQ(spec_of(SmallModel("qwen2")).ropes[0].pairs, device::Rope::Pairs::kHalves);
 }
 
+// Each would change what a model computes, silently.
+TEST(Spec, KeysThatAskForWhatIsNotImplementedAreRefused) {
+  const std::pair<const char*, float> kNeutral[] = {{"attention.clamp_kqv", 0},
+                                                    {"attention.max_alibi_bias", 0},
+                                                    {"attention.temperature_scale", 0},
+                                                    {"attention.shared_kv_layers", 0},
+                                                    {"embedding_length_per_layer_input", 0},
+                                                    {"embedding_scale", 1},
+                                                    {"residual_scale", 1},
+                                                    {"logit_scale", 1},
+                                                    {"use_parallel_residual", 0},
+                                                    {"expert_shared_count", 0},
+                                                    {"expert_group_used_count", 0},
+                                                    {"expert_gating_func", 1},
+                                                    {"nextn_predict_layers", 0},
+                                                    {"rope.scaling.yarn_log_multiplier", 0}};
+  const auto read = [](const std::string& key, SmallModel::Key value) {
+    SmallModel model("llama");
+    model.set(key, std::move(value));
+    const auto file = model.open();
+    return (*models::find_architecture(*file))->read(*file, {});
+  };
+  for (const auto& [key, neutral] : kNeutral) {
+    for (const float harmless : {0.0f, neutral}) EXPECT_TRUE(read(key, harmless).ok()) << key << " = " << harmless;
+    const auto refused = read(key, 2.0f);
+    ASSERT_FALSE(refused.ok()) << key;
+    EXPECT_EQ(refused.error().kind, ErrorKind::kUnsupported) << key;
+    EXPECT_NE(refused.error().message.find(std::string("llama.") + key + " = 2"), std::string::npos)
+        << refused.error().message;
+  }
+  EXPECT_FALSE(read("use_parallel_residual", true).ok());
+  EXPECT_FALSE(read("attention.causal", false).ok());
+}
+
 TEST(Spec, LinearScalingUnderBothNamesAndNone) {
   for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
     SmallModel model("llama");

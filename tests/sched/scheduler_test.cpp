@@ -153,6 +153,20 @@ TEST(Scheduler, PreemptsTheYoungestAndComputesItAgainWithItsAnswerSoFar) {
   EXPECT_TRUE(step.sequences[0].sample);
 }
 
+// Without a page to spare it would be admitted, and lose its pages as soon as the first one grows.
+TEST(Scheduler, AdmitsOnlyWithAPageToSpareForEachThatRuns) {
+  for (const uint32_t pages : {3u, 4u}) {
+    Scheduler scheduler(limits(pages));
+    scheduler.add(1, counting(7));  // two pages, full with the next token
+    run_step(scheduler);
+    scheduler.add(2, counting(3, 200));
+    const bool spare = pages == 4;
+    EXPECT_EQ(parts(run_step(scheduler)), spare ? (Parts{{1, 1}, {2, 3}}) : (Parts{{1, 1}})) << pages;
+    EXPECT_EQ(parts(run_step(scheduler)), spare ? (Parts{{1, 1}, {2, 1}}) : (Parts{{1, 1}})) << pages;
+    EXPECT_EQ(scheduler.counts().preemptions, 0u) << pages;
+  }
+}
+
 TEST(Scheduler, OneAloneCanFillTheWholeCache) {
   Scheduler scheduler(limits(4));
   EXPECT_EQ(scheduler.context(), 16u) << "the pages hold less than the model sees";

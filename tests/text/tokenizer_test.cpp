@@ -125,6 +125,39 @@ TEST(Tokenizer, KnowsWhatEndsAnAnswer) {
   EXPECT_EQ(tokenizer->piece(259, false), "");
 }
 
+// A model whose file names only one of several would otherwise talk on behind the end of its answer.
+TEST(Tokenizer, KnowsEveryFamilysEnd) {
+  const std::vector<std::string> ends = {"<|eot_id|>",
+                                         "<|eom_id|>",
+                                         "<|im_end|>",
+                                         "<|end|>",
+                                         "<|return|>",
+                                         "<end_of_turn>",
+                                         "<|endoftext|>",
+                                         "<|end_of_text|>",
+                                         "<|fim_pad|>",
+                                         "<|repo_name|>",
+                                         "<|fim_repo|>",
+                                         "<|file_sep|>",
+                                         "<EOT>",
+                                         "_<EOT>",
+                                         "[EOT]",
+                                         "[EOS]",
+                                         "<|END_OF_TURN_TOKEN|>",
+                                         "<end_of_utterance>",
+                                         "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+                                         "</s>"};
+  for (const std::string& end : ends) {
+    const auto tokenizer = load(byte_pairs("gpt-2", {}, {"<|other|>", end}));
+    EXPECT_FALSE(tokenizer->is_end_of_generation(256)) << end;
+    EXPECT_TRUE(tokenizer->is_end_of_generation(257)) << end;
+    EXPECT_TRUE(tokenizer->is_control(257)) << end;
+  }
+  TinyVocabulary html = byte_pairs("gpt-2", {}, {});
+  html.tokens.push_back({"</s>"});
+  EXPECT_FALSE(load(html)->is_end_of_generation(256)) << "a tag of HTML, not a control token";
+}
+
 TEST(Tokenizer, EndsNoHarmonyAnswerAtItsFirstMessage) {
   const auto tokenizer = load(byte_pairs("gpt-4o", {}, {"<|end|>", "<|return|>", "<|call|>"}));
   EXPECT_FALSE(tokenizer->is_end_of_generation(256));
