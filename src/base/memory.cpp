@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/control_groups.h"
 #include "base/file.h"
 
 namespace hearth {
@@ -36,35 +37,24 @@ uint64_t field(const std::string& text, std::string_view key) {
 
 // Where a version of control groups keeps what we need.
 struct Version {
-  const char* mount;
   const char* limit;
   const char* usage;
   const char* inactive_file;
   const char* active_file;
 };
-constexpr Version kVersion1 = {"/sys/fs/cgroup/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes",
-                               "total_inactive_file ", "total_active_file "};
-constexpr Version kVersion2 = {"/sys/fs/cgroup", "/memory.max", "/memory.current", "inactive_file ", "active_file "};
+constexpr Version kVersion1 = {"/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_inactive_file ",
+                               "total_active_file "};
+constexpr Version kVersion2 = {"/memory.max", "/memory.current", "inactive_file ", "active_file "};
 
-std::optional<uint64_t> room(const std::string& folder, const Version& version) {
-  const auto limit = number_in(folder + version.limit), usage = number_in(folder + version.usage);
+// What a group's limit leaves; nothing if it sets none.
+std::optional<uint64_t> room(const ControlGroup& group) {
+  const Version& version = group.version == 1 ? kVersion1 : kVersion2;
+  const auto limit = number_in(group.folder + version.limit), usage = number_in(group.folder + version.usage);
   if (!limit || !usage) return std::nullopt;
-  const auto stat = read_file(folder + "/memory.stat");
+  const auto stat = read_file(group.folder + "/memory.stat");
   const uint64_t droppable = stat ? field(*stat, version.inactive_file) + field(*stat, version.active_file) : 0;
   const uint64_t held = *usage > droppable ? *usage - droppable : 0;
   return *limit > held ? *limit - held : 0;
-}
-
-// The least room from the group `path` up to the mount point. A container often sees its own group as the
-// mount point, whatever the path says.
-void limit_by_groups(const std::string& root, std::string path, const Version& version, AvailableMemory& least) {
-  while (true) {
-    const auto bytes = room(root + version.mount + (path == "/" ? "" : path), version);
-    if (bytes && *bytes < least.bytes) least = {*bytes, fmt::format("the control group {}", path)};
-    if (path.empty() || path == "/") return;
-    path.resize(path.rfind('/'));
-    if (path.empty()) path.push_back('/');
-  }
 }
 
 }  // namespace
@@ -74,15 +64,9 @@ AvailableMemory available_memory(const std::string& root) {
   if (const auto text = read_file(root + "/proc/meminfo"); text) {
     if (const uint64_t kib = field(*text, "MemAvailable:"); kib > 0) least.bytes = kib * 1024;
   }
-  const auto groups = read_file(root + "/proc/self/cgroup");
-  std::istringstream lines(groups ? *groups : std::string());
-  for (std::string line; std::getline(lines, line);) {  // "0::/path" or "9:memory:/path"
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos || line[second + 1] != '/') continue;
-    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    const std::string path = line.substr(second + 1);
-    if (controllers == ",,") limit_by_groups(root, path, kVersion2, least);
-    if (controllers.find(",memory,") != std::string::npos) limit_by_groups(root, path, kVersion1, least);
+  for (const ControlGroup& group : control_groups("memory", root)) {
+    const auto bytes = room(group);
+    if (bytes && *bytes < least.bytes) least = {*bytes, fmt::format("the control group {}", group.path)};
   }
   return least;
 }

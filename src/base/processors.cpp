@@ -5,58 +5,27 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <sstream>
-#include <string>
+
+#include "base/control_groups.h"
+#include "base/file.h"
 
 namespace hearth {
 namespace {
 
-std::string first_line(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-// Processors' worth of time in quota / period; 0 if there is no limit.
-double quota_of(const std::string& quota, const std::string& period) {
-  const double q = std::strtod(quota.c_str(), nullptr), p = std::strtod(period.c_str(), nullptr);
-  return q > 0 && p > 0 ? q / p : 0;  // "max" and -1 mean none
-}
-
-// The tightest quota on the path from this process's cgroup to the root (cgroup v2, then v1).
-// https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
-double cgroup_quota() {
-  double tightest = 0;
-  const auto consider = [&](double quota) {
-    if (quota > 0 && (tightest == 0 || quota < tightest)) tightest = quota;
+// Processors' worth of time that a group gives: quota and period in microseconds, in one file in version 2 and in two
+// in version 1. 0 if it sets no limit: "max" and -1 mean none.
+double quota_of(const ControlGroup& group) {
+  const auto text_of = [&](const char* name) {
+    const auto text = read_file(group.folder + name);
+    return text ? *text : std::string();
   };
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    const bool v2 = controllers.empty();
-    if (!v2 && controllers.find("cpu") == std::string::npos) continue;
-    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controllers;
-    for (;; path = path.substr(0, path.rfind('/'))) {
-      if (v2) {
-        std::istringstream fields(first_line(root + path + "/cpu.max"));
-        std::string quota, period;
-        fields >> quota >> period;
-        consider(quota_of(quota, period));
-      } else {
-        consider(
-            quota_of(first_line(root + path + "/cpu.cfs_quota_us"), first_line(root + path + "/cpu.cfs_period_us")));
-      }
-      if (path.empty() || path == "/") break;
-    }
-  }
-  return tightest;
+  std::istringstream fields(group.version == 2 ? text_of("/cpu.max")
+                                               : text_of("/cpu.cfs_quota_us") + " " + text_of("/cpu.cfs_period_us"));
+  double quota = 0, period = 0;
+  fields >> quota >> period;
+  return quota > 0 && period > 0 ? quota / period : 0;
 }
 
 // The kernel refuses a mask that is smaller than its own (EINVAL), so it grows until it is taken: cpu_set_t has room
@@ -76,10 +45,19 @@ int processors_of_mask() {
 
 }  // namespace
 
+std::optional<int> processor_quota(const std::string& root) {
+  double tightest = 0;
+  for (const ControlGroup& group : control_groups("cpu", root)) {
+    const double quota = quota_of(group);
+    if (quota > 0 && (tightest == 0 || quota < tightest)) tightest = quota;
+  }
+  if (tightest == 0) return std::nullopt;
+  return static_cast<int>(std::ceil(std::min(tightest, 1e6)));
+}
+
 int usable_processors() {
-  int count = processors_of_mask();
-  if (const double quota = cgroup_quota(); quota > 0) count = std::min(count, static_cast<int>(std::ceil(quota)));
-  return std::max(count, 1);
+  const int allowed = processors_of_mask();
+  return std::max(1, std::min(allowed, processor_quota().value_or(allowed)));
 }
 
 }  // namespace hearth
