@@ -4,12 +4,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/line_editor.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 
 namespace hearth::cli {
 namespace {
@@ -216,8 +216,8 @@ std::string Chat::info() const {
       "workspace {}",
       "file", session_.file->path(), "architecture", session_.spec.architecture, "parameters",
       static_cast<double>(parameters) / 1e6, "context", session_.context, session_.spec.context, "chat template",
-      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory", format_bytes(memory.weights),
-      format_bytes(memory.cache), format_bytes(memory.workspace));
+      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory", size_text(memory.weights),
+      size_text(memory.cache), size_text(memory.workspace));
 }
 
 }  // namespace

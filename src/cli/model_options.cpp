@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/placing.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 #include "models/architecture.h"
 
 namespace hearth::cli {
@@ -58,7 +58,7 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
   const AvailableMemory available = available_memory();
   if (file.file_bytes() <= available.bytes / 2) return true;
   log_info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
-           available.limited_by, format_bytes(available.bytes));
+           available.limited_by, size_text(available.bytes));
   return false;
 }
 

@@ -9,23 +9,21 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/gpu.h"
 #include "cli/machine_state.h"
 #include "cli/measurer.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 #include "cpu/cpu_device.h"
 #include "placement/gpus.h"
 #include "placement/offers.h"
-#include "placement/table.h"
 
 namespace hearth::cli {
 namespace {
 
 using engine::GpuProblem;
 using engine::Proposal;
-using placement::size_text;
 
 constexpr size_t kMostOffers = 2;  // in one line; "hearth plan" shows all
 
@@ -118,7 +116,7 @@ class Placing {
       print_note(
           fmt::format("note: {} needs {} of memory, but {} has {} available, so weights are read from the disk again "
                       "and again, which is slow; a smaller model or quantisation would be faster",
-                      file_->path(), format_bytes(needed.total()), available.limited_by, format_bytes(available.bytes)));
+                      file_->path(), size_text(needed.total()), available.limited_by, size_text(available.bytes)));
       return {};
     }
     std::vector<placement::DeviceState> states = proposal.states;
@@ -132,9 +130,9 @@ class Placing {
     return with_remedy(
         ErrorKind::kNoMemory,
         fmt::format("{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available",
-                    file_->path(), format_bytes(needed.total()), format_bytes(needed.weights), load.context,
-                    format_bytes(needed.cache), format_bytes(needed.workspace), available.limited_by,
-                    format_bytes(available.bytes)),
+                    file_->path(), size_text(needed.total()), size_text(needed.weights), load.context,
+                    size_text(needed.cache), size_text(needed.workspace), available.limited_by,
+                    size_text(available.bytes)),
         help);
   }
 

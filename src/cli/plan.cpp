@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/gpu.h"
 #include "cli/machine_state.h"
@@ -37,13 +38,12 @@ std::string report(const Measurer& measurer, const std::vector<placement::ModelS
                         problem.cause, problem.remedy);
   }
   if (!plan.fits && plan.shares.back().total() > devices.back().budget())
-    text +=
-        fmt::format("\nThe CPU's part needs {}, but only {} of memory is available.\n",
-                    placement::size_text(plan.shares.back().total()), placement::size_text(devices.back().budget()));
+    text += fmt::format("\nThe CPU's part needs {}, but only {} of memory is available.\n",
+                        size_text(plan.shares.back().total()), size_text(devices.back().budget()));
   if (plan.whole() || devices.size() == 1) return text;
   if (const auto missing = placement::shortfall(sizes, devices, wishes.options))
-    text += fmt::format("\n{} more free memory on {} would hold the whole model.\n", placement::size_text(*missing),
-                        devices[0].name);
+    text +=
+        fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*missing), devices[0].name);
   const auto found = placement::offers(measurer.function(), devices, wishes, offered_mixes());
   if (!found.empty()) text += "\nWhat would help:\n";
   for (const placement::Offer& offer : found) text += "  " + offer.text + "\n";

@@ -7,8 +7,8 @@
 #include <cstdio>
 
 #include "base/outside_text.h"
+#include "base/text.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 
 namespace hearth::cli {
 namespace {
@@ -37,7 +37,7 @@ void Progress::update(uint64_t done, const std::string& remark) {
   next_ = now + kInterval;
   drawn_ = true;
   const auto amount = [&](uint64_t value) {
-    return unit_ == Unit::kBytes ? format_bytes(value) : fmt::format("{}", value);
+    return unit_ == Unit::kBytes ? size_text(value) : fmt::format("{}", value);
   };
   std::string line = printable(label_) + " ";
   if (total_ > 0) {

@@ -3,13 +3,13 @@
 
 #include "base/error.h"
 #include "base/processors.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 
 namespace hearth::cli {
 namespace {
@@ -24,11 +24,11 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
   for (const std::string& note : summary.notes) text += fmt::format("note: {}\n", note);
   std::string types;
   for (const auto& [name, bytes] : summary.bytes_by_type) {
-    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", name, format_bytes(bytes));
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", name, size_text(bytes));
   }
   return text +
-         fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, format_bytes(summary.bytes_before),
-                     format_bytes(summary.bytes_after),
+         fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, size_text(summary.bytes_before),
+                     size_text(summary.bytes_after),
                      100.0 * static_cast<double>(summary.bytes_after) / static_cast<double>(summary.bytes_before),
                      types);
 }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/memory.h"
-#include "cli/units.h"
+#include "base/text.h"
 #include "models/weights.h"
 
 namespace hearth::cli {
@@ -64,8 +64,8 @@ std::string to_string(const Report& report) {
   line("eval bandwidth:", rate > 0,
        fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
   line("memory:", true,
-       fmt::format("weights {}, cache {}, workspace {}, resident {}", format_bytes(memory.weights),
-                   format_bytes(memory.cache), format_bytes(memory.workspace), format_bytes(resident_bytes())));
+       fmt::format("weights {}, cache {}, workspace {}, resident {}", size_text(memory.weights),
+                   size_text(memory.cache), size_text(memory.workspace), size_text(resident_bytes())));
   const std::string placement = report.devices.placement();
   line("placement:", !placement.empty(), placement);
   return text;

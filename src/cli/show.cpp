@@ -5,13 +5,14 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/outside_text.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
-#include "cli/units.h"
 #include "cpu/cpu_device.h"
 #include "gguf/mix.h"
 #include "models/architecture.h"
+#include "quant/bits_per_weight.h"
 #include "text/chat.h"
 
 namespace hearth::cli {
@@ -35,10 +36,6 @@ std::string format_count(uint64_t count) {
                                  : value < 99.95 ? 1
                                                  : 0,
                                  kUnits[unit]);
-}
-
-double bits_per_weight(uint64_t bytes, uint64_t values) {
-  return 8.0 * static_cast<double>(bytes) / static_cast<double>(values);
 }
 
 // Sections of indented lines, label and value in columns. They hold text from files, which must not steer a terminal.
@@ -100,8 +97,7 @@ void show_model(const store::ModelFiles& found, const gguf::File& file, const Re
   const Total total = total_of(file);
   page.section("Model");
   if (found.name != found.model) page.line("name", found.name);
-  page.line("file",
-            fmt::format("{} ({}, GGUF version {})", found.model, format_bytes(file.file_bytes()), file.version()));
+  page.line("file", fmt::format("{} ({}, GGUF version {})", found.model, size_text(file.file_bytes()), file.version()));
   if (file.part_paths().size() > 1) page.line("parts", std::to_string(file.part_paths().size()));
   if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", name);
   page.line("architecture", file.string_or("general.architecture", "(not given)"));
@@ -109,7 +105,7 @@ void show_model(const store::ModelFiles& found, const gguf::File& file, const Re
   const std::string_view mix = gguf::mix_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
   if (total.values > 0) {
     page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", mix, mix.empty() ? "" : ", ",
-                                          bits_per_weight(total.bytes, total.values)));
+                                          quant::bits_per_weight(total.bytes, total.values)));
   }
   if (spec) show_sizes(*spec, page);
   if (!found.projector.empty()) page.line("projector", found.projector + " (not used: hearth reads text only)");
@@ -126,9 +122,9 @@ void show_formats(const gguf::File& file, Page& page) {
   const Total all = total_of(file);
   for (const auto& [format, total] : rows) {
     page.row(fmt::format("{:<10}{:>9}{:>12}{:>10}{:>6.1f} %{:>13.2f}", format->name, total.tensors,
-                         format_count(total.values), format_bytes(total.bytes),
+                         format_count(total.values), size_text(total.bytes),
                          100.0 * static_cast<double>(total.bytes) / static_cast<double>(all.bytes),
-                         bits_per_weight(total.bytes, total.values)));
+                         quant::bits_per_weight(total.bytes, total.values)));
   }
 }
 
@@ -141,7 +137,7 @@ void show_tensors(const gguf::File& file, Page& page) {
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto shape = std::span(tensor.shape).first(static_cast<size_t>(std::max(1, tensor.dimensions)));
     page.row(fmt::format("{:<{}}  {:<8}{:>10}  {}", printable(tensor.name), width, tensor.format->name,
-                         format_bytes(tensor.bytes), fmt::join(shape, " x ")));
+                         size_text(tensor.bytes), fmt::join(shape, " x ")));
   }
 }
 
@@ -203,12 +199,12 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
   }
   const AvailableMemory available = available_memory();
   page.line("context", fmt::format("{} tokens, {} cache", context, options.kv_type));
-  page.line("weights", format_bytes(memory->weights));
-  page.line("cache", format_bytes(memory->cache));
-  page.line("workspace", format_bytes(memory->workspace));
+  page.line("weights", size_text(memory->weights));
+  page.line("cache", size_text(memory->cache));
+  page.line("workspace", size_text(memory->workspace));
   page.line("together",
-            fmt::format("{}; {} has {} available{}", format_bytes(memory->total()), available.limited_by,
-                        format_bytes(available.bytes), memory->total() > available.bytes ? ": not enough" : ""));
+            fmt::format("{}; {} has {} available{}", size_text(memory->total()), available.limited_by,
+                        size_text(available.bytes), memory->total() > available.bytes ? ": not enough" : ""));
   return {};
 }
 

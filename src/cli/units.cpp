@@ -15,15 +15,6 @@ std::string decimal(int64_t value, int64_t unit) {
 
 }  // namespace
 
-std::string format_bytes(uint64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-  if (bytes < 1000) return fmt::format("{} B", bytes);
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 999.5; ++unit) value /= 1000;
-  return value < 9.95 ? fmt::format("{:.1f} {}", value, kUnits[unit]) : fmt::format("{:.0f} {}", value, kUnits[unit]);
-}
-
 std::string format_duration(std::chrono::nanoseconds duration) {
   constexpr int64_t kMicrosecond = 1000, kMillisecond = 1000 * kMicrosecond, kSecond = 1000 * kMillisecond;
   const int64_t ns = duration.count();

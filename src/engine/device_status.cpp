@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "placement/table.h"
+#include "base/text.h"
 
 namespace hearth::engine {
 
@@ -45,8 +45,7 @@ std::string DeviceStatus::placement() const {
     text += fmt::format("{}{}/{} layers on {}", text.empty() ? "" : ", ", count, layers.size(), on.name);
     if (apart > 0) text += fmt::format(" with the experts of {}", apart);
     if (on.memory.total() > 0)
-      text += fmt::format(", {} weights, {} cache", placement::size_text(on.memory.weights),
-                          placement::size_text(on.memory.cache));
+      text += fmt::format(", {} weights, {} cache", size_text(on.memory.weights), size_text(on.memory.cache));
   }
   return text;
 }

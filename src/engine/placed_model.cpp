@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "models/measure.h"
 #include "placement/gpus.h"
-#include "placement/table.h"
 
 namespace hearth::engine {
 namespace {
@@ -31,7 +31,7 @@ GpuProblem too_little_memory(std::span<const placement::DeviceState> states) {
   std::string free;
   for (const placement::DeviceState& state : states)
     if (!state.host)
-      free += fmt::format("{}{} has {} free", free.empty() ? "" : ", ", state.name, placement::size_text(state.free));
+      free += fmt::format("{}{} has {} free", free.empty() ? "" : ", ", state.name, size_text(state.free));
   return {free + ", too little for the rest of the model", "it goes there by itself when memory becomes free"};
 }
 

@@ -1,9 +1,9 @@
 #include "gguf/mix.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace hearth::gguf {
 namespace {
@@ -15,21 +15,34 @@ struct NamedMix {
 };
 
 constexpr NamedMix kMixes[] = {
-    {"F32", 0, "F32"},           {"F16", 1, "F16"},           {"BF16", 32, "BF16"},        {"Q8_0", 7, "Q8_0"},
-    {"Q6_K", 18, "Q6_K"},        {"Q5_K_M", 17, "Q5_K"},      {"Q5_K_S", 16, "Q5_K"},      {"Q5_1", 9, "Q5_1"},
-    {"Q5_0", 8, "Q5_0"},         {"Q4_K_M", 15, "Q4_K"},      {"Q4_K_S", 14, "Q4_K"},      {"IQ4_NL", 25, "IQ4_NL"},
-    {"IQ4_XS", 30, "IQ4_XS"},    {"Q4_1", 3, "Q4_1"},         {"Q4_0", 2, "Q4_0"},         {"MXFP4", 38, "MXFP4"},
-    {"MXFP4_MOE", 38, "Q8_0"},   {"Q3_K_L", 13, "Q3_K"},      {"Q3_K_M", 12, "Q3_K"},      {"Q3_K_S", 11, "Q3_K"},
-    {"IQ3_M", 27, "IQ3_S"},      {"IQ3_S", 26, "IQ3_S"},      {"IQ3_XS", 22, "IQ3_S"},     {"IQ3_XXS", 23, "IQ3_XXS"},
-    {"Q2_K", 10, "Q2_K"},        {"Q2_K_S", 21, "Q2_K"},      {"IQ2_M", 29, "IQ2_S"},      {"IQ2_S", 28, "IQ2_XS"},
-    {"IQ2_XS", 20, "IQ2_XS"},    {"IQ2_XXS", 19, "IQ2_XXS"},  {"IQ1_M", 31, "IQ1_M"},      {"IQ1_S", 24, "IQ1_S"},
-    {"TQ2_0", 37, "TQ2_0"},      {"TQ1_0", 36, "TQ1_0"},
+    {"F32", 0, "F32"},         {"F16", 1, "F16"},          {"BF16", 32, "BF16"},    {"Q8_0", 7, "Q8_0"},
+    {"Q6_K", 18, "Q6_K"},      {"Q5_K_M", 17, "Q5_K"},     {"Q5_K_S", 16, "Q5_K"},  {"Q5_1", 9, "Q5_1"},
+    {"Q5_0", 8, "Q5_0"},       {"Q4_K_M", 15, "Q4_K"},     {"Q4_K_S", 14, "Q4_K"},  {"IQ4_NL", 25, "IQ4_NL"},
+    {"IQ4_XS", 30, "IQ4_XS"},  {"Q4_1", 3, "Q4_1"},        {"Q4_0", 2, "Q4_0"},     {"MXFP4", 38, "MXFP4"},
+    {"MXFP4_MOE", 38, "Q8_0"}, {"Q3_K_L", 13, "Q3_K"},     {"Q3_K_M", 12, "Q3_K"},  {"Q3_K_S", 11, "Q3_K"},
+    {"IQ3_M", 27, "IQ3_S"},    {"IQ3_S", 26, "IQ3_S"},     {"IQ3_XS", 22, "IQ3_S"}, {"IQ3_XXS", 23, "IQ3_XXS"},
+    {"Q2_K", 10, "Q2_K"},      {"Q2_K_S", 21, "Q2_K"},     {"IQ2_M", 29, "IQ2_S"},  {"IQ2_S", 28, "IQ2_XS"},
+    {"IQ2_XS", 20, "IQ2_XS"},  {"IQ2_XXS", 19, "IQ2_XXS"}, {"IQ1_M", 31, "IQ1_M"},  {"IQ1_S", 24, "IQ1_S"},
+    {"TQ2_0", 37, "TQ2_0"},    {"TQ1_0", 36, "TQ1_0"},
 };
 constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"Q5_K", "Q5_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q3_K", "Q3_K_M"}};
 constexpr uint32_t kFileTypeNotNamed = 1024;  // ggml's number for "see the tensors"
 
-enum class Role { kOutput, kEmbedding, kQuery, kKey, kValue, kFusedQkv, kAttentionOut, kGate, kUp, kDown, kExperts, kOther };
+enum class Role {
+  kOutput,
+  kEmbedding,
+  kQuery,
+  kKey,
+  kValue,
+  kFusedQkv,
+  kAttentionOut,
+  kGate,
+  kUp,
+  kDown,
+  kExperts,
+  kOther
+};
 
 // In which layers a rule holds, counted from 0 of L.
 enum class Where {
@@ -134,22 +147,16 @@ struct StandIn {
   const char *wanted, *format;
 };
 constexpr StandIn kStandIns[] = {
-    {"TQ1_0", "Q4_0"},     {"TQ2_0", "Q4_0"},      {"IQ1_S", "IQ4_NL"},  {"IQ1_M", "IQ4_NL"}, {"IQ2_XXS", "IQ4_NL"},
-    {"IQ2_XS", "IQ4_NL"},  {"IQ2_S", "IQ4_NL"},    {"IQ3_XXS", "IQ4_NL"}, {"IQ3_S", "IQ4_NL"}, {"Q2_K", "IQ4_NL"},
-    {"Q3_K", "IQ4_NL"},    {"IQ4_XS", "IQ4_NL"},   {"Q4_K", "Q5_0"},     {"Q5_K", "Q5_1"},    {"Q6_K", "Q8_0"},
+    {"TQ1_0", "Q4_0"},    {"TQ2_0", "Q4_0"},    {"IQ1_S", "IQ4_NL"},   {"IQ1_M", "IQ4_NL"}, {"IQ2_XXS", "IQ4_NL"},
+    {"IQ2_XS", "IQ4_NL"}, {"IQ2_S", "IQ4_NL"},  {"IQ3_XXS", "IQ4_NL"}, {"IQ3_S", "IQ4_NL"}, {"Q2_K", "IQ4_NL"},
+    {"Q3_K", "IQ4_NL"},   {"IQ4_XS", "IQ4_NL"}, {"Q4_K", "Q5_0"},      {"Q5_K", "Q5_1"},    {"Q6_K", "Q8_0"},
 };
 
 // Weights that are small, or that computation needs unrounded: parts of names.
-constexpr std::string_view kUntouched[] = {
-    "_norm.weight",        "ffn_gate_inp",          "position_embd.weight",   "token_types.weight",
-    "rope_freqs",          "ssm_conv1d.weight",     "time_mix_first.weight",  "time_mix_w1.weight",
-    "time_mix_w2.weight",  "time_mix_decay_w",      "time_mix_lerp_fused",    "attn_rel_b.weight"};
-
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::toupper(x) == std::toupper(y);
-  });
-}
+constexpr std::string_view kUntouched[] = {"_norm.weight",          "ffn_gate_inp",        "position_embd.weight",
+                                           "token_types.weight",    "rope_freqs",          "ssm_conv1d.weight",
+                                           "time_mix_first.weight", "time_mix_w1.weight",  "time_mix_w2.weight",
+                                           "time_mix_decay_w",      "time_mix_lerp_fused", "attn_rel_b.weight"};
 
 bool lists(std::string_view words, std::string_view word) {
   while (!words.empty()) {
@@ -166,7 +173,9 @@ const quant::Format* format_named(const char* name) {
   return format;
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 Role role_of(std::string_view name, const Traits& traits) {
   if (name == "output.weight") return Role::kOutput;
@@ -196,24 +205,36 @@ uint64_t layer_of(std::string_view name) {
 bool holds(Where where, uint64_t layer, uint64_t layers) {
   const uint64_t eighth = layers / 8, last = 7 * layers / 8;
   switch (where) {
-    case Where::kAll: return true;
-    case Where::kFirst2: return layer < 2;
-    case Where::kFirst4: return layer < 4;
-    case Where::kFirst8th: return layer < eighth;
-    case Where::kFirst16th: return layer < layers / 16;
-    case Where::kMiddle: return layer >= eighth && layer < last;
-    case Where::kSpread: return layer < eighth || layer >= last || (layer - eighth) % 3 == 2;
+    case Where::kAll:
+      return true;
+    case Where::kFirst2:
+      return layer < 2;
+    case Where::kFirst4:
+      return layer < 4;
+    case Where::kFirst8th:
+      return layer < eighth;
+    case Where::kFirst16th:
+      return layer < layers / 16;
+    case Where::kMiddle:
+      return layer >= eighth && layer < last;
+    case Where::kSpread:
+      return layer < eighth || layer >= last || (layer - eighth) % 3 == 2;
   }
   return false;
 }
 
 bool holds(When when, const Traits& traits) {
   switch (when) {
-    case When::kAlways: return true;
-    case When::kShared4: return traits.queries_per_value >= 4;
-    case When::kShared4OrExperts4: return traits.queries_per_value >= 4 || traits.experts >= 4;
-    case When::kExperts8: return traits.experts == 8;
-    case When::kLayers80: return traits.layers == 80 && traits.queries_per_value > 1;
+    case When::kAlways:
+      return true;
+    case When::kShared4:
+      return traits.queries_per_value >= 4;
+    case When::kShared4OrExperts4:
+      return traits.queries_per_value >= 4 || traits.experts >= 4;
+    case When::kExperts8:
+      return traits.experts == 8;
+    case When::kLayers80:
+      return traits.layers == 80 && traits.queries_per_value > 1;
   }
   return false;
 }

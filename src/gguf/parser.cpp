@@ -5,36 +5,39 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/load.h"
 #include "base/outside_text.h"
 #include "gguf/foreign.h"
 
 namespace hearth::gguf {
 namespace {
 
-constexpr uint64_t kMinMetadata_bytes = 8 + 1 + 4 + 1;      // key length, one-letter key, type, one byte
-constexpr uint64_t kMinTensor_bytes = 8 + 1 + 4 + 4 + 8;    // name length, one-letter name, dimensions, type, offset
-constexpr uint64_t kForeign_bytes = 4096;  // by which a file that is not GGUF is recognised
+constexpr uint64_t kMinMetadata_bytes = 8 + 1 + 4 + 1;    // key length, one-letter key, type, one byte
+constexpr uint64_t kMinTensor_bytes = 8 + 1 + 4 + 4 + 8;  // name length, one-letter name, dimensions, type, offset
+constexpr uint64_t kForeign_bytes = 4096;                 // by which a file that is not GGUF is recognised
 constexpr uint64_t kMinAlignment = 8, kMaxAlignment = 1 << 24;
-
-template <class T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 // Tensor types that ggml had once.
 const char* withdrawn_type_name(uint64_t type) {
   switch (type) {
-    case 4: return "Q4_2, withdrawn";
-    case 5: return "Q4_3, withdrawn";
-    case 31: return "Q4_0_4_4, withdrawn: use Q4_0";
-    case 32: return "Q4_0_4_8, withdrawn: use Q4_0";
-    case 33: return "Q4_0_8_8, withdrawn: use Q4_0";
-    case 36: return "IQ4_NL_4_4, withdrawn: use IQ4_NL";
-    case 37: return "IQ4_NL_4_8, withdrawn: use IQ4_NL";
-    case 38: return "IQ4_NL_8_8, withdrawn: use IQ4_NL";
-    default: return "unknown";
+    case 4:
+      return "Q4_2, withdrawn";
+    case 5:
+      return "Q4_3, withdrawn";
+    case 31:
+      return "Q4_0_4_4, withdrawn: use Q4_0";
+    case 32:
+      return "Q4_0_4_8, withdrawn: use Q4_0";
+    case 33:
+      return "Q4_0_8_8, withdrawn: use Q4_0";
+    case 36:
+      return "IQ4_NL_4_4, withdrawn: use IQ4_NL";
+    case 37:
+      return "IQ4_NL_4_8, withdrawn: use IQ4_NL";
+    case 38:
+      return "IQ4_NL_8_8, withdrawn: use IQ4_NL";
+    default:
+      return "unknown";
   }
 }
 
@@ -170,8 +173,8 @@ Result<Value> Parser::read_array(std::string_view key) {
   return Value::numbers(element, bytes);
 }
 
-// The string that begins here, if all of it is in memory: without what errors and reading take, as there may be hundreds
-// of thousands.
+// The string that begins here, if all of it is in memory: without what errors and reading take, as there may be
+// hundreds of thousands.
 std::optional<std::string_view> Parser::kept_string() {
   const std::span<const std::byte> kept = source_.kept_from(at_);
   if (kept.size() < 8) return {};
@@ -192,8 +195,8 @@ Result<Value> Parser::read_strings(std::string_view key, uint64_t count) {
     }
     const Result<std::string_view> text = read_string("a string");
     if (!text && text.error().kind == ErrorKind::kInvalidData)
-      return invalid(start, "the file is cut or damaged: string {} of {} of the array '{}' goes beyond the end", i, count,
-                     printable(key));
+      return invalid(start, "the file is cut or damaged: string {} of {} of the array '{}' goes beyond the end", i,
+                     count, printable(key));
     ASSIGN_OR_RETURN(const std::string_view whole, text);
     texts.push_back(whole);
   }

@@ -14,20 +14,19 @@
 #include "base/thread_pool.h"
 #include "gguf/file.h"
 #include "gguf/writer.h"
+#include "quant/bits_per_weight.h"
 
 namespace hearth::gguf {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kWindow_bytes = 4 << 20;   // of encoded weights that are held before they are written
-constexpr uint64_t kChunk_values = 1 << 15;   // that a thread takes at once, rounded to whole rows
+constexpr uint64_t kWindow_bytes = 4 << 20;  // of encoded weights that are held before they are written
+constexpr uint64_t kChunk_values = 1 << 15;  // that a thread takes at once, rounded to whole rows
 constexpr uint64_t kCopy_bytes = 16 << 20;
 constexpr uint32_t kQuantizationVersion = 2;  // ggml's GGML_QNT_VERSION
 constexpr float kMaxHalf = 65504.0f;
 constexpr double kFewBits = 2.6;  // per weight: below, rounding needs to know which weights matter
-
-double bits_per_weight(const quant::Format& format) { return 8.0 * format.block_bytes / format.block_values; }
 
 std::string folder_of(const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
@@ -86,12 +85,13 @@ class Quantizer {
                      tensor.name, choice.format->name);
       }
       if (choice.instead_of != nullptr) {
-        summary_.notes.push_back(fmt::format("{}: rows of {} values are not whole blocks of {}: {} instead", tensor.name,
-                                             tensor.shape[0], choice.instead_of->name, choice.format->name));
+        summary_.notes.push_back(fmt::format("{}: rows of {} values are not whole blocks of {}: {} instead",
+                                             tensor.name, tensor.shape[0], choice.instead_of->name,
+                                             choice.format->name));
       }
       const bool changes = choice.format != tensor.format;
       requantised += changes && tensor.format->block_values > 1;
-      starved += changes && bits_per_weight(*choice.format) < kFewBits;
+      starved += changes && quant::bits_per_weight(choice.format->block_bytes, choice.format->block_values) < kFewBits;
       formats_.push_back(choice.format);
       const size_t dimensions = static_cast<size_t>(std::max(1, tensor.dimensions));
       writer_.add_tensor(tensor.name, *choice.format, std::span(tensor.shape).first(dimensions));
@@ -99,12 +99,14 @@ class Quantizer {
       total_bytes_ += tensor.bytes;
     }
     if (requantised > 0) {
-      summary_.notes.push_back(fmt::format("{} tensors were quantised before: the result is worse than from the original",
-                                           requantised));
+      summary_.notes.push_back(
+          fmt::format("{} tensors were quantised before: the result is worse than from the original", requantised));
     }
     if (starved > 0) {
-      summary_.notes.push_back(fmt::format("{} tensors get under {} bits per weight without an importance matrix: expect "
-                                           "poor text, unless the model was trained for it", starved, kFewBits));
+      summary_.notes.push_back(
+          fmt::format("{} tensors get under {} bits per weight without an importance matrix: expect "
+                      "poor text, unless the model was trained for it",
+                      starved, kFewBits));
     }
     return {};
   }
@@ -130,7 +132,8 @@ class Quantizer {
     const uint64_t columns = tensor.shape[0], rows = tensor.values() / columns;
     const uint64_t chunk_rows = std::max<uint64_t>(1, kChunk_values / columns);
     const uint64_t to_row_bytes = to.bytes(columns), from_row_bytes = tensor.format->bytes(columns);
-    const uint64_t window_rows = std::clamp<uint64_t>(kWindow_bytes / to_row_bytes / chunk_rows, 1, UINT32_MAX) * chunk_rows;
+    const uint64_t window_rows =
+        std::clamp<uint64_t>(kWindow_bytes / to_row_bytes / chunk_rows, 1, UINT32_MAX) * chunk_rows;
     encoded_.resize(std::min(window_rows, rows) * to_row_bytes);
     source_.resize(std::min(window_rows, rows) * from_row_bytes);
     values_.resize(static_cast<size_t>(pool_.threads()));
@@ -138,7 +141,8 @@ class Quantizer {
 
     for (uint64_t row = 0; row < rows; row += window_rows) {
       const uint64_t here = std::min(window_rows, rows - row);
-      TRY(file_.read(tensor, row * from_row_bytes, std::as_writable_bytes(std::span(source_).first(here * from_row_bytes))));
+      TRY(file_.read(tensor, row * from_row_bytes,
+                     std::as_writable_bytes(std::span(source_).first(here * from_row_bytes))));
       std::atomic<bool> finite = true, fits_half = true;
       pool_.for_each(static_cast<uint32_t>((here + chunk_rows - 1) / chunk_rows), [&](uint32_t chunk, int thread) {
         const uint64_t first = chunk * chunk_rows, count = std::min(chunk_rows, here - first);
@@ -166,12 +170,12 @@ class Quantizer {
 
   Status check(const Tensor& tensor, const quant::Format& to, bool finite, bool fits_half) const {
     if (!finite) {
-      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values that are infinite or not a number", file_.path(),
-                   tensor.name);
+      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values that are infinite or not a number",
+                   file_.path(), tensor.name);
     }
     if (!fits_half && to.name == std::string_view("F16")) {
-      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values beyond F16's largest, {}; use BF16", file_.path(),
-                   tensor.name, kMaxHalf);
+      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values beyond F16's largest, {}; use BF16",
+                   file_.path(), tensor.name, kMaxHalf);
     }
     return {};
   }
@@ -185,7 +189,7 @@ class Quantizer {
   QuantizeSummary summary_;
   std::vector<const quant::Format*> formats_;  // of each tensor, in the new file
   std::vector<std::byte> copied_;
-  std::vector<uint8_t> source_, encoded_;  // of a window
+  std::vector<uint8_t> source_, encoded_;   // of a window
   std::vector<std::vector<float>> values_;  // one buffer per thread
   uint64_t total_bytes_ = 0, done_bytes_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/load.h"
 
 namespace hearth::gguf {
 namespace {
@@ -15,31 +16,35 @@ struct TypeInfo {
   size_t bytes;
 };
 
-constexpr TypeInfo kTypes[] = {{"u8", 1},  {"i8", 1},   {"u16", 2},    {"i16", 2},   {"u32", 4}, {"i32", 4}, {"f32", 4},
+constexpr TypeInfo kTypes[] = {{"u8", 1},   {"i8", 1},     {"u16", 2},   {"i16", 2}, {"u32", 4}, {"i32", 4}, {"f32", 4},
                                {"bool", 1}, {"string", 0}, {"array", 0}, {"u64", 8}, {"i64", 8}, {"f64", 8}};
-
-template <class T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 
 // Calls visit(number) with the number of this type at `at`, in its own C++ type.
 template <class Visit>
 auto with_number(Type type, const std::byte* at, Visit&& visit) {
   switch (type) {
-    case Type::kU8: return visit(load<uint8_t>(at));
-    case Type::kI8: return visit(load<int8_t>(at));
-    case Type::kU16: return visit(load<uint16_t>(at));
-    case Type::kI16: return visit(load<int16_t>(at));
-    case Type::kU32: return visit(load<uint32_t>(at));
-    case Type::kI32: return visit(load<int32_t>(at));
-    case Type::kU64: return visit(load<uint64_t>(at));
-    case Type::kI64: return visit(load<int64_t>(at));
-    case Type::kF32: return visit(load<float>(at));
-    case Type::kF64: return visit(load<double>(at));
-    default: return visit(load<uint8_t>(at));  // a bool
+    case Type::kU8:
+      return visit(load<uint8_t>(at));
+    case Type::kI8:
+      return visit(load<int8_t>(at));
+    case Type::kU16:
+      return visit(load<uint16_t>(at));
+    case Type::kI16:
+      return visit(load<int16_t>(at));
+    case Type::kU32:
+      return visit(load<uint32_t>(at));
+    case Type::kI32:
+      return visit(load<int32_t>(at));
+    case Type::kU64:
+      return visit(load<uint64_t>(at));
+    case Type::kI64:
+      return visit(load<int64_t>(at));
+    case Type::kF32:
+      return visit(load<float>(at));
+    case Type::kF64:
+      return visit(load<double>(at));
+    default:
+      return visit(load<uint8_t>(at));  // a bool
   }
 }
 

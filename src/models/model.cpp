@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "models/diagnose.h"
 #include "models/parts.h"
 #include "models/sound.h"
@@ -16,10 +17,6 @@ namespace {
 using device::Device;
 using device::kPage_tokens;
 using placement::Arrangement;
-
-std::string size_text(uint64_t bytes) {
-  return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / static_cast<double>(1 << 30));
-}
 
 Memory memory_of(const Arrangement& arrangement, std::span<const placement::ModelSizes> sizes) {
   Memory memory;

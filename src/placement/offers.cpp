@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
-#include "placement/table.h"
+#include "base/text.h"
 
 namespace hearth::placement {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace hearth::placement {
 namespace {
-
-constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
 
 // Layers with the output matrix, as people count them.
 uint32_t counted(const Share& share) {
@@ -31,14 +31,6 @@ std::string parts_text(const Plan& plan, uint32_t device) {
 }
 
 }  // namespace
-
-std::string size_text(uint64_t bytes) {
-  const double value = static_cast<double>(bytes);
-  if (value < kMiB / 2) return bytes == 0 ? "0" : fmt::format("{:.0f} KiB", std::max(1.0, value / 1024));
-  if (value < kGiB * 0.9995)
-    return value < 9.95 * kMiB ? fmt::format("{:.1f} MiB", value / kMiB) : fmt::format("{:.0f} MiB", value / kMiB);
-  return value < 9.995 * kGiB ? fmt::format("{:.2f} GiB", value / kGiB) : fmt::format("{:.1f} GiB", value / kGiB);
-}
 
 std::vector<std::string> summary(const Plan& plan, std::span<const DeviceState> devices) {
   std::vector<std::string> lines;

@@ -7,9 +7,6 @@
 
 namespace hearth::placement {
 
-// Binary units, as GPU memory is sold and reported: "4.37 GiB", "856 MiB".
-std::string size_text(uint64_t bytes);
-
 // One line per device that holds something, GPUs first, without newlines:
 // "33/33 layers on GPU 0 (NVIDIA ...), 4.4 GiB weights, 0.5 GiB cache".
 std::vector<std::string> summary(const Plan& plan, std::span<const DeviceState> devices);

@@ -1,9 +1,9 @@
 #include "quant/format.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <string>
+
+#include "base/text.h"
 
 namespace hearth::quant {
 
@@ -14,9 +14,8 @@ const Format* find_type(uint32_t type) {
 }
 
 const Format* find_name(std::string_view name) {
-  const std::string wanted(name);
   for (const Format* format : RegisterFormat::all())
-    if (::strcasecmp(format->name, wanted.c_str()) == 0) return format;
+    if (same_ignoring_case(format->name, name)) return format;
   return nullptr;
 }
 

@@ -6,15 +6,9 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "base/load.h"
 
 namespace hearth::quant {
-
-template <class T>
-inline T load(const uint8_t* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 
 template <class T>
 inline void store(uint8_t* to, T value) {

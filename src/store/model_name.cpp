@@ -9,8 +9,12 @@ namespace {
 
 constexpr size_t kMaxHost_bytes = 350, kMaxPart_bytes = 80;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z'); }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+bool is_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+}
 
 Status check_part(std::string_view what, std::string_view part, std::string_view extra, size_t max_bytes) {
   const auto allowed = [&](char c) {
@@ -73,10 +77,6 @@ std::string ModelName::display() const {
     out = space + "/";
   }
   return out + model + ":" + tag;
-}
-
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 }  // namespace hearth::store

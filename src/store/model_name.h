@@ -19,7 +19,4 @@ struct ModelName {
   std::string display() const;
 };
 
-// Equal but for the case of ASCII letters, as parts of names are compared.
-bool same_ignoring_case(std::string_view a, std::string_view b);
-
 }  // namespace hearth::store

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/outside_text.h"
+#include "base/text.h"
 #include "store/model_name.h"
 
 namespace hearth::store {
@@ -87,14 +88,17 @@ class Loader {
     const std::string_view kind = std::string_view(layer.media_type).substr(kMediaType.size());
     if (kind == "model") return add_path(layer, files_.model);
     if (kind == "adapter") {
-      return error(ErrorKind::kUnsupported, "model '{}' needs an adapter (LoRA), which is not supported; use a model with "
-                   "the adapter merged into its weights", name_);
+      return error(ErrorKind::kUnsupported,
+                   "model '{}' needs an adapter (LoRA), which is not supported; use a model with "
+                   "the adapter merged into its weights",
+                   name_);
     }
     if (kind == "tensor") {
       return error(ErrorKind::kUnsupported, "model '{}' is stored as safetensors; get it as GGUF", name_);
     }
     if (const Status added = add_companion(kind, layer); !added) {
-      files_.notes.push_back(fmt::format("the {} that comes with the model is ignored: {}", kind, added.error().message));
+      files_.notes.push_back(
+          fmt::format("the {} that comes with the model is ignored: {}", kind, added.error().message));
     }
     return {};
   }
@@ -121,8 +125,8 @@ class Loader {
                    failed.message());
     }
     if (bytes != 0 && actual != bytes) {
-      return error(ErrorKind::kInvalidData, "model '{}' is damaged: {} has {} bytes instead of {}; pull it again", name_,
-                   path.string(), actual, bytes);
+      return error(ErrorKind::kInvalidData, "model '{}' is damaged: {} has {} bytes instead of {}; pull it again",
+                   name_, path.string(), actual, bytes);
     }
     return path;
   }
@@ -155,7 +159,8 @@ class Loader {
       const auto text = path ? read_text(*path) : Result<std::string>(path.error());
       const auto remote = text ? parse_remote(*text) : Result<std::string>(text.error());
       if (remote && !remote->empty()) {
-        return error(ErrorKind::kUnsupported, "model '{}' has no weights: it stands for the cloud model {}", name_, *remote);
+        return error(ErrorKind::kUnsupported, "model '{}' has no weights: it stands for the cloud model {}", name_,
+                     *remote);
       }
     }
     return error(ErrorKind::kInvalidData, "{}: the manifest lists no weights", path_.string());

@@ -9,21 +9,25 @@ namespace {
 
 void expect_parts(const Finished& shown, const std::vector<std::string>& parts) {
   EXPECT_EQ(shown.code, 0) << shown.err;
-  for (const std::string& part : parts) EXPECT_NE(shown.out.find(part), std::string::npos) << part << " in\n" << shown.out;
+  for (const std::string& part : parts)
+    EXPECT_NE(shown.out.find(part), std::string::npos) << part << " in\n" << shown.out;
 }
 
 TEST(Show, TellsWhatAModelIsAndWhatItNeeds) {
   TinyModel tiny;
   tiny.context = 2048;
   const std::string path = tiny.write();
-  expect_parts(hearth({"show", path}), {"architecture      llama\n", "context           2048 tokens\n", "layers            1\n",
-                                        "heads             2 for queries, 2 for keys and values, 16 wide\n", "parameters        26.9 K\n",
-                                        "F32              12      26.9 K    108 kB 100.0 %        32.00\n", "vocabulary        259 tokens\n",
-                                        "start token       1 <s>, added to every prompt\n", "end token         2 </s>\n",
-                                        "chat template     none\n", "context           2048 tokens, f16 cache\n", "cache             262 kB\n"});
-  expect_parts(hearth({"show", path, "--ctx", "1024", "--kv-type", "f32"}), {"context           1024 tokens, f32 cache\n", "cache             262 kB\n"});
+  expect_parts(
+      hearth({"show", path}),
+      {"architecture      llama\n", "context           2048 tokens\n", "layers            1\n",
+       "heads             2 for queries, 2 for keys and values, 16 wide\n", "parameters        26.9 K\n",
+       "F32              12      26.9 K   105 KiB 100.0 %        32.00\n", "vocabulary        259 tokens\n",
+       "start token       1 <s>, added to every prompt\n", "end token         2 </s>\n", "chat template     none\n",
+       "context           2048 tokens, f16 cache\n", "cache             256 KiB\n"});
+  expect_parts(hearth({"show", path, "--ctx", "1024", "--kv-type", "f32"}),
+               {"context           1024 tokens, f32 cache\n", "cache             256 KiB\n"});
   EXPECT_EQ(hearth({"show", path}).out.find("blk.0.ffn_up.weight"), std::string::npos);
-  expect_parts(hearth({"show", path, "--tensors"}), {"blk.0.ffn_up.weight       F32         8.2 kB  32 x 64\n"});
+  expect_parts(hearth({"show", path, "--tensors"}), {"blk.0.ffn_up.weight       F32          8 KiB  32 x 64\n"});
 }
 
 TEST(Show, AContextBeyondTheModelsIsAUsageError) {
@@ -45,7 +49,8 @@ TEST(Show, AModelThatCannotBeRunIsStillShown) {
   ASSERT_TRUE(writer.write(std::as_bytes(std::span(data))).ok());
   ASSERT_TRUE(writer.finish().ok());
   const Finished shown = hearth({"show", path});
-  expect_parts(shown, {"F16               1          64     128 B 100.0 %        16.00\n", "cannot be used", "cannot be run", "is not supported"});
+  expect_parts(shown, {"F16               1          64     128 B 100.0 %        16.00\n", "cannot be used",
+                       "cannot be run", "is not supported"});
   EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << "a file must not steer the terminal";
 }
 
@@ -53,7 +58,7 @@ TEST(Quantize, WritesAModelThatRuns) {
   const TinyModel tiny;
   const std::string in = tiny.write(), out = tiny.file("out.gguf");
   const Finished done = hearth({"quantize", in, out, "q8_0", "--threads", "2"});
-  expect_parts(done, {"out.gguf: Q8_0, ", "Q8_0 28 kB"});
+  expect_parts(done, {"out.gguf: Q8_0, ", "Q8_0 28 KiB"});
   EXPECT_EQ(done.err, "");
   expect_parts(hearth({"show", out}), {"quantisation      Q8_0, "});
   expect_parts(hearth({"run", out, "hi", "--num-predict", "3", "--temperature", "0"}), {});

@@ -229,12 +229,5 @@ TEST(Table, SaysWhatPeopleWantToKnow) {
   EXPECT_NE(table(result, devices).find("CPU: embedding, layers 0-10, output\n"), std::string::npos);
 }
 
-TEST(SizeText, UsesBinaryUnits) {
-  EXPECT_EQ(size_text(0), "0");
-  EXPECT_EQ(size_text(856 * kMiB), "856 MiB");
-  EXPECT_EQ(size_text(4 * kGiB + kGiB / 2), "4.50 GiB");
-  EXPECT_EQ(size_text(80 * kGiB), "80.0 GiB");
-}
-
 }  // namespace
 }  // namespace hearth::placement::test
