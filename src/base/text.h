@@ -10,7 +10,7 @@ namespace hearth {
 // Whether they differ at most in the case of ASCII letters, whatever the locale.
 bool same_ignoring_case(std::string_view a, std::string_view b);
 
-// Binary units, as memory is sold and reported: "0", "12 KiB", "856 MiB", "4.37 GiB", "80.0 GiB".
+// Binary units, as memory is sold and reported: "0", "128 B", "12 KiB", "856 MiB", "4.37 GiB", "80.0 GiB".
 std::string size_text(uint64_t bytes);
 
 }  // namespace hearth

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/units.h"
 #include "models/weights.h"
 
 namespace hearth::cli {

@@ -15,7 +15,8 @@ TEST(Text, CaseOfAsciiLettersIsIgnored) {
 
 TEST(Text, SizesHaveThreeDigitsAndBinaryUnits) {
   EXPECT_EQ(size_text(0), "0");
-  EXPECT_EQ(size_text(1), "1 KiB");
+  EXPECT_EQ(size_text(1023), "1023 B");
+  EXPECT_EQ(size_text(1024), "1 KiB");
   EXPECT_EQ(size_text(12 << 10), "12 KiB");
   EXPECT_EQ(size_text(3 << 19), "1.5 MiB");
   EXPECT_EQ(size_text(856 << 20), "856 MiB");

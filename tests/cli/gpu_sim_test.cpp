@@ -68,8 +68,9 @@ TEST_F(GpuStart, EveryCallOfTheStartMayFail) {
   for (const std::string& call : needed) {
     for (const int code : {2, 304, 719, 999}) {
       const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
-      EXPECT_FALSE(expect_gpu_or_reason("tiny", "fail call=" + call + " error=" + std::to_string(code),
-                                        {problem.cause_with_code(), problem.remedy}));
+      std::vector<std::string> words = {problem.cause_with_code()};
+      if (code != CUDA_ERROR_OUT_OF_MEMORY) words.push_back(problem.remedy);  // then hearth has advice of its own
+      EXPECT_FALSE(expect_gpu_or_reason("tiny", "fail call=" + call + " error=" + std::to_string(code), words));
     }
   }
   for (const char* call : {"cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
@@ -84,7 +85,7 @@ TEST_F(GpuStart, MemoryMayRunOutAtEveryAllocation) {
   int allocation = 1;
   for (; !enough && allocation < 100; ++allocation) {
     enough = expect_gpu_or_reason("tiny", "oom at=" + std::to_string(allocation) + "+",
-                                  {"the GPU has not enough free memory [CUDA_ERROR_OUT_OF_MEMORY, 2]", "nvidia-smi"});
+                                  {"the GPU has not enough free memory [CUDA_ERROR_OUT_OF_MEMORY, 2]"});
   }
   EXPECT_TRUE(enough) << "more than 100 allocations for a model of a few kilobytes";
   EXPECT_GT(allocation, 2) << "no allocation failed";

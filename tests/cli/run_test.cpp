@@ -91,7 +91,7 @@ TEST(Run, SaysThatTheContextIsFull) {
   EXPECT_NE(done.err.find("the context of 64 tokens is full"), std::string::npos) << done.err;
   const Finished longer = hearth({"run", tiny.write(), std::string(100, 'x'), "--ctx", "64"});
   EXPECT_EQ(longer.code, 2);
-  EXPECT_NE(longer.err.find("has 101 tokens, but the context has 64"), std::string::npos) << longer.err;
+  EXPECT_NE(longer.err.find("the message does not fit into the context of 64 tokens"), std::string::npos) << longer.err;
 }
 
 TEST(Run, RefusesContextsLargerThanTheModelsOrThanMemory) {

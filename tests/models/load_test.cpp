@@ -2,9 +2,9 @@
 #include <filesystem>
 #include <functional>
 
-#include "support/devices.h"
 #include "models/runner.h"
 #include "models/small_model.h"
+#include "support/devices.h"
 
 namespace hearth::test {
 namespace {
@@ -162,11 +162,15 @@ TEST_F(Loading, MissingKeyIsNamed) {
 }
 
 TEST_F(Loading, BehavioursThatNothingImplementsAreRefusedByKey) {
-  const std::pair<const char*, SmallModel::Key> cases[] = {
-      {"attention.clamp_kqv", 8.0f},     {"attention.max_alibi_bias", 8.0f}, {"attention.causal", false},
-      {"logit_scale", 0.5f},             {"residual_scale", 0.5f},           {"expert_shared_count", 1u},
-      {"use_parallel_residual", true},   {"attention.temperature_scale", 0.1f},
-      {"rope.scaling.type", std::string("dynamic")}};
+  const std::pair<const char*, SmallModel::Key> cases[] = {{"attention.clamp_kqv", 8.0f},
+                                                           {"attention.max_alibi_bias", 8.0f},
+                                                           {"attention.causal", false},
+                                                           {"logit_scale", 0.5f},
+                                                           {"residual_scale", 0.5f},
+                                                           {"expert_shared_count", 1u},
+                                                           {"use_parallel_residual", true},
+                                                           {"attention.temperature_scale", 0.1f},
+                                                           {"rope.scaling.type", std::string("dynamic")}};
   for (const auto& [key, value] : cases) {
     SmallModel model("llama");
     model.set(key, value);
@@ -204,12 +208,18 @@ TEST_F(Loading, TooLittleMemorySaysNeededAndAvailableBeforeAllocating) {
   ReferenceDevice exactly(needed->total());
   EXPECT_TRUE(Model::load(file, exactly, kSmall).ok());
 
+  LoadOptions copied = kSmall;
+  copied.copy_weights = true;
   ReferenceDevice less(needed->total() - 1);
-  auto loaded = Model::load(file, less, kSmall);
+  auto loaded = Model::load(file, less, copied);
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.error().kind, ErrorKind::kNoMemory);
   EXPECT_TRUE(says(loaded.error().message, "needed"));
   EXPECT_TRUE(says(loaded.error().message, "reference has"));
+
+  EXPECT_TRUE(Model::load(file, less, kSmall).ok()) << "pages of a mapped file come and go";
+  ReferenceDevice nothing(needed->total() - needed->weights - 1);
+  EXPECT_FALSE(Model::load(file, nothing, kSmall).ok()) << "the cache does not";
 }
 
 TEST_F(Loading, CopiedWeightsLieOnTheDeviceAndGiveTheSame) {
