@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "cli/bench_kernels.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/report.h"
@@ -24,6 +25,8 @@ struct Options {
   std::vector<uint32_t> sequences{1};
   int repeat = 3;
   bool json = false;
+  bool kernels = false;  // instead of a model
+  KernelBenchOptions kernel;
 };
 
 // One line of the report. Rates count tokens of all sequences together.
@@ -34,6 +37,8 @@ struct Line {
   double tokens_per_s, bytes_per_s, ops_per_s;
 };
 
+// What is fetched of a row's logits where a device finds the largest, as for an answer with the default options.
+constexpr uint32_t kCandidates = 40;
 constexpr text::Token kFirstToken = 3;  // any ordinary token does: speed does not depend on which
 
 // Lays out sequences one after another in the pages and runs batches over them.
@@ -59,6 +64,8 @@ class Runner {
            std::span<const int32_t>(pages_).subspan(size_t{s} * pages_per_sequence_, pages_per_sequence_)});
       if (logits) batch.logit_rows.push_back((s + 1) * rows - 1);
     }
+    readout_.candidates = logits ? std::min(kCandidates, model_.most_candidates()) : 0;
+    if (readout_.candidates > 0) return model_.forward(batch, readout_);
     return model_.forward(batch, std::span<float>(logits_).first(batch.logit_rows.size() * model_.spec().vocabulary));
   }
 
@@ -83,6 +90,7 @@ class Runner {
   uint32_t pages_per_sequence_, chunk_;
   std::vector<int32_t> pages_, tokens_;
   std::vector<float> logits_;
+  device::Readout readout_;
 };
 
 // Seconds of the median of `repeat` runs, after one that does not count.
@@ -192,6 +200,8 @@ void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_p
 }
 
 Status run(const Options& options) {
+  if (options.kernels) return bench_kernels(options.model, options.kernel, options.json);
+  if (options.model.model.empty()) return error(ErrorKind::kUsage, "MODEL is required, or --kernels");
   if (options.prompt == 0 && options.generate == 0)
     return error(ErrorKind::kUsage, "-p 0 -n 0 measures nothing: give -p tokens of a prompt, -n tokens to generate");
   const uint32_t most = *std::max_element(options.sequences.begin(), options.sequences.end());
@@ -242,7 +252,8 @@ Status run(const Options& options) {
 
 Action configure(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  add_model_options(arguments, options->model);
+  arguments.text("MODEL", options->model.model, "Path of a GGUF file, a name as in \"ollama list\", or \"demo\"");
+  add_context_and_compute_options(arguments, options->model);
   arguments.number("-p,--prompt", options->prompt, 0u, 1u << 20,
                    "Tokens of the prompt; 0: no prefill test (default: 512)");
   arguments.number("-n,--generate", options->generate, 0u, 1u << 20,
@@ -254,6 +265,8 @@ Action configure(Arguments& arguments) {
   arguments.numbers("-b,--sequences", options->sequences, 1u, 1024u,
                     "How many sequences decode together, e.g. 1,3,8 (default: 1)");
   arguments.number("-r,--repeat", options->repeat, 1, 1000, "Runs of each test; the median counts (default: 3)");
+  arguments.flag("--kernels", options->kernels, "No model: each kind of kernel by itself, on the sizes of a layer");
+  add_kernel_options(arguments, options->kernel);
   arguments.flag("--json", options->json, "Print JSON");
   return [options] { return run(*options); };
 }

@@ -86,6 +86,10 @@ void add_compute_options(Arguments& arguments, ModelOptions& options) {
 
 void add_model_options(Arguments& arguments, ModelOptions& options) {
   add_model_argument(arguments, options.model);
+  add_context_and_compute_options(arguments, options);
+}
+
+void add_context_and_compute_options(Arguments& arguments, ModelOptions& options) {
   arguments.number("--ctx", options.context, 1u, 1u << 30, "Tokens of context");
   add_compute_options(arguments, options);
   arguments.flag("--verbose", options.verbose, "Print times, rates and memory to standard error");

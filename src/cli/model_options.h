@@ -31,8 +31,9 @@ struct ModelOptions {
 
 void add_model_argument(Arguments& arguments, std::string& model);      // MODEL
 void add_compute_options(Arguments& arguments, ModelOptions& options);  // on what and how: --threads, --cpu-isa, ...
-void add_model_options(Arguments& arguments, ModelOptions& options);    // MODEL, --ctx, and those
-device::CacheType cache_type(const std::string& kv_type);               // of a checked --kv-type
+void add_context_and_compute_options(Arguments& arguments, ModelOptions& options);  // --ctx, --verbose and those
+void add_model_options(Arguments& arguments, ModelOptions& options);                // MODEL and those
+device::CacheType cache_type(const std::string& kv_type);                           // of a checked --kv-type
 
 // What MODEL means: a path, "demo" (the model that comes with hearth), or a name in an Ollama folder.
 // Errors: kNotFound, saying where was looked, and those of store::resolve_argument.

@@ -72,7 +72,7 @@ Result<device::Limits> CudaDevice::measure() {
   };
   ASSIGN_OR_RETURN(limits.float_ops_per_s, arithmetic(functions_.float_limit, 2.0 * kFloatChains * kLimitThreads));
   ASSIGN_OR_RETURN(limits.int8_ops_per_s,
-                   arithmetic(functions_.byte_limit, 2.0 * 8 * 8 * 16 * kByteChains * kLimitThreads / 32));
+                   arithmetic(functions_.byte_limit, 2.0 * 16 * 8 * 32 * kByteChains * kLimitThreads / 32));
   return limits;
 }
 

@@ -184,7 +184,7 @@ struct ArithmeticLimitArgs {
 };
 // Per thread and round of multiply_floats: independent sums, each one multiplication and addition.
 inline constexpr uint32_t kFloatChains = 16;
-// Per warp and round of multiply_bytes: this many 8x8x16 products of bytes.
+// Per warp and round of multiply_bytes: this many 16x8x32 products of bytes.
 inline constexpr uint32_t kByteChains = 8;
 
 }  // namespace hearth::cuda

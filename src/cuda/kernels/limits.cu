@@ -1,5 +1,7 @@
+// hearth-targets: 75 80
 // Measures what the hardware gives at best: see device::Limits.
 #include "cuda/kernels/args.h"
+#include "cuda/kernels/matmul_mma.cuh"
 #include "cuda/kernels/warp.cuh"
 
 namespace hearth::cuda {
@@ -31,21 +33,24 @@ extern "C" __global__ void __launch_bounds__(kLimitThreads) multiply_floats(cons
   if (total < 0) args.sink[blockIdx.x] = 1;
 }
 
+// With the instruction that the products use (matmul_mma.cuh).
 extern "C" __global__ void __launch_bounds__(kLimitThreads) multiply_bytes(const ArithmeticLimitArgs args) {
-  int sums[kByteChains][2];  // each chain its own, lest they be merged
+  int sums[kByteChains][4];  // each chain its own, lest they be merged
 #pragma unroll
-  for (uint32_t i = 0; i < kByteChains; ++i) sums[i][0] = sums[i][1] = static_cast<int>(i);
-  const uint32_t a = threadIdx.x * args.zero, b = threadIdx.x + args.zero;
+  for (uint32_t i = 0; i < kByteChains; ++i)
+#pragma unroll
+    for (uint32_t k = 0; k < 4; ++k) sums[i][k] = static_cast<int>(i + k);
+  const uint32_t x = threadIdx.x * args.zero, b = threadIdx.x + args.zero;
+  const uint32_t a[4] = {x, x + args.zero, x + 2 * args.zero, x + 3 * args.zero};
 #pragma unroll 4
   for (uint32_t round = 0; round < args.rounds; ++round)
 #pragma unroll
-    for (uint32_t i = 0; i < kByteChains; ++i)
-      asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
-          : "+r"(sums[i][0]), "+r"(sums[i][1])
-          : "r"(a), "r"(b));
+    for (uint32_t i = 0; i < kByteChains; ++i) mma_int8(sums[i], a, b, b);
   int total = 0;
 #pragma unroll
-  for (uint32_t i = 0; i < kByteChains; ++i) total += sums[i][0] + sums[i][1];
+  for (uint32_t i = 0; i < kByteChains; ++i)
+#pragma unroll
+    for (uint32_t k = 0; k < 4; ++k) total += sums[i][k];
   if (total < 0) args.sink[blockIdx.x] = 1;
 }
 
