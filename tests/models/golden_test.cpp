@@ -3,8 +3,8 @@
 #include <boost/json.hpp>
 
 #include "base/file.h"
-#include "support/devices.h"
 #include "models/runner.h"
+#include "support/devices.h"
 
 namespace hearth::test {
 namespace {
@@ -46,17 +46,24 @@ void expect_close(std::span<const float> logits, std::span<const float> expected
         << "position " << at / width;
 }
 
+// Of all logits together; a wrong position or head gives a thousand times as much.
+constexpr double kRounding_to_halves = 2e-3;
+
 class GoldenLogits : public testing::TestWithParam<std::tuple<TestDevice, const char*>> {
  protected:
   void SetUp() override {
     REQUIRE_SHARED(kIndex);
     golden_ = read_golden(std::get<1>(GetParam()));
     device_ = std::get<0>(GetParam()).make();
+    load(device::CacheType::kF32);
+  }
+
+  void load(device::CacheType cache) {
+    model_ = nullptr;
     auto file = gguf::File::open(golden_.model);
     ASSERT_TRUE(file.ok()) << file.error().message;
     auto model = models::Model::load(
-        *file, *device_,
-        {.context = 128, .batch_rows = 192, .logit_rows = 192, .pages = 16, .cache = device::CacheType::kF32});
+        *file, *device_, {.context = 128, .batch_rows = 192, .logit_rows = 192, .pages = 16, .cache = cache});
     ASSERT_TRUE(model.ok()) << model.error().message;
     model_ = std::move(*model);
   }
@@ -74,6 +81,14 @@ TEST_P(GoldenLogits, InOneBatch) {
 TEST_P(GoldenLogits, InChunks) {
   const auto logits = run_in_chunks(*model_, golden_.tokens, {7, 1, 30, 5});
   expect_close(logits, golden_.logits, golden_.tolerance, model_->spec().vocabulary);
+}
+
+// The cache that models have unless another is asked for, and on a GPU other kernels: keys, values, queries and weights
+// are halves, each rounded by up to 2^-11 of itself.
+TEST_P(GoldenLogits, WithACacheOfHalves) {
+  load(device::CacheType::kF16);
+  const auto logits = run_in_chunks(*model_, golden_.tokens, {7, 1, 30, 5});
+  expect_close(logits, golden_.logits, golden_.tolerance + kRounding_to_halves, model_->spec().vocabulary);
 }
 
 // Three sequences at different places: prompt pieces and single tokens share batches.
