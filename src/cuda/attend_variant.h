@@ -1,5 +1,5 @@
-// Which kernel of kernels/attention.cu and attention_tensor.cu fits a cache and a group of heads. One of the two serves
-// all rows of a model: they add up in different orders.
+// Which kernel of kernels/attention.cu and attention_tensor.cuh fits a cache and a group of heads. One of the two
+// serves all rows of a model: they add up in different orders.
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@ inline constexpr uint32_t kMostValueDims = 512, kMostKeyDims = 1024;
 // What attention.cu instantiates for every cache type: {heads, parts}, ascending.
 inline constexpr std::array<std::array<uint32_t, 2>, 6> kAttendSizes{{{1, 1}, {4, 1}, {8, 1}, {1, 2}, {4, 2}, {4, 4}}};
 
-// The sizes of attention_tensor.cu.
+// The sizes of attention_tensor.cuh.
 inline constexpr std::array<uint32_t, 3> kTensorSizes{64, 128, 256};
 
 // 0 if its kernels cannot be used.

@@ -82,10 +82,30 @@ void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::b
   });
 }
 
+Status CudaDevice::prepare_attention(const device::CacheShape& shape, uint32_t group) {
+  const uint32_t size = tensor_size(shape, group);
+  const auto find = [&](CUfunction& function, const std::string& source, const std::string& name) -> Status {
+    if (function != nullptr) return {};
+    return in_context([&]() -> Status {
+      ASSIGN_OR_RETURN(function, modules_->find(source, name));
+      return {};
+    });
+  };
+  if (size == 0) {
+    const AttendVariant variant = attend_variant(shape, group);
+    return find(functions_.attend[variant.key()], "attention", variant.name());
+  }
+  const size_t type = static_cast<size_t>(shape.type), index = tensor_index(shape, group);
+  const std::string which = fmt::format("{}_{}", shape.type == device::CacheType::kF16 ? "f16" : "q8_0", size);
+  TRY(find(functions_.chunk[type][index], "attention_" + which, "attend_chunk_" + which));
+  return find(functions_.single[type][index], "attention_" + which, "attend_single_" + which);
+}
+
 void CudaDevice::attention(const device::AttentionArgs& args) {
   if (rows() == 0) return;
-  if (tensor_size(args.cache.shape, args.heads / args.cache.shape.kv_heads) == 0)
-    return attend(args, AttentionRows::kAll, {0, rows()});
+  const uint32_t group = args.heads / args.cache.shape.kv_heads;
+  if (Status ready = prepare_attention(args.cache.shape, group); !ready) return fail(std::move(ready));
+  if (tensor_size(args.cache.shape, group) == 0) return attend(args, AttentionRows::kAll, {0, rows()});
   for (const RowRange& range : single_rows(*batch_)) attend(args, AttentionRows::kSingle, range);
   if (const RowRange range = chunk_rows(*batch_); range.rows > 0) attend(args, AttentionRows::kChunks, range);
 }

@@ -111,12 +111,11 @@ Status CudaDevice::start(KernelReport* report) {
 
   ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
   ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
-  ASSIGN_OR_RETURN(modules_, Modules::load(cuda_, chip, embedded_images()));
+  modules_.emplace(cuda_, context_, chip, embedded_images());
+  TRY(find_functions());
   ASSIGN_OR_RETURN(table_memory_, driver::VirtualMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
   ASSIGN_OR_RETURN(scratch_, driver::VirtualMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
   matmul_.emplace(*modules_);
-  find_functions();
-  TRY(modules_->status());
 
   facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
@@ -127,7 +126,7 @@ Status CudaDevice::start(KernelReport* report) {
   facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
   if (report == nullptr) return {};
   *report = {};
-  for (const LoadedImage& image : modules_->loaded()) {
+  for (const auto& [source, image] : modules_->loaded()) {
     ++(image.kind == ImageKind::kPtx ? report->ptx : report->machine_code);
     report->compile_ms += image.compile_ms;
     if (report->refused.empty()) report->refused = image.refused;
@@ -208,6 +207,17 @@ uint64_t CudaDevice::allocated_bytes() const {
   return total;
 }
 
+Status CudaDevice::prepare(const quant::Format& format) {
+  if (matmul_->prepared(format)) return {};
+  return in_context([&] { return matmul_->prepare(format); });
+}
+
+// With the weights come the kernels that multiply them: while a model is loaded there is time for a compiler.
+Result<device::Matrix> CudaDevice::upload_matrix(const device::Matrix& host, uint32_t parts, std::byte* to) {
+  TRY(prepare(*host.format));
+  return Device::upload_matrix(host, parts, to);
+}
+
 Status CudaDevice::upload(std::span<const std::byte> from, std::byte* to) {
   return in_context([&] { return transfer_.upload(from, address_of(to)); });
 }
@@ -234,6 +244,8 @@ Status CudaDevice::reserve(const device::StepShape& most) {
     TRY(scratch_.grow(scratch_need(wanted)));
     TRY(tables_.place(cuda_, table_memory_.address(), wanted));
     reserved_ = wanted;
+    if (most.heads > 0 && most.cache.kv_heads > 0 && supports(most.cache))
+      return prepare_attention(most.cache, most.heads / most.cache.kv_heads);
     return {};
   });
 }

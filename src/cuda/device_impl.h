@@ -31,6 +31,7 @@ class CudaDevice final : public device::Device {
   uint64_t free_bytes() const override;
   uint64_t allocated_bytes() const override;
   bool reads_host_memory() const override { return false; }
+  Result<device::Matrix> upload_matrix(const device::Matrix& host, uint32_t parts, std::byte* to) override;
   Status upload(std::span<const std::byte> from, std::byte* to) override;
   Status download(const std::byte* from, std::span<std::byte> to) override;
 
@@ -61,17 +62,18 @@ class CudaDevice final : public device::Device {
   Status finish() override;
 
   const Graphs::Counts& graph_counts() const { return graphs_.counts(); }
+  const Modules& modules() const { return *modules_; }
   // What the last step launched.
   const LaunchList& launches() const { return list_; }
 
  private:
-  // The kernels that this file's ops launch; those of matrix products are Matmul's.
+  // The kernels that ops launch; those of matrix products are Matmul's.
   struct Functions {
     CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, candidates, total;
-    CUfunction read_limit, float_limit, byte_limit;
-    std::unordered_map<uint32_t, CUfunction> embed;          // by format type
+    std::unordered_map<uint32_t, CUfunction> embed;  // by format type
+    // Null or missing as long as nobody wanted them:
     std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()
-    std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes; null for f32
+    std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes
   };
   struct Download {
     const std::byte* from;
@@ -81,7 +83,10 @@ class CudaDevice final : public device::Device {
   CudaDevice(const driver::Cuda& cuda, const CudaOptions& options)
       : cuda_(cuda), options_(options), graphs_(cuda, options.graphs) {}
   Status start(KernelReport* report);
-  void find_functions();
+  Status find_functions();
+  // Load kernels that only some models need, if they are not there yet.
+  Status prepare(const quant::Format& format);
+  Status prepare_attention(const device::CacheShape& shape, uint32_t group);
   void free(std::byte* data, size_t bytes) override;
 
   // Runs `work` with the context current. A sticky error makes the device Lost: from then on kDeviceLost at once.

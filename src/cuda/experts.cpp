@@ -7,6 +7,8 @@
 
 namespace hearth::cuda {
 void CudaDevice::experts(const device::ExpertsArgs& args) {
+  for (const device::Matrix* weight : {&args.router, &args.gate, &args.up, &args.down})
+    if (Status ready = prepare(*weight->format); !ready) return fail(std::move(ready));
   const uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
   const size_t hidden_bytes = operand_bytes(operand_forms(args.down), inner);
   const uint32_t step =

@@ -11,10 +11,11 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <string_view>
+#include <string>
 #include <type_traits>
 #include <vector>
 
+#include "base/result.h"
 #include "driver/cuda_abi.h"
 
 namespace hearth::cuda {
@@ -66,16 +67,16 @@ struct Chip {
   uint32_t l2_bytes = 0;
 };
 
-// The kernels of all loaded images, by name.
+// The kernels, by the file of kernels/ that they are in and by name.
 class Kernels {
  public:
   virtual ~Kernels() = default;
   virtual const Chip& chip() const = 0;
-  // The kernel must exist. `dynamic_shared_bytes`: the most that it will be launched with (beyond 48 KiB
-  // the driver must be told once). Costs a look-up: keep what it returns.
-  virtual CUfunction find(std::string_view name, uint32_t dynamic_shared_bytes = 0) const = 0;
-  // Null if this GPU's images lack it (kernels for newer targets only).
-  virtual CUfunction find_optional(std::string_view name, uint32_t dynamic_shared_bytes = 0) const = 0;
+  // The kernel must exist; its file is loaded with the first kernel that is wanted of it, which may take seconds, and
+  // needs the context to be current. `dynamic_shared_bytes`: the most that it will be launched with (beyond 48 KiB the
+  // driver must be told once). Keep what it returns. Errors: kUnsupported if no image of the file suits driver and GPU.
+  virtual Result<CUfunction> find(const std::string& source, const std::string& name,
+                                  uint32_t dynamic_shared_bytes = 0) = 0;
 };
 
 // Rows grouped by expert, made on the device (experts.cu). A slot is one use of an expert by a row:

@@ -45,18 +45,21 @@ Result<double> CudaDevice::seconds_of(const LaunchList& list) {
 Result<device::Limits> CudaDevice::measure() {
   device::Limits limits;
   const uint32_t blocks = kBlocksPerMultiprocessor * modules_->chip().multiprocessors;
+  ASSIGN_OR_RETURN(const CUfunction read, modules_->find("limits", "read_all"));
+  ASSIGN_OR_RETURN(const CUfunction floats, modules_->find("limits", "multiply_floats"));
+  ASSIGN_OR_RETURN(const CUfunction bytes, modules_->find("limits", "multiply_bytes"));
   ASSIGN_OR_RETURN(const device::Buffer sink, alloc(blocks * sizeof(uint32_t)));
   auto* const sink_words = reinterpret_cast<uint32_t*>(sink.data());
   const size_t most = std::clamp<size_t>(free_bytes() / 4, kLeastRead_bytes, kMostRead_bytes);
-  for (size_t bytes = kLeastRead_bytes; bytes <= most; bytes *= 2) {
-    ASSIGN_OR_RETURN(const device::Buffer buffer, alloc(bytes));
-    TRY(driver::check(cuda_.cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(buffer.data()), 1, bytes, stream_.get()),
+  for (size_t size = kLeastRead_bytes; size <= most; size *= 2) {
+    ASSIGN_OR_RETURN(const device::Buffer buffer, alloc(size));
+    TRY(driver::check(cuda_.cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(buffer.data()), 1, size, stream_.get()),
                       "clearing memory"));
     LaunchList list;
-    list.add(functions_.read_limit, {blocks}, {kLimitThreads}, 0,
-             ReadLimitArgs{reinterpret_cast<const uint8_t*>(buffer.data()), sink_words, bytes / 16});
+    list.add(read, {blocks}, {kLimitThreads}, 0,
+             ReadLimitArgs{reinterpret_cast<const uint8_t*>(buffer.data()), sink_words, size / 16});
     ASSIGN_OR_RETURN(const double seconds, seconds_of(list));
-    limits.read_bytes_per_s = static_cast<double>(bytes) / seconds;
+    limits.read_bytes_per_s = static_cast<double>(size) / seconds;
     if (seconds > kLongEnough_s) break;
   }
   const auto arithmetic = [&](CUfunction function, double per_block_and_round) -> Result<double> {
@@ -70,9 +73,8 @@ Result<device::Limits> CudaDevice::measure() {
     }
     return rate;
   };
-  ASSIGN_OR_RETURN(limits.float_ops_per_s, arithmetic(functions_.float_limit, 2.0 * kFloatChains * kLimitThreads));
-  ASSIGN_OR_RETURN(limits.int8_ops_per_s,
-                   arithmetic(functions_.byte_limit, 2.0 * 16 * 8 * 32 * kByteChains * kLimitThreads / 32));
+  ASSIGN_OR_RETURN(limits.float_ops_per_s, arithmetic(floats, 2.0 * kFloatChains * kLimitThreads));
+  ASSIGN_OR_RETURN(limits.int8_ops_per_s, arithmetic(bytes, 2.0 * 16 * 8 * 32 * kByteChains * kLimitThreads / 32));
   return limits;
 }
 

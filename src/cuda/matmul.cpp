@@ -59,20 +59,24 @@ struct Matmul::Work {
   uint32_t rows = 0;    // activation rows of a group: all, or about as many
 };
 
-Matmul::Matmul(const Kernels& kernels) : kernels_(kernels) {
-  const uint32_t shared = kernels.chip().shared_bytes_per_block;
-  for (const quant::Format* format : quant::all_formats()) {
-    const std::string name = std::string("matmul_") + format->name;
-    FormatKernels& found = formats_[format->type];
-    if (is_plain(*format)) {
-      found.few[0] = kernels.find(name + "_one");
-      found.many = kernels.find(name + "_many");
-      continue;
+Status Matmul::prepare(const quant::Format& format) {
+  if (prepared(format)) return {};
+  const std::string name = std::string("matmul_") + format.name;
+  FormatKernels found;
+  if (is_plain(format)) {
+    ASSIGN_OR_RETURN(found.few[0], kernels_.find("matmul_plain", name + "_one"));
+    ASSIGN_OR_RETURN(found.many, kernels_.find("matmul_plain", name + "_many"));
+  } else {
+    std::string source = name;
+    std::ranges::transform(source, source.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+    const uint32_t shared = kernels_.chip().shared_bytes_per_block;
+    for (size_t i = 0; i < found.few.size(); ++i) {
+      ASSIGN_OR_RETURN(found.few[i], kernels_.find(source, name + "_few_" + std::to_string(kFewTokens[i]), shared));
     }
-    for (size_t i = 0; i < found.few.size(); ++i)
-      found.few[i] = kernels.find(name + "_few_" + std::to_string(kFewTokens[i]), shared);
-    found.many = kernels.find(name + "_many", shared);
+    ASSIGN_OR_RETURN(found.many, kernels_.find(source, name + "_many", shared));
   }
+  formats_.emplace(format.type, found);
+  return {};
 }
 
 device::OperandForms Matmul::form_of(const quant::Format& format) {

@@ -27,8 +27,12 @@ enum class ExpertInput { kToken, kSlot };
 
 class Matmul {
  public:
-  // `kernels` must have every matmul kernel and outlive this.
-  explicit Matmul(const Kernels& kernels);
+  // `kernels` must outlive this.
+  explicit Matmul(Kernels& kernels) : kernels_(kernels) {}
+
+  // Finds the kernels of a format; before the first product with such weights. Errors: those of Kernels::find().
+  Status prepare(const quant::Format& format);
+  bool prepared(const quant::Format& format) const { return formats_.contains(format.type); }
 
   // The form in which a product with such weights takes its activations.
   static device::OperandForms form_of(const quant::Format& format);
@@ -55,7 +59,7 @@ class Matmul {
     CUfunction many = nullptr;
   };
 
-  const Kernels& kernels_;
+  Kernels& kernels_;
   std::map<uint32_t, FormatKernels> formats_;  // by type number
 };
 

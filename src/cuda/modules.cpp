@@ -1,7 +1,7 @@
 #include "cuda/modules.h"
 
 #include <algorithm>
-#include <set>
+#include <future>
 
 #include "base/error.h"
 
@@ -35,64 +35,64 @@ std::vector<const Image*> candidates(std::span<const Image> images, std::string_
   return found;
 }
 
-Result<Modules> Modules::load(const driver::Cuda& cuda, const Chip& chip, std::span<const Image> images) {
-  if (images.empty())
-    return error(ErrorKind::kUnsupported,
-                 "this build has no CUDA kernels (nvcc was not found when hearth was built): use a build that has "
-                 "them, or the CPU (--gpu off)");
-  Modules modules;
-  modules.cuda_ = &cuda;
-  modules.chip_ = chip;
-  std::set<std::string_view> sources;
-  for (const Image& image : images) sources.insert(image.source);
-  for (const std::string_view source : sources) {
-    std::string refused;
-    bool done = false;
-    for (const Image* image : candidates(images, source, chip.compute_capability)) {
-      driver::LoadReport report;
-      const std::string content = image->content();
-      auto module = driver::Module::load(cuda, content.c_str(), &report);
-      if (module) {
-        modules.modules_.push_back(std::move(*module));
-        modules.loaded_.push_back({std::string(source), image->kind, image->compute_capability, report.compile_ms,
-                                   image->kind == ImageKind::kPtx ? refused : std::string()});
-        done = true;
-        break;
-      }
-      if (module.error().kind != ErrorKind::kUnsupported) return module.error();
-      refused = module.error().message;
-    }
-    if (done) continue;
-    if (refused.empty())
-      return error(ErrorKind::kUnsupported, "no kernels for compute capability {}: hearth needs 7.5 or newer",
-                   capability_text(chip.compute_capability));
-    return error(ErrorKind::kUnsupported,
-                 "the GPU driver takes neither the machine code nor the PTX of the kernels '{}': {}", source, refused);
+Result<Modules::Loaded> Modules::load_one(const std::string& source) const {
+  std::string refused;
+  for (const Image* image : candidates(images_, source, chip_.compute_capability)) {
+    driver::LoadReport report;
+    const std::string content = image->content();
+    auto module = driver::Module::load(cuda_, content.c_str(), &report);
+    const bool machine_code = image->kind == ImageKind::kMachineCode;
+    if (module)
+      return Loaded{
+          std::move(*module),
+          {source, image->kind, image->compute_capability, report.compile_ms, machine_code ? std::string() : refused}};
+    // Drivers differ in how they refuse machine code of a newer toolkit; PTX they know.
+    const ErrorKind kind = module.error().kind;
+    if (kind != ErrorKind::kUnsupported && !(machine_code && kind != ErrorKind::kNoMemory)) return module.error();
+    refused = module.error().message;
   }
-  return modules;
+  if (refused.empty())
+    return error(ErrorKind::kUnsupported, "no kernels for compute capability {}: hearth needs 7.5 or newer",
+                 capability_text(chip_.compute_capability));
+  return error(ErrorKind::kUnsupported,
+               "the GPU driver takes neither the machine code nor the PTX of the kernels '{}': {}", source, refused);
 }
 
-CUfunction Modules::find_optional(std::string_view name, uint32_t dynamic_shared_bytes) const {
-  const std::string text(name);
-  for (const driver::Module& module : modules_) {
-    CUfunction function = nullptr;
-    const CUresult result = cuda_->cuModuleGetFunction(&function, module.get(), text.c_str());
-    if (result == CUDA_ERROR_NOT_FOUND) continue;
-    if (result != CUDA_SUCCESS) {
-      failure_ = result;
-      return nullptr;
-    }
-    if (dynamic_shared_bytes > kPlainShared_bytes)
-      (void)cuda_->cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                      static_cast<int>(dynamic_shared_bytes));
-    return function;
+Status Modules::load(const std::vector<std::string>& sources) {
+  std::vector<std::pair<std::string, std::future<Result<Loaded>>>> loads;
+  for (const std::string& source : sources) {
+    if (modules_.contains(source)) continue;
+    loads.emplace_back(source, std::async(std::launch::async, [this, source]() -> Result<Loaded> {
+                         const driver::CurrentContext current(context_);
+                         TRY(current.status());
+                         return load_one(source);
+                       }));
   }
-  return nullptr;
+  Status status;
+  for (auto& [source, load] : loads) {
+    Result<Loaded> loaded = load.get();
+    if (!loaded && status) status = loaded.error();
+    if (!loaded) continue;
+    modules_.emplace(source, std::move(loaded->module));
+    loaded_.emplace(source, std::move(loaded->image));
+  }
+  return status;
 }
 
-CUfunction Modules::find(std::string_view name, uint32_t dynamic_shared_bytes) const {
-  const CUfunction function = find_optional(name, dynamic_shared_bytes);
-  CHECK(function != nullptr || failure_ != CUDA_SUCCESS);
+Result<CUfunction> Modules::find(const std::string& source, const std::string& name, uint32_t dynamic_shared_bytes) {
+  if (!modules_.contains(source)) {
+    ASSIGN_OR_RETURN(Loaded loaded, load_one(source));
+    modules_.emplace(source, std::move(loaded.module));
+    loaded_.emplace(source, std::move(loaded.image));
+  }
+  ASSIGN_OR_RETURN(const CUfunction function, modules_.at(source).function(name));
+  if (dynamic_shared_bytes <= kPlainShared_bytes) return function;
+  const auto set = [&](CUfunction_attribute attribute, uint32_t value) {
+    return driver::check(cuda_.cuFuncSetAttribute(function, attribute, static_cast<int>(value)),
+                         "preparing a kernel's shared memory");
+  };
+  TRY(set(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, dynamic_shared_bytes));
+  TRY(set(CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100));  // as plans reckon: all of it
   return function;
 }
 

@@ -24,25 +24,33 @@ struct LoadedImage {
 
 class Modules final : public Kernels {
  public:
-  // The context must be current. Errors: kUnsupported if some file has no image that this driver and GPU take,
-  // naming the reason; kUnsupported too if this build has no kernels.
-  static Result<Modules> load(const driver::Cuda& cuda, const Chip& chip, std::span<const Image> images);
+  // Nothing is loaded yet. The context must outlive this.
+  Modules(const driver::Cuda& cuda, const driver::Context& context, const Chip& chip, std::span<const Image> images)
+      : cuda_(cuda), context_(context), chip_(chip), images_(images) {}
+
+  // Loads files of kernels, several at once: compilers take seconds for some. Errors: kUnsupported if one has no image
+  // that this driver and GPU take, naming the reason.
+  Status load(const std::vector<std::string>& sources);
 
   const Chip& chip() const override { return chip_; }
-  CUfunction find(std::string_view name, uint32_t dynamic_shared_bytes = 0) const override;
-  CUfunction find_optional(std::string_view name, uint32_t dynamic_shared_bytes = 0) const override;
+  Result<CUfunction> find(const std::string& source, const std::string& name,
+                          uint32_t dynamic_shared_bytes = 0) override;
 
-  // Whether the driver failed in a search; then what was searched is null, also from find().
-  Status status() const { return driver::check(failure_, "looking for a kernel"); }
-
-  const std::vector<LoadedImage>& loaded() const { return loaded_; }
+  const std::map<std::string, LoadedImage>& loaded() const { return loaded_; }  // by source
 
  private:
-  const driver::Cuda* cuda_ = nullptr;
-  Chip chip_;
-  std::vector<driver::Module> modules_;
-  std::vector<LoadedImage> loaded_;
-  mutable CUresult failure_ = CUDA_SUCCESS;
+  struct Loaded {
+    driver::Module module;
+    LoadedImage image;
+  };
+  Result<Loaded> load_one(const std::string& source) const;
+
+  const driver::Cuda& cuda_;
+  const driver::Context& context_;
+  const Chip chip_;
+  const std::span<const Image> images_;
+  std::map<std::string, driver::Module> modules_;
+  std::map<std::string, LoadedImage> loaded_;
 };
 
 // The images of one source in the order in which to try them on a GPU of this compute capability.

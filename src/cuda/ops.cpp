@@ -15,33 +15,25 @@ uint32_t blocks(uint64_t items, uint32_t per_block) {
 
 }  // namespace
 
-void CudaDevice::find_functions() {
-  functions_.norm = modules_->find("norm_rows");
-  functions_.activate = modules_->find("activate");
-  functions_.soft_cap = modules_->find("soft_cap");
-  functions_.rotate = modules_->find("rotate_append");
-  functions_.merge = modules_->find("attend_merge");
-  functions_.route = modules_->find("route");
-  functions_.group = modules_->find("group_slots");
-  functions_.combine = modules_->find("combine_experts");
-  functions_.candidates = modules_->find("best_of_chunk");
-  functions_.total = modules_->find("total_of_row");
-  functions_.read_limit = modules_->find("read_all");
-  functions_.float_limit = modules_->find("multiply_floats");
-  functions_.byte_limit = modules_->find("multiply_bytes");
+Status CudaDevice::find_functions() {
+  TRY(modules_->load({"activate", "attention_merge", "candidates", "embed", "experts", "norm", "rotate"}));
+  const auto find = [&](CUfunction& function, const char* source, const std::string& name) -> Status {
+    ASSIGN_OR_RETURN(function, modules_->find(source, name));
+    return {};
+  };
+  TRY(find(functions_.norm, "norm", "norm_rows"));
+  TRY(find(functions_.activate, "activate", "activate"));
+  TRY(find(functions_.soft_cap, "activate", "soft_cap"));
+  TRY(find(functions_.rotate, "rotate", "rotate_append"));
+  TRY(find(functions_.merge, "attention_merge", "attend_merge"));
+  TRY(find(functions_.route, "experts", "route"));
+  TRY(find(functions_.group, "experts", "group_slots"));
+  TRY(find(functions_.combine, "experts", "combine_experts"));
+  TRY(find(functions_.candidates, "candidates", "best_of_chunk"));
+  TRY(find(functions_.total, "candidates", "total_of_row"));
   for (const quant::Format* format : quant::all_formats())
-    functions_.embed[format->type] = modules_->find(fmt::format("embed_{}", format->name));
-  for (const device::CacheType type : {device::CacheType::kF32, device::CacheType::kF16, device::CacheType::kQ8_0})
-    for (const auto& [heads, parts] : kAttendSizes) {
-      const AttendVariant variant{type, heads, parts};
-      functions_.attend[variant.key()] = modules_->find(variant.name());
-    }
-  for (const auto& [type, name] : {std::pair{device::CacheType::kF16, "f16"}, {device::CacheType::kQ8_0, "q8_0"}})
-    for (size_t i = 0; i < kTensorSizes.size(); ++i) {
-      const size_t t = static_cast<size_t>(type);
-      functions_.chunk[t][i] = modules_->find(fmt::format("attend_chunk_{}_{}", name, kTensorSizes[i]));
-      functions_.single[t][i] = modules_->find(fmt::format("attend_single_{}_{}", name, kTensorSizes[i]));
-    }
+    TRY(find(functions_.embed[format->type], "embed", fmt::format("embed_{}", format->name)));
+  return {};
 }
 
 void CudaDevice::embed(const device::EmbedArgs& args) {
@@ -74,7 +66,10 @@ void CudaDevice::norm(const device::NormArgs& args) {
 }
 
 void CudaDevice::project(const device::Operand& in, uint32_t count, std::span<const device::Projection> outs) {
-  if (count != 0) matmul_->project(in, count, outs, list_);
+  if (count == 0) return;
+  for (const device::Projection& out : outs)
+    if (Status ready = prepare(*out.weight.format); !ready) return fail(std::move(ready));
+  matmul_->project(in, count, outs, list_);
 }
 
 void CudaDevice::activate(const device::ActivateArgs& args) {

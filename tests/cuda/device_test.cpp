@@ -94,6 +94,31 @@ TEST_F(CudaDevice, SaysWhatIsMissingWhenMemoryIsShort) {
   EXPECT_NE(buffer.error().message.find(std::to_string(free)), std::string::npos) << buffer.error().message;
 }
 
+TEST_F(CudaDevice, LoadsTheKernelsThatAModelNeedsAndNoOthers) {
+  auto made = cuda::create_device({});
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  const auto loaded = [&] {
+    std::vector<std::string> names;
+    for (const auto& [source, image] : dynamic_cast<cuda::CudaDevice&>(**made).modules().loaded())
+      if (source.starts_with("matmul_") || (source.starts_with("attention_") && source != "attention_merge"))
+        names.push_back(source);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(loaded(), Names{});
+  device::StepShape most;
+  most.rows = most.sequences = 1;
+  most.context = 32;
+  most.heads = 4;
+  most.cache = {device::CacheType::kF16, 2, 128, 128};
+  ASSERT_TRUE((*made)->reserve(most).ok());
+  EXPECT_EQ(loaded(), Names{"attention_f16_128"});
+  Rig rig(**made);
+  rig.matrix("Q4_0", std::vector<float>(64), 2, 32);
+  rig.matrix("F32", std::vector<float>(64), 2, 32);
+  EXPECT_EQ(loaded(), (Names{"attention_f16_128", "matmul_plain", "matmul_q4_0"}));
+}
+
 // The same ops on other tokens: the third time they run as the graph that the second made.
 TEST_F(CudaDevice, ReplaysEqualStepsWithNewTokens) {
   Rig rig(device());

@@ -15,17 +15,22 @@ class Names : public Kernels {
  public:
   explicit Names(const Chip& chip) : chip_(chip) {}
   const Chip& chip() const override { return chip_; }
-  CUfunction find(std::string_view name, uint32_t) const override {
-    names_.emplace_back(name);
+  Result<CUfunction> find(const std::string&, const std::string& name, uint32_t) override {
+    names_.push_back(name);
     return reinterpret_cast<CUfunction>(names_.size());
   }
-  CUfunction find_optional(std::string_view name, uint32_t bytes) const override { return find(name, bytes); }
   const std::string& name(CUfunction function) const { return names_[reinterpret_cast<uintptr_t>(function) - 1]; }
 
  private:
   Chip chip_;
-  mutable std::vector<std::string> names_;
+  std::vector<std::string> names_;
 };
+
+Matmul prepared(Names& kernels) {
+  Matmul matmul(kernels);
+  for (const quant::Format* format : quant::all_formats()) EXPECT_TRUE(matmul.prepare(*format).ok());
+  return matmul;
+}
 
 // As NVIDIA lists them: multiprocessors; shared memory of a block, of a multiprocessor, and what a block takes besides.
 constexpr Chip chip(int capability, uint32_t multiprocessors, uint32_t shared_kib) {
@@ -62,8 +67,8 @@ void expect_covered(const Names& kernels, const Launch& launch, const MatmulArgs
 
 TEST(MatmulPlan, FitsEveryGpuAndCoversEveryProduct) {
   for (const Chip& chip : kChips) {
-    const Names kernels(chip);
-    const Matmul matmul(kernels);
+    Names kernels(chip);
+    const Matmul matmul = prepared(kernels);
     for (const quant::Format* format : quant::all_formats())
       for (const uint32_t cols : {256u, 896u * 8, 28672u})
         for (const uint32_t weight_rows : {1u, 100u, 151936u})
@@ -86,8 +91,8 @@ TEST(MatmulPlan, FitsEveryGpuAndCoversEveryProduct) {
 
 // Warps on a multiprocessor at once, as shared memory and the kernels' launch bounds allow, with a large matrix.
 uint32_t resident_warps(const Chip& chip, const char* format, uint32_t rows) {
-  const Names kernels(chip);
-  const Matmul matmul(kernels);
+  Names kernels(chip);
+  const Matmul matmul = prepared(kernels);
   const quant::Format* of = quant::find_name(format);
   const device::Operand in{reinterpret_cast<std::byte*>(4096), 4096, Matmul::form_of(*of)};
   const device::Projection out{{of, reinterpret_cast<const uint8_t*>(4096), 128256, 4096}, {}, nullptr, 128256, false};
@@ -142,8 +147,8 @@ TEST(MatmulPlan, KeepsSoManyWarpsOnAMultiprocessor) {
 }
 
 TEST(MatmulPlan, WeightsOfOneFormatAreOneLaunch) {
-  const Names kernels(kChips[4]);
-  const Matmul matmul(kernels);
+  Names kernels(kChips[4]);
+  const Matmul matmul = prepared(kernels);
   const auto projection = [](const char* format, uint32_t rows) {
     const device::Matrix weight{quant::find_name(format), reinterpret_cast<const uint8_t*>(4096), rows, 512};
     return device::Projection{weight, {}, reinterpret_cast<float*>(4096), rows, false};
@@ -161,8 +166,8 @@ TEST(MatmulPlan, WeightsOfOneFormatAreOneLaunch) {
 }
 
 TEST(MatmulPlan, NamesTheExpertsByTheirSlotsWhenThereAreFewer) {
-  const Names kernels(kChips[4]);
-  const Matmul matmul(kernels);
+  Names kernels(kChips[4]);
+  const Matmul matmul = prepared(kernels);
   const device::Operand in{reinterpret_cast<std::byte*>(4096), 512, kInt8Form};
   const device::Matrix weight{quant::find_name("Q4_K"), reinterpret_cast<const uint8_t*>(4096), 128 * 96, 512};
   const ExpertProjection out{weight, reinterpret_cast<float*>(4096), 96};

@@ -101,7 +101,7 @@ struct AttentionKernelArgs {
 
 // attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.
 
-// attention_tensor.cu. attend_chunk: grid tiles of tokens of sequences with more than one row, kv_heads.
+// attention_tensor.cuh. attend_chunk: grid tiles of tokens of sequences with more than one row, kv_heads.
 // attend_single: grid splits, kv_heads * parts of kSingleHeads query heads, rows, each alone in its sequence's part of
 // the batch; split_pages() warps.
 inline constexpr uint32_t kChunkTileRows = 64;  // query rows of a block: tokens times heads of a group

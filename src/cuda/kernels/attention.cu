@@ -1,4 +1,4 @@
-// Attention over a paged cache in float32, for what attention_tensor.cu cannot do: every cache type and head size.
+// Attention over a paged cache in float32, for what attention_tensor.cuh cannot do: every cache type and head size.
 //
 // A block works on one row (token), up to kHeads query heads that share a kv head, and one split of the
 // positions. Each warp takes every kAttentionWarps-th page: lane = position while scores are computed, lane =
@@ -231,78 +231,5 @@ __device__ void attend(const AttentionKernelArgs& args) {
 ATTEND_SIZES(PageType::kF32, f32)
 ATTEND_SIZES(PageType::kF16, f16)
 ATTEND_SIZES(PageType::kQ8_0, q8_0)
-
-// One head's splits, added up in their order by a lane that has one of its values.
-struct Merge {
-  float highest = kNoScore, total = 0, sum = 0;
-
-  // e^x of the highest score so far and of the split's, relative to the higher of both.
-  struct Factors {
-    float before, split;
-  };
-  __device__ Factors raise(float split_highest) {
-    const float most = fmaxf(highest, split_highest);
-    const Factors factors{expf(highest - most), expf(split_highest - most)};
-    highest = most;
-    return factors;
-  }
-  __device__ void add(const Factors& factors, float split_total, float split_sum) {
-    total = fmaf(split_total, factors.split, __fmul_rn(total, factors.before));
-    sum = fmaf(split_sum, factors.split, __fmul_rn(sum, factors.before));
-  }
-};
-
-// All lanes have values of one head: each works out the factors of one split of 32.
-__device__ float merge_together(const float* values, uint32_t value_dim, const float* totals, uint32_t splits) {
-  Merge merge;
-  for (uint32_t first = 0; first < splits; first += 32) {
-    const uint32_t mine = first + lane_of_warp();
-    const float highest = mine < splits ? totals[2 * mine] : kNoScore, total = mine < splits ? totals[2 * mine + 1] : 0;
-    float most = highest;  // of the splits from `first` to this lane's
-#pragma unroll
-    for (uint32_t distance = 1; distance < 32; distance *= 2) {
-      const float other = __shfl_up_sync(kAllLanes, most, distance);
-      if (lane_of_warp() >= distance) most = fmaxf(most, other);
-    }
-    Merge at;
-    const float previous = __shfl_up_sync(kAllLanes, most, 1);
-    at.highest = lane_of_warp() == 0 ? merge.highest : fmaxf(merge.highest, previous);
-    const Merge::Factors factors = at.raise(highest);
-    const uint32_t count = min(32u, splits - first);
-#pragma unroll 8
-    for (uint32_t s = 0; s < count; ++s) {
-      const Merge::Factors its{__shfl_sync(kAllLanes, factors.before, s), __shfl_sync(kAllLanes, factors.split, s)};
-      merge.add(its, __shfl_sync(kAllLanes, total, s), values[size_t{first + s} * value_dim]);
-    }
-    merge.highest = __shfl_sync(kAllLanes, at.highest, 31);
-  }
-  return merge.sum / merge.total;
-}
-
-__device__ float merge_alone(const float* values, uint32_t value_dim, const float* totals, uint32_t splits) {
-  Merge merge;
-  for (uint32_t s = 0; s < splits; ++s)
-    merge.add(merge.raise(totals[2 * s]), totals[2 * s + 1], values[size_t{s} * value_dim]);
-  return merge.sum / merge.total;
-}
-
-// One warp per 32 adjacent values of a row of the result.
-extern "C" __global__ void __launch_bounds__(kMergeThreads) attend_merge(const AttentionMergeArgs args) {
-  const uint32_t block = (blockIdx.x * kMergeThreads + threadIdx.x) / 32, row = args.first_row + blockIdx.y;
-  const uint32_t width = args.heads * args.value_dim;
-  const bool chunks = args.which == AttentionRows::kChunks;
-  if (block * 32 >= width || (chunks && args.step.sequences[args.step.row_sequence[row]].rows == 1)) return;
-  const uint32_t splits = chunks ? 1 : page_range(args.step.positions[row], args.window).splits(args.split_pages);
-  const uint32_t i = block * 32 + lane_of_warp();
-  const size_t at = (size_t{blockIdx.y} * args.heads + i / args.value_dim) * args.splits;
-  const float* totals = args.partial + size_t{args.rows} * args.heads * args.splits * args.value_dim + 2 * at;
-  const float* values = args.partial + at * args.value_dim + i % args.value_dim;
-  float result = 0;
-  if (args.value_dim % 32 == 0)
-    result = merge_together(values, args.value_dim, totals, splits);
-  else if (i < width)
-    result = merge_alone(values, args.value_dim, totals, splits);
-  store_operand(args.out, row, block, result);
-}
 
 }  // namespace hearth::cuda

@@ -1,4 +1,3 @@
-// hearth-targets: 75 80
 // Attention on tensor cores: f16 and q8_0 caches, key and value sizes that are multiples of 16, up to 256. Queries
 // and weights are rounded to halves, sums are float32.
 //
@@ -15,6 +14,8 @@
 // The two differ in who does that: in a chunk one warp all of 16 query rows, one split after the other
 // (FlashAttention-2, Dao 2023); for a single row each page has a warp and each split a block, and attend_merge goes
 // over the splits (flash decoding, Dao et al. 2023).
+#pragma once
+
 #include "cuda/kernels/args.h"
 #include "cuda/kernels/broken.cuh"
 #include "cuda/kernels/matmul_copy.cuh"
@@ -453,21 +454,17 @@ __device__ void attend_single(const AttentionKernelArgs& args) {
 }
 
 }  // namespace
-
-#define ATTEND(type, name, dims)                                                        \
-  extern "C" __global__ void __launch_bounds__(kChunkThreads)                           \
-      attend_chunk_##name##_##dims(const __grid_constant__ ChunkKernelArgs args) {      \
-    attend_chunk<type, dims>(args);                                                     \
-  }                                                                                     \
-  extern "C" __global__ void __launch_bounds__(split_pages(dims) * 32)                  \
-      attend_single_##name##_##dims(const __grid_constant__ AttentionKernelArgs args) { \
-    attend_single<type, dims>(args);                                                    \
-  }
-ATTEND(PageType::kF16, f16, 64)
-ATTEND(PageType::kF16, f16, 128)
-ATTEND(PageType::kF16, f16, 256)
-ATTEND(PageType::kQ8_0, q8_0, 64)
-ATTEND(PageType::kQ8_0, q8_0, 128)
-ATTEND(PageType::kQ8_0, q8_0, 256)
-
 }  // namespace hearth::cuda
+
+// One file for each type and size: a model needs one of them.
+#define HEARTH_ATTENTION(type, name, dims)                                                     \
+  namespace hearth::cuda {                                                                     \
+  extern "C" __global__ void __launch_bounds__(kChunkThreads) attend_chunk_##name##_           \
+      ##dims(const __grid_constant__ ChunkKernelArgs args) {                                   \
+    attend_chunk<type, dims>(args);                                                            \
+  }                                                                                            \
+  extern "C" __global__ void __launch_bounds__(split_pages(dims) * 32) attend_single_##name##_ \
+      ##dims(const __grid_constant__ AttentionKernelArgs args) {                               \
+    attend_single<type, dims>(args);                                                           \
+  }                                                                                            \
+  }
