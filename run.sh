@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 tools/build build
+if ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then
+  echo "note: nvcc is not installed, so this build uses the CPU alone; a release (tools/release) has GPU kernels" >&2
+fi
 if [ $# -gt 0 ]; then
   exec build/hearth "$@"
 fi

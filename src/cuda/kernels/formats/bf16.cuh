@@ -1,4 +1,5 @@
-// BF16 as halves: exact from 2^-14 to 65504, to within 2^-25 below; what is larger becomes 65504.
+// BF16 as halves: exact from 2^-14 to 65504, to within 2^-25 below; larger numbers become 65504, what is no finite number
+// stays broken.
 #pragma once
 
 #include "cuda/kernels/formats/f16.cuh"
@@ -15,12 +16,13 @@ struct BF16 {
     F16::load_words(row, block, q, words);
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i)
-      halves[i] = floats_to_halves(finite(words[i] << 16), finite(words[i] & 0xffff0000));
+      halves[i] = floats_to_halves(clamped(words[i] << 16), clamped(words[i] & 0xffff0000));
   }
 
  private:
-  __device__ static float finite(uint32_t bits) {
-    return fminf(fmaxf(__uint_as_float(bits), -65504), 65504);
+  __device__ static float clamped(uint32_t bits) {
+    const float x = __uint_as_float(bits);
+    return fmaf(x, 0, fminf(fmaxf(x, -65504), 65504));
   }
 };
 

@@ -1,0 +1,22 @@
+# HEARTH_STATIC: a binary that needs nothing of the system but libc, for tools/release. Found libraries are static ones;
+# of fmt Debian has no static library, so that it is compiled from its header.
+option(HEARTH_STATIC "Link everything but libc statically" OFF)
+set(HEARTH_EDIT_NEEDS "")
+if(HEARTH_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  set(Boost_USE_STATIC_LIBS ON)
+  add_link_options(-static-libstdc++ -static-libgcc)
+  add_library(hearth_fmt STATIC ${CMAKE_SOURCE_DIR}/cmake/fmt.cpp)
+  get_target_property(fmt_includes fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+  target_include_directories(hearth_fmt SYSTEM PUBLIC ${fmt_includes})
+  set_target_properties(hearth_fmt PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  # In the place of the shared one, for all that link it.
+  get_target_property(configurations fmt::fmt IMPORTED_CONFIGURATIONS)
+  foreach(configuration IN LISTS configurations)
+    set_target_properties(fmt::fmt PROPERTIES IMPORTED_LOCATION_${configuration} ${CMAKE_BINARY_DIR}/libhearth_fmt.a)
+  endforeach()
+  foreach(library tinfo bsd md)
+    find_library(HEARTH_LIB_${library} ${library} REQUIRED)
+    list(APPEND HEARTH_EDIT_NEEDS ${HEARTH_LIB_${library}})
+  endforeach()
+endif()
