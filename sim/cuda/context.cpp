@@ -9,6 +9,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (!driver.is_device(device)) return CUDA_ERROR_INVALID_DEVICE;
   Driver::Primary& primary = driver.primary[static_cast<std::size_t>(device)];
+  if (primary.context == nullptr && primary.broken != CUDA_SUCCESS) return primary.broken;
   if (primary.context == nullptr) {
     const CUresult made = driver.create_context(device, primary.flags, true, primary.context);
     if (made != CUDA_SUCCESS) return made;
@@ -25,6 +26,7 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
   if (primary.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
   if (--primary.references > 0 || primary.context == nullptr) return CUDA_SUCCESS;
   (void)synchronize(*primary.context);
+  if (driver.machine.faults().no_reset && !driver.lost(device)) primary.broken = driver.state_of(*primary.context);
   driver.destroy_context(primary.context);
   primary.context = nullptr;
   return CUDA_SUCCESS;

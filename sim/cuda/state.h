@@ -109,6 +109,7 @@ class Driver {
   struct Primary {
     std::shared_ptr<Context> context;  // nullptr: not active
     unsigned references = 0;           // outlast a reset
+    CUresult broken = CUDA_SUCCESS;    // by a sticky error that only the end of the process cures (no-reset)
     unsigned flags = 0;
   };
   std::array<Primary, kMaxDevices> primary;

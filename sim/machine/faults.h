@@ -6,7 +6,7 @@
 //     lost [error=CODE] WHEN [device=D] [until-...]   the device falls off the bus (CODE: 999)
 //     take mib=N [device=D] [name=TEXT] [WHEN] [until-...]   another process takes memory, and gives it back
 //     slow-copy mib-per-s=N                   copies take that long at least
-//     no-reset                                a primary context cannot be reset after a sticky error
+//     no-reset                                only the end of the process cures a sticky error
 //     stub                                    the library is the toolkit's link-time stub: every call returns 34
 //     missing call=FUNCTION                   the library does not export FUNCTION (the exported, versioned name)
 //   WHEN: second=S | launch=N | call=FUNCTION[#N] | file=PATH (as soon as it exists). until-second=S and so on.

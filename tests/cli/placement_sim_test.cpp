@@ -381,14 +381,27 @@ TEST_F(Placement, ALostGpuIsMadeAnewBetweenTwoAnswers) {
 }
 
 TEST_F(Placement, AGpuThatDoesNotComeBackEndsTheChatWithTheCause) {
-  Conversation chat(run(), machine(kLaptop, "lost launch=300"), tiny_.file("history"));
-  ASSERT_TRUE(chat.sees(">>> "));
-  chat.enter("one question");
-  ASSERT_TRUE(chat.sees("hearth: "));
-  chat.type("another question\r");  // if it is still there
-  const Finished done = chat.finish();
-  EXPECT_EQ(done.code, 1) << done.out;
-  EXPECT_NE(done.out.find("could not be made anew"), std::string::npos) << done.out;
+  // Off the bus; or there, but NVIDIA documents that after a bad kernel the process must end.
+  for (const char* fault : {"lost launch=300", "sticky launch=300; no-reset"}) {
+    SCOPED_TRACE(fault);
+    Conversation chat(run(), machine(kLaptop, fault), tiny_.file("history"));
+    ASSERT_TRUE(chat.sees(">>> "));
+    chat.enter("one question");
+    ASSERT_TRUE(chat.sees("hearth: "));
+    chat.type("another question\r");  // if it is still there
+    const Finished done = chat.finish();
+    EXPECT_EQ(done.code, 1) << done.out;
+    EXPECT_NE(done.out.find("could not be made anew"), std::string::npos) << done.out;
+  }
+}
+
+TEST_F(Placement, AGpuThatDoesNotComeBackEndsARunWithItsOneError) {
+  const Finished done = on(kLaptop, "sticky launch=300; no-reset", run({"--num-predict", "60"}));
+  EXPECT_EQ(done.code, 1) << done.err;
+  size_t errors = 0;
+  for (size_t at = done.err.find("hearth: "); at != std::string::npos; at = done.err.find("hearth: ", at + 1)) ++errors;
+  EXPECT_EQ(errors, 1u) << done.err;
+  EXPECT_NE(done.err.find("CUDA_ERROR_ILLEGAL_ADDRESS"), std::string::npos) << done.err;
 }
 
 TEST_F(Placement, ASlowLoadShowsItsProgress) {

@@ -95,6 +95,9 @@ TEST(SimFault, SomeStickyErrorsCannotBeReset) {
   CUresult failure{};
   EXPECT_EQ(launch_until_failure(sim, failure), 0);
   EXPECT_EQ(sim.cuDevicePrimaryCtxReset(0), CUDA_ERROR_ILLEGAL_ADDRESS);
+  EXPECT_EQ(sim.cuDevicePrimaryCtxRelease(0), CUDA_SUCCESS);
+  CUcontext again = nullptr;
+  EXPECT_EQ(sim.cuDevicePrimaryCtxRetain(&again, 0), CUDA_ERROR_ILLEGAL_ADDRESS) << "the process has to end";
 }
 
 TEST(SimFault, ALostDeviceStaysLostWhileItIs) {
