@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "driver/compile_cache.h"
 #include "driver/machine.h"
 #include "driver/nvml.h"
 #include "driver/patience.h"
@@ -101,6 +102,7 @@ Result<std::unique_ptr<const Cuda>> Cuda::load(const std::string& path, std::chr
   if (told && cuda->version < kOldestCuda) return fail(too_old(cuda->version, cuda->library), problem);
   if (missing != nullptr) return fail(not_the_driver(missing, cuda->library), problem);
   cuda->handle_.keep();
+  set_compile_cache();
   const auto result = with_patience(patience, [init = cuda->cuInit] { return init(0); });
   if (!result) return fail(silent_driver(patience), problem);
   if (*result != CUDA_SUCCESS) return fail(cannot_initialise(*result), problem);
