@@ -53,7 +53,9 @@ def add(folder, path, source, strip=False):
 
 
 def machine_code(build, capability):
-    """Complaint if the build has no machine code for this GPU: it would compile kernels for a minute there."""
+    """Complaint if the build has no machine code for this GPU, whose driver would have to compile the kernels."""
+    if capability == "none":
+        return None
     number = capability.replace(".", "")
     cache = open(os.path.join(build, "CMakeCache.txt")).read()
     targets = re.search(r"^HEARTH_CUDA_TARGETS:\w+=(.*)$", cache, re.M)
@@ -61,7 +63,7 @@ def machine_code(build, capability):
     if number in has:
         return None
     return (f"{build} has machine code for {', '.join(has) or 'no GPU'}, not for {number}: configure it with "
-            f"-DHEARTH_CUDA_TARGETS={number}")
+            f"-DHEARTH_CUDA_TARGETS={number}, or pack with --capability none")
 
 
 def fill(folder, root, build, commit):

@@ -57,13 +57,8 @@ class GpuCheck(unittest.TestCase):
     def test_packed_it_needs_nothing_but_libc_and_a_driver(self):
         with tempfile.TemporaryDirectory() as folder:
             pack = os.path.join(folder, "check.tar")
-            with open(os.path.join(BUILD, "CMakeCache.txt")) as cache:
-                targets = re.search(r"^HEARTH_CUDA_TARGETS:\w+=(\d+)", cache.read(), re.M)
-            if targets is None:
-                self.skipTest("a build without machine code")
-            capability = f"{targets[1][:-1]}.{targets[1][-1]}"
-            done = subprocess.run([SCRIPT, "--build", os.path.relpath(BUILD, ROOT), "--pack", pack, "--capability",
-                                   capability], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            done = subprocess.run([SCRIPT, "--build", os.path.relpath(BUILD, ROOT), "--pack", pack, "--capability", "none"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertIn("MiB", done.stdout)
             root = os.path.join(folder, "root")
