@@ -17,6 +17,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"quant", {"base"}},
     {"gguf", {"base", "quant"}},
     {"text", {"base", "gguf"}},
+    {"template", {"base"}},
     {"sampling", {"base"}},
     {"device", {"base", "quant"}},
     {"placement", {"base"}},
