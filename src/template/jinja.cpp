@@ -1,16 +1,11 @@
 #include "template/jinja.h"
 
-#include "base/error.h"
+#include "template/failure.h"
 #include "template/jinja_parser.h"
 #include "template/json.h"
 
 namespace hearth::templates {
 namespace {
-
-Error to_error(const Failure& failure) {
-  if (failure.line == 0) return error(ErrorKind::kInvalidData, "{}", failure.message);
-  return error(ErrorKind::kInvalidData, "line {} of the template: {}", failure.line, failure.message);
-}
 
 // Gives texts of the input that are trusted the template's origin.
 class Trust {

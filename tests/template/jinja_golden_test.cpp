@@ -1,5 +1,5 @@
-// Jinja against the reference: 37 templates of real models with 14 conversations, and cases of the language. The results
-// were made with python3-jinja2 as transformers sets it up (shared/tools/render_jinja.py).
+// Jinja against the reference: 37 templates of real models with 14 conversations, and cases of the language. The
+// results were made with python3-jinja2 as transformers sets it up (shared/tools/render_jinja.py).
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -18,7 +18,9 @@ json::value read_shared(const std::string& path) {
   return json::parse(json::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-std::string text_of(const json::value& value) { return std::string(value.as_string()); }
+std::string text_of(const json::value& value) {
+  return std::string(value.as_string());
+}
 
 // 2026-01-02 03:04:05, a Friday.
 RenderOptions at_golden_time() {
@@ -40,12 +42,14 @@ Result<Rendered> render(const std::string& source, const json::object& variables
 
 // A sandbox refuses to change a list; here that is allowed.
 bool changes_a_list(const json::object& expected) {
-  return expected.contains("error") && text_of(expected.at("error")).find("of 'list' object is unsafe") != std::string::npos;
+  return expected.contains("error") &&
+         text_of(expected.at("error")).find("of 'list' object is unsafe") != std::string::npos;
 }
 
 void expect_result(const Result<Rendered>& got, const json::object& expected, const std::string& name) {
   if (expected.contains("error")) {
-    EXPECT_TRUE(!got || changes_a_list(expected)) << name << " should fail: " << text_of(expected.at("error")) << "\ngot: " << got->text;
+    EXPECT_TRUE(!got || changes_a_list(expected))
+        << name << " should fail: " << text_of(expected.at("error")) << "\ngot: " << got->text;
   } else {
     ASSERT_TRUE(got) << name << ": " << got.error().message;
     EXPECT_EQ(got->text, text_of(expected.at("text"))) << name;
@@ -53,8 +57,8 @@ void expect_result(const Result<Rendered>& got, const json::object& expected, co
 }
 
 // Corners of Python that no chat template needs: how its own objects print, what it marks as escaped HTML.
-const std::set<std::string> kLeftOut = {"rare/lookup/25", "rare/methods/29", "rare/methods/30", "rare/methods/36",
-                                        "rare/filters-number/15", "rare/errors/09"};
+const std::set<std::string> kLeftOut = {"rare/lookup/25",  "rare/methods/29",        "rare/methods/30",
+                                        "rare/methods/36", "rare/filters-number/15", "rare/errors/09"};
 
 TEST(JinjaGolden, CasesOfTheLanguage) {
   REQUIRE_SHARED("golden/jinja/cases.json");
@@ -91,7 +95,8 @@ TEST(JinjaGolden, TemplatesOfModels) {
       variables["bos_token"] = file.at("bos_token");
       variables["eos_token"] = file.at("eos_token");
       ++renders;
-      expect_result(compiled->render(variables, at_golden_time()), expected.as_object(), std::string(name) + " " + std::string(key));
+      expect_result(compiled->render(variables, at_golden_time()), expected.as_object(),
+                    std::string(name) + " " + std::string(key));
     }
   }
   EXPECT_GT(renders, 400u);
