@@ -18,6 +18,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"gguf", {"base", "quant"}},
     {"text", {"base", "gguf"}},
     {"template", {"base"}},
+    {"chat", {"base", "text"}},
     {"sampling", {"base"}},
     {"device", {"base", "quant"}},
     {"placement", {"base"}},

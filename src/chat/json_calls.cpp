@@ -1,0 +1,189 @@
+#include "chat/json_calls.h"
+
+namespace hearth::chat {
+namespace {
+
+std::string decoded(std::string_view json_text) {
+  boost::system::error_code failed;
+  const boost::json::value value = boost::json::parse(json_text, failed);
+  return !failed && value.is_string() ? std::string(value.get_string()) : std::string();
+}
+
+}  // namespace
+
+Step JsonCalls::read(Input& in, Calls& calls) {
+  for (;;) {
+    if (at_ == At::kKey || at_ == At::kColon || at_ == At::kValue || at_ == At::kBefore) in.skip_space();
+    if (in.empty()) {
+      if (!in.ended()) return Step::kMore;
+      if (at_ == At::kBefore && objects_ > 0) return Step::kDone;
+      if (!whole_) return Step::kFailed;
+      end_object(in, calls);  // only brackets around the arguments are missing
+      return Step::kDone;
+    }
+    if (const Step step = next(in, calls); step != Step::kText) return step;
+  }
+}
+
+// kText: go on.
+Step JsonCalls::next(Input& in, Calls& calls) {
+  switch (at_) {
+    case At::kBefore:
+      return before(in);
+    case At::kKey:
+      return key(in, calls);
+    case At::kColon:
+      if (in.peek() != ':') return Step::kFailed;
+      in.skip(1);
+      at_ = At::kValue;
+      return Step::kText;
+    case At::kValue:
+      return value(in);
+    case At::kArguments:
+      return read_arguments(in, calls);
+    default:
+      if (const Step step = text(in); step != Step::kDone) return step;
+      return end_text(calls);
+  }
+}
+
+Step JsonCalls::before(Input& in) {
+  const char c = in.peek();
+  const bool between = objects_ == 0 ? c == '[' : c == ',' || c == ';';
+  if (c != '{' && !between) return objects_ > 0 ? Step::kDone : Step::kFailed;
+  if (c == '{') {
+    begin_ = in.position();
+    depth_ = 1;
+    name_.clear();
+    id_.clear();
+    waiting_.clear();
+    arguments_ = {};
+    has_arguments_ = whole_ = bad_ = false;
+    at_ = At::kKey;
+  }
+  in.skip(1);
+  return Step::kText;
+}
+
+JsonCalls::Member JsonCalls::member(std::string_view key) const {
+  if (key == "name" || key == "tool_name" || key == "function") return Member::kName;
+  if (key == "arguments" || key == "parameters") return Member::kArguments;
+  if (key == "id" || key == "tool_call_id" || key == "call_id") return Member::kId;
+  return Member::kOther;
+}
+
+Step JsonCalls::key(Input& in, Calls& calls) {
+  const char c = in.peek();
+  if (c == '"') {
+    scanner_ = {};
+    text_.clear();
+    at_ = At::kKeyText;
+    return Step::kText;
+  }
+  if (c != '}' && c != ',') {
+    if (!whole_) return Step::kFailed;
+    end_object(in, calls);  // something else where the object should end: the call is whole all the same
+    return Step::kDone;
+  }
+  in.skip(1);
+  return c == '}' && --depth_ == 0 ? end_object(in, calls) : Step::kText;
+}
+
+// A member's name, or a value that is no object of arguments.
+Step JsonCalls::text(Input& in) {
+  while (!in.empty()) {
+    const JsonScanner::State state = scanner_.feed(in.peek(), &text_);
+    if (state == JsonScanner::State::kInvalid) return Step::kFailed;
+    if (state == JsonScanner::State::kDoneBefore) return Step::kDone;
+    in.skip(1);
+    if (state == JsonScanner::State::kDone) return Step::kDone;
+  }
+  return in.ended() ? Step::kFailed : Step::kMore;
+}
+
+Step JsonCalls::end_text(Calls& calls) {
+  const At was = at_;
+  at_ = At::kKey;
+  if (was == At::kName) {
+    name_ = decoded(text_);
+    bad_ |= name_.empty() && !form_.name_is_key;
+    // Nothing that was inferred may wait for longer than this.
+    if (objects_ == 0 && calls.must_be_offered() && !calls.accepts(name_)) return Step::kFailed;
+  } else if (was == At::kId) {
+    id_ = decoded(text_);
+  } else if (was == At::kKeyText) {
+    text_ = decoded(text_);
+    member_ = member(text_);
+    if (form_.name_is_key && member_ == Member::kOther && name_.empty()) {
+      name_ = text_;
+      member_ = Member::kArguments;
+    }
+    const bool known = member_ != Member::kOther || text_ == "type" || text_ == "index" || text_ == "thought";
+    if (!known && objects_ == 0 && name_.empty() && calls.must_be_offered()) return Step::kFailed;
+    at_ = At::kColon;
+  }
+  return Step::kText;
+}
+
+Step JsonCalls::value(Input& in) {
+  scanner_ = {};
+  if (member_ == Member::kName && text_ == "function" && in.peek() == '{') {
+    in.skip(1);
+    ++depth_;
+    at_ = At::kKey;
+    return Step::kText;
+  }
+  text_.clear();
+  at_ = member_ == Member::kName && name_.empty()          ? At::kName
+        : member_ == Member::kId                           ? At::kId
+        : member_ == Member::kArguments && !has_arguments_ ? At::kArguments
+                                                           : At::kOther;
+  return Step::kText;
+}
+
+bool JsonCalls::announce(Calls& calls) {
+  if (calls.begun()) return true;
+  if (bad_ || name_.empty() || name_ == form_.no_call) return false;
+  return calls.begin(name_, id_);
+}
+
+Step JsonCalls::read_arguments(Input& in, Calls& calls) {
+  std::string certain;
+  const Step step = arguments_.read(in, &certain);
+  if (step == Step::kFailed && arguments_.absent() && !in.empty()) {  // some other value
+    bad_ = true;
+    at_ = At::kOther;
+    return Step::kText;
+  }
+  has_arguments_ |= !certain.empty();
+  if (!certain.empty() && announce(calls)) {
+    calls.arguments(certain);
+  } else {
+    waiting_ += certain;
+  }
+  if (step == Step::kDone) {
+    whole_ = true;
+    at_ = At::kKey;
+    return Step::kText;
+  }
+  return step;
+}
+
+// Whatever is wrong with one object stays its own fault: it becomes text, and the next one is read.
+Step JsonCalls::end_object(Input& in, Calls& calls) {
+  ++objects_;
+  at_ = At::kBefore;
+  const bool enough = has_arguments_ || !calls.must_be_offered();
+  if (!calls.begun() && enough && announce(calls)) calls.arguments(has_arguments_ ? waiting_ : "{}");
+  whole_ = false;
+  if (calls.begun()) {
+    calls.end();
+  } else if (name_.empty() || name_ != form_.no_call) {
+    if (objects_ == 1 && calls.must_be_offered()) return Step::kFailed;
+    calls.content(in.slice(begin_, in.position()));
+    calls.problem("an object where a call should be is none");
+  }
+  return Step::kText;
+}
+
+}  // namespace hearth::chat

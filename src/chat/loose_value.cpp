@@ -1,0 +1,234 @@
+#include "chat/loose_value.h"
+
+#include "chat/json_scanner.h"
+#include "text/utf8.h"
+
+namespace hearth::chat {
+namespace {
+
+constexpr std::string_view kWordEnds = ",)]}:";
+constexpr size_t kMaxDepth = 256;
+
+bool ends_word(char c) {
+  return is_space(c) || kWordEnds.find(c) != std::string_view::npos;
+}
+
+size_t escape_digits(char kind) {
+  return kind == 'x' ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
+}
+
+}  // namespace
+
+const LooseForm& LooseForm::of_python() {
+  static const LooseForm form{.quotes = {"\"\"\"", "'''", "\"", "'"}, .python = true};
+  return form;
+}
+
+LooseValue::LooseValue(const LooseForm& form, const Markers& markers) : form_(form) {
+  quotes_ = markers.literals(form.quotes);
+  for (const std::string_view quote : form.quotes) {
+    Literals& ends = ends_.emplace_back(markers.literals({quote}));
+    if (form.python) markers.add(&ends, "\\");
+  }
+}
+
+void LooseValue::restart() {
+  at_ = At::kValue;
+  stack_.clear();
+  keys_.clear();
+  key_ = comma_ = false;
+}
+
+Step LooseValue::read(Input& in, std::string* out) {
+  for (;;) {
+    if (at_ != At::kText && at_ != At::kWord && at_ != At::kQuote) in.skip_space();
+    if (in.empty() && !in.ended()) return Step::kMore;
+    if (const Step step = next(in, out); step != Step::kText) return step;
+  }
+}
+
+// kText: go on.
+Step LooseValue::next(Input& in, std::string* out) {
+  if (in.empty() && at_ != At::kWord && at_ != At::kQuote) return Step::kFailed;
+  switch (at_) {
+    case At::kValue:
+    case At::kFirst:
+      return begin_value(in, out);
+    case At::kKey:
+      if (in.peek() == '}') return after(in, out);
+      key_ = true;
+      key_text_.clear();
+      return open_text(in, out);
+    case At::kColon:
+      if (in.peek() != ':' && in.peek() != '=') return Step::kFailed;
+      in.skip(1);
+      out->append(": ");
+      key_ = false;
+      at_ = At::kValue;
+      return Step::kText;
+    case At::kWord:
+      return word(in, out);
+    case At::kText:
+      return text(in, out);
+    case At::kQuote:
+      return quote(in, out);
+    case At::kAfter:
+      return after(in, out);
+  }
+  return Step::kFailed;
+}
+
+Step LooseValue::begin_value(Input& in, std::string* out) {
+  const char c = in.peek();
+  if (c == '{' || c == '[' || c == '(') {
+    if (stack_.size() == kMaxDepth) return Step::kFailed;
+    put_comma(out);
+    stack_.push_back(c);
+    out->push_back(c == '{' ? '{' : '[');
+    in.skip(1);
+    at_ = c == '{' ? At::kKey : At::kFirst;
+    return Step::kText;
+  }
+  if (at_ == At::kFirst && (c == ']' || c == ')')) return after(in, out);
+  if (kWordEnds.find(c) != std::string_view::npos) return Step::kFailed;
+  return open_text(in, out);
+}
+
+// A text if a quote stands here, else a bare word.
+Step LooseValue::open_text(Input& in, std::string* out) {
+  const int found = in.match(quotes_);
+  if (found == Literals::kMore) return Step::kMore;
+  at_ = found >= 0 ? At::kText : At::kWord;
+  quote_ = found;
+  word_.clear();
+  put_comma(out);
+  if (found >= 0 || key_) out->push_back('"');
+  return Step::kText;
+}
+
+// A comma is written with what follows it: nothing may, before a closing bracket.
+void LooseValue::put_comma(std::string* out) {
+  if (comma_) out->append(", ");
+  comma_ = false;
+}
+
+Step LooseValue::word(Input& in, std::string* out) {
+  while (!in.empty() && !ends_word(in.peek())) {
+    if (key_ && in.peek() == '=') break;
+    word_ += in.peek();
+    in.skip(1);
+  }
+  if (in.empty() && !in.ended()) return Step::kMore;
+  if (word_.empty() || (in.empty() && !stack_.empty())) return Step::kFailed;
+  if (key_) {
+    append_escaped(word_, out);
+    key_text_ = word_;
+    end_text(out);
+    return Step::kText;
+  }
+  put_word(out);
+  return end_value();
+}
+
+void LooseValue::put_word(std::string* out) {
+  const bool constant = word_ == "true" || word_ == "false" || word_ == "null";
+  if (word_ == "True" || word_ == "False" || word_ == "None") {
+    out->append(word_ == "True" ? "true" : word_ == "False" ? "false" : "null");
+  } else if (constant || is_json(word_)) {
+    out->append(word_);
+  } else {
+    out->push_back('"');
+    append_escaped(word_, out);
+    out->push_back('"');
+  }
+}
+
+Step LooseValue::text(Input& in, std::string* out) {
+  int found;
+  const std::string_view part = in.take_until(ends_[static_cast<size_t>(quote_)], &found);
+  append_escaped(part, out);
+  if (key_) key_text_ += part;
+  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kNone) return Step::kFailed;
+  pending_ = found == 0 ? form_.quotes[static_cast<size_t>(quote_)] : "\\";
+  at_ = At::kQuote;
+  return Step::kText;
+}
+
+// Behind what may be the end of a text, or behind a backslash.
+Step LooseValue::quote(Input& in, std::string* out) {
+  if (pending_[0] == '\\' && form_.python) return escape(in, out);
+  if (form_.python) {
+    while (!in.empty() && is_space(in.peek())) {
+      pending_ += in.peek();
+      in.skip(1);
+    }
+    if (in.empty() && !in.ended()) return Step::kMore;
+    const bool closes = in.empty() || kWordEnds.find(in.peek()) != std::string_view::npos || (key_ && in.peek() == '=');
+    if (!closes) {
+      append_escaped(pending_, out);
+      at_ = At::kText;
+      return Step::kText;
+    }
+  }
+  end_text(out);
+  return at_ == At::kColon ? Step::kText : end_value();
+}
+
+void LooseValue::end_text(std::string* out) {
+  out->push_back('"');
+  if (!key_) return;
+  if (stack_.size() == 1) keys_.push_back(key_text_);
+  at_ = At::kColon;
+}
+
+// https://docs.python.org/3/reference/lexical_analysis.html#escape-sequences
+Step LooseValue::escape(Input& in, std::string* out) {
+  if (in.empty()) return in.ended() ? Step::kFailed : Step::kMore;
+  pending_ += in.peek();
+  in.skip(1);
+  const char kind = pending_[1];
+  const size_t digits = escape_digits(kind);
+  if (pending_.size() < 2 + digits) return Step::kText;
+  at_ = At::kText;
+  const std::string_view hex = std::string_view(pending_).substr(2);
+  if (digits > 0 && hex.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) {
+    const auto code = static_cast<uint32_t>(std::stoul(std::string(hex), nullptr, 16));
+    std::string character;
+    if (kind == 'u') {
+      out->append(pending_);  // JSON has it as well, also halves of pairs
+    } else if (code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF)) {
+      text::append_utf8(code, &character);
+      append_escaped(character, out);
+    }
+    return Step::kText;
+  }
+  constexpr std::string_view kKinds = "ntr\\'\"";
+  constexpr std::string_view kMeant = "\n\t\r\\'\"";
+  if (kind == '\n') return Step::kText;
+  const size_t known = kKinds.find(kind);
+  append_escaped(known == std::string_view::npos ? std::string_view(pending_) : kMeant.substr(known, 1), out);
+  return Step::kText;
+}
+
+Step LooseValue::end_value() {
+  at_ = At::kAfter;
+  return stack_.empty() ? Step::kDone : Step::kText;
+}
+
+Step LooseValue::after(Input& in, std::string* out) {
+  const char c = in.peek(), open = stack_.back();
+  in.skip(1);
+  if (c == ',' && at_ == At::kAfter) {
+    comma_ = true;
+    at_ = open == '{' ? At::kKey : At::kFirst;
+    return Step::kText;
+  }
+  if (c != (open == '{' ? '}' : open == '[' ? ']' : ')')) return Step::kFailed;
+  comma_ = false;
+  out->push_back(c == '}' ? '}' : ']');
+  stack_.pop_back();
+  return end_value();
+}
+
+}  // namespace hearth::chat
