@@ -51,6 +51,8 @@ void MarkupParser::build_marks(const Markers& markers) {
     add(&content_marks_, markup_.wrappers[i].closes, Mark::kClosesWrapper, i);
   }
   for (const std::string_view text : markup_.dropped) {
+    const bool of_calls = std::find(markup_.closers.begin(), markup_.closers.end(), text) != markup_.closers.end();
+    if (of_calls && !context_.reads_calls) continue;
     for (Marks* marks : {&start_, &content_marks_, &behind_}) add(marks, text, Mark::kDropped, 0);
   }
 }
@@ -60,7 +62,10 @@ void MarkupParser::build_call_marks(const Markers& markers) {
     markers.add(&marks->literals, text);
     marks->meanings.emplace_back(mark, index);
   };
-  for (const std::string_view text : markup_.closers) add(&behind_, text, Mark::kCloser, 0);
+  for (const std::string_view text : markup_.closers) {
+    add(&behind_, text, Mark::kCloser, 0);
+    add(&content_marks_, text, Mark::kCloser, 0);
+  }
   for (const std::string_view text : markup_.sections) {
     for (Marks* marks : {&content_marks_, &section_marks_, &behind_}) add(marks, text, Mark::kSection, 0);
     for (Marks& marks : reasoning_marks_) add(&marks, text, Mark::kSection, 0);
@@ -227,6 +232,7 @@ void MarkupParser::settle_quoted(Input& in) {
   const TextChannel before = reasoning_;
   Output& output = context_.output;
   settles_ = true;
+  content_ = TextChannel(output, Delta::Kind::kContent);
   output.wait();
   in.rewind(quote_begin_);
   resume_ = at_ = At::kContent;
@@ -238,13 +244,17 @@ void MarkupParser::settle_quoted(Input& in) {
     return delta.kind == Delta::Kind::kCallEnd || delta.kind == Delta::Kind::kContent;
   });
   const bool calls = last != deltas.rend() && last->kind == Delta::Kind::kCallEnd && last->complete;
+  reasoning_ = before;
   if (calls && in.ending() == Ending::kStop) {
-    for (Delta& delta : deltas) {
-      if (delta.kind == Delta::Kind::kContent && context_.separates_reasoning) delta.kind = Delta::Kind::kReasoning;
+    for (const Delta& delta : deltas) {
+      if (delta.kind == Delta::Kind::kContent) {
+        reasoning_text(delta.text);
+        continue;
+      }
+      if (delta.kind == Delta::Kind::kCallBegin) reasoning_.trim();
       output.add(delta);
     }
   } else {
-    reasoning_ = before;
     in.rewind(end);
     reasoning_text(in.slice(quote_begin_, end));
   }
@@ -276,6 +286,9 @@ void MarkupParser::meet(Input& in, Meaning meaning, std::string_view text) {
       return begin_call(in, markup_.openers[index].make, markup_.openers[index].where, text.size());
     case Mark::kCloser:
       junk_ = false;
+      if (at_ == At::kBehindCall) return;
+      if (!std::exchange(closer_due_, false)) return content_.text(text);
+      content_.trim();
       return;
     case Mark::kDropped:
       return;
@@ -369,6 +382,7 @@ void MarkupParser::fail_call(Input& in) {
   } else {
     calls_.problem("what follows the marker of a call is none");
   }
+  closer_due_ = !inferred_;
   TextChannel& channel = resume_ == At::kReasoning && context_.separates_reasoning ? reasoning_ : content_;
   if (inferred_) channel.text(in.slice(call_begin_, call_body_));
   // Other calls may stand in what this one has swallowed. Text is read again in proportion to what was read.
@@ -376,8 +390,10 @@ void MarkupParser::fail_call(Input& in) {
   if (read_again_ + again <= end) {
     read_again_ += again;
     in.rewind(call_body_);
+    if (!inferred_) in.skip_space();
   } else {
-    channel.text(in.slice(call_body_, end));
+    const std::string_view text = in.slice(call_body_, end);
+    channel.text(inferred_ ? text : trimmed(text));
   }
 }
 

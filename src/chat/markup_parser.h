@@ -81,6 +81,7 @@ class MarkupParser : public Protocol {
   size_t call_begin_ = 0, call_body_ = 0;  // where the call's marker begins and ends
   bool whole_only_ = false;                // the call counts only if it is whole
   bool inferred_ = false;                  // a failed call is text, marker included
+  bool closer_due_ = false;                // of a call that was none: it is dropped
   size_t read_again_ = 0;                  // bytes, all in all
 };
 

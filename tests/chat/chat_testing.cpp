@@ -57,19 +57,67 @@ std::string whole(const Message& message) {
 Format with_tokens(const std::string& family) {
   Facts facts{.family = family};
   text::Token id = 0;
-  for (const std::string_view text :
-       {"<tool_call>", "</tool_call>", "<think>", "</think>", "<|channel|>", "<|message|>", "<|start|>", "<|end|>",
-        "<|return|>", "<|call|>", "<|constrain|>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]",
-        "<|tool_call|>", "<|/tool_call|>", "<|python_tag|>", "<|tool_call_begin|>", "<|tool_call_end|>",
-        "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_argument_begin|>",
-        "<\uFF5Ctool\u2581calls\u2581begin\uFF5C>", "<\uFF5Ctool\u2581call\u2581begin\uFF5C>",
-        "<\uFF5Ctool\u2581sep\uFF5C>", "<\uFF5Ctool\u2581call\u2581end\uFF5C>", "<\uFF5Ctool\u2581calls\u2581end\uFF5C>",
-        "\uFF5CDSML\uFF5C", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>",
-        "<|START_ACTION|>", "<|END_ACTION|>", "<|tool_call>", "<tool_call|>", "<|channel>", "<channel|>", "<|\"|>",
-        "<|tool_call_start|>", "<|tool_call_end|>", "<|inner_prefix|>", "<|inner_suffix|>", "<|tools_prefix|>",
-        "<|tools_suffix|>", "]<]minimax[>[", "<seed:tool_call>", "</seed:tool_call>", "<seed:think>", "</seed:think>",
-        "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<|role_sep|>", "<|message_sep|>",
-        "<start_function_call>", "<end_function_call>", "<escape>"})
+  for (const std::string_view text : {"<tool_call>",
+                                      "</tool_call>",
+                                      "<think>",
+                                      "</think>",
+                                      "<|channel|>",
+                                      "<|message|>",
+                                      "<|start|>",
+                                      "<|end|>",
+                                      "<|return|>",
+                                      "<|call|>",
+                                      "<|constrain|>",
+                                      "[TOOL_CALLS]",
+                                      "[ARGS]",
+                                      "[CALL_ID]",
+                                      "[THINK]",
+                                      "[/THINK]",
+                                      "<|tool_call|>",
+                                      "<|/tool_call|>",
+                                      "<|python_tag|>",
+                                      "<|tool_call_begin|>",
+                                      "<|tool_call_end|>",
+                                      "<|tool_calls_section_begin|>",
+                                      "<|tool_calls_section_end|>",
+                                      "<|tool_call_argument_begin|>",
+                                      "<\uFF5Ctool\u2581calls\u2581begin\uFF5C>",
+                                      "<\uFF5Ctool\u2581call\u2581begin\uFF5C>",
+                                      "<\uFF5Ctool\u2581sep\uFF5C>",
+                                      "<\uFF5Ctool\u2581call\u2581end\uFF5C>",
+                                      "<\uFF5Ctool\u2581calls\u2581end\uFF5C>",
+                                      "\uFF5CDSML\uFF5C",
+                                      "<|START_THINKING|>",
+                                      "<|END_THINKING|>",
+                                      "<|START_RESPONSE|>",
+                                      "<|END_RESPONSE|>",
+                                      "<|START_ACTION|>",
+                                      "<|END_ACTION|>",
+                                      "<|tool_call>",
+                                      "<tool_call|>",
+                                      "<|channel>",
+                                      "<channel|>",
+                                      "<|\"|>",
+                                      "<|tool_call_start|>",
+                                      "<|tool_call_end|>",
+                                      "<|inner_prefix|>",
+                                      "<|inner_suffix|>",
+                                      "<|tools_prefix|>",
+                                      "<|tools_suffix|>",
+                                      "]<]minimax[>[",
+                                      "<seed:tool_call>",
+                                      "</seed:tool_call>",
+                                      "<seed:think>",
+                                      "</seed:think>",
+                                      "<arg_key>",
+                                      "</arg_key>",
+                                      "<arg_value>",
+                                      "</arg_value>",
+                                      "<|role_sep|>",
+                                      "<|message_sep|>",
+                                      "<start_function_call>",
+                                      "<end_function_call>",
+                                      "<escape>"})
     facts.vocabulary.push_back({++id, std::string(text)});
   return recognise(facts);
 }
@@ -132,7 +180,8 @@ Message parse(const Case& one) {
     same(places);
   }
   const Format tokens = with_tokens(one.family);
-  EXPECT_EQ(whole(run(tokens, one, as_tokens(tokens, one.answer))), expected) << one.family << ", as tokens: " << one.answer;
+  EXPECT_EQ(whole(run(tokens, one, as_tokens(tokens, one.answer))), expected)
+      << one.family << ", as tokens: " << one.answer;
   return message;
 }
 

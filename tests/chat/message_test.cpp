@@ -13,10 +13,12 @@ TEST(Message, IsReadAndWrittenAsJson) {
   const auto message = message_from_json(value);
   ASSERT_TRUE(message.ok());
   EXPECT_EQ(message->reasoning, "Look.");
-  EXPECT_EQ(json::serialize(to_json(*message, Arguments::kObject)),
-            R"({"role":"assistant","content":"","reasoning_content":"Look.","tool_calls":[{"type":"function","function":)"
-            R"({"name":"temp","arguments":{"city":"Oslo"}},"id":"c1"}]})");
-  EXPECT_EQ(to_json(*message, Arguments::kText).at("tool_calls").at(0).at("function").at("arguments"), R"({"city":"Oslo"})");
+  EXPECT_EQ(
+      json::serialize(to_json(*message, Arguments::kObject)),
+      R"({"role":"assistant","content":"","reasoning_content":"Look.","tool_calls":[{"type":"function","function":)"
+      R"({"name":"temp","arguments":{"city":"Oslo"}},"id":"c1"}]})");
+  EXPECT_EQ(to_json(*message, Arguments::kText).at("tool_calls").at(0).at("function").at("arguments"),
+            R"({"city":"Oslo"})");
 }
 
 TEST(Message, ContentMayBeParts) {
