@@ -56,10 +56,9 @@ Step ArgumentsReader::unwrap(std::string* out) {
     inner = trimmed(std::string_view(text.get_string()));
   }
   if (inner.empty()) inner = "{}";
-  if (inner[0] != '{' || !is_json(inner)) return Step::kFailed;
-  JsonScanner repaired;  // the same repairs, and the keys
-  for (const char c : inner) repaired.feed(c, out);
-  scanner_ = repaired;
+  if (inner[0] != '{' || !as_json(inner)) return Step::kFailed;
+  scanner_ = {};  // once more, for the repairs and the keys
+  for (const char c : inner) scanner_.feed(c, out);
   return Step::kDone;
 }
 

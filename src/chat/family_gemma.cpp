@@ -5,7 +5,7 @@
 namespace hearth::chat {
 namespace {
 
-const LooseForm kEscape{.quotes = {"<escape>"}};
+const LooseForm kEscape{.quotes = {"<escape>", "\""}};
 const LooseForm kQuote{.quotes = {"<|\"|>", "\""}};
 
 const Family kFunctionGemma{.name = "functiongemma",

@@ -90,7 +90,10 @@ class GenericAnswer : public CallReader {
       if (!open_ && in.peek() != '"') return Step::kFailed;
       if (!open_) calls.trim_content();
       const JsonScanner::State state = scanner_.feed(in.peek(), &certain);
-      if (state == JsonScanner::State::kInvalid) return Step::kText;
+      if (state == JsonScanner::State::kInvalid) {
+        step = Step::kText;
+        break;
+      }
       in.skip(1);
       if (state == JsonScanner::State::kDone) {
         step = Step::kDone;

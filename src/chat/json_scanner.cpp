@@ -235,16 +235,17 @@ JsonScanner::State JsonScanner::finish() const {
   return whole ? State::kDoneBefore : State::kInvalid;
 }
 
-bool is_json(std::string_view text) {
+std::optional<std::string> as_json(std::string_view text) {
   text = trimmed(text);
   JsonScanner scanner;
-  std::string ignored;
+  std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    const JsonScanner::State state = scanner.feed(text[i], &ignored);
-    if (state == JsonScanner::State::kDone) return i + 1 == text.size();
-    if (state != JsonScanner::State::kInside) return false;
+    const JsonScanner::State state = scanner.feed(text[i], &out);
+    if (state == JsonScanner::State::kDone && i + 1 == text.size()) return out;
+    if (state != JsonScanner::State::kInside) return std::nullopt;
   }
-  return scanner.finish() == JsonScanner::State::kDoneBefore;
+  if (scanner.finish() == JsonScanner::State::kDoneBefore) return out;
+  return std::nullopt;
 }
 
 }  // namespace hearth::chat

@@ -3,6 +3,7 @@
 // break) become escapes, and backslashes that escape nothing become backslashes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +51,8 @@ class JsonScanner {
   std::vector<std::string> keys_;
 };
 
-// Whether `text` is one JSON value, with spaces around it or none.
-bool is_json(std::string_view text);
+// `text`, if it is one JSON value with spaces around it or none: trimmed, and repaired as above.
+std::optional<std::string> as_json(std::string_view text);
 // The text as the inside of a JSON string.
 void append_escaped(std::string_view text, std::string* out);
 

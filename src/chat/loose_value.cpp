@@ -131,11 +131,10 @@ Step LooseValue::word(Input& in, std::string* out) {
 }
 
 void LooseValue::put_word(std::string* out) {
-  const bool constant = word_ == "true" || word_ == "false" || word_ == "null";
   if (word_ == "True" || word_ == "False" || word_ == "None") {
     out->append(word_ == "True" ? "true" : word_ == "False" ? "false" : "null");
-  } else if (constant || is_json(word_)) {
-    out->append(word_);
+  } else if (const auto json = as_json(word_)) {
+    out->append(*json);
   } else {
     out->push_back('"');
     append_escaped(word_, out);

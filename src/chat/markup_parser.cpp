@@ -363,7 +363,6 @@ bool MarkupParser::call(Input& in) {
     if (whole_only_) context_.output.commit();
     junk_ = true;
     at_ = step == Step::kText ? resume_ : At::kBehindCall;
-    if (step == Step::kText) content_.trim();
   }
   reader_.reset();
   if (at_ != At::kCall) in.release();

@@ -93,7 +93,10 @@ Step NamedJson::parse_name(Calls& calls) {
     text = text.substr(0, at);
   }
   name_ = std::string(trimmed(text));
-  if (contains(form_.text_names, name_)) return Step::kText;
+  if (contains(form_.text_names, name_)) {
+    calls.trim_content();
+    return Step::kText;
+  }
   if (form_.name_in_id) {
     id_ = name_;
     const std::string_view inside = name_in(id_);

@@ -42,9 +42,9 @@ void ValueWriter::write(std::string_view part, std::string* out) {
 void ValueWriter::end(std::string* out) {
   if (strips_ && held_.ends_with('\n')) held_.pop_back();
   const bool null = form_ == Form::kTextOrNull && held_ == "null";
-  if (null || (form_ == Form::kJson && is_json(held_))) {
-    JsonScanner repaired;
-    for (const char c : trimmed(held_)) repaired.feed(c, out);
+  const auto json = null || form_ == Form::kJson ? as_json(held_) : std::nullopt;
+  if (json) {
+    out->append(*json);
     return;
   }
   write(held_, out);

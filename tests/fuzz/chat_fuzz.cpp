@@ -73,22 +73,33 @@ void check(const Message& message) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  fuzz::use_seeds(
-      {"\x01\x02 <think>a</think>b<tool_call>\n{\"name\": \"temp\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>",
-       "\x02\x05 <tool_call>\n<function=temp>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
-       "\x03\x01 <tool_call>temp<arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_call>",
-       "\x04\x03 [TOOL_CALLS]temp[ARGS]{\"city\": \"Oslo\"}[TOOL_CALLS][{\"name\": \"now\"}]",
-       "\x05\x04 [temp(city='It\\'s', n=None, any={'k': [1, (2,)]}), now()]",
-       "\x06\x02 <|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary "
-       "to=functions.temp<|message|>{}<|call|>",
-       "\x07\x02 <|tool_call>call:temp{city:<|\"|>Oslo<|\"|>,any:{k:[1,true]}}<tool_call|>",
-       "\x08\x02 {\"tool_calls\": [{\"name\": \"now\", \"arguments\": \"{}\"}]}",
-       "\x09\x02 {\"response\": \"\\ud83d\\ude00\"}",
-       "\x0a\x02 "
-       "<|tool_calls_section_begin|><|tool_call_begin|>functions.temp:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
-       "\x0b\x02 all\nHi>>>temp\n{\"city\": \"x\"}>>>python\n1",
-       "\x0c\x02 <invoke name=\"temp\"><parameter name=\"city\">x</parameter></invoke>"},
-      argc, argv);
+  const char* const answers[] = {
+      "<think>a</think>b<tool_call>\n{\"name\": \"temp\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>",
+      "<tool_call>\n<function=temp>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
+      "<tool_call>temp<arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_call>",
+      "[TOOL_CALLS]temp[ARGS]{\"city\": \"Oslo\"}[TOOL_CALLS][{\"name\": \"now\"}]",
+      "[temp(city='It\\'s', n=None, any={'k': [1, (2,)]}), now()]",
+      "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary "
+      "to=functions.temp<|message|>{}<|call|>",
+      "<|tool_call>call:temp{city:<|\"|>Oslo<|\"|>,any:{k:[1,true]}}<tool_call|>",
+      "{\"tool_calls\": [{\"name\": \"now\", \"arguments\": \"{}\"}]}",
+      "{\"response\": \"\\ud83d\\ude00\"}",
+      "```json\n{\"type\": \"function\", \"function\": {\"name\": \"temp\", \"parameters\": {\"city\": "
+      "\"\\u00e9\"}}}\n```",
+      "Hm. <tool_call>{\"arguments\": {\"city\": 1}, \"name\": \"temp\"}</tool_call></think>x"};
+  std::vector<std::string> seeds;
+  for (size_t family = 0; family < formats().size(); ++family) {
+    const std::string head = {static_cast<char>(family), '\x03'};
+    for (const char* answer : answers) seeds.push_back(head + answer);
+    // The family's own markers, around a call in JSON.
+    const Markup& markup = formats()[family].family->markup;
+    for (const Opener& opener : markup.openers) {
+      const std::string section(markup.sections.empty() ? std::string_view() : markup.sections[0]);
+      for (const char* call : {"temp{\"city\": \"Oslo\"}", "{\"name\": \"temp\", \"arguments\": {}}", "temp\">"})
+        seeds.push_back(head + section + std::string(opener.text) + call);
+    }
+  }
+  fuzz::use_seeds(seeds, argc, argv);
   return 0;
 }
 
