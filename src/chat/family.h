@@ -65,7 +65,7 @@ struct Family {
   // Where the template shows no tools: a vocabulary with one of these tokens belongs to a model that can call them.
   std::vector<std::string_view> call_tokens = {};
   Markup markup = {};
-  std::vector<std::string_view> stops = {};         // tokens that end an answer, beside those of every family
+  std::vector<std::string_view> stops = {};         // tokens that end an answer, beside those of every vocabulary
   std::vector<std::string_view> stop_strings = {};  // texts that end an answer
   CallIds::Style ids = CallIds::Style::kLong;
   // The answer is a sequence of messages with headers (gpt-oss): read by code of its own, not by markup.

@@ -31,7 +31,8 @@ const Family kGemma4{
                               return std::make_unique<GemmaCalls>(kQuote, m);
                             }}},
                .closers = {"<tool_call|>"},
-               .dropped = {"<tool_call|>", "<channel|>", "<|channel>"}}};
+               .dropped = {"<tool_call|>", "<channel|>", "<|channel>"}},
+    .stops = {"<turn|>", "<|tool_response>"}};
 const RegisterFamily registered_4(&kGemma4);
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "chat/format.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/check.h"
 #include "chat/generic.h"
@@ -135,37 +134,11 @@ Format recognise(const Facts& facts) {
 }
 
 std::vector<text::Token> end_tokens(const Family& family, const std::function<text::Token(std::string_view)>& find) {
-  std::vector<std::string_view> texts = {"<|eot_id|>",
-                                         "<|eom_id|>",
-                                         "<|im_end|>",
-                                         "<|end|>",
-                                         "<|return|>",
-                                         "<|call|>",
-                                         "<|calls|>",
-                                         "<|flush|>",
-                                         "<end_of_turn>",
-                                         "<turn|>",
-                                         "<|tool_response>",
-                                         "<eos>",
-                                         "<|endoftext|>",
-                                         "<|end_of_text|>",
-                                         "</s>",
-                                         "<EOT>",
-                                         "_<EOT>",
-                                         "[EOT]",
-                                         "[EOS]",
-                                         "<end_of_utterance>",
-                                         "<\uFF5Cend\u2581of\u2581sentence\uFF5C>"};
-  texts.insert(texts.end(), family.stops.begin(), family.stops.end());
-  const auto has = [&](std::string_view text) { return find(text) != text::kNoToken; };
-  // Here <|end|> ends a message, not the answer.
-  if ((has("<|return|>") && has("<|call|>")) || (has("<|calls|>") && has("<|flush|>"))) std::erase(texts, "<|end|>");
-  if (has("<|tool_response>")) std::erase(texts, "</s>");
-  std::set<text::Token> out;
-  for (const std::string_view text : texts) {
-    if (has(text)) out.insert(find(text));
+  std::vector<text::Token> out;
+  for (const std::string_view text : family.stops) {
+    if (const text::Token token = find(text); token != text::kNoToken) out.push_back(token);
   }
-  return {out.begin(), out.end()};
+  return out;
 }
 
 }  // namespace hearth::chat

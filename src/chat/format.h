@@ -36,7 +36,8 @@ Format recognise(const Facts& facts);
 
 const Family* find_family(std::string_view name);  // null if there is none
 
-// All tokens that end an answer. `find`: the vocabulary's token of exactly this text, or kNoToken.
+// The tokens that end an answer in this family, beside those that end one in every vocabulary
+// (text::Tokenizer::is_end_of_generation). `find`: the vocabulary's token of exactly this text, or kNoToken.
 std::vector<text::Token> end_tokens(const Family& family, const std::function<text::Token(std::string_view)>& find);
 
 }  // namespace hearth::chat

@@ -35,10 +35,18 @@ bool whole_number(char state) {
   return state == '0' || state == '1' || state == '2' || state == '3';
 }
 
-bool is_high_surrogate(std::string_view escape) {  // of the form \uXXXX
-  return escape.size() == 6 && (escape[2] | 0x20) == 'd' &&
-         std::string_view("89abAB").find(escape[3]) != std::string_view::npos;
+// Of an escape of the form \uXXXX.
+bool is_surrogate(std::string_view escape, std::string_view kinds) {
+  return escape.size() == 6 && (escape[2] | 0x20) == 'd' && kinds.find(escape[3]) != std::string_view::npos;
 }
+bool is_high_surrogate(std::string_view escape) {
+  return is_surrogate(escape, "89abAB");
+}
+bool is_low_surrogate(std::string_view escape) {
+  return is_surrogate(escape, "cdefCDEF");
+}
+
+constexpr std::string_view kReplacementEscape = "\\ufffd";
 
 }  // namespace
 
@@ -153,9 +161,18 @@ JsonScanner::State JsonScanner::end_value() {
 }
 
 void JsonScanner::flush_escape(std::string* out) {
+  if (is_high_surrogate(escape_) || is_low_surrogate(escape_)) escape_ = kReplacementEscape;
   out->append(escape_);
   if (is_key_) key_ += escape_;
   escape_.clear();
+}
+
+// A high surrogate was held, but no low one has come.
+void JsonScanner::give_up_pair(std::string* out) {
+  const std::string next = escape_.substr(6);
+  escape_.resize(6);
+  flush_escape(out);
+  escape_ = next;
 }
 
 JsonScanner::State JsonScanner::string(char c, std::string* out) {
@@ -191,6 +208,7 @@ JsonScanner::State JsonScanner::escape(char c, std::string* out) {
     expect_ = Expect::kHex;
     return State::kInside;
   }
+  if (escape_.size() > 1) give_up_pair(out);
   if (c == '\'') {  // an apostrophe needs no escape in JSON
     escape_.back() = c;
   } else if (std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos) {
@@ -208,6 +226,7 @@ JsonScanner::State JsonScanner::hex(char c, std::string* out) {
   escape_ += c;
   if (++hex_digits_ < 4) return State::kInside;
   expect_ = Expect::kString;
+  if (escape_.size() > 6 && !is_low_surrogate(std::string_view(escape_).substr(6))) give_up_pair(out);
   if (!is_high_surrogate(escape_)) flush_escape(out);
   return State::kInside;
 }

@@ -1,6 +1,6 @@
 // Follows the bytes of one JSON value as they come (RFC 8259) and says which of them are certain. Nothing is guessed
-// or completed. Two habits of models inside strings are repaired on the way: raw control characters (a real line
-// break) become escapes, and backslashes that escape nothing become backslashes.
+// or completed. Habits of models inside strings are repaired on the way: raw control characters (a real line break)
+// become escapes, backslashes that escape nothing become backslashes, and half a surrogate pair becomes U+FFFD.
 #pragma once
 
 #include <optional>
@@ -39,6 +39,7 @@ class JsonScanner {
   State structure(char c, std::string* out);
   State end_value();
   void flush_escape(std::string* out);
+  void give_up_pair(std::string* out);
 
   Expect expect_ = Expect::kValue;
   std::string stack_;   // the open brackets

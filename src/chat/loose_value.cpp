@@ -1,5 +1,7 @@
 #include "chat/loose_value.h"
 
+#include <utility>
+
 #include "chat/json_scanner.h"
 #include "text/utf8.h"
 
@@ -145,8 +147,7 @@ void LooseValue::put_word(std::string* out) {
 Step LooseValue::text(Input& in, std::string* out) {
   int found;
   const std::string_view part = in.take_until(ends_[static_cast<size_t>(quote_)], &found);
-  append_escaped(part, out);
-  if (key_) key_text_ += part;
+  put_text(part, out);
   if (found == Literals::kMore) return Step::kMore;
   if (found == Literals::kNone) return Step::kFailed;
   pending_ = found == 0 ? form_.quotes[static_cast<size_t>(quote_)] : "\\";
@@ -165,7 +166,7 @@ Step LooseValue::quote(Input& in, std::string* out) {
     if (in.empty() && !in.ended()) return Step::kMore;
     const bool closes = in.empty() || kWordEnds.find(in.peek()) != std::string_view::npos || (key_ && in.peek() == '=');
     if (!closes) {
-      append_escaped(pending_, out);
+      put_text(pending_, out);
       at_ = At::kText;
       return Step::kText;
     }
@@ -174,7 +175,32 @@ Step LooseValue::quote(Input& in, std::string* out) {
   return at_ == At::kColon ? Step::kText : end_value();
 }
 
+void LooseValue::put_text(std::string_view part, std::string* out) {
+  if (part.empty()) return;
+  if (std::exchange(high_surrogate_, 0) != 0) append_escaped(text::kReplacementUtf8, out);
+  append_escaped(part, out);
+  if (key_) key_text_ += part;
+}
+
+// Python's escapes have no pairs, but models write them as in JSON.
+void LooseValue::put_code(uint32_t code, std::string* out) {
+  const uint32_t high = high_surrogate_;
+  if (high != 0 && code >= 0xDC00 && code < 0xE000) {
+    high_surrogate_ = 0;
+    code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00);
+  } else if (code >= 0xD800 && code < 0xDC00) {
+    if (high != 0) put_text(text::kReplacementUtf8, out);
+    high_surrogate_ = code;
+    return;
+  }
+  const bool valid = code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+  std::string character;
+  text::append_utf8(valid ? code : text::kReplacement, &character);
+  put_text(character, out);
+}
+
 void LooseValue::end_text(std::string* out) {
+  if (std::exchange(high_surrogate_, 0) != 0) append_escaped(text::kReplacementUtf8, out);
   out->push_back('"');
   if (!key_) return;
   if (stack_.size() == 1) keys_.push_back(key_text_);
@@ -192,21 +218,14 @@ Step LooseValue::escape(Input& in, std::string* out) {
   at_ = At::kText;
   const std::string_view hex = std::string_view(pending_).substr(2);
   if (digits > 0 && hex.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) {
-    const auto code = static_cast<uint32_t>(std::stoul(std::string(hex), nullptr, 16));
-    std::string character;
-    if (kind == 'u') {
-      out->append(pending_);  // JSON has it as well, also halves of pairs
-    } else if (code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF)) {
-      text::append_utf8(code, &character);
-      append_escaped(character, out);
-    }
+    put_code(static_cast<uint32_t>(std::stoul(std::string(hex), nullptr, 16)), out);
     return Step::kText;
   }
   constexpr std::string_view kKinds = "ntr\\'\"";
   constexpr std::string_view kMeant = "\n\t\r\\'\"";
   if (kind == '\n') return Step::kText;
   const size_t known = kKinds.find(kind);
-  append_escaped(known == std::string_view::npos ? std::string_view(pending_) : kMeant.substr(known, 1), out);
+  put_text(known == std::string_view::npos ? std::string_view(pending_) : kMeant.substr(known, 1), out);
   return Step::kText;
 }
 

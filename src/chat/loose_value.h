@@ -2,6 +2,7 @@
 // bare names and marked texts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ class LooseValue {
   Step after(Input& in, std::string* out);
   Step end_value();
   void put_word(std::string* out);
+  void put_text(std::string_view part, std::string* out);
+  void put_code(uint32_t code, std::string* out);
   void end_text(std::string* out);
 
   LooseForm form_;
@@ -55,6 +58,7 @@ class LooseValue {
   bool key_ = false;    // the text or word names a member
   bool comma_ = false;  // one was read
   int quote_ = 0;
+  uint32_t high_surrogate_ = 0;  // of a pair whose other half must follow; 0: none
   std::string word_, pending_, key_text_;
   std::vector<std::string> keys_;
 };

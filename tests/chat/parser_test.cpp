@@ -89,6 +89,19 @@ TEST(Parser, RepairsWhatModelsDoInsideTexts) {
             "t: save {\"text\":\"x\"}\n");
 }
 
+TEST(Parser, HalfASurrogatePairIsReplaced) {
+  for (const char* text :
+       {R"(\ud83dx)", R"(\ud83d\n)", R"(\ud83d\ud83d\ude00)", R"(\ude00)", R"(\ud83d)", R"(\ud83d\u0041)"}) {
+    EXPECT_EQ(parse({"hermes", std::string(R"(<tool_call>{"name": "save", "arguments": {"text": ")") + text + "\"}}"})
+                  .calls.at(0)
+                  .arguments.find("\\ufffd"),
+              10u)
+        << text;
+    EXPECT_NE(read("llama3", std::string("[save(text='") + text + "')]").find("\uFFFD"), std::string::npos) << text;
+  }
+  EXPECT_EQ(read("llama3", R"([save(text='\ud83d\ude00\x41')])"), "t: save {\"text\":\"\U0001F600A\"}\n");
+}
+
 TEST(Parser, TheFirstOfRepeatedArgumentsCounts) {
   EXPECT_EQ(read("qwen-xml",
                  "<tool_call>\n<function=save>\n<parameter=n>\n1\n</parameter>\n<parameter=n>\n2\n</parameter>\n"
