@@ -33,7 +33,7 @@ std::string CallIds::next() {
 
 bool Calls::accepts(std::string_view called) const {
   called = trimmed(called);
-  return tools_.find(called) != nullptr || (!must_be_offered() && is_name(called));
+  return tools_.find(called) != nullptr || (!must_be_offered() && is_name(without_namespace(called)));
 }
 
 bool Calls::begin(std::string_view called, std::string_view id) {

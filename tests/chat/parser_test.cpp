@@ -89,6 +89,15 @@ TEST(Parser, RepairsWhatModelsDoInsideTexts) {
             "t: save {\"text\":\"x\"}\n");
 }
 
+// What cannot become a call any more is shown at once.
+TEST(Parser, AnswersInJsonAreNotHeldBack) {
+  for (const char* begin : {"{\"answer\": ", "{\"name\": \"Ann\", ", "[1, "}) {
+    const auto said = deltas({"llama3", ""}, {begin, "\"a\"}"});
+    ASSERT_EQ(said.size(), 3u) << begin;  // why it is no call; both pieces
+    EXPECT_EQ(said[1].text + " ", begin);
+  }
+}
+
 TEST(Parser, HalfASurrogatePairIsReplaced) {
   for (const char* text :
        {R"(\ud83dx)", R"(\ud83d\n)", R"(\ud83d\ud83d\ude00)", R"(\ude00)", R"(\ud83d)", R"(\ud83d\u0041)"}) {

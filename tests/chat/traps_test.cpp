@@ -81,6 +81,7 @@ TEST(Traps, T06_HarmonyFindsItsWayAgain) {
             "r: Hm.\nc: Hi.\n");
   EXPECT_EQ(read("gpt-oss", "<|channel|>musing<|message|>Hi."), "c: Hi.\n");
   EXPECT_EQ(read("gpt-oss", "No header at all."), "c: No header at all.\n");
+  EXPECT_EQ(read("gpt-oss", "<|channel|>commentary to=functions. <|message|>{}"), "c: {}\n");
   const std::string longer(2000, 'x');
   EXPECT_EQ(read({"gpt-oss", longer}), "c: " + longer + "\n");
 }
@@ -239,6 +240,7 @@ TEST(Traps, T30_T31_T32_TheSchemaSaysWhatAValueIs) {
   EXPECT_EQ(value("x", "nullable"), "t: opt {\"x\":\"nullable\"}\n");
   EXPECT_EQ(value("x", "3"), "t: opt {\"x\":\"3\"}\n");
   EXPECT_EQ(value("zip", "03106"), "t: opt {\"zip\":\"03106\"}\n");
+  EXPECT_EQ(value("zip", "[1]"), "t: opt {\"zip\":\"[1]\"}\n");
   EXPECT_EQ(value("e", "1"), "t: opt {\"e\":\"1\"}\n");
   EXPECT_EQ(value("r", "true"), "t: opt {\"r\":\"true\"}\n");
   EXPECT_EQ(value("i", "42"), "t: opt {\"i\":42}\n");
