@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
-
 namespace hearth::chat {
 
 using Where = Opener::Where;
@@ -25,82 +23,6 @@ MarkupParser::MarkupParser(const Markup& markup, std::vector<Thinking> thinking,
   build_marks(context.markers);
   if (context.reads_calls) build_call_marks(context.markers);
   begin_at(beginning);
-}
-
-void MarkupParser::build_marks(const Markers& markers) {
-  const auto add = [&](Marks* marks, std::string_view text, Mark mark, size_t index) {
-    if (text.empty()) return;
-    markers.add(&marks->literals, text);
-    marks->meanings.emplace_back(mark, index);
-  };
-  reasoning_marks_.resize(thinking_.size());
-  for (size_t i = 0; i < thinking_.size(); ++i) {
-    const Thinking& thinking = thinking_[i];
-    add(&start_, thinking.opens, Mark::kOpensThinking, i);
-    add(&start_, thinking.closes, Mark::kClosesThinking, i);
-    add(&reasoning_marks_[i], thinking.closes, Mark::kClosesThinking, i);
-    opens_.push_back(markers.literals({thinking.opens}));
-    closes_.push_back(markers.literals({thinking.closes}));
-    if (!thinking.reopens) continue;
-    add(&content_marks_, thinking.opens, Mark::kOpensThinking, i);
-    add(&behind_, thinking.opens, Mark::kOpensThinking, i);
-  }
-  for (size_t i = 0; i < markup_.wrappers.size(); ++i) {
-    add(&start_, markup_.wrappers[i].opens, Mark::kOpensWrapper, i);
-    add(&behind_, markup_.wrappers[i].opens, Mark::kOpensWrapper, i);
-    add(&content_marks_, markup_.wrappers[i].closes, Mark::kClosesWrapper, i);
-  }
-  for (const std::string_view text : markup_.dropped) {
-    const bool of_calls = std::find(markup_.closers.begin(), markup_.closers.end(), text) != markup_.closers.end();
-    if (of_calls && !context_.reads_calls) continue;
-    for (Marks* marks : {&start_, &content_marks_, &behind_}) add(marks, text, Mark::kDropped, 0);
-  }
-}
-
-void MarkupParser::build_call_marks(const Markers& markers) {
-  const auto add = [&](Marks* marks, std::string_view text, Mark mark, size_t index) {
-    markers.add(&marks->literals, text);
-    marks->meanings.emplace_back(mark, index);
-  };
-  for (const std::string_view text : markup_.closers) {
-    add(&behind_, text, Mark::kCloser, 0);
-    add(&content_marks_, text, Mark::kCloser, 0);
-  }
-  for (const std::string_view text : markup_.sections) {
-    for (Marks* marks : {&content_marks_, &section_marks_, &behind_}) add(marks, text, Mark::kSection, 0);
-    for (Marks& marks : reasoning_marks_) add(&marks, text, Mark::kSection, 0);
-  }
-  for (size_t i = 0; i < markup_.openers.size(); ++i) {
-    const auto& [text, make, where] = markup_.openers[i];
-    add(&section_marks_, text, Mark::kOpener, i);
-    add(&behind_, text, Mark::kOpener, i);
-    if (where != Where::kInSection) add(&content_marks_, text, Mark::kOpener, i);
-    if (where != Where::kAnywhere) continue;
-    for (Marks& marks : reasoning_marks_) add(&marks, text, Mark::kOpener, i);
-  }
-}
-
-void MarkupParser::begin_at(const Beginning& beginning) {
-  using Reasoning = Beginning::Reasoning;
-  const auto implied =
-      std::find_if(thinking_.begin(), thinking_.end(), [](const Thinking& one) { return one.implied; });
-  if (beginning.reasoning == Reasoning::kOpen) {
-    open_ = beginning.thinking;
-    at_ = At::kInside;
-  } else if (beginning.reasoning == Reasoning::kMay && implied != thinking_.end()) {
-    open_ = static_cast<size_t>(implied - thinking_.begin());
-    at_ = At::kInside;
-  }
-  if (beginning.opener.empty() || !context_.reads_calls) return;
-  in_section_ = true;
-  at_ = At::kSection;
-  for (const Opener& opener : markup_.openers) {
-    if (opener.text != beginning.opener) continue;
-    at_ = At::kCall;
-    reader_ = opener.make(context_.markers);
-    inferred_ = opener.where == Where::kIfOffered;
-    calls_.expect(inferred_ ? Calls::Evidence::kInference : Calls::Evidence::kMarker);
-  }
 }
 
 void MarkupParser::read(Input& in) {
@@ -319,97 +241,6 @@ void MarkupParser::close_reasoning(std::string_view passed) {
   if (!context_.separates_reasoning) return content_.text(passed);
   content_.trim();
   reasoning_.trim();
-}
-
-bool MarkupParser::section(Input& in) {
-  in.skip_space();
-  if (in.empty()) return true;
-  const int found = in.match(section_marks_.literals);
-  if (found == Literals::kMore) return false;
-  if (found >= 0) {
-    meet(in, section_marks_.meanings[static_cast<size_t>(found)], section_marks_.literals.text(found));
-  } else if (markup_.section_body != nullptr && (in.peek() == '{' || in.peek() == '[')) {
-    begin_call(in, markup_.section_body, Where::kAnywhere, 0);
-  } else {
-    calls_.problem("no call follows the marker of calls");
-    in_section_ = false;
-    at_ = resume_;
-  }
-  return true;
-}
-
-void MarkupParser::begin_call(Input& in, MakeReader make, Where where, size_t marker_bytes) {
-  call_body_ = in.position();
-  call_begin_ = call_body_ - marker_bytes;
-  in.hold(call_begin_);
-  reader_ = make(context_.markers);
-  whole_only_ = where == Where::kIfWhole && !in_section_;
-  inferred_ = whole_only_ || where == Where::kIfOffered;
-  began_ = true;
-  calls_.expect(inferred_ ? Calls::Evidence::kInference : Calls::Evidence::kMarker);
-  if (whole_only_) context_.output.wait();
-  at_ = At::kCall;
-}
-
-bool MarkupParser::call(Input& in) {
-  const Step step = reader_->read(in, calls_);
-  if (step == Step::kMore) {
-    CHECK(!in.ended());
-    return false;
-  }
-  if (step == Step::kFailed || (whole_only_ && !context_.output.whole())) {
-    fail_call(in);
-  } else {
-    if (whole_only_) context_.output.commit();
-    junk_ = true;
-    at_ = step == Step::kText ? resume_ : At::kBehindCall;
-  }
-  reader_.reset();
-  if (at_ != At::kCall) in.release();
-  return true;
-}
-
-void MarkupParser::fail_call(Input& in) {
-  const bool begun = calls_.begun();
-  in_section_ = false;
-  at_ = resume_;
-  if (whole_only_) {
-    context_.output.discard();
-  } else if (begun) {
-    calls_.fail();
-    if (in.finished()) return;  // the rest of the call is missing; what there is was sent
-  } else {
-    calls_.problem("what follows the marker of a call is none");
-  }
-  closer_due_ = !inferred_;
-  TextChannel& channel = resume_ == At::kReasoning && context_.separates_reasoning ? reasoning_ : content_;
-  if (inferred_) channel.text(in.slice(call_begin_, call_body_));
-  // Other calls may stand in what this one has swallowed. Text is read again in proportion to what was read.
-  const size_t end = in.position(), again = end - call_body_;
-  if (read_again_ + again <= end) {
-    read_again_ += again;
-    in.rewind(call_body_);
-    if (!inferred_) in.skip_space();
-  } else {
-    const std::string_view text = in.slice(call_body_, end);
-    channel.text(inferred_ ? text : trimmed(text));
-  }
-}
-
-bool MarkupParser::behind_call(Input& in) {
-  in.skip_space();
-  if (in.empty()) return true;
-  const int found = in.match(behind_.literals);
-  if (found == Literals::kMore) return false;
-  if (found >= 0) {
-    meet(in, behind_.meanings[static_cast<size_t>(found)], behind_.literals.text(found));
-  } else if (junk_ && std::string_view("]})").find(in.peek()) != std::string_view::npos) {
-    in.skip(1);
-  } else {
-    in_section_ = false;
-    at_ = resume_;
-  }
-  return true;
 }
 
 // What is still held back.
