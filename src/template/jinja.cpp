@@ -84,8 +84,7 @@ std::vector<Value> JinjaTemplate::Compiled::inputs(Budget& budget, const Map& va
     if (given != nullptr) {
       values.push_back(*given);
     } else {
-      values.push_back(name == "self" && !tree.blocks.empty() ? make_self(budget, tree.blocks)
-                                                              : find_global(budget, name));
+      values.push_back(name == "self" ? make_self(budget, tree.blocks) : find_global(budget, name));
     }
   }
   return values;

@@ -213,6 +213,9 @@ class Braces {
 
   Value first(std::string_view name) {
     size_t number = next_;
+    const bool numbered = !name.empty() && name[0] >= '0' && name[0] <= '9';
+    if ((name.empty() && numbered_) || (numbered && next_ > 0)) fail("a format has fields with and without numbers");
+    numbered_ |= numbered;
     if (name.empty()) {
       ++next_;
     } else if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc()) {
@@ -286,6 +289,7 @@ class Braces {
   const Arguments& arguments_;
   TextBuilder out_;
   size_t next_ = 0;
+  bool numbered_ = false;
 };
 
 }  // namespace

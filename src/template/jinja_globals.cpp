@@ -209,6 +209,12 @@ std::string format_time(const std::tm& time, std::string_view format) {
       case 'h':
         out += month.substr(0, 3);
         break;
+      case 'U':
+        out += number((time.tm_yday + 7 - time.tm_wday) / 7, 2);
+        break;
+      case 'W':
+        out += number((time.tm_yday + 7 - (time.tm_wday + 6) % 7) / 7, 2);
+        break;
       case 'u':
         out += std::to_string(time.tm_wday == 0 ? 7 : time.tm_wday);
         break;

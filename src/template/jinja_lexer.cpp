@@ -110,6 +110,7 @@ class Lexer {
   }
 
   void comment() {
+    if (rest_.size() == 2) return skip(2);  // Jinja lets a template end right behind "{#" and "{% raw %}"
     const size_t end = rest_.find("#}", 2);
     if (end == std::string_view::npos) fail("a comment does not end: there is no \"#}}\"");
     const char sign = end > 2 ? rest_[end - 1] : '\0';
@@ -134,6 +135,7 @@ class Lexer {
       skip(tag);
       return after_tag(close, true);
     }
+    if (rest_.empty()) return;
     fail("a raw block does not end: there is no \"endraw\"");
   }
 

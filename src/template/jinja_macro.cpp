@@ -86,17 +86,18 @@ Frame* root_of(Frame* frame) {
 }
 
 struct BlockFunction : Object {
-  explicit BlockFunction(const Block* statement) : block(statement) {}
+  BlockFunction(const Block* statement, Frame* frame) : block(statement), closure(frame) {}
   bool callable() const override { return true; }
   std::string text() const override { return fmt::format("<Block '{}'>", block->name); }
   Value call(Render& render, const Arguments&) override {
     const Budget::Nested nested(render.budget());
-    const Render::Entered entered(render, render.make_frame(block->function, root_of(render.frame())));
+    const Render::Entered entered(render, render.make_frame(block->function, closure));
     block->scope.enter(render);
     return render.capture(block->body);
   }
 
   const Block* block;
+  Frame* closure;
 };
 
 struct Self : Object {
@@ -104,7 +105,9 @@ struct Self : Object {
   std::string text() const override { return "<self>"; }
   Value attribute(Render& render, std::string_view name) override {
     for (const Block* block : blocks) {
-      if (block->name == name) return Value::object(render.budget().make<BlockFunction>(block));
+      if (block->name != name) continue;
+      if (block->scoped) fail("the block '{}' is scoped, so it can only be where it stands", name);
+      return Value::object(render.budget().make<BlockFunction>(block, root_of(render.frame())));
     }
     return {};
   }
@@ -157,16 +160,16 @@ void CallBlock::bind(Symbols& symbols) {
 }
 
 Flow Block::run(Render& render) const {
-  print(render.out(), BlockFunction(this).call(render, {}));
+  print(render.out(), BlockFunction(this, scoped ? render.frame() : root_of(render.frame())).call(render, {}));
   return Flow::kNext;
 }
 
-// A block sees the names of the template itself, not those of the loop it stands in.
+// A block sees the names of the template itself; those of the loop it stands in only if it is scoped.
 void Block::bind(Symbols& symbols) {
-  Symbols* root = &symbols;
-  while (root->parent() != nullptr) root = root->parent();
-  function.parent = &root->function();
-  Symbols inner(function, root, symbols.inputs());
+  Symbols* outer = &symbols;
+  while (!scoped && outer->parent() != nullptr) outer = outer->parent();
+  function.parent = &outer->function();
+  Symbols inner(function, outer, symbols.inputs());
   declare_body(body, inner);
   bind_body(body, inner);
   scope.take(inner);

@@ -120,21 +120,21 @@ Value get(Render&, const Value& self, const Arguments& arguments) {
 
 Value keys(Render& render, const Value& self, const Arguments& arguments) {
   bind_arguments<0>(arguments, {});
-  List* list = render.list(Sequence::kView);
+  List* list = render.list(Sequence::kKeys);
   for (const Map::Entry& entry : self.as_map().entries) list->items.push_back(entry.key);
   return Value::list(list);
 }
 
 Value values(Render& render, const Value& self, const Arguments& arguments) {
   bind_arguments<0>(arguments, {});
-  List* list = render.list(Sequence::kView);
+  List* list = render.list(Sequence::kValues);
   for (const Map::Entry& entry : self.as_map().entries) list->items.push_back(entry.value);
   return Value::list(list);
 }
 
 Value items(Render& render, const Value& self, const Arguments& arguments) {
   bind_arguments<0>(arguments, {});
-  List* list = render.list(Sequence::kView);
+  List* list = render.list(Sequence::kItems);
   for (const auto& [key, value] : self.as_map().entries) list->items.push_back(make_pair(render.budget(), key, value));
   return Value::list(list);
 }

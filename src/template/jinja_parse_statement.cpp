@@ -255,7 +255,11 @@ class Parser : public ExpressionParser {
     auto node = std::make_unique<Block>();
     node->name = expect_name();
     if (!block_names_.insert(node->name).second) fail("the block '{}' is defined twice", node->name);
-    while (skip_name("scoped") || skip_name("required")) continue;
+    for (bool word = true; word;) {
+      const bool scoped = skip_name("scoped");
+      node->scoped |= scoped;
+      word = scoped || skip_name("required");
+    }
     end_tag();
     const int loops = std::exchange(loops_, 0);
     node->body = body({"endblock"});
@@ -267,9 +271,14 @@ class Parser : public ExpressionParser {
     return node;
   }
 
+  // Several values are written one after the other.
   StatementPtr print_tag() {
-    StatementPtr node = output();
+    auto all = std::make_unique<Concatenation>();
+    do all->parts.push_back(expression());
+    while (skip_operator(","));
     end_tag();
+    auto node = std::make_unique<Output>();
+    node->value = std::move(all);
     return node;
   }
 

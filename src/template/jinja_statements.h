@@ -121,6 +121,7 @@ struct Block : Statement {
   void bind(Symbols& symbols) override;
 
   std::string name;
+  bool scoped = false;
   Body body;
   Function function;
   Scope scope;

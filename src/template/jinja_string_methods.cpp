@@ -20,21 +20,44 @@ Value capitalize(Render& render, const Value& self, const Arguments& arguments) 
   return capitalized(render, self.as_string());
 }
 
+// Small letters one after the other: a sigma at the end of a word becomes another one than elsewhere.
+class LowerCase {
+ public:
+  explicit LowerCase(std::string_view text) : rest_(text) {}
+
+  // To be called for every character in turn; whether it begins a word.
+  bool next(uint32_t code) {
+    rest_.remove_prefix(unicode::width(rest_[0]));
+    first_ = !inside_;
+    inside_ = unicode::is_cased(code);
+    return first_;
+  }
+  void append(uint32_t code, std::string* out) const {
+    const bool ends = rest_.empty() || !unicode::is_alpha(unicode::decode(rest_));
+    code == 0x3A3 && !first_ && ends ? unicode::append(0x3C2, out) : unicode::append_lower(code, out);
+  }
+
+ private:
+  std::string_view rest_;
+  bool inside_ = false, first_ = true;
+};
+
 // Each run of letters begins in title case.
 Value title(Render& render, const Value& self, const Arguments& arguments) {
   bind_arguments<0>(arguments, {});
-  bool inside = false;
-  return map_characters(render.budget(), self.as_string(), [&inside](uint32_t code, std::string* out) {
-    inside ? unicode::append_lower(code, out) : unicode::append_title(code, out);
-    inside = unicode::is_cased(code);
-  });
+  return map_characters(render.budget(), self.as_string(),
+                        [lower = LowerCase(self.text())](uint32_t code, std::string* out) mutable {
+                          lower.next(code) ? unicode::append_title(code, out) : lower.append(code, out);
+                        });
 }
 
 Value swapcase(Render& render, const Value& self, const Arguments& arguments) {
   bind_arguments<0>(arguments, {});
-  return map_characters(render.budget(), self.as_string(), [](uint32_t code, std::string* out) {
-    unicode::is_upper(code) ? unicode::append_lower(code, out) : unicode::append_upper(code, out);
-  });
+  return map_characters(render.budget(), self.as_string(),
+                        [lower = LowerCase(self.text())](uint32_t code, std::string* out) mutable {
+                          lower.next(code);
+                          unicode::is_upper(code) ? lower.append(code, out) : unicode::append_upper(code, out);
+                        });
 }
 
 Value casefold(Render& render, const Value& self, const Arguments& arguments) {
@@ -98,9 +121,8 @@ Value rsplit(Render& render, const Value& self, const Arguments& arguments) {
   const size_t kept = static_cast<size_t>(limit);
   const std::string_view text = self.text(), last_merged = items[items.size() - kept - 1].text();
   const size_t end = static_cast<size_t>(last_merged.data() + last_merged.size() - text.data());
-  const size_t begin = separator.is(Kind::kString) ? 0 : text.size() - unicode::strip_left(text).size();
   items.erase(items.begin(), items.end() - static_cast<ptrdiff_t>(kept));
-  items.insert(items.begin(), substring(render.budget(), self.as_string(), begin, end));
+  items.insert(items.begin(), substring(render.budget(), self.as_string(), 0, end));
   return Value::list(parts);
 }
 
@@ -248,6 +270,21 @@ Value format(Render& render, const Value& self, const Arguments& arguments) {
   return format_braces(render, self.as_string(), arguments);
 }
 
+// Capital letters begin words, small ones continue them, and there is one.
+Value istitle(Render& render, const Value& self, const Arguments& arguments) {
+  bind_arguments<0>(arguments, {});
+  const std::string_view text = self.text();
+  render.budget().work(text.size());
+  bool inside = false, any = false;
+  for (size_t i = 0; i < text.size(); i += unicode::width(text[i])) {
+    const uint32_t code = unicode::decode(text.substr(i));
+    if (unicode::is_cased(code) && unicode::is_lower(code) != inside) return Value::boolean(false);
+    inside = unicode::is_cased(code);
+    any |= inside;
+  }
+  return Value::boolean(any);
+}
+
 using CharacterTest = bool (*)(uint32_t);
 template <CharacterTest kIs>
 Value all_are(Render& render, const Value& self, const Arguments& arguments) {
@@ -332,28 +369,23 @@ const String& escaped(Render& render, const String& string) {
 }
 
 Value capitalized(Render& render, const String& string) {
-  bool first = true;
-  return map_characters(render.budget(), string, [&first](uint32_t code, std::string* out) {
-    std::exchange(first, false) ? unicode::append_title(code, out) : unicode::append_lower(code, out);
-  });
+  return map_characters(render.budget(), string,
+                        [first = true, lower = LowerCase(string.text)](uint32_t code, std::string* out) mutable {
+                          lower.next(code);
+                          std::exchange(first, false) ? unicode::append_title(code, out) : lower.append(code, out);
+                        });
 }
 
 Value upper_case(Render& render, const String& string) {
   return map_characters(render.budget(), string, unicode::append_upper);
 }
 
-// A capital sigma at the end of a word becomes another small letter than elsewhere.
 Value lower_case(Render& render, const String& string) {
-  if (string.text.find("\u03A3") == kNowhere) return map_characters(render.budget(), string, unicode::append_lower);
-  bool inside = false;
-  const char* at = string.text.data();
-  const char* end = at + string.text.size();
-  return map_characters(render.budget(), string, [&](uint32_t code, std::string* out) {
-    at += unicode::width(*at);
-    const bool ends = at == end || !unicode::is_alpha(unicode::decode({at, end}));
-    code == 0x3A3 && inside&& ends ? unicode::append(0x3C2, out) : unicode::append_lower(code, out);
-    inside = unicode::is_cased(code);
-  });
+  return map_characters(render.budget(), string,
+                        [lower = LowerCase(string.text)](uint32_t code, std::string* out) mutable {
+                          lower.next(code);
+                          lower.append(code, out);
+                        });
 }
 
 Value padded(Render& render, const String& string, int64_t width, std::string_view fill, int place) {
@@ -423,6 +455,7 @@ Builtin find_string_method(std::string_view name) {
       {"isspace", all_are<unicode::is_space>},
       {"isascii", all_are<is_ascii>},
       {"isprintable", all_are<unicode::is_printable>},
+      {"istitle", istitle},
       {"isupper",
        [](Render&, const Value& self, const Arguments&) { return Value::boolean(has_case(self.text(), true)); }},
       {"islower",

@@ -64,8 +64,10 @@ void print_list(TextBuilder& out, const List& list, int depth) {
       return print_range(out, list);
     case Sequence::kGenerator:
       return out.literal("<generator object>");
-    case Sequence::kView:
-      out.append("dict_items([", Origin::kUser);
+    case Sequence::kKeys:
+    case Sequence::kValues:
+    case Sequence::kItems:
+      out.append(fmt::format("{}([", sequence_name(list.sequence)), Origin::kUser);
       print_items(out, list, depth);
       return out.append("])", Origin::kUser);
     case Sequence::kTuple:

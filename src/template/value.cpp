@@ -176,8 +176,13 @@ std::string_view type_name(const Value& value) {
     case Kind::kObject:
       return "object";
   }
-  static constexpr std::string_view kSequences[] = {"list", "tuple", "range", "dict view", "generator"};
-  return kSequences[static_cast<size_t>(value.as_list().sequence)];
+  return sequence_name(value.as_list().sequence);
+}
+
+std::string_view sequence_name(Sequence sequence) {
+  static constexpr std::string_view kNames[] = {"list",        "tuple",      "range",    "dict_keys",
+                                                "dict_values", "dict_items", "generator"};
+  return kNames[static_cast<size_t>(sequence)];
 }
 
 void fail_undefined(const Value& undefined) {

@@ -137,7 +137,9 @@ enum class Sequence : uint8_t {
   kList,
   kTuple,
   kRange,
-  kView,       // of a map's keys, values or items: has a length, but no index and no JSON
+  kKeys,  // a view of a map: has a length, but no index and no JSON
+  kValues,
+  kItems,
   kGenerator,  // of a filter: can be gone through once
 };
 
@@ -203,6 +205,7 @@ Value make_pair(Budget& budget, const Value& first, const Value& second);  // a 
 
 // The names of kinds in messages, as Python says them: 'str', 'int', 'NoneType'.
 std::string_view type_name(const Value& value);
+std::string_view sequence_name(Sequence sequence);
 // Fails with the words for an undefined value that was used.
 [[noreturn]] void fail_undefined(const Value& undefined);
 
