@@ -11,6 +11,7 @@ void Run::execute(const Value& root, bool last_turn) {
 
 Run::Flow Run::run(const NodeList& list, const Value& dot) {
   const Budget::Nested nested(context_.budget);
+  context_.budget.work(1);
   const size_t count = last_turn_ ? std::min(list.kept, list.nodes.size()) : list.nodes.size();
   for (size_t i = 0; i < count; ++i) {
     context_.budget.work(1);

@@ -143,12 +143,13 @@ Value format(Render& render, const Value& self, const Arguments& arguments) {
 
 // Lines of at most `width` characters, broken at blanks.
 Value wordwrap(Render& render, const Value& self, const Arguments& arguments) {
-  const auto [width, break_long, wrap, hyphens] =
+  const auto [width, break_long, wrapping, hyphens] =
       bind_arguments<4>(arguments, {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
   const String& text = text_of(render, self);
   const auto most = static_cast<size_t>(std::max<int64_t>(integer_or(width, 79), 1));
   const bool breaks = break_long.is_missing() || truth(break_long);
   TextBuilder out(render.budget());
+  const Value wrap = wrapping;
   const auto new_line = [&] { wrap.is(Kind::kString) ? out.append(wrap.as_string()) : out.literal("\n"); };
   size_t column = 0;
   for (size_t at = 0; at < text.text.size();) {

@@ -24,6 +24,7 @@ Value range(Render& render, const Value&, const Arguments& arguments) {
   if (count > static_cast<double>(kMaxRange)) fail("range() has more than {} items", kMaxRange);
   List* list = render.list(Sequence::kRange);
   render.budget().work(static_cast<uint64_t>(std::max(count, 0.0)));
+  list->items.reserve(static_cast<size_t>(std::max(count, 0.0)) + 1);
   for (int64_t i = begin; step > 0 ? i < end : i > end;) {
     list->items.push_back(Value::integer(i));
     if (__builtin_add_overflow(i, step, &i)) break;

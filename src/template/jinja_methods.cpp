@@ -85,9 +85,10 @@ Value reverse(Render& render, const Value& self, const Arguments& arguments) {
 
 Value sort(Render& render, const Value& self, const Arguments& arguments) {
   const auto [backwards] = bind_arguments<1>(arguments, {"reverse"});
+  const bool descending = truth(backwards);
   auto& items = self_list(self).items;
   std::ranges::stable_sort(items, [&](const Value& a, const Value& b) {
-    return truth(backwards) ? less(render.budget(), b, a) : less(render.budget(), a, b);
+    return descending ? less(render.budget(), b, a) : less(render.budget(), a, b);
   });
   return Value::none();
 }

@@ -4,6 +4,7 @@ namespace hearth::templates {
 
 Flow Render::run(const Body& body) {
   const Budget::Nested nested(budget_);
+  budget_.work(1);
   for (const StatementPtr& statement : body) {
     budget_.work(1);
     try {

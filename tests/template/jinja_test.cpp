@@ -1,0 +1,79 @@
+// The language of Jinja, by example. The golden sets have many more cases; here is what those who read the code want to
+// know first, and what only this implementation decides.
+#include "template/render_for_test.h"
+
+namespace hearth::templates {
+namespace {
+
+constexpr std::string_view kData =
+    R"({"s": "Hello World", "n": 3, "l": ["a", "b", "c"], "d": {"b": 1, "items": "own"}})";
+
+TEST(Jinja, TrimsBlocksAsTransformersDoes) {
+  EXPECT_EQ(jinja("a\n  {% if true %}\n  b\n  {% endif %}\nc\n"), "a\n  b\nc");
+  EXPECT_EQ(jinja("{{ 1 }}\n{{ 2 }}\n\n"), "1\n2\n");
+  EXPECT_EQ(jinja("x  {%- if true -%}  y  {%- endif %}"), "xy");
+  EXPECT_EQ(jinja("{{ 'a' }}{# note #}\n b"), "a b");
+}
+
+TEST(Jinja, ScopesForgetWhatTheyAssign) {
+  EXPECT_EQ(jinja("{% set x = 1 %}{% for i in [1, 2] %}{% set x = x + i %}{{ x }}{% endfor %}{{ x }}"), "231");
+  EXPECT_EQ(jinja("{% if true %}{% set x = 1 %}{% endif %}{{ x }}"), "1");
+  EXPECT_EQ(jinja("{% set ns = namespace(x=0) %}{% for i in [1, 2] %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}"),
+            "3");
+  EXPECT_EQ(jinja("{% macro m() %}{{ i }}{% endmacro %}{% for i in [1] %}[{{ m() }}]{% endfor %}"), "[]");
+  EXPECT_EQ(jinja("{% set z = 5 %}{% macro m() %}{{ z }}{% endmacro %}{% set z = 6 %}{{ m() }}"), "6");
+}
+
+TEST(Jinja, UndefinedPrintsNothingAndFailsInside) {
+  EXPECT_EQ(jinja("[{{ x }}]{{ x is defined }}{{ x | default('d') }}"), "[]Falsed");
+  EXPECT_EQ(jinja("\n\n{{ x.y }}"), "error: line 3 of the template: 'x' is undefined");
+  EXPECT_EQ(jinja("{{ d.q.r }}", kData), "error: line 1 of the template: 'dict object' has no attribute 'q'");
+}
+
+TEST(Jinja, MethodsComeBeforeEntries) {
+  EXPECT_EQ(jinja("{{ d['items'] }} {{ d.items() | list | length }} {{ d.b }}", kData), "own 2 1");
+}
+
+TEST(Jinja, ListsMayBeChangedAndMapsMayNot) {
+  EXPECT_EQ(jinja("{% set x = [1] %}{% set _ = x.append(2) %}{{ x.pop(0) }}{{ x }}"), "1[2]");
+  EXPECT_EQ(jinja("{{ d.update({}) }}", kData),
+            "error: line 1 of the template: a template may not change a map, only lists");
+}
+
+TEST(Jinja, RendersDoNotChangeTheirInput) {
+  const auto compiled = JinjaTemplate::parse("{% set _ = l.append('x') %}{{ l | length }}");
+  ASSERT_TRUE(compiled);
+  const boost::json::object input = {{"l", {"a"}}};
+  EXPECT_EQ(compiled->render(input)->text, "2");
+  EXPECT_EQ(compiled->render(input)->text, "2");
+}
+
+TEST(Jinja, KeepsAllDigits) {
+  EXPECT_EQ(jinja("{{ a }} {{ b }} {{ c | tojson }} {{ d }}",
+                  R"({"a": 123456789012345678901234567890, "b": 0.1, "c": 7.2057594037927933e+16, "d": 3.0})"),
+            "123456789012345678901234567890 0.1 7.205759403792794e+16 3.0");
+  EXPECT_EQ(jinja("{{ 9223372036854775807 + 1 }}"), "error: line 1 of the template: an integer gets too large");
+}
+
+TEST(Jinja, NamesTheLineOfWhatIsWrong) {
+  EXPECT_EQ(jinja("a\n{% if %}"), "error: line 2 of the template: an expression is expected, not \"%}\"");
+  EXPECT_EQ(jinja("\n{{ 'open }}"), "error: line 2 of the template: a text in quotes does not end");
+  EXPECT_EQ(jinja("{% for x in l %}\n\n{{ raise_exception('no ' ~ x) }}{% endfor %}", kData),
+            "error: line 3 of the template: no a");
+  EXPECT_EQ(jinja("{% include 'x' %}"),
+            "error: line 1 of the template: 'include' needs other templates, and a model has none");
+}
+
+TEST(Jinja, UnknownFiltersFailWhereTheyAreReached) {
+  EXPECT_EQ(jinja("{% if false %}{{ 1 | nosuch }}{% endif %}ok"), "ok");
+  EXPECT_EQ(jinja("{{ 1 | nosuch }}"), "error: line 1 of the template: there is no filter named 'nosuch'");
+}
+
+TEST(Jinja, TakesNoTextThatIsNotUtf8) {
+  EXPECT_FALSE(JinjaTemplate::parse("\xff"));
+  EXPECT_EQ(jinja("{{ s }}", "{\"s\": \"\xff\"}").substr(0, 6), "error:");
+  EXPECT_EQ(jinja("{{ s }}", "[1]"), "error: the template's input is no JSON object");
+}
+
+}  // namespace
+}  // namespace hearth::templates
