@@ -2,11 +2,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/checked.h"
 #include "cpu/device_impl.h"
 #include "cpu/kernels/cache_page.h"
 
 namespace hearth::cpu {
 namespace {
+
+// What one item of work of rotate_append has at least: less is not worth waking a thread for.
+constexpr uint32_t kItem_values = 1 << 15;
 
 void rotate(const device::Rope& rope, const float* cosines, const float* sines, float* head) {
   const uint32_t half = rope.dims / 2;
@@ -66,7 +70,13 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
                    slot);
     }
   };
-  pool_.for_each(batch_->rows(), [&](uint32_t row, int) { run_row(batch_->sequences[sequence_of_row_[row]], row); });
+  const uint32_t rows = batch_->rows();
+  const uint32_t values = args.heads * shape.key_dim + shape.kv_heads * (shape.key_dim + shape.value_dim);
+  const uint32_t item = std::max(1u, kItem_values / values);
+  pool_.for_each(static_cast<uint32_t>(divide_up(rows, item)), [&](uint32_t i, int) {
+    for (uint32_t row = i * item; row < std::min(rows, (i + 1) * item); ++row)
+      run_row(batch_->sequences[sequence_of_row_[row]], row);
+  });
 }
 
 void CpuDevice::attention(const device::AttentionArgs& args) {
