@@ -182,8 +182,8 @@ template <class V, class Format, class Rows, int T, int kLines>
   for (int t = 0; t < T; ++t) sums[t] = sum[t];
 }
 
-// All whole chunks of one vector of rows times all activation rows, at most kMost of these at a time.
-template <class V, class Format, class Rows, int kParts, int kMost>
+// All whole chunks of one vector of rows times all activation rows, a few of these at a time.
+template <class V, class Format, class Rows, int kParts>
 void multiply_direct(const MatmulArgs& args, uint32_t begin) {
   constexpr int kFetchedBytes = static_cast<int>(Rows::kFetchedRows) * kChunkBytes<Format>;
   constexpr int kLines = kFetchedBytes / kLine_bytes / kParts;
@@ -192,11 +192,11 @@ void multiply_direct(const MatmulArgs& args, uint32_t begin) {
   uint32_t first[kParts + 1] = {};
   for (uint32_t p = 0; p < kParts; ++p) {
     const uint32_t tokens = (args.count - first[p] + kParts - p - 1) / (kParts - p);
-    with_constant<kMost>(static_cast<int>(tokens),
-                         [&]<int T>() { multiply[p] = multiply_chunk<V, Format, Rows, T, kLines>; });
+    with_constant<V::kDirectTokens>(static_cast<int>(tokens),
+                                    [&]<int T>() { multiply[p] = multiply_chunk<V, Format, Rows, T, kLines>; });
     first[p + 1] = first[p] + tokens;
   }
-  typename V::F sums[kParts * kMost];
+  typename V::F sums[kParts * V::kDirectTokens];
   for (uint32_t t = 0; t < args.count; ++t) sums[t] = V::load(args.out[t] + begin);
   const auto rows = Rows::of(args.weight, args.row_bytes, begin);
   const uint8_t* next = Rows::ahead(args, begin);
@@ -294,17 +294,15 @@ template <class V, class Format>
 void matmul_blocks(const MatmulArgs& args, uint32_t begin, uint32_t end) {
   uint32_t whole = begin;  // up to here the direct path has done all whole chunks
   // Interleaved rows are unpacked so quickly that a tile is not worth its stores before there are many activations.
-  // Plain ones take shuffles, which a tile does once for all activations: they are multiplied directly with one only.
   if constexpr (V::kInterleaves) {
     using Interleaved = InterleavedRows<V, Format>;
     const uint32_t interleaved = std::min(end, std::max(begin, args.interleaved_rows));
     const bool few = args.count <= V::kDirectTokens;
-    for (; few && whole < interleaved; whole += V::kLanes)
-      multiply_direct<V, Format, Interleaved, 1, V::kDirectTokens>(args, whole);
+    for (; few && whole < interleaved; whole += V::kLanes) multiply_direct<V, Format, Interleaved, 1>(args, whole);
     for (; !few && args.count <= 2 * V::kDirectTokens && whole < interleaved; whole += V::kLanes)
-      multiply_direct<V, Format, Interleaved, 2, V::kDirectTokens>(args, whole);
-    for (; args.count == 1 && whole + V::kLanes <= end; whole += V::kLanes)
-      multiply_direct<V, Format, PlainRows<V, Format>, 1, 1>(args, whole);
+      multiply_direct<V, Format, Interleaved, 2>(args, whole);
+    for (; few && whole + V::kLanes <= end; whole += V::kLanes)
+      multiply_direct<V, Format, PlainRows<V, Format>, 1>(args, whole);
   }
   if (args.cols % kChunk != 0 && begin < whole) multiply_panel<V, Format>(args, begin, whole, args.cols / kChunk);
   if (whole < end) multiply_panel<V, Format>(args, whole, end, 0);
