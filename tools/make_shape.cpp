@@ -1,4 +1,4 @@
-// make_shape NAME MIX OUT.gguf: a model of a real shape with random weights, for measurements: the text is
+// make_shape NAME TYPE OUT.gguf: a model of a real shape with random weights, for measurements: the text is
 // noise; sizes, formats per tensor and speed are those of the real model. Made at the speed of the disk: a
 // matrix repeats the same encoded rows.
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "gguf/writer.h"
 
 namespace {
@@ -60,10 +60,10 @@ void describe_tokens(const Shape& shape, gguf::Writer* writer) {
   writer->set_u32("tokenizer.ggml.eos_token_id", 2);
 }
 
-void describe(const Shape& shape, const gguf::Mix& mix, gguf::Writer* writer) {
+void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::Writer* writer) {
   writer->set_string("general.architecture", shape.architecture);
   writer->set_string("general.name", fmt::format("{} shape, random weights", shape.name));
-  writer->set_u32("general.file_type", mix.file_type);
+  writer->set_u32("general.file_type", recipe.file_type);
   const auto key = [&](const char* name, uint32_t value) {
     writer->set_u32(fmt::format("{}.{}", shape.architecture, name), value);
   };
@@ -139,9 +139,9 @@ Status write_tensor(const gguf::Tensor& tensor, std::mt19937& random, gguf::Writ
   return {};
 }
 
-Status make(const Shape& shape, const gguf::Mix& mix, const std::string& path) {
+Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const std::string& path) {
   gguf::Writer writer;
-  describe(shape, mix, &writer);
+  describe(shape, recipe, &writer);
   const gguf::Traits traits{.layers = shape.layers,
                             .queries_per_value = shape.heads / shape.kv_heads,
                             .experts = 0,
@@ -149,8 +149,8 @@ Status make(const Shape& shape, const gguf::Mix& mix, const std::string& path) {
   std::vector<gguf::Tensor> tensors = tensors_of(shape);
   for (gguf::Tensor& tensor : tensors) {
     tensor.format =
-        gguf::is_quantised(tensor) ? gguf::choose_format(mix, traits, tensor).format : quant::find_name("F32");
-    if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", mix.name);
+        gguf::is_quantised(tensor) ? gguf::choose_format(recipe, traits, tensor).format : quant::find_name("F32");
+    if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", recipe.name);
     writer.add_tensor(tensor.name, *tensor.format,
                       std::span(tensor.shape).first(static_cast<size_t>(tensor.dimensions)));
   }
@@ -161,7 +161,7 @@ Status make(const Shape& shape, const gguf::Mix& mix, const std::string& path) {
 }
 
 Status run(std::span<char*> args) {
-  if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME MIX OUT.gguf");
+  if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME TYPE OUT.gguf");
   const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes),
                                    [&](const Shape& known) { return std::string_view(args[1]) == known.name; });
   if (shape == std::end(kShapes)) {
@@ -169,8 +169,8 @@ Status run(std::span<char*> args) {
     for (const Shape& known : kShapes) names += fmt::format(" {}", known.name);
     return error(ErrorKind::kUsage, "unknown shape '{}'; known:{}", args[1], names);
   }
-  ASSIGN_OR_RETURN(const gguf::Mix mix, gguf::find_mix(args[2]));
-  return make(*shape, mix, args[3]);
+  ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(args[2]));
+  return make(*shape, recipe, args[3]);
 }
 
 }  // namespace

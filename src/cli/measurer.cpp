@@ -3,23 +3,23 @@
 #include <algorithm>
 
 #include "cli/model_options.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "models/measure.h"
 
 namespace hearth::cli {
 
-const std::vector<std::string>& offered_mixes() {
-  static const std::vector<std::string> mixes = {"Q8_0",   "Q6_K",   "Q5_K_M", "Q4_K_M",
-                                                 "Q4_K_S", "IQ4_XS", "Q3_K_M", "Q2_K"};
-  return mixes;
+const std::vector<std::string>& offered_recipes() {
+  static const std::vector<std::string> recipes = {"Q8_0",   "Q6_K",   "Q5_K_M", "Q4_K_M",
+                                                   "Q4_K_S", "IQ4_XS", "Q3_K_M", "Q2_K"};
+  return recipes;
 }
 
 Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Wishes& wishes) const {
-  std::optional<gguf::Mix> mix;
-  if (!wishes.mix.empty()) {
-    ASSIGN_OR_RETURN(mix, gguf::find_mix(wishes.mix));
+  std::optional<gguf::QuantizationRecipe> recipe;
+  if (!wishes.recipe.empty()) {
+    ASSIGN_OR_RETURN(recipe, gguf::find_recipe(wishes.recipe));
   }
-  const gguf::Mix* chosen = mix ? &*mix : nullptr;
+  const gguf::QuantizationRecipe* chosen = recipe ? &*recipe : nullptr;
   models::LoadOptions load = load_;
   load.context = wishes.context;
   load.cache = cache_type(wishes.kv_type);

@@ -15,7 +15,7 @@
 namespace hearth::cli {
 
 // Quantisations that are offered when a model is too large, the best first.
-const std::vector<std::string>& offered_mixes();
+const std::vector<std::string>& offered_recipes();
 
 class Measurer {
  public:

@@ -123,7 +123,7 @@ class Placing {
     states.back().free = available.bytes;
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
     std::string help =
-        joined(placement::offers_to_fit_host(measurer.function(), states, wishes_for(load), offered_mixes()));
+        joined(placement::offers_to_fit_host(measurer.function(), states, wishes_for(load), offered_recipes()));
     if (help.empty()) help = "use a smaller model";
     if (needed.total() < physical_bytes() && available.limited_by == "this machine")
       help += "; or close other programs";
@@ -142,7 +142,7 @@ class Placing {
     add_processes(states);
     const placement::Wishes wishes = wishes_for(load);
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
-    std::string help = joined(placement::offers(measurer.function(), states, wishes, offered_mixes()));
+    std::string help = joined(placement::offers(measurer.function(), states, wishes, offered_recipes()));
     const bool none = help.empty();
     if (none) help = "only a smaller model would fit";
     if (const auto missing = placement::shortfall(proposal.sizes, states, wishes.options); missing && none)

@@ -44,7 +44,7 @@ std::string report(const Measurer& measurer, const std::vector<placement::ModelS
   if (const auto missing = placement::shortfall(sizes, devices, wishes.options))
     text +=
         fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*missing), devices[0].name);
-  const auto found = placement::offers(measurer.function(), devices, wishes, offered_mixes());
+  const auto found = placement::offers(measurer.function(), devices, wishes, offered_recipes());
   if (!found.empty()) text += "\nWhat would help:\n";
   for (const placement::Offer& offer : found) text += "  " + offer.text + "\n";
   return text;

@@ -19,7 +19,7 @@ struct Options {
   int threads = 0;
 };
 
-std::string summary_text(const gguf::QuantizeSummary& summary, const std::string& mix, const std::string& out) {
+std::string summary_text(const gguf::QuantizeSummary& summary, const std::string& recipe, const std::string& out) {
   std::string text;
   for (const std::string& note : summary.notes) text += fmt::format("note: {}\n", note);
   std::string types;
@@ -27,7 +27,7 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
     types += fmt::format("{}{} {}", types.empty() ? "" : ", ", name, size_text(bytes));
   }
   return text +
-         fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, mix, size_text(summary.bytes_before),
+         fmt::format("{}: {}, {} -> {} ({:.0f} %): {}\n", out, recipe, size_text(summary.bytes_before),
                      size_text(summary.bytes_after),
                      100.0 * static_cast<double>(summary.bytes_after) / static_cast<double>(summary.bytes_before),
                      types);
@@ -35,7 +35,7 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
 
 Status run(const Options& options) {
   TRY(check_output(options.out));
-  ASSIGN_OR_RETURN(const gguf::Mix mix, gguf::find_mix(options.type));
+  ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(options.type));
   ASSIGN_OR_RETURN(const store::ModelFiles in, find_model(options.in));
   const InterruptScope tidy_up;  // removes the unfinished file
   std::optional<Progress> bar;
@@ -47,16 +47,16 @@ Status run(const Options& options) {
     if (interrupted()) return error(ErrorKind::kCancelled, "interrupted; {} is not written", options.out);
     return {};
   };
-  ASSIGN_OR_RETURN(const gguf::QuantizeSummary summary, gguf::quantize_file(in.model, options.out, mix, work));
+  ASSIGN_OR_RETURN(const gguf::QuantizeSummary summary, gguf::quantize_file(in.model, options.out, recipe, work));
   bar.reset();
-  return print(summary_text(summary, mix.name, options.out));
+  return print(summary_text(summary, recipe.name, options.out));
 }
 
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   arguments.required_text("IN", options->in, "The model to read: a GGUF file or a name, best in F32, F16 or BF16");
   arguments.required_text("OUT", options->out, "The GGUF file to write");
-  arguments.required_text("TYPE", options->type, fmt::format("One of {}", fmt::join(gguf::mix_names(), ", ")));
+  arguments.required_text("TYPE", options->type, fmt::format("One of {}", fmt::join(gguf::recipe_names(), ", ")));
   arguments.number("--threads", options->threads, 1, 4096, "Threads (default: all that this process may use)");
   return [options] { return run(*options); };
 }

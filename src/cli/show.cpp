@@ -10,7 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "models/architecture.h"
 #include "quant/bits_per_weight.h"
 #include "text/chat.h"
@@ -102,9 +102,9 @@ void show_model(const store::ModelFiles& found, const gguf::File& file, const Re
   if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", name);
   page.line("architecture", file.string_or("general.architecture", "(not given)"));
   page.line("parameters", format_count(total.values));
-  const std::string_view mix = gguf::mix_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
+  const std::string_view recipe = gguf::recipe_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
   if (total.values > 0) {
-    page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", mix, mix.empty() ? "" : ", ",
+    page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", recipe, recipe.empty() ? "" : ", ",
                                           quant::bits_per_weight(total.bytes, total.values)));
   }
   if (spec) show_sizes(*spec, page);

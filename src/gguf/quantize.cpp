@@ -47,8 +47,12 @@ Status check_space(const std::string& out, uint64_t needed) {
 
 class Quantizer {
  public:
-  Quantizer(const File& file, const Mix& mix, const QuantizeOptions& options)
-      : file_(file), mix_(mix), options_(options), traits_(read_traits(file)), pool_(std::max(1, options.threads)) {}
+  Quantizer(const File& file, const QuantizationRecipe& recipe, const QuantizeOptions& options)
+      : file_(file),
+        recipe_(recipe),
+        options_(options),
+        traits_(read_traits(file)),
+        pool_(std::max(1, options.threads)) {}
 
   Result<QuantizeSummary> run(const std::string& out) {
     copy_metadata();
@@ -72,14 +76,14 @@ class Quantizer {
     for (const auto& [key, value] : file_.metadata()) {
       if (!key.starts_with("split.")) writer_.set(key, value);
     }
-    writer_.set_u32("general.file_type", mix_.file_type);
+    writer_.set_u32("general.file_type", recipe_.file_type);
     writer_.set_u32("general.quantization_version", kQuantizationVersion);
   }
 
   Status choose_formats() {
     uint64_t requantised = 0, starved = 0;
     for (const Tensor& tensor : file_.tensors()) {
-      const Choice choice = is_quantised(tensor) ? choose_format(mix_, traits_, tensor) : Choice{tensor.format};
+      const Choice choice = is_quantised(tensor) ? choose_format(recipe_, traits_, tensor) : Choice{tensor.format};
       if (choice.format != tensor.format && choice.format->encode == nullptr) {
         return error(ErrorKind::kUnsupported, "{}: tensor '{}' would become {}, which cannot be written", file_.path(),
                      tensor.name, choice.format->name);
@@ -181,7 +185,7 @@ class Quantizer {
   }
 
   const File& file_;
-  const Mix& mix_;
+  const QuantizationRecipe& recipe_;
   const QuantizeOptions& options_;
   const Traits traits_;
   ThreadPool pool_;
@@ -196,7 +200,7 @@ class Quantizer {
 
 }  // namespace
 
-Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const Mix& mix,
+Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const QuantizationRecipe& recipe,
                                       const QuantizeOptions& options) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const File> file, File::open(in));
   for (const std::string& part : file->part_paths()) {
@@ -205,7 +209,7 @@ Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& 
       return error(ErrorKind::kUsage, "{} is the file to read; write to another", out);
     }
   }
-  return Quantizer(*file, mix, options).run(out);
+  return Quantizer(*file, recipe, options).run(out);
 }
 
 }  // namespace hearth::gguf

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 
 namespace hearth::gguf {
 
@@ -22,14 +22,14 @@ struct QuantizeOptions {
 struct QuantizeSummary {
   uint64_t bytes_before = 0, bytes_after = 0;     // of the files
   std::map<std::string, uint64_t> bytes_by_type;  // of the new file's tensors, by the format's name
-  std::vector<std::string> notes;                 // each tensor that did not get what the mix wanted, and why
+  std::vector<std::string> notes;                 // each tensor that did not get what the recipe wanted, and why
 };
 
 // Writes `out`, which appears only when it is whole. Metadata is copied; split sets become one file. Memory:
 // a few MB, and some rows per thread. Errors: those of File::open; kUsage (in and out are the same
 // file), kUnsupported (a format that cannot be written), kInvalidData (a weight that is no finite number, or
 // too large for F16: names the tensor), kIo (disk: checked before the start, names needed and available).
-Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const Mix& mix,
+Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const QuantizationRecipe& recipe,
                                       const QuantizeOptions& options);
 
 }  // namespace hearth::gguf

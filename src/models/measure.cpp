@@ -57,7 +57,7 @@ device::StepShape largest_step(const Spec& spec, const LoadOptions& options, con
 
 }  // namespace
 
-Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::Mix* mix) {
+Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::QuantizationRecipe* recipe) {
   ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
   Outline outline;
   outline.options = options;
@@ -68,13 +68,13 @@ Result<Outline> outline(const gguf::File& file, const LoadOptions& options, cons
   outline.most = largest_step(spec, outline.options, outline.cache);
   const FileSizing sizing;
   TensorReader reader(file, sizing, false);
-  if (mix != nullptr) reader.assume(*mix);
+  if (recipe != nullptr) reader.assume(*recipe);
   ASSIGN_OR_RETURN(outline.weights, read_weights(reader, spec));
   return outline;
 }
 
 Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
-                                      const gguf::Mix* mix) {
+                                      const gguf::QuantizationRecipe* recipe) {
   const Spec& spec = outline.spec;
   const LoadOptions& options = outline.options;
   TRY(sizing.supports(outline.cache));
@@ -82,7 +82,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& out
   Weights ignored;
   const auto bytes_of = [&](auto&& read) -> Result<uint64_t> {
     TensorReader reader(file, sizing, options.copy_weights);
-    if (mix != nullptr) reader.assume(*mix);
+    if (recipe != nullptr) reader.assume(*recipe);
     TRY(read(reader));
     return reader.bytes() + reader.mapped_bytes();
   };

@@ -4,7 +4,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "gguf/file.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "models/load_options.h"
 #include "models/spec.h"
 #include "models/weights.h"
@@ -22,12 +22,13 @@ struct Outline {
 };
 
 // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported, kUsage
-// (context larger than the model's, batches that are too large). `mix`: as if the weights were quantised so.
-Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::Mix* mix = nullptr);
+// (context larger than the model's, batches that are too large). `recipe`: as if the weights were quantised so.
+Result<Outline> outline(const gguf::File& file, const LoadOptions& options,
+                        const gguf::QuantizationRecipe* recipe = nullptr);
 
 // Bytes of every part on a device of this kind; those of weights that are read in the file count too.
 // Errors: those of Sizing::supports(), kUsage (more pages than any memory holds).
 Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
-                                      const gguf::Mix* mix = nullptr);
+                                      const gguf::QuantizationRecipe* recipe = nullptr);
 
 }  // namespace hearth::models

@@ -49,9 +49,9 @@ Result<Matrix> TensorReader::matrix(const std::string& name, uint32_t rows, uint
   return matrices(name, 1, rows, cols);
 }
 
-void TensorReader::assume(const gguf::Mix& mix) {
+void TensorReader::assume(const gguf::QuantizationRecipe& recipe) {
   CHECK(device_ == nullptr);
-  mix_ = mix;
+  recipe_ = recipe;
   traits_ = gguf::read_traits(file_);
 }
 
@@ -59,7 +59,7 @@ Result<Matrix> TensorReader::described(const gguf::Tensor& tensor, uint32_t coun
   if (uint64_t{count} * rows > UINT32_MAX)
     return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), tensor.name, UINT32_MAX);
   Matrix matrix{tensor.format, &kCounted, count * rows, cols};
-  if (mix_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*mix_, traits_, tensor).format;
+  if (recipe_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*recipe_, traits_, tensor).format;
   return matrix;
 }
 

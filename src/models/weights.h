@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "gguf/file.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "models/spec.h"
 #include "models/weight_stream.h"
 
@@ -60,7 +60,7 @@ class TensorReader {
   }
 
   // Counting only: reckons with the formats that this quantisation gives the tensors.
-  void assume(const gguf::Mix& mix);
+  void assume(const gguf::QuantizationRecipe& recipe);
 
   bool has(std::string_view name) const { return file_.tensor(name) != nullptr; }
 
@@ -98,7 +98,7 @@ class TensorReader {
   device::Device* device_ = nullptr;  // null: counting
   std::byte* memory_ = nullptr;
   WeightStream* stream_ = nullptr;
-  std::optional<gguf::Mix> mix_;
+  std::optional<gguf::QuantizationRecipe> recipe_;
   gguf::Traits traits_;
   uint64_t bytes_ = 0, mapped_bytes_ = 0;
   std::unordered_set<std::string_view> taken_;

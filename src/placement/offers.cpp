@@ -67,7 +67,7 @@ class Search {
     return least * kContextStep_tokens;
   }
 
-  // Whether there is such an offer; likewise offer_mix().
+  // Whether there is such an offer; likewise offer_recipe().
   bool offer_context(Wishes wishes, const std::string& with) {
     wishes.context = most_context(wishes);
     if (wishes.context == 0) return false;
@@ -85,19 +85,19 @@ class Search {
   }
 
   // Only what makes the weights smaller than they are, whatever else is changed.
-  bool offer_mix(Wishes wishes, std::span<const std::string> mixes, const std::string& with) {
+  bool offer_recipe(Wishes wishes, std::span<const std::string> recipes, const std::string& with) {
     const uint64_t present = all_bytes(measure_(wishes)[0]);
-    for (const std::string& mix : mixes) {
-      wishes.mix = mix;
+    for (const std::string& recipe : recipes) {
+      wishes.recipe = recipe;
       if (all_bytes(measure_(wishes)[0]) >= present || !enough(wishes)) continue;
-      offer(wishes, fmt::format("{}the model as {}", with, mix));
+      offer(wishes, fmt::format("{}the model as {}", with, recipe));
       return true;
     }
     return false;
   }
 
   // Each change alone, then two together where neither of them is enough alone.
-  void offer_smaller(std::span<const std::string> mixes) {
+  void offer_smaller(std::span<const std::string> recipes) {
     Wishes small = wishes_;
     small.kv_type = "q8_0";
     const bool can_shrink = wishes_.kv_type != "q8_0";
@@ -105,12 +105,12 @@ class Search {
     if (can_shrink) offer(small, "--kv-type q8_0");
     offer_parallel();
     const size_t singles = found.size();
-    const bool mix = offer_mix(wishes_, mixes, "");
+    const bool recipe = offer_recipe(wishes_, recipes, "");
     if (goal_ == Goal::kWhollyOnGpus) offer_experts_last();
     if (found.size() > singles || !can_shrink || enough(small)) return;
     const std::string with = "--kv-type q8_0 and ";
     if (!context) offer_context(small, with);
-    if (!mix) offer_mix(small, mixes, with);
+    if (!recipe) offer_recipe(small, recipes, with);
   }
 
   void offer_experts_last() {
@@ -185,19 +185,19 @@ class Search {
 }  // namespace
 
 std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes,
-                          std::span<const std::string> mixes) {
+                          std::span<const std::string> recipes) {
   if (devices.size() < 2) return {};
   Search search(measure, devices, wishes, Goal::kWhollyOnGpus);
   if (search.enough(wishes)) return {};
   for (uint32_t device = 0; device + 1 < devices.size(); ++device) search.offer_closing(device);
-  search.offer_smaller(mixes);
+  search.offer_smaller(recipes);
   return std::move(search.found);
 }
 
 std::vector<Offer> offers_to_fit_host(const Measure& measure, std::span<const DeviceState> devices,
-                                      const Wishes& wishes, std::span<const std::string> mixes) {
+                                      const Wishes& wishes, std::span<const std::string> recipes) {
   Search search(measure, devices, wishes, Goal::kFitsTheHost);
-  if (!search.enough(wishes)) search.offer_smaller(mixes);
+  if (!search.enough(wishes)) search.offer_smaller(recipes);
   return std::move(search.found);
 }
 

@@ -12,7 +12,7 @@ struct Wishes {
   uint32_t context = 4096;  // tokens of one sequence
   uint32_t parallel = 1;    // sequences at the same time, each with that context
   std::string kv_type = "f16";
-  std::string mix = {};  // quantisation of the weights; empty: as in the file
+  std::string recipe = {};  // quantisation of the weights; empty: as in the file
   PlanOptions options = {};
 };
 
@@ -32,16 +32,16 @@ struct Offer {
   Plan plan;                   // what it leads to
 };
 
-// Empty if the plan is whole as it is, or if there is no GPU. `mixes`: quantisations that may be offered, the
+// Empty if the plan is whole as it is, or if there is no GPU. `recipes`: quantisations that may be offered, the
 // best first, of which only those are that make the model smaller. Two changes are offered together only where neither
 // is enough alone. What does not make the plan whole is offered only if it is about processes to close, and gains
 // layers.
 std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes,
-                          std::span<const std::string> mixes);
+                          std::span<const std::string> recipes);
 
 // Likewise, what would make the host's part fit in what is free there, whatever lies on GPUs.
 std::vector<Offer> offers_to_fit_host(const Measure& measure, std::span<const DeviceState> devices,
-                                      const Wishes& wishes, std::span<const std::string> mixes);
+                                      const Wishes& wishes, std::span<const std::string> recipes);
 
 // Bytes of free memory on the first GPU that are missing for a whole plan; nothing if its total is too small.
 std::optional<uint64_t> shortfall(std::span<const ModelSizes> sizes, std::span<const DeviceState> devices,

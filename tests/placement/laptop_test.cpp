@@ -5,7 +5,7 @@
 
 #include "cuda/sizing.h"
 #include "gguf/draft.h"
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 #include "models/measure.h"
 #include "placement/offers.h"
 #include "placement/table.h"
@@ -71,13 +71,13 @@ class Mistral {
 class Laptop : public testing::Test {
  protected:
   std::vector<ModelSizes> sizes(const Wishes& wishes) const {
-    auto mix = gguf::find_mix(wishes.mix.empty() ? "Q4_K_M" : wishes.mix);
+    auto recipe = gguf::find_recipe(wishes.recipe.empty() ? "Q4_K_M" : wishes.recipe);
     models::LoadOptions load;
     load.context = wishes.context;
     load.cache = wishes.kv_type == "q8_0" ? device::CacheType::kQ8_0 : device::CacheType::kF16;
-    auto outline = models::outline(*file_, load, &*mix);
+    auto outline = models::outline(*file_, load, &*recipe);
     EXPECT_TRUE(outline.ok()) << (outline.ok() ? "" : outline.error().message);
-    auto measured = models::measure(*file_, *outline, cuda_, &*mix);
+    auto measured = models::measure(*file_, *outline, cuda_, &*recipe);
     EXPECT_TRUE(measured.ok());
     return {*measured, *measured};
   }
@@ -116,8 +116,8 @@ TEST_F(Laptop, SaysWhatStaysOnTheCpuAndWhatWouldHelp) {
   EXPECT_GE(shared.layers_on_gpus(), 18u);
   EXPECT_LE(shared.layers_on_gpus(), 24u);
   EXPECT_LE(shared.shares[0].total(), devices[0].budget());
-  const std::vector<std::string> mixes = {"Q4_K_S", "Q3_K_M", "Q2_K"};
-  const auto found = offers([&](const Wishes& wishes) { return sizes(wishes); }, devices, {}, mixes);
+  const std::vector<std::string> recipes = {"Q4_K_S", "Q3_K_M", "Q2_K"};
+  const auto found = offers([&](const Wishes& wishes) { return sizes(wishes); }, devices, {}, recipes);
   ASSERT_FALSE(found.empty());
   EXPECT_EQ(found[0].text, "closing game (1.66 GiB) frees 1.66 GiB: 33/33 layers on the GPU");
   for (const Offer& offer : found) EXPECT_TRUE(offer.plan.whole()) << offer.text;

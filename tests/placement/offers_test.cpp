@@ -11,14 +11,14 @@ namespace hearth::placement::test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20, kGiB = 1 << 30;
-const std::vector<std::string> kMixes = {"Q8_0", "Q4_K_M", "Q2_K"};
+const std::vector<std::string> kRecipes = {"Q8_0", "Q4_K_M", "Q2_K"};
 
 // 16 layers; a quantisation has `bits` per weight; a token has 2 MiB of cache in 16 bits.
 std::vector<ModelSizes> measure(const Wishes& wishes) {
-  const uint64_t bits = wishes.mix.empty() || wishes.mix == "F16" ? 16
-                        : wishes.mix == "Q8_0"                    ? 8
-                        : wishes.mix == "Q4_K_M"                  ? 5
-                                                                  : 3;
+  const uint64_t bits = wishes.recipe.empty() || wishes.recipe == "F16" ? 16
+                        : wishes.recipe == "Q8_0"                       ? 8
+                        : wishes.recipe == "Q4_K_M"                     ? 5
+                                                                        : 3;
   const uint64_t tokens = uint64_t{wishes.context} * wishes.parallel;
   const uint64_t token_bytes = (wishes.kv_type == "q8_0" ? kMiB : 2 * kMiB) / 16;
   ModelSizes sizes;
@@ -42,12 +42,12 @@ std::vector<std::string> texts(const std::vector<Offer>& offers) {
 
 // F16: 5280 MiB of weights, 100 of workspace; 8192 MiB of cache for 4096 tokens.
 TEST(Offers, NothingWhereAllFits) {
-  EXPECT_TRUE(offers(measure, machine(14 * kGiB), {}, kMixes).empty());
-  EXPECT_TRUE(offers(measure, std::vector{machine(0).back()}, {}, kMixes).empty()) << "no GPU";
+  EXPECT_TRUE(offers(measure, machine(14 * kGiB), {}, kRecipes).empty());
+  EXPECT_TRUE(offers(measure, std::vector{machine(0).back()}, {}, kRecipes).empty()) << "no GPU";
 }
 
 TEST(Offers, GiveTheMostContextTheCacheTypeAndTheBestQuantisationThatAreEnough) {
-  const auto found = offers(measure, machine(11 * kGiB), {}, kMixes);
+  const auto found = offers(measure, machine(11 * kGiB), {}, kRecipes);
   EXPECT_EQ(texts(found), (std::vector<std::string>{
                               "--ctx 2816 instead of 4096 saves 2.50 GiB: 17/17 layers on the GPU",
                               "--kv-type q8_0 saves 4.00 GiB: 17/17 layers on the GPU",
@@ -60,7 +60,7 @@ TEST(Offers, GiveTheMostContextTheCacheTypeAndTheBestQuantisationThatAreEnough) 
 
 TEST(Offers, FewerSequences) {
   const Wishes wishes{.context = 1024, .parallel = 4};
-  const auto found = offers(measure, machine(11 * kGiB), wishes, kMixes);
+  const auto found = offers(measure, machine(11 * kGiB), wishes, kRecipes);
   const auto fewer = std::ranges::find(found, 2u, [](const Offer& offer) { return offer.wishes.parallel; });
   ASSERT_NE(fewer, found.end()) << "three take 6144 MiB, two 4096";
   EXPECT_EQ(fewer->text, "--parallel 2 instead of 4 saves 4.00 GiB: 17/17 layers on the GPU");
@@ -68,7 +68,7 @@ TEST(Offers, FewerSequences) {
 
 TEST(Offers, CombineWhatIsNotEnoughAlone) {
   // Even Q2_K (990 MiB) leaves no room for 8192 MiB of cache.
-  const auto found = offers(measure, machine(6 * kGiB), {}, kMixes);
+  const auto found = offers(measure, machine(6 * kGiB), {}, kRecipes);
   ASSERT_FALSE(found.empty());
   for (const Offer& offer : found) {
     EXPECT_EQ(offer.wishes.kv_type, "q8_0") << offer.text;
@@ -78,7 +78,7 @@ TEST(Offers, CombineWhatIsNotEnoughAlone) {
 
 // Cache alone is too large: 8192 MiB for 4096 tokens, 4096 MiB in 8 bits.
 TEST(Offers, NoPairThatHoldsOneThatIsEnough) {
-  const auto found = offers(measure, machine(9 * kGiB + 512 * kMiB), {.context = 4096, .mix = "Q8_0"}, {});
+  const auto found = offers(measure, machine(9 * kGiB + 512 * kMiB), {.context = 4096, .recipe = "Q8_0"}, {});
   EXPECT_FALSE(found.empty());
   const auto pairs = [](const Offer& offer) { return offer.text.find(" and ") != std::string::npos; };
   EXPECT_TRUE(std::ranges::none_of(found, pairs)) << fmt::format("{}", fmt::join(texts(found), "\n"));
@@ -87,15 +87,15 @@ TEST(Offers, NoPairThatHoldsOneThatIsEnough) {
 TEST(Offers, NoQuantisationThatIsLargerThanTheModelIs) {
   // 8192 MiB of cache; Q4_K_M has 1650 MiB of weights, Q8_0 2640.
   for (uint64_t free = 2 * kGiB; free < 10 * kGiB; free += 128 * kMiB)
-    for (const Offer& offer : offers(measure, machine(free), {.mix = "Q4_K_M"}, kMixes)) {
-      EXPECT_NE(offer.wishes.mix, "Q8_0") << offer.text;
-      Wishes without_mix = offer.wishes, without_cache = offer.wishes;
-      without_mix.mix = "Q4_K_M";
+    for (const Offer& offer : offers(measure, machine(free), {.recipe = "Q4_K_M"}, kRecipes)) {
+      EXPECT_NE(offer.wishes.recipe, "Q8_0") << offer.text;
+      Wishes without_recipe = offer.wishes, without_cache = offer.wishes;
+      without_recipe.recipe = "Q4_K_M";
       without_cache.kv_type = "f16";
       if (offer.text.find(" and ") == std::string::npos) continue;
       EXPECT_FALSE(plan(measure(without_cache), machine(free)).whole()) << offer.text;
-      if (offer.wishes.mix != "Q4_K_M") {
-        EXPECT_FALSE(plan(measure(without_mix), machine(free)).whole()) << offer.text;
+      if (offer.wishes.recipe != "Q4_K_M") {
+        EXPECT_FALSE(plan(measure(without_recipe), machine(free)).whole()) << offer.text;
       }
     }
 }
@@ -104,16 +104,16 @@ TEST(Offers, WhatFitsTheHostIsOfferedAndNothingElse) {
   std::vector<DeviceState> host = {machine(0).back()};
   const auto measure_host = [](const Wishes& wishes) { return std::vector{measure(wishes)[0]}; };
   host[0].free = 11 * kGiB;
-  EXPECT_EQ(texts(offers_to_fit_host(measure_host, host, {}, kMixes)),
+  EXPECT_EQ(texts(offers_to_fit_host(measure_host, host, {}, kRecipes)),
             (std::vector<std::string>{"--ctx 2816 instead of 4096 saves 2.50 GiB", "--kv-type q8_0 saves 4.00 GiB",
                                       "the model as Q8_0 saves 2.58 GiB"}));
   host[0].free = 5 * kGiB;  // less than the weights: no context is small enough
-  for (const Offer& offer : offers_to_fit_host(measure_host, host, {}, kMixes))
-    EXPECT_NE(offer.wishes.mix, "") << offer.text;
+  for (const Offer& offer : offers_to_fit_host(measure_host, host, {}, kRecipes))
+    EXPECT_NE(offer.wishes.recipe, "") << offer.text;
   host[0].free = 100 * kMiB;
-  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kMixes).empty());
+  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kRecipes).empty());
   host[0].free = 64 * kGiB;
-  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kMixes).empty()) << "it fits as it is";
+  EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kRecipes).empty()) << "it fits as it is";
 }
 
 TEST(Offers, TheSmallestProcessThatIsEnough) {

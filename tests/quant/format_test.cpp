@@ -55,7 +55,7 @@ TEST(Formats, HaveTheirNumbersAndSizes) {
 
 TEST(Formats, AreFoundInAnyCaseAndListedByNumber) {
   EXPECT_EQ(find_name("q4_k"), find_type(12));
-  EXPECT_EQ(find_name("Q4_K_M"), nullptr);  // a mix, not a format
+  EXPECT_EQ(find_name("Q4_K_M"), nullptr);  // a recipe, not a format
   EXPECT_EQ(find_name(""), nullptr);
   EXPECT_EQ(find_type(4), nullptr);  // removed from GGUF
   std::set<uint32_t> types;

@@ -1,4 +1,4 @@
-// Which weight format each tensor gets when a model is quantised to a mix such as Q4_K_M: tensors on which
+// Which weight format each tensor gets when a model is quantised by a recipe such as Q4_K_M: tensors on which
 // quality depends most get more bits. A pure function of names and shapes; the rules are a table.
 //
 // Names, file type numbers and rules are those of llama.cpp's llama-quant.cpp (February 2025; MXFP4_MOE:
@@ -16,18 +16,18 @@
 
 namespace hearth::gguf {
 
-struct Mix {
+struct QuantizationRecipe {
   std::string name;           // "Q4_K_M"
   uint32_t file_type;         // general.file_type
   const quant::Format* base;  // of every weight matrix that no rule names
 };
 
-// Case-insensitive; "Q4_K" is Q4_K_M. The name of any format that can be written is a mix too. kUsage
+// Case-insensitive; "Q4_K" is Q4_K_M. The name of any format that can be written is the name of a recipe too. kUsage
 // (lists the names).
-Result<Mix> find_mix(std::string_view name);
-std::vector<std::string> mix_names();
-// The mix with this general.file_type; empty if there is none.
-std::string_view mix_of_file_type(uint64_t file_type);
+Result<QuantizationRecipe> find_recipe(std::string_view name);
+std::vector<std::string> recipe_names();
+// The recipe with this general.file_type; empty if there is none.
+std::string_view recipe_of_file_type(uint64_t file_type);
 
 // What the rules look at besides names; read once per model.
 struct Traits {
@@ -46,6 +46,6 @@ struct Choice {
   // The format that the rules wanted, if the rows are not whole blocks of it and `format` stands in; else null.
   const quant::Format* instead_of = nullptr;
 };
-Choice choose_format(const Mix& mix, const Traits& traits, const Tensor& tensor);
+Choice choose_format(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor);
 
 }  // namespace hearth::gguf

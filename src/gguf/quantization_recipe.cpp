@@ -1,4 +1,4 @@
-#include "gguf/mix.h"
+#include "gguf/quantization_recipe.h"
 
 #include <algorithm>
 
@@ -8,13 +8,13 @@
 namespace hearth::gguf {
 namespace {
 
-struct NamedMix {
+struct NamedRecipe {
   const char* name;
   uint32_t file_type;
   const char* base;
 };
 
-constexpr NamedMix kMixes[] = {
+constexpr NamedRecipe kRecipes[] = {
     {"F32", 0, "F32"},         {"F16", 1, "F16"},          {"BF16", 32, "BF16"},    {"Q8_0", 7, "Q8_0"},
     {"Q6_K", 18, "Q6_K"},      {"Q5_K_M", 17, "Q5_K"},     {"Q5_K_S", 16, "Q5_K"},  {"Q5_1", 9, "Q5_1"},
     {"Q5_0", 8, "Q5_0"},       {"Q4_K_M", 15, "Q4_K"},     {"Q4_K_S", 14, "Q4_K"},  {"IQ4_NL", 25, "IQ4_NL"},
@@ -59,7 +59,7 @@ enum class Where {
 enum class When { kAlways, kShared4, kShared4OrExperts4, kExperts8, kLayers80 };
 
 struct Rule {
-  std::string_view mixes;  // separated by spaces; empty: all that are quantised in blocks
+  std::string_view recipes;  // separated by spaces; empty: all that are quantised in blocks
   Role role;
   Where where;
   When when;
@@ -239,47 +239,48 @@ bool holds(When when, const Traits& traits) {
   return false;
 }
 
-const quant::Format* by_rules(const Mix& mix, const Traits& traits, const Tensor& tensor) {
-  if (mix.base->block_values == 1) return mix.base;  // F32, F16, BF16: nothing to be saved
+const quant::Format* by_rules(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor) {
+  if (recipe.base->block_values == 1) return recipe.base;  // F32, F16, BF16: nothing to be saved
   const Role role = role_of(tensor.name, traits);
   const bool experts = contains(tensor.name, "_exps");
   const uint64_t layer = layer_of(tensor.name);
   for (const Rule& rule : kRules) {
     const bool role_fits = rule.role == role || (rule.role == Role::kExperts && experts);
-    if (role_fits && (rule.mixes.empty() || lists(rule.mixes, mix.name)) && holds(rule.where, layer, traits.layers) &&
-        holds(rule.when, traits)) {
+    if (role_fits && (rule.recipes.empty() || lists(rule.recipes, recipe.name)) &&
+        holds(rule.where, layer, traits.layers) && holds(rule.when, traits)) {
       return format_named(rule.format);
     }
   }
-  return mix.base;
+  return recipe.base;
 }
 
 }  // namespace
 
-std::vector<std::string> mix_names() {
+std::vector<std::string> recipe_names() {
   std::vector<std::string> names;
-  for (const NamedMix& mix : kMixes) names.push_back(mix.name);
+  for (const NamedRecipe& recipe : kRecipes) names.push_back(recipe.name);
   return names;
 }
 
-std::string_view mix_of_file_type(uint64_t file_type) {
-  for (const NamedMix& mix : kMixes) {
-    if (mix.file_type == file_type) return mix.name;
+std::string_view recipe_of_file_type(uint64_t file_type) {
+  for (const NamedRecipe& recipe : kRecipes) {
+    if (recipe.file_type == file_type) return recipe.name;
   }
   return {};
 }
 
-Result<Mix> find_mix(std::string_view name) {
+Result<QuantizationRecipe> find_recipe(std::string_view name) {
   for (const auto& [alias, meaning] : kAliases) {
     if (same_ignoring_case(alias, name)) name = meaning;
   }
-  for (const NamedMix& mix : kMixes) {
-    if (same_ignoring_case(mix.name, name)) return Mix{mix.name, mix.file_type, format_named(mix.base)};
+  for (const NamedRecipe& recipe : kRecipes) {
+    if (same_ignoring_case(recipe.name, name))
+      return QuantizationRecipe{recipe.name, recipe.file_type, format_named(recipe.base)};
   }
   if (const quant::Format* format = quant::find_name(name); format != nullptr && format->encode != nullptr) {
-    return Mix{format->name, kFileTypeNotNamed, format};
+    return QuantizationRecipe{format->name, kFileTypeNotNamed, format};
   }
-  return error(ErrorKind::kUsage, "unknown type '{}'; the types are {}", name, fmt::join(mix_names(), ", "));
+  return error(ErrorKind::kUsage, "unknown type '{}'; the types are {}", name, fmt::join(recipe_names(), ", "));
 }
 
 Traits read_traits(const File& file) {
@@ -309,8 +310,8 @@ bool is_quantised(const Tensor& tensor) {
                       [&](std::string_view part) { return contains(tensor.name, part); });
 }
 
-Choice choose_format(const Mix& mix, const Traits& traits, const Tensor& tensor) {
-  const quant::Format* wanted = by_rules(mix, traits, tensor);
+Choice choose_format(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor) {
+  const quant::Format* wanted = by_rules(recipe, traits, tensor);
   const auto fits = [&](const quant::Format* format) { return tensor.shape[0] % format->block_values == 0; };
   if (fits(wanted)) return {wanted};
   const quant::Format* eight_bits = format_named("Q8_0");
