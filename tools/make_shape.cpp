@@ -142,14 +142,14 @@ Status write_tensor(const gguf::Tensor& tensor, std::mt19937& random, gguf::Writ
 Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const std::string& path) {
   gguf::Writer writer;
   describe(shape, recipe, &writer);
-  const gguf::Traits traits{.layers = shape.layers,
-                            .queries_per_value = shape.heads / shape.kv_heads,
-                            .experts = 0,
-                            .has_output = has_own_output(shape)};
+  const gguf::ModelProperties properties{.layers = shape.layers,
+                                         .queries_per_value = shape.heads / shape.kv_heads,
+                                         .experts = 0,
+                                         .has_output = has_own_output(shape)};
   std::vector<gguf::Tensor> tensors = tensors_of(shape);
   for (gguf::Tensor& tensor : tensors) {
     tensor.format =
-        gguf::is_quantised(tensor) ? gguf::choose_format(recipe, traits, tensor).format : quant::find_name("F32");
+        gguf::is_quantised(tensor) ? gguf::choose_format(recipe, properties, tensor).format : quant::find_name("F32");
     if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", recipe.name);
     writer.add_tensor(tensor.name, *tensor.format,
                       std::span(tensor.shape).first(static_cast<size_t>(tensor.dimensions)));

@@ -177,9 +177,9 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-Role role_of(std::string_view name, const Traits& traits) {
+Role role_of(std::string_view name, const ModelProperties& properties) {
   if (name == "output.weight") return Role::kOutput;
-  if (name == "token_embd.weight") return traits.has_output ? Role::kEmbedding : Role::kOutput;
+  if (name == "token_embd.weight") return properties.has_output ? Role::kEmbedding : Role::kOutput;
   if (contains(name, "attn_v.weight")) return Role::kValue;
   if (contains(name, "attn_k.weight")) return Role::kKey;
   if (contains(name, "attn_q.weight")) return Role::kQuery;
@@ -223,31 +223,32 @@ bool holds(Where where, uint64_t layer, uint64_t layers) {
   return false;
 }
 
-bool holds(When when, const Traits& traits) {
+bool holds(When when, const ModelProperties& properties) {
   switch (when) {
     case When::kAlways:
       return true;
     case When::kShared4:
-      return traits.queries_per_value >= 4;
+      return properties.queries_per_value >= 4;
     case When::kShared4OrExperts4:
-      return traits.queries_per_value >= 4 || traits.experts >= 4;
+      return properties.queries_per_value >= 4 || properties.experts >= 4;
     case When::kExperts8:
-      return traits.experts == 8;
+      return properties.experts == 8;
     case When::kLayers80:
-      return traits.layers == 80 && traits.queries_per_value > 1;
+      return properties.layers == 80 && properties.queries_per_value > 1;
   }
   return false;
 }
 
-const quant::Format* by_rules(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor) {
+const quant::Format* by_rules(const QuantizationRecipe& recipe, const ModelProperties& properties,
+                              const Tensor& tensor) {
   if (recipe.base->block_values == 1) return recipe.base;  // F32, F16, BF16: nothing to be saved
-  const Role role = role_of(tensor.name, traits);
+  const Role role = role_of(tensor.name, properties);
   const bool experts = contains(tensor.name, "_exps");
   const uint64_t layer = layer_of(tensor.name);
   for (const Rule& rule : kRules) {
     const bool role_fits = rule.role == role || (rule.role == Role::kExperts && experts);
     if (role_fits && (rule.recipes.empty() || lists(rule.recipes, recipe.name)) &&
-        holds(rule.where, layer, traits.layers) && holds(rule.when, traits)) {
+        holds(rule.where, layer, properties.layers) && holds(rule.when, properties)) {
       return format_named(rule.format);
     }
   }
@@ -283,7 +284,7 @@ Result<QuantizationRecipe> find_recipe(std::string_view name) {
   return error(ErrorKind::kUsage, "unknown type '{}'; the types are {}", name, fmt::join(recipe_names(), ", "));
 }
 
-Traits read_traits(const File& file) {
+ModelProperties read_properties(const File& file) {
   const std::string prefix(file.string_or("general.architecture", ""));
   // A number, or the largest of one number per layer.
   const auto largest = [&](const char* key) {
@@ -294,13 +295,13 @@ Traits read_traits(const File& file) {
     for (size_t i = 0; i < value->size(); ++i) most = std::max(most, value->at_i64(i));
     return static_cast<uint64_t>(most);
   };
-  Traits traits;
-  traits.layers = largest(".block_count");
-  traits.experts = largest(".expert_count");
+  ModelProperties properties;
+  properties.layers = largest(".block_count");
+  properties.experts = largest(".expert_count");
   const uint64_t heads = largest(".attention.head_count"), values = largest(".attention.head_count_kv");
-  traits.queries_per_value = values == 0 ? 1 : heads / values;
-  traits.has_output = file.tensor("output.weight") != nullptr;
-  return traits;
+  properties.queries_per_value = values == 0 ? 1 : heads / values;
+  properties.has_output = file.tensor("output.weight") != nullptr;
+  return properties;
 }
 
 bool is_quantised(const Tensor& tensor) {
@@ -310,12 +311,12 @@ bool is_quantised(const Tensor& tensor) {
                       [&](std::string_view part) { return contains(tensor.name, part); });
 }
 
-Choice choose_format(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor) {
-  const quant::Format* wanted = by_rules(recipe, traits, tensor);
+Choice choose_format(const QuantizationRecipe& recipe, const ModelProperties& properties, const Tensor& tensor) {
+  const quant::Format* wanted = by_rules(recipe, properties, tensor);
   const auto fits = [&](const quant::Format* format) { return tensor.shape[0] % format->block_values == 0; };
   if (fits(wanted)) return {wanted};
   const quant::Format* eight_bits = format_named("Q8_0");
-  if (role_of(tensor.name, traits) == Role::kOutput && fits(eight_bits)) return {eight_bits, wanted};
+  if (role_of(tensor.name, properties) == Role::kOutput && fits(eight_bits)) return {eight_bits, wanted};
   for (const StandIn& stand_in : kStandIns) {
     if (wanted->name != std::string_view(stand_in.wanted)) continue;
     const quant::Format* format = format_named(stand_in.format);

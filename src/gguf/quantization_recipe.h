@@ -30,13 +30,13 @@ std::vector<std::string> recipe_names();
 std::string_view recipe_of_file_type(uint64_t file_type);
 
 // What the rules look at besides names; read once per model.
-struct Traits {
+struct ModelProperties {
   uint64_t layers = 0;
   uint64_t queries_per_value = 1;  // query heads that share a key and value head
   uint64_t experts = 0;
   bool has_output = false;  // false: the token embedding is also the output matrix
 };
-Traits read_traits(const File& file);
+ModelProperties read_properties(const File& file);
 
 // False for what stays as it is: vectors, norms, routers, position embeddings and the like.
 bool is_quantised(const Tensor& tensor);
@@ -46,6 +46,6 @@ struct Choice {
   // The format that the rules wanted, if the rows are not whole blocks of it and `format` stands in; else null.
   const quant::Format* instead_of = nullptr;
 };
-Choice choose_format(const QuantizationRecipe& recipe, const Traits& traits, const Tensor& tensor);
+Choice choose_format(const QuantizationRecipe& recipe, const ModelProperties& properties, const Tensor& tensor);
 
 }  // namespace hearth::gguf

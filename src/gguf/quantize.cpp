@@ -51,7 +51,7 @@ class Quantizer {
       : file_(file),
         recipe_(recipe),
         options_(options),
-        traits_(read_traits(file)),
+        properties_(read_properties(file)),
         pool_(std::max(1, options.threads)) {}
 
   Result<QuantizeSummary> run(const std::string& out) {
@@ -83,7 +83,7 @@ class Quantizer {
   Status choose_formats() {
     uint64_t requantised = 0, starved = 0;
     for (const Tensor& tensor : file_.tensors()) {
-      const Choice choice = is_quantised(tensor) ? choose_format(recipe_, traits_, tensor) : Choice{tensor.format};
+      const Choice choice = is_quantised(tensor) ? choose_format(recipe_, properties_, tensor) : Choice{tensor.format};
       if (choice.format != tensor.format && choice.format->encode == nullptr) {
         return error(ErrorKind::kUnsupported, "{}: tensor '{}' would become {}, which cannot be written", file_.path(),
                      tensor.name, choice.format->name);
@@ -187,7 +187,7 @@ class Quantizer {
   const File& file_;
   const QuantizationRecipe& recipe_;
   const QuantizeOptions& options_;
-  const Traits traits_;
+  const ModelProperties properties_;
   ThreadPool pool_;
   Writer writer_;
   QuantizeSummary summary_;

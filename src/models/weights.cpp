@@ -52,14 +52,14 @@ Result<Matrix> TensorReader::matrix(const std::string& name, uint32_t rows, uint
 void TensorReader::assume(const gguf::QuantizationRecipe& recipe) {
   CHECK(device_ == nullptr);
   recipe_ = recipe;
-  traits_ = gguf::read_traits(file_);
+  properties_ = gguf::read_properties(file_);
 }
 
 Result<Matrix> TensorReader::described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const {
   if (uint64_t{count} * rows > UINT32_MAX)
     return error(ErrorKind::kUnsupported, "{}: tensor {} has more than {} rows", file_.path(), tensor.name, UINT32_MAX);
   Matrix matrix{tensor.format, &kCounted, count * rows, cols};
-  if (recipe_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*recipe_, traits_, tensor).format;
+  if (recipe_ && gguf::is_quantised(tensor)) matrix.format = gguf::choose_format(*recipe_, properties_, tensor).format;
   return matrix;
 }
 

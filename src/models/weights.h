@@ -99,7 +99,7 @@ class TensorReader {
   std::byte* memory_ = nullptr;
   WeightStream* stream_ = nullptr;
   std::optional<gguf::QuantizationRecipe> recipe_;
-  gguf::Traits traits_;
+  gguf::ModelProperties properties_;
   uint64_t bytes_ = 0, mapped_bytes_ = 0;
   std::unordered_set<std::string_view> taken_;
 };

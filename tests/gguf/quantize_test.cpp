@@ -15,29 +15,29 @@ namespace {
 
 // A model of names and shapes only, for the rules.
 struct Plan {
-  Traits traits;
+  ModelProperties properties;
   QuantizationRecipe recipe;
 
   std::string operator()(const std::string& name, uint64_t columns = 2048) const {
     const Tensor tensor{name, quant::find_name("F16"), 2, {columns, 64, 1, 1}, 0, 0, 0};
-    return is_quantised(tensor) ? choose_format(recipe, traits, tensor).format->name : "as it is";
+    return is_quantised(tensor) ? choose_format(recipe, properties, tensor).format->name : "as it is";
   }
   // The layers of 0 .. L-1 in which a tensor gets this format: "0 1 4".
   std::string layers(const std::string& name, const std::string& format) const {
     std::string out;
-    for (uint64_t i = 0; i < traits.layers; ++i) {
+    for (uint64_t i = 0; i < properties.layers; ++i) {
       if ((*this)(fmt::format("blk.{}.{}", i, name)) == format) out += fmt::format("{}{}", out.empty() ? "" : " ", i);
     }
     return out;
   }
 };
 
-Plan plan(const char* recipe, Traits traits) {
-  return {traits, *find_recipe(recipe)};
+Plan plan(const char* recipe, ModelProperties properties) {
+  return {properties, *find_recipe(recipe)};
 }
 
-const Traits kTinyLlama = {.layers = 22, .queries_per_value = 8, .experts = 0, .has_output = true};
-const Traits kMixtral = {.layers = 32, .queries_per_value = 4, .experts = 8, .has_output = true};
+const ModelProperties kTinyLlama = {.layers = 22, .queries_per_value = 8, .experts = 0, .has_output = true};
+const ModelProperties kMixtral = {.layers = 32, .queries_per_value = 4, .experts = 8, .has_output = true};
 
 // Expected: what llama.cpp's llama_model_quantize (February 2025) gives for the same shapes.
 TEST(QuantizationRecipe, GivesMoreBitsWhereTheyMatter) {
@@ -73,7 +73,7 @@ TEST(QuantizationRecipe, GivesMoreBitsWhereTheyMatter) {
 }
 
 TEST(QuantizationRecipe, KnowsTiedEmbeddingsAndExperts) {
-  Traits tied = kTinyLlama;
+  ModelProperties tied = kTinyLlama;
   tied.has_output = false;
   EXPECT_EQ(plan("Q4_K_M", tied)("token_embd.weight"), "Q6_K");
 
