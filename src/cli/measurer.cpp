@@ -14,18 +14,18 @@ const std::vector<std::string>& offered_recipes() {
   return recipes;
 }
 
-Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Wishes& wishes) const {
+Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::ServingOptions& serving) const {
   std::optional<gguf::QuantizationRecipe> recipe;
-  if (!wishes.recipe.empty()) {
-    ASSIGN_OR_RETURN(recipe, gguf::find_recipe(wishes.recipe));
+  if (!serving.recipe.empty()) {
+    ASSIGN_OR_RETURN(recipe, gguf::find_recipe(serving.recipe));
   }
   const gguf::QuantizationRecipe* chosen = recipe ? &*recipe : nullptr;
   models::LoadOptions load = load_;
-  load.context = wishes.context;
-  load.cache = cache_type(wishes.kv_type);
-  load.logit_rows = std::max(load.logit_rows, wishes.parallel);
-  load.sequences = std::max(load.sequences, wishes.parallel);
-  ASSIGN_OR_RETURN(load.pages, pages_for(wishes.parallel, wishes.context));
+  load.context = serving.context;
+  load.cache = cache_type(serving.kv_type);
+  load.logit_rows = std::max(load.logit_rows, serving.parallel);
+  load.sequences = std::max(load.sequences, serving.parallel);
+  ASSIGN_OR_RETURN(load.pages, pages_for(serving.parallel, serving.context));
   ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, load, chosen));
   std::vector<placement::ModelSizes> sizes;
   if (gpus_ > 0) {
@@ -37,8 +37,8 @@ Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Wi
 }
 
 placement::Measure Measurer::function() const {
-  return [this](const placement::Wishes& wishes) {
-    Result<std::vector<placement::ModelSizes>> sizes = measure(wishes);
+  return [this](const placement::ServingOptions& serving) {
+    Result<std::vector<placement::ModelSizes>> sizes = measure(serving);
     if (sizes.ok()) return std::move(*sizes);
     placement::ModelSizes impossible;
     impossible.layers.resize(1);

@@ -1,4 +1,4 @@
-// What a model takes on GPUs and the host for any wishes: what plans and offers are made from.
+// What a model takes on GPUs and the host for any serving options: what plans and offers are made from.
 #pragma once
 
 #include <memory>
@@ -19,13 +19,13 @@ const std::vector<std::string>& offered_recipes();
 
 class Measurer {
  public:
-  // `load`: what the wishes leave open. `host` must outlive it.
+  // `load`: what the serving options leave open. `host` must outlive it.
   Measurer(std::shared_ptr<const gguf::File> file, size_t gpus, const device::Sizing& host, models::LoadOptions load)
       : file_(std::move(file)), gpus_(gpus), host_(host), load_(std::move(load)) {}
 
   // One per GPU and the host's. Errors: those of models::outline() and measure().
-  Result<std::vector<placement::ModelSizes>> measure(const placement::Wishes& wishes) const;
-  // Wishes that cannot be (a head size that q8_0 does not divide) need more than any device has. Must not outlive
+  Result<std::vector<placement::ModelSizes>> measure(const placement::ServingOptions& serving) const;
+  // Options that cannot be had (a head size that q8_0 does not divide) need more than any device has. Must not outlive
   // this object.
   placement::Measure function() const;
 

@@ -61,8 +61,8 @@ class Placing {
         policy_(gpu_policy(options.gpu)),
         mapped_(options.mmap == "on"),
         no_gpu_(std::move(no_gpu)) {
-    wishes_.kv_type = options.kv_type;
-    wishes_.options.experts_last = options.experts_last;
+    serving_.kv_type = options.kv_type;
+    serving_.plan.experts_last = options.experts_last;
   }
 
   // See engine::PlacedOptions.
@@ -99,11 +99,11 @@ class Placing {
   }
 
  private:
-  placement::Wishes wishes_for(const models::LoadOptions& load) const {
-    placement::Wishes wishes = wishes_;
-    wishes.context = load.context;
-    wishes.parallel = std::max(1u, load.sequences);
-    return wishes;
+  placement::ServingOptions serving_for(const models::LoadOptions& load) const {
+    placement::ServingOptions serving = serving_;
+    serving.context = load.context;
+    serving.parallel = std::max(1u, load.sequences);
+    return serving;
   }
 
   // What the host would hold, against what the kernel and the control group leave.
@@ -123,7 +123,7 @@ class Placing {
     states.back().free = available.bytes;
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
     std::string help =
-        joined(placement::offers_to_fit_host(measurer.function(), states, wishes_for(load), offered_recipes()));
+        joined(placement::offers_to_fit_host(measurer.function(), states, serving_for(load), offered_recipes()));
     if (help.empty()) help = "use a smaller model";
     if (needed.total() < physical_bytes() && available.limited_by == "this machine")
       help += "; or close other programs";
@@ -140,12 +140,12 @@ class Placing {
   GpuProblem advise(const Proposal& proposal, const models::LoadOptions& load) const {
     std::vector<placement::DeviceState> states = proposal.states;
     add_processes(states);
-    const placement::Wishes wishes = wishes_for(load);
+    const placement::ServingOptions serving = serving_for(load);
     const Measurer measurer(file_, states.size() - 1, proposal.host, load);
-    std::string help = joined(placement::offers(measurer.function(), states, wishes, offered_recipes()));
+    std::string help = joined(placement::offers(measurer.function(), states, serving, offered_recipes()));
     const bool none = help.empty();
     if (none) help = "only a smaller model would fit";
-    if (const auto missing = placement::shortfall(proposal.sizes, states, wishes.options); missing && none)
+    if (const auto missing = placement::shortfall(proposal.sizes, states, serving.plan); missing && none)
       help = fmt::format("{} more free memory on {} would hold it", size_text(*missing), states[0].name);
     return {cause_of_parts(proposal, states), help + " (\"hearth plan\" shows all)"};
   }
@@ -154,7 +154,7 @@ class Placing {
   const GpuPolicy policy_;
   const bool mapped_;  // --mmap on
   const GpuProblem no_gpu_;
-  placement::Wishes wishes_;
+  placement::ServingOptions serving_;
   bool loading_ = true;
   std::chrono::steady_clock::time_point start_;
   std::optional<Progress> progress_;

@@ -27,8 +27,8 @@ struct Options {
 };
 
 std::string report(const Measurer& measurer, const std::vector<placement::ModelSizes>& sizes,
-                   const std::vector<placement::DeviceState>& devices, const placement::Wishes& wishes) {
-  const placement::Plan plan = placement::plan(sizes, devices, wishes.options);
+                   const std::vector<placement::DeviceState>& devices, const placement::ServingOptions& serving) {
+  const placement::Plan plan = placement::plan(sizes, devices, serving.plan);
   std::string text;
   for (const std::string& line : placement::summary(plan, devices)) text += line + "\n";
   text += "\n" + placement::table(plan, devices);
@@ -41,10 +41,10 @@ std::string report(const Measurer& measurer, const std::vector<placement::ModelS
     text += fmt::format("\nThe CPU's part needs {}, but only {} of memory is available.\n",
                         size_text(plan.shares.back().total()), size_text(devices.back().budget()));
   if (plan.whole() || devices.size() == 1) return text;
-  if (const auto missing = placement::shortfall(sizes, devices, wishes.options))
+  if (const auto missing = placement::shortfall(sizes, devices, serving.plan))
     text +=
         fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*missing), devices[0].name);
-  const auto found = placement::offers(measurer.function(), devices, wishes, offered_recipes());
+  const auto found = placement::offers(measurer.function(), devices, serving, offered_recipes());
   if (!found.empty()) text += "\nWhat would help:\n";
   for (const placement::Offer& offer : found) text += "  " + offer.text + "\n";
   return text;
@@ -55,12 +55,13 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
   ASSIGN_OR_RETURN(auto host, cpu::create_device({}));
   const Measurer measurer(file, devices.size() - 1, *host, answer_load_options(options.parallel));
-  placement::Wishes wishes{.context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
-  wishes.options.experts_last = options.experts_last;
+  placement::ServingOptions serving{
+      .context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
+  serving.plan.experts_last = options.experts_last;
   ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file, {}));
-  wishes.context = std::min(wishes.context, outline.spec.context);
-  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measurer.measure(wishes));
-  return print(report(measurer, sizes, devices, wishes));
+  serving.context = std::min(serving.context, outline.spec.context);
+  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measurer.measure(serving));
+  return print(report(measurer, sizes, devices, serving));
 }
 
 Action configure(Arguments& arguments) {

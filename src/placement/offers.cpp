@@ -32,31 +32,33 @@ enum class Goal { kWhollyOnGpus, kFitsTheHost };
 
 class Search {
  public:
-  Search(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes, Goal goal)
-      : measure_(measure), devices_(devices.begin(), devices.end()), wishes_(wishes), goal_(goal) {
-    now_ = all_bytes(measure(wishes)[0]);
+  Search(const Measure& measure, std::span<const DeviceState> devices, const ServingOptions& serving, Goal goal)
+      : measure_(measure), devices_(devices.begin(), devices.end()), serving_(serving), goal_(goal) {
+    now_ = all_bytes(measure(serving)[0]);
   }
 
-  bool enough(const Wishes& wishes) const { return reaches_goal(plan(measure_(wishes), devices_, wishes.options)); }
+  bool enough(const ServingOptions& serving) const {
+    return reaches_goal(plan(measure_(serving), devices_, serving.plan));
+  }
 
   // `text`: what is changed. Nothing if that is not enough.
-  void offer(const Wishes& wishes, const std::string& text) {
-    const std::vector<ModelSizes> sizes = measure_(wishes);
-    Plan result = plan(sizes, devices_, wishes.options);
+  void offer(const ServingOptions& serving, const std::string& text) {
+    const std::vector<ModelSizes> sizes = measure_(serving);
+    Plan result = plan(sizes, devices_, serving.plan);
     if (!reaches_goal(result)) return;
     const uint64_t then = all_bytes(sizes[0]), saves = now_ > then ? now_ - then : 0;
-    add({fmt::format("{} saves {}", text, size_text(saves)), wishes, {}, 0, saves, std::move(result)});
+    add({fmt::format("{} saves {}", text, size_text(saves)), serving, {}, 0, saves, std::move(result)});
   }
 
   // The most context that fits, of multiples of kContextStep_tokens; 0: none.
-  uint32_t most_context(Wishes wishes) const {
+  uint32_t most_context(ServingOptions serving) const {
     const auto fits = [&](uint32_t steps) {
-      wishes.context = steps * kContextStep_tokens;
-      return enough(wishes);
+      serving.context = steps * kContextStep_tokens;
+      return enough(serving);
     };
     uint32_t least = kLeastContext_tokens / kContextStep_tokens;
-    uint32_t most = (wishes_.context - 1) / kContextStep_tokens;
-    if (wishes_.context <= kLeastContext_tokens || !fits(least)) return 0;
+    uint32_t most = (serving_.context - 1) / kContextStep_tokens;
+    if (serving_.context <= kLeastContext_tokens || !fits(least)) return 0;
     while (least < most) {
       const uint32_t middle = (least + most + 1) / 2;
       if (fits(middle))
@@ -68,29 +70,29 @@ class Search {
   }
 
   // Whether there is such an offer; likewise offer_recipe().
-  bool offer_context(Wishes wishes, const std::string& with) {
-    wishes.context = most_context(wishes);
-    if (wishes.context == 0) return false;
-    offer(wishes, fmt::format("{}--ctx {} instead of {}", with, wishes.context, wishes_.context));
+  bool offer_context(ServingOptions serving, const std::string& with) {
+    serving.context = most_context(serving);
+    if (serving.context == 0) return false;
+    offer(serving, fmt::format("{}--ctx {} instead of {}", with, serving.context, serving_.context));
     return true;
   }
 
   void offer_parallel() {
-    for (Wishes wishes = wishes_; wishes.parallel > 1;) {
-      --wishes.parallel;
-      if (!enough(wishes)) continue;
-      offer(wishes, fmt::format("--parallel {} instead of {}", wishes.parallel, wishes_.parallel));
+    for (ServingOptions serving = serving_; serving.parallel > 1;) {
+      --serving.parallel;
+      if (!enough(serving)) continue;
+      offer(serving, fmt::format("--parallel {} instead of {}", serving.parallel, serving_.parallel));
       return;
     }
   }
 
   // Only what makes the weights smaller than they are, whatever else is changed.
-  bool offer_recipe(Wishes wishes, std::span<const std::string> recipes, const std::string& with) {
-    const uint64_t present = all_bytes(measure_(wishes)[0]);
+  bool offer_recipe(ServingOptions serving, std::span<const std::string> recipes, const std::string& with) {
+    const uint64_t present = all_bytes(measure_(serving)[0]);
     for (const std::string& recipe : recipes) {
-      wishes.recipe = recipe;
-      if (all_bytes(measure_(wishes)[0]) >= present || !enough(wishes)) continue;
-      offer(wishes, fmt::format("{}the model as {}", with, recipe));
+      serving.recipe = recipe;
+      if (all_bytes(measure_(serving)[0]) >= present || !enough(serving)) continue;
+      offer(serving, fmt::format("{}the model as {}", with, recipe));
       return true;
     }
     return false;
@@ -98,14 +100,14 @@ class Search {
 
   // Each change alone, then two together where neither of them is enough alone.
   void offer_smaller(std::span<const std::string> recipes) {
-    Wishes small = wishes_;
+    ServingOptions small = serving_;
     small.kv_type = "q8_0";
-    const bool can_shrink = wishes_.kv_type != "q8_0";
-    const bool context = offer_context(wishes_, "");
+    const bool can_shrink = serving_.kv_type != "q8_0";
+    const bool context = offer_context(serving_, "");
     if (can_shrink) offer(small, "--kv-type q8_0");
     offer_parallel();
     const size_t singles = found.size();
-    const bool recipe = offer_recipe(wishes_, recipes, "");
+    const bool recipe = offer_recipe(serving_, recipes, "");
     if (goal_ == Goal::kWhollyOnGpus) offer_experts_last();
     if (found.size() > singles || !can_shrink || enough(small)) return;
     const std::string with = "--kv-type q8_0 and ";
@@ -114,16 +116,16 @@ class Search {
   }
 
   void offer_experts_last() {
-    Wishes wishes = wishes_;
-    if (wishes.options.experts_last) return;
-    wishes.options.experts_last = true;
-    const std::vector<ModelSizes> sizes = measure_(wishes);
-    Plan result = plan(sizes, devices_, wishes.options);
+    ServingOptions serving = serving_;
+    if (serving.plan.experts_last) return;
+    serving.plan.experts_last = true;
+    const std::vector<ModelSizes> sizes = measure_(serving);
+    Plan result = plan(sizes, devices_, serving.plan);
     if (result.layers_on_gpus() < result.layers_in_all() || result.whole()) return;
     const uint64_t there = result.shares[result.host()].weights;
     add({fmt::format("--experts-last keeps {} of expert weights on the CPU and all the rest on the GPU",
                      size_text(there)),
-         wishes,
+         serving,
          {},
          0,
          there,
@@ -160,11 +162,11 @@ class Search {
       names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", process.name, size_text(process.bytes));
     }
     then[device].free += bytes;
-    const std::vector<ModelSizes> sizes = measure_(wishes_);
-    Plan result = plan(sizes, then, wishes_.options);
-    const bool gains = result.layers_on_gpus() > plan(sizes, devices_, wishes_.options).layers_on_gpus();
+    const std::vector<ModelSizes> sizes = measure_(serving_);
+    Plan result = plan(sizes, then, serving_.plan);
+    const bool gains = result.layers_on_gpus() > plan(sizes, devices_, serving_.plan).layers_on_gpus();
     if (must_be_whole ? !result.whole() : !gains) return false;
-    add({fmt::format("closing {} frees {}", names, size_text(bytes)), wishes_, std::move(processes), device, bytes,
+    add({fmt::format("closing {} frees {}", names, size_text(bytes)), serving_, std::move(processes), device, bytes,
          std::move(result)});
     return true;
   }
@@ -177,27 +179,27 @@ class Search {
 
   const Measure& measure_;
   const std::vector<DeviceState> devices_;
-  const Wishes wishes_;
+  const ServingOptions serving_;
   const Goal goal_;
   uint64_t now_ = 0;
 };
 
 }  // namespace
 
-std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const Wishes& wishes,
+std::vector<Offer> offers(const Measure& measure, std::span<const DeviceState> devices, const ServingOptions& serving,
                           std::span<const std::string> recipes) {
   if (devices.size() < 2) return {};
-  Search search(measure, devices, wishes, Goal::kWhollyOnGpus);
-  if (search.enough(wishes)) return {};
+  Search search(measure, devices, serving, Goal::kWhollyOnGpus);
+  if (search.enough(serving)) return {};
   for (uint32_t device = 0; device + 1 < devices.size(); ++device) search.offer_closing(device);
   search.offer_smaller(recipes);
   return std::move(search.found);
 }
 
 std::vector<Offer> offers_to_fit_host(const Measure& measure, std::span<const DeviceState> devices,
-                                      const Wishes& wishes, std::span<const std::string> recipes) {
-  Search search(measure, devices, wishes, Goal::kFitsTheHost);
-  if (!search.enough(wishes)) search.offer_smaller(recipes);
+                                      const ServingOptions& serving, std::span<const std::string> recipes) {
+  Search search(measure, devices, serving, Goal::kFitsTheHost);
+  if (!search.enough(serving)) search.offer_smaller(recipes);
   return std::move(search.found);
 }
 

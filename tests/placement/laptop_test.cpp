@@ -70,11 +70,11 @@ class Mistral {
 
 class Laptop : public testing::Test {
  protected:
-  std::vector<ModelSizes> sizes(const Wishes& wishes) const {
-    auto recipe = gguf::find_recipe(wishes.recipe.empty() ? "Q4_K_M" : wishes.recipe);
+  std::vector<ModelSizes> sizes(const ServingOptions& serving) const {
+    auto recipe = gguf::find_recipe(serving.recipe.empty() ? "Q4_K_M" : serving.recipe);
     models::LoadOptions load;
-    load.context = wishes.context;
-    load.cache = wishes.kv_type == "q8_0" ? device::CacheType::kQ8_0 : device::CacheType::kF16;
+    load.context = serving.context;
+    load.cache = serving.kv_type == "q8_0" ? device::CacheType::kQ8_0 : device::CacheType::kF16;
     auto outline = models::outline(*file_, load, &*recipe);
     EXPECT_TRUE(outline.ok()) << (outline.ok() ? "" : outline.error().message);
     auto measured = models::measure(*file_, *outline, cuda_, &*recipe);
@@ -117,7 +117,7 @@ TEST_F(Laptop, SaysWhatStaysOnTheCpuAndWhatWouldHelp) {
   EXPECT_LE(shared.layers_on_gpus(), 24u);
   EXPECT_LE(shared.shares[0].total(), devices[0].budget());
   const std::vector<std::string> recipes = {"Q4_K_S", "Q3_K_M", "Q2_K"};
-  const auto found = offers([&](const Wishes& wishes) { return sizes(wishes); }, devices, {}, recipes);
+  const auto found = offers([&](const ServingOptions& serving) { return sizes(serving); }, devices, {}, recipes);
   ASSERT_FALSE(found.empty());
   EXPECT_EQ(found[0].text, "closing game (1.66 GiB) frees 1.66 GiB: 33/33 layers on the GPU");
   for (const Offer& offer : found) EXPECT_TRUE(offer.plan.whole()) << offer.text;

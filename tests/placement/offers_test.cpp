@@ -14,13 +14,13 @@ constexpr uint64_t kMiB = 1 << 20, kGiB = 1 << 30;
 const std::vector<std::string> kRecipes = {"Q8_0", "Q4_K_M", "Q2_K"};
 
 // 16 layers; a quantisation has `bits` per weight; a token has 2 MiB of cache in 16 bits.
-std::vector<ModelSizes> measure(const Wishes& wishes) {
-  const uint64_t bits = wishes.recipe.empty() || wishes.recipe == "F16" ? 16
-                        : wishes.recipe == "Q8_0"                       ? 8
-                        : wishes.recipe == "Q4_K_M"                     ? 5
-                                                                        : 3;
-  const uint64_t tokens = uint64_t{wishes.context} * wishes.parallel;
-  const uint64_t token_bytes = (wishes.kv_type == "q8_0" ? kMiB : 2 * kMiB) / 16;
+std::vector<ModelSizes> measure(const ServingOptions& serving) {
+  const uint64_t bits = serving.recipe.empty() || serving.recipe == "F16" ? 16
+                        : serving.recipe == "Q8_0"                        ? 8
+                        : serving.recipe == "Q4_K_M"                      ? 5
+                                                                          : 3;
+  const uint64_t tokens = uint64_t{serving.context} * serving.parallel;
+  const uint64_t token_bytes = (serving.kv_type == "q8_0" ? kMiB : 2 * kMiB) / 16;
   ModelSizes sizes;
   sizes.layers.assign(16, {bits * 20 * kMiB, 0, tokens * token_bytes});
   sizes.output = sizes.embedding = bits * 10 * kMiB;
@@ -53,15 +53,15 @@ TEST(Offers, GiveTheMostContextTheCacheTypeAndTheBestQuantisationThatAreEnough) 
                               "--kv-type q8_0 saves 4.00 GiB: 17/17 layers on the GPU",
                               "the model as Q8_0 saves 2.58 GiB: 17/17 layers on the GPU",
                           }));
-  Wishes more = found[0].wishes;
+  ServingOptions more = found[0].serving;
   more.context += kContextStep_tokens;
   EXPECT_FALSE(plan(measure(more), machine(11 * kGiB)).whole()) << "one step more context is too much";
 }
 
 TEST(Offers, FewerSequences) {
-  const Wishes wishes{.context = 1024, .parallel = 4};
-  const auto found = offers(measure, machine(11 * kGiB), wishes, kRecipes);
-  const auto fewer = std::ranges::find(found, 2u, [](const Offer& offer) { return offer.wishes.parallel; });
+  const ServingOptions serving{.context = 1024, .parallel = 4};
+  const auto found = offers(measure, machine(11 * kGiB), serving, kRecipes);
+  const auto fewer = std::ranges::find(found, 2u, [](const Offer& offer) { return offer.serving.parallel; });
   ASSERT_NE(fewer, found.end()) << "three take 6144 MiB, two 4096";
   EXPECT_EQ(fewer->text, "--parallel 2 instead of 4 saves 4.00 GiB: 17/17 layers on the GPU");
 }
@@ -71,8 +71,8 @@ TEST(Offers, CombineWhatIsNotEnoughAlone) {
   const auto found = offers(measure, machine(6 * kGiB), {}, kRecipes);
   ASSERT_FALSE(found.empty());
   for (const Offer& offer : found) {
-    EXPECT_EQ(offer.wishes.kv_type, "q8_0") << offer.text;
-    EXPECT_TRUE(plan(measure(offer.wishes), machine(6 * kGiB)).whole()) << offer.text;
+    EXPECT_EQ(offer.serving.kv_type, "q8_0") << offer.text;
+    EXPECT_TRUE(plan(measure(offer.serving), machine(6 * kGiB)).whole()) << offer.text;
   }
 }
 
@@ -88,13 +88,13 @@ TEST(Offers, NoQuantisationThatIsLargerThanTheModelIs) {
   // 8192 MiB of cache; Q4_K_M has 1650 MiB of weights, Q8_0 2640.
   for (uint64_t free = 2 * kGiB; free < 10 * kGiB; free += 128 * kMiB)
     for (const Offer& offer : offers(measure, machine(free), {.recipe = "Q4_K_M"}, kRecipes)) {
-      EXPECT_NE(offer.wishes.recipe, "Q8_0") << offer.text;
-      Wishes without_recipe = offer.wishes, without_cache = offer.wishes;
+      EXPECT_NE(offer.serving.recipe, "Q8_0") << offer.text;
+      ServingOptions without_recipe = offer.serving, without_cache = offer.serving;
       without_recipe.recipe = "Q4_K_M";
       without_cache.kv_type = "f16";
       if (offer.text.find(" and ") == std::string::npos) continue;
       EXPECT_FALSE(plan(measure(without_cache), machine(free)).whole()) << offer.text;
-      if (offer.wishes.recipe != "Q4_K_M") {
+      if (offer.serving.recipe != "Q4_K_M") {
         EXPECT_FALSE(plan(measure(without_recipe), machine(free)).whole()) << offer.text;
       }
     }
@@ -102,14 +102,14 @@ TEST(Offers, NoQuantisationThatIsLargerThanTheModelIs) {
 
 TEST(Offers, WhatFitsTheHostIsOfferedAndNothingElse) {
   std::vector<DeviceState> host = {machine(0).back()};
-  const auto measure_host = [](const Wishes& wishes) { return std::vector{measure(wishes)[0]}; };
+  const auto measure_host = [](const ServingOptions& serving) { return std::vector{measure(serving)[0]}; };
   host[0].free = 11 * kGiB;
   EXPECT_EQ(texts(offers_to_fit_host(measure_host, host, {}, kRecipes)),
             (std::vector<std::string>{"--ctx 2816 instead of 4096 saves 2.50 GiB", "--kv-type q8_0 saves 4.00 GiB",
                                       "the model as Q8_0 saves 2.58 GiB"}));
   host[0].free = 5 * kGiB;  // less than the weights: no context is small enough
   for (const Offer& offer : offers_to_fit_host(measure_host, host, {}, kRecipes))
-    EXPECT_NE(offer.wishes.recipe, "") << offer.text;
+    EXPECT_NE(offer.serving.recipe, "") << offer.text;
   host[0].free = 100 * kMiB;
   EXPECT_TRUE(offers_to_fit_host(measure_host, host, {}, kRecipes).empty());
   host[0].free = 64 * kGiB;
@@ -135,7 +135,7 @@ TEST(Shortfall, IsExactToTheByte) {
   ASSERT_TRUE(missing.has_value());
   EXPECT_TRUE(plan(measure({}), machine(11 * kGiB + *missing)).whole());
   EXPECT_FALSE(plan(measure({}), machine(11 * kGiB + *missing - 1)).whole());
-  Wishes huge;
+  ServingOptions huge;
   huge.context = 40000;
   EXPECT_FALSE(shortfall(measure(huge), machine(kGiB), {}).has_value()) << "no 24 GiB card holds that";
 }
