@@ -26,13 +26,13 @@ Result<std::vector<placement::ModelSizes>> Measurer::measure(const placement::Se
   load.logit_rows = std::max(load.logit_rows, serving.parallel);
   load.sequences = std::max(load.sequences, serving.parallel);
   ASSIGN_OR_RETURN(load.pages, pages_for(serving.parallel, serving.context));
-  ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, load, chosen));
+  ASSIGN_OR_RETURN(const models::LoadPlan load_plan, models::plan_load(*file_, load, chosen));
   std::vector<placement::ModelSizes> sizes;
   if (gpus_ > 0) {
-    ASSIGN_OR_RETURN(const placement::ModelSizes gpu, models::measure(*file_, outline, cuda_, chosen));
+    ASSIGN_OR_RETURN(const placement::ModelSizes gpu, models::measure(*file_, load_plan, cuda_, chosen));
     sizes.assign(gpus_, gpu);
   }
-  ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, outline, host_, chosen));
+  ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, load_plan, host_, chosen));
   return sizes;
 }
 

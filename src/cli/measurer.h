@@ -23,7 +23,7 @@ class Measurer {
   Measurer(std::shared_ptr<const gguf::File> file, size_t gpus, const device::Sizing& host, models::LoadOptions load)
       : file_(std::move(file)), gpus_(gpus), host_(host), load_(std::move(load)) {}
 
-  // One per GPU and the host's. Errors: those of models::outline() and measure().
+  // One per GPU and the host's. Errors: those of models::plan_load() and measure().
   Result<std::vector<placement::ModelSizes>> measure(const placement::ServingOptions& serving) const;
   // Options that cannot be had (a head size that q8_0 does not divide) need more than any device has. Must not outlive
   // this object.

@@ -58,8 +58,8 @@ Status run(const Options& options) {
   placement::ServingOptions serving{
       .context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
   serving.plan.experts_last = options.experts_last;
-  ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file, {}));
-  serving.context = std::min(serving.context, outline.spec.context);
+  ASSIGN_OR_RETURN(const models::LoadPlan load_plan, models::plan_load(*file, {}));
+  serving.context = std::min(serving.context, load_plan.spec.context);
   ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measurer.measure(serving));
   return print(report(measurer, sizes, devices, serving));
 }

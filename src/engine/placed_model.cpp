@@ -125,10 +125,10 @@ std::vector<placement::DeviceState> PlacedModel::states_for(int attempt) const {
 }
 
 Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
-  ASSIGN_OR_RETURN(const models::Outline outline, models::outline(*file_, options_.load));
+  ASSIGN_OR_RETURN(const models::LoadPlan load_plan, models::plan_load(*file_, options_.load));
   std::vector<placement::ModelSizes> sizes;
   for (const auto& device : devices_) {
-    ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, outline, *device));
+    ASSIGN_OR_RETURN(sizes.emplace_back(), models::measure(*file_, load_plan, *device));
   }
   return sizes;
 }

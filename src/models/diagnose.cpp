@@ -18,11 +18,11 @@ struct Part {
   std::function<void(const Step&)> run;
 };
 
-std::vector<Part> parts_of(const Outline& outline, const Parts& parts) {
+std::vector<Part> parts_of(const LoadPlan& load_plan, const Parts& parts) {
   const placement::Arrangement& arrangement = parts.arrangement();
   std::vector<Part> list;
   list.push_back({"the token embeddings", {"token_embd.", "position_embd."}, arrangement.embedding, embed});
-  for (uint32_t i = 0; i < outline.spec.layers; ++i) {
+  for (uint32_t i = 0; i < load_plan.spec.layers; ++i) {
     const std::string block = fmt::format("blk.{}.", i);
     list.push_back({fmt::format("layer {} (attention)", i),
                     {block + "attn", block + "post_attention_norm"},
@@ -37,13 +37,13 @@ std::vector<Part> parts_of(const Outline& outline, const Parts& parts) {
 }
 
 // The residual stream travels through `x`.
-Status run(const Outline& outline, const Parts& parts, const device::Batch& batch, const Part& part,
+Status run(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch, const Part& part,
            std::span<float> x) {
   device::Device& device = parts.device(part.device);
   const Workspace& workspace = parts.workspace(part.device);
   TRY(device::upload_floats(device, x, workspace.x));
   device.begin(batch);
-  part.run({device, outline.spec, parts.weights(), workspace, batch});
+  part.run({device, load_plan.spec, parts.weights(), workspace, batch});
   const Status fetched = device::download_floats(device, workspace.x, x);
   TRY(device.finish());
   return fetched;
@@ -67,10 +67,10 @@ Error blame(const gguf::File& file, const std::string& part, const std::vector<s
 
 }  // namespace
 
-Error diagnose(const Outline& outline, const Parts& parts, const device::Batch& batch) {
-  std::vector<float> x(size_t{batch.rows()} * outline.spec.width);
-  for (const Part& part : parts_of(outline, parts)) {
-    if (const Status status = run(outline, parts, batch, part, x); !status) return status.error();
+Error diagnose(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch) {
+  std::vector<float> x(size_t{batch.rows()} * load_plan.spec.width);
+  for (const Part& part : parts_of(load_plan, parts)) {
+    if (const Status status = run(load_plan, parts, batch, part, x); !status) return status.error();
     if (!all_finite(x)) return blame(parts.file(), part.name, part.tensors);
   }
   std::vector<std::string> output{"output"};

@@ -9,6 +9,6 @@ namespace hearth::models {
 // Runs a batch part by part, with the same pages, and names the first part of the model after which the residual stream
 // has numbers that are not finite, and the tensor there that is to blame, if one is. kInvalidData, or what a device
 // says. It takes several times as long as the step did and reads weights in the file: for failures only.
-Error diagnose(const Outline& outline, const Parts& parts, const device::Batch& batch);
+Error diagnose(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch);
 
 }  // namespace hearth::models

@@ -57,27 +57,27 @@ device::StepShape largest_step(const Spec& spec, const LoadOptions& options, con
 
 }  // namespace
 
-Result<Outline> outline(const gguf::File& file, const LoadOptions& options, const gguf::QuantizationRecipe* recipe) {
+Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options, const gguf::QuantizationRecipe* recipe) {
   ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
-  Outline outline;
-  outline.options = options;
-  ASSIGN_OR_RETURN(outline.spec, architecture->read(file, {.context = options.context}));
-  const Spec& spec = outline.spec;
-  TRY(fill_in(file, spec, &outline.options));
-  outline.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
-  outline.most = largest_step(spec, outline.options, outline.cache);
+  LoadPlan load_plan;
+  load_plan.options = options;
+  ASSIGN_OR_RETURN(load_plan.spec, architecture->read(file, {.context = options.context}));
+  const Spec& spec = load_plan.spec;
+  TRY(fill_in(file, spec, &load_plan.options));
+  load_plan.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
+  load_plan.most = largest_step(spec, load_plan.options, load_plan.cache);
   const FileSizing sizing;
   TensorReader reader(file, sizing, false);
   if (recipe != nullptr) reader.assume(*recipe);
-  ASSIGN_OR_RETURN(outline.weights, read_weights(reader, spec));
-  return outline;
+  ASSIGN_OR_RETURN(load_plan.weights, read_weights(reader, spec));
+  return load_plan;
 }
 
-Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
+Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& load_plan, const device::Sizing& sizing,
                                       const gguf::QuantizationRecipe* recipe) {
-  const Spec& spec = outline.spec;
-  const LoadOptions& options = outline.options;
-  TRY(sizing.supports(outline.cache));
+  const Spec& spec = load_plan.spec;
+  const LoadOptions& options = load_plan.options;
+  TRY(sizing.supports(load_plan.cache));
   placement::ModelSizes sizes;
   Weights ignored;
   const auto bytes_of = [&](auto&& read) -> Result<uint64_t> {
@@ -87,7 +87,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& out
     return reader.bytes() + reader.mapped_bytes();
   };
   uint64_t cache = 0, all_layers = 0;
-  if (!checked_mul(sizing.page_bytes(outline.cache), options.pages, &cache) ||
+  if (!checked_mul(sizing.page_bytes(load_plan.cache), options.pages, &cache) ||
       !checked_mul(cache, 2 * uint64_t{spec.layers}, &all_layers))
     return error(ErrorKind::kUsage, "{}: {} pages of cache are more than any memory holds", file.path(), options.pages);
   for (uint32_t i = 0; i < spec.layers; ++i) {
@@ -108,8 +108,8 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& out
                    }));
   sizes.tied = has_own_output(file) ? 0 : sizes.output - norm_only;
   sizes.logits = uint64_t{options.logit_rows} * logits_row_bytes(spec, sizing);
-  sizes.workspace = workspace_bytes(sizing, spec, outline.weights, options.batch_rows, options.logit_rows);
-  sizes.scratch = sizing.scratch_bytes(outline.most);
+  sizes.workspace = workspace_bytes(sizing, spec, load_plan.weights, options.batch_rows, options.logit_rows);
+  sizes.scratch = sizing.scratch_bytes(load_plan.most);
   return sizes;
 }
 

@@ -13,7 +13,7 @@
 namespace hearth::models {
 
 // What is decided before anything is allocated.
-struct Outline {
+struct LoadPlan {
   Spec spec;
   LoadOptions options;  // zeros filled in
   device::CacheShape cache;
@@ -23,12 +23,12 @@ struct Outline {
 
 // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported, kUsage
 // (context larger than the model's, batches that are too large). `recipe`: as if the weights were quantised so.
-Result<Outline> outline(const gguf::File& file, const LoadOptions& options,
-                        const gguf::QuantizationRecipe* recipe = nullptr);
+Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options,
+                           const gguf::QuantizationRecipe* recipe = nullptr);
 
 // Bytes of every part on a device of this kind; those of weights that are read in the file count too.
 // Errors: those of Sizing::supports(), kUsage (more pages than any memory holds).
-Result<placement::ModelSizes> measure(const gguf::File& file, const Outline& outline, const device::Sizing& sizing,
+Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& load_plan, const device::Sizing& sizing,
                                       const gguf::QuantizationRecipe* recipe = nullptr);
 
 }  // namespace hearth::models

@@ -52,20 +52,22 @@ Status check_fits(const gguf::File& file, std::span<Device* const> devices, cons
 }  // namespace
 
 Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options) {
-  ASSIGN_OR_RETURN(const Outline outlined, outline(file, options));
-  ASSIGN_OR_RETURN(const placement::ModelSizes sizes, measure(file, outlined, device));
-  return memory_of(placement::all_on(0, outlined.spec.layers), {&sizes, 1});
+  ASSIGN_OR_RETURN(const LoadPlan load_plan, plan_load(file, options));
+  ASSIGN_OR_RETURN(const placement::ModelSizes sizes, measure(file, load_plan, device));
+  return memory_of(placement::all_on(0, load_plan.spec.layers), {&sizes, 1});
 }
 
 struct Model::Impl {
-  Impl(std::shared_ptr<const gguf::File> file, Outline what, std::vector<Device*> devices,
+  Impl(std::shared_ptr<const gguf::File> file, LoadPlan what, std::vector<Device*> devices,
        std::vector<placement::ModelSizes> bytes)
-      : outline(std::move(what)), sizes(std::move(bytes)), parts(std::move(file), outline, std::move(devices), sizes) {}
+      : load_plan(std::move(what)),
+        sizes(std::move(bytes)),
+        parts(std::move(file), load_plan, std::move(devices), sizes) {}
 
   Status check(const device::Batch& batch) const;
   Status read(const Step& step, device::Readout& readout) const;
 
-  const Outline outline;
+  const LoadPlan load_plan;
   const std::vector<placement::ModelSizes> sizes;
   Parts parts;
   std::vector<float> crossing;  // the residual stream on its way between devices
@@ -73,29 +75,30 @@ struct Model::Impl {
 
 // Token numbers come from users; the rest of a batch is the engine's own work.
 Status Model::Impl::check(const device::Batch& batch) const {
-  const LoadOptions& options = outline.options;
+  const LoadOptions& options = load_plan.options;
   CHECK(batch.rows() > 0 && batch.rows() <= options.batch_rows);
   CHECK(batch.logit_rows.size() <= options.logit_rows);
   for (const device::BatchSequence& sequence : batch.sequences) {
     const uint64_t end = uint64_t{sequence.first_position} + sequence.rows;
     CHECK(end <= sequence.pages.size() * kPage_tokens);
-    if (end > outline.spec.context)
+    if (end > load_plan.spec.context)
       return error(ErrorKind::kUsage, "position {} lies beyond the model's context of {} tokens", end - 1,
-                   outline.spec.context);
+                   load_plan.spec.context);
   }
   for (const int32_t token : batch.tokens)
-    if (token < 0 || static_cast<uint32_t>(token) >= outline.spec.vocabulary)
-      return error(ErrorKind::kUsage, "token {} is not in the vocabulary of {} tokens", token, outline.spec.vocabulary);
+    if (token < 0 || static_cast<uint32_t>(token) >= load_plan.spec.vocabulary)
+      return error(ErrorKind::kUsage, "token {} is not in the vocabulary of {} tokens", token,
+                   load_plan.spec.vocabulary);
   return {};
 }
 
 // Queues what brings the logits, or the best of them, to the host.
 Status Model::Impl::read(const Step& step, device::Readout& readout) const {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size());
-  const size_t width = outline.spec.vocabulary;
+  const size_t width = load_plan.spec.vocabulary;
   if (readout.candidates != 0) {
     device::Candidate* best = parts.candidates();
-    step.device.candidates({parts.logits(), rows, outline.spec.vocabulary, readout.candidates, best});
+    step.device.candidates({parts.logits(), rows, load_plan.spec.vocabulary, readout.candidates, best});
     readout.best.resize(rows * (size_t{readout.candidates} + 1));
     TRY(step.device.download(reinterpret_cast<const std::byte*>(best),
                              std::as_writable_bytes(std::span(readout.best))));
@@ -116,14 +119,14 @@ namespace {
 // device. Whatever fails, no step is left open.
 class Walk {
  public:
-  Walk(const Outline& outline, const Parts& parts, const device::Batch& batch, std::vector<float>& crossing)
-      : outline_(outline), parts_(parts), batch_(batch), crossing_(crossing) {}
+  Walk(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch, std::vector<float>& crossing)
+      : load_plan_(load_plan), parts_(parts), batch_(batch), crossing_(crossing) {}
 
   // Goes on there, with the residual stream.
   Status go(uint32_t device) {
     if (at_ && *at_ == device) return {};
     if (at_) {
-      crossing_.resize(size_t{batch_.rows()} * outline_.spec.width);
+      crossing_.resize(size_t{batch_.rows()} * load_plan_.spec.width);
       const Status fetched = device::download_floats(parts_.device(*at_), parts_.workspace(*at_).x, crossing_);
       TRY(end());
       TRY(fetched);
@@ -134,7 +137,7 @@ class Walk {
     return {};
   }
 
-  Step step() const { return {parts_.device(*at_), outline_.spec, parts_.weights(), parts_.workspace(*at_), batch_}; }
+  Step step() const { return {parts_.device(*at_), load_plan_.spec, parts_.weights(), parts_.workspace(*at_), batch_}; }
 
   Status end() {
     const uint32_t device = *at_;
@@ -143,7 +146,7 @@ class Walk {
   }
 
  private:
-  const Outline& outline_;
+  const LoadPlan& load_plan_;
   const Parts& parts_;
   const device::Batch& batch_;
   std::vector<float>& crossing_;
@@ -157,29 +160,29 @@ Model::~Model() = default;
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, Device& device,
                                            const LoadOptions& options) {
-  ASSIGN_OR_RETURN(const Outline outlined, outline(*file, options));
-  return load(std::move(file), {&device}, placement::all_on(0, outlined.spec.layers), options);
+  ASSIGN_OR_RETURN(const LoadPlan load_plan, plan_load(*file, options));
+  return load(std::move(file), {&device}, placement::all_on(0, load_plan.spec.layers), options);
 }
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, std::vector<Device*> devices,
                                            const Arrangement& arrangement, const LoadOptions& options) {
-  ASSIGN_OR_RETURN(Outline outlined, outline(*file, options));
+  ASSIGN_OR_RETURN(LoadPlan load_plan, plan_load(*file, options));
   TRY(check_complete(*file));
   std::vector<placement::ModelSizes> sizes;
   for (const Device* device : devices) {
-    ASSIGN_OR_RETURN(sizes.emplace_back(), measure(*file, outlined, *device));
+    ASSIGN_OR_RETURN(sizes.emplace_back(), measure(*file, load_plan, *device));
   }
-  TRY(check_fits(*file, devices, arrangement, sizes, outlined.options));
-  auto impl = std::make_unique<Impl>(std::move(file), std::move(outlined), std::move(devices), std::move(sizes));
+  TRY(check_fits(*file, devices, arrangement, sizes, load_plan.options));
+  auto impl = std::make_unique<Impl>(std::move(file), std::move(load_plan), std::move(devices), std::move(sizes));
   TRY(impl->parts.load(arrangement));
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
 const Spec& Model::spec() const {
-  return impl_->outline.spec;
+  return impl_->load_plan.spec;
 }
 const LoadOptions& Model::options() const {
-  return impl_->outline.options;
+  return impl_->load_plan.options;
 }
 Memory Model::memory() const {
   return memory_of(arrangement(), impl_->sizes);
@@ -214,7 +217,7 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   Parts& parts = impl_->parts;
   const Arrangement& arrangement = parts.arrangement();
   for (const device::BatchSequence& sequence : batch.sequences) parts.mark_used(sequence.pages);
-  Walk walk(impl_->outline, parts, batch, impl_->crossing);
+  Walk walk(impl_->load_plan, parts, batch, impl_->crossing);
   Status queued;
   TRY(walk.go(arrangement.embedding));
   embed(walk.step());
@@ -235,7 +238,7 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
 }
 
 Error Model::diagnose(const device::Batch& batch) const {
-  return models::diagnose(impl_->outline, impl_->parts, batch);
+  return models::diagnose(impl_->load_plan, impl_->parts, batch);
 }
 
 Status Model::rearrange(const Arrangement& target) {

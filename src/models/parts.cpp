@@ -13,16 +13,16 @@ constexpr size_t kMove_bytes = 16u << 20;
 
 }  // namespace
 
-Parts::Parts(std::shared_ptr<const gguf::File> file, const Outline& outline, std::vector<device::Device*> devices,
+Parts::Parts(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
              const std::vector<placement::ModelSizes>& sizes)
-    : file_(std::move(file)), outline_(outline), sizes_(sizes), pointers_(std::move(devices)) {
+    : file_(std::move(file)), load_plan_(load_plan), sizes_(sizes), pointers_(std::move(devices)) {
   for (device::Device* device : pointers_) {
     OnDevice& on = devices_.emplace_back();
     on.device = device;
   }
-  weights_.layers.resize(outline.spec.layers);
-  layers_.resize(outline.spec.layers);
-  used_pages_.resize(outline.options.pages);
+  weights_.layers.resize(load_plan.spec.layers);
+  layers_.resize(load_plan.spec.layers);
+  used_pages_.resize(load_plan.options.pages);
 }
 
 // The workspace and the device's scratch do not depend on which parts it has, so that parts come and go.
@@ -30,12 +30,12 @@ Status Parts::make_ready(uint32_t index) {
   OnDevice& on = devices_[index];
   if (on.ready) return {};
   ASSIGN_OR_RETURN(device::Buffer workspace, on.device->alloc(sizes_[index].workspace));
-  if (const Status reserved = on.device->reserve(outline_.most); !reserved) {
+  if (const Status reserved = on.device->reserve(load_plan_.most); !reserved) {
     (void)on.device->reserve({});  // a part of it may be there
     return reserved;
   }
   on.workspace_buffer = std::move(workspace);
-  on.workspace = lay_out(on.workspace_buffer.data(), outline_.spec, outline_.options.batch_rows);
+  on.workspace = lay_out(on.workspace_buffer.data(), load_plan_.spec, load_plan_.options.batch_rows);
   on.ready = true;
   return {};
 }
@@ -57,21 +57,21 @@ void Parts::release_unused() {
 
 void Parts::report(uint64_t bytes) {
   done_bytes_ += bytes;
-  if (total_bytes_ > 0 && outline_.options.progress)
-    outline_.options.progress(std::min(done_bytes_, total_bytes_), total_bytes_);
+  if (total_bytes_ > 0 && load_plan_.options.progress)
+    load_plan_.options.progress(std::min(done_bytes_, total_bytes_), total_bytes_);
 }
 
 template <class Read>
 Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
   TRY(make_ready(index));
   device::Device& device = *devices_[index].device;
-  TensorReader counting(*file_, device, outline_.options.copy_weights);
+  TensorReader counting(*file_, device, load_plan_.options.copy_weights);
   TRY(read(counting));
   device::Buffer buffer;
   if (counting.bytes() > 0) {
     ASSIGN_OR_RETURN(buffer, device.alloc(counting.bytes()));
   }
-  TensorReader placing(*file_, device, outline_.options.copy_weights, buffer.data(), stream_);
+  TensorReader placing(*file_, device, load_plan_.options.copy_weights, buffer.data(), stream_);
   TRY(read(placing));
   TRY(file_->check());  // whether all of it was the same file's
   report(placing.bytes() + placing.mapped_bytes());
@@ -81,7 +81,7 @@ Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
 Status Parts::place_layer(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];  // the experts stay
   ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
-                     return read_layer(reader, outline_.spec, index, &weights);
+                     return read_layer(reader, load_plan_.spec, index, &weights);
                    }));
   device::CacheLayer cache_layer;
   ASSIGN_OR_RETURN(device::Buffer cache, place_cache(index, device, &cache_layer));
@@ -96,7 +96,7 @@ Status Parts::place_layer(uint32_t index, uint32_t device) {
 Status Parts::place_experts(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];
   ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
-                     return read_experts(reader, outline_.spec, index, &weights);
+                     return read_experts(reader, load_plan_.spec, index, &weights);
                    }));
   weights_.layers[index] = weights;
   layers_[index].experts = std::move(buffer);
@@ -106,18 +106,18 @@ Status Parts::place_experts(uint32_t index, uint32_t device) {
 
 device::Candidate* Parts::candidates() const {
   return reinterpret_cast<device::Candidate*>(logits() +
-                                              size_t{outline_.options.logit_rows} * outline_.spec.vocabulary);
+                                              size_t{load_plan_.options.logit_rows} * load_plan_.spec.vocabulary);
 }
 
 // Together, since one table may serve for both.
 Status Parts::place_tables(uint32_t embedding, uint32_t output) {
   Weights weights = weights_;
   ASSIGN_OR_RETURN(device::Buffer embedding_buffer, place(embedding, [&](TensorReader& reader) {
-                     return read_embedding(reader, outline_.spec, &weights);
+                     return read_embedding(reader, load_plan_.spec, &weights);
                    }));
   const bool shared = embedding == output;
   ASSIGN_OR_RETURN(device::Buffer output_buffer, place(output, [&](TensorReader& reader) {
-                     return read_output(reader, outline_.spec, shared, &weights);
+                     return read_output(reader, load_plan_.spec, shared, &weights);
                    }));
   ASSIGN_OR_RETURN(device::Buffer logits, devices_[output].device->alloc(sizes_[output].logits));
   weights_ = std::move(weights);
@@ -132,7 +132,7 @@ Status Parts::place_tables(uint32_t embedding, uint32_t output) {
 Result<device::Buffer> Parts::place_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
   device::Device& to = *devices_[device].device;
   ASSIGN_OR_RETURN(device::Buffer buffer, to.alloc(sizes_[device].layers[index].cache));
-  *out = {outline_.cache, buffer.data(), to.page_bytes(outline_.cache)};
+  *out = {load_plan_.cache, buffer.data(), to.page_bytes(load_plan_.cache)};
   if (layers_[index].cache.data() != nullptr)
     TRY(copy_pages(layers_[index].cache_layer, *devices_[arrangement_.layers[index].layer].device, *out, to));
   return buffer;
@@ -169,7 +169,7 @@ Status Parts::load(const placement::Arrangement& arrangement) {
   TRY(place_tables(arrangement.embedding, arrangement.output));
   for (uint32_t i = 0; i < layers_.size(); ++i) {
     TRY(place_layer(i, arrangement.layers[i].layer));
-    if (has_experts(*file_, outline_.spec, i))
+    if (has_experts(*file_, load_plan_.spec, i))
       TRY(place_experts(i, arrangement.layers[i].experts));
     else
       arrangement_.layers[i].experts = arrangement.layers[i].layer;
@@ -192,7 +192,7 @@ Status Parts::rearrange(const placement::Arrangement& target) {
     // The last first, as plans have it.
     for (uint32_t i = static_cast<uint32_t>(layers_.size()); i-- > 0;) {
       const placement::LayerPlace from = arrangement_.layers[i], to = target.layers[i];
-      const bool experts = has_experts(*file_, outline_.spec, i);
+      const bool experts = has_experts(*file_, load_plan_.spec, i);
       if (experts && goes(from.experts, to.experts)) TRY(place_experts(i, to.experts));
       if (goes(from.layer, to.layer)) TRY(place_layer(i, to.layer));
       if (!experts) arrangement_.layers[i].experts = arrangement_.layers[i].layer;

@@ -12,8 +12,8 @@ namespace hearth::models {
 
 class Parts {
  public:
-  // `outline`, `sizes` (one per device) and the devices must outlive it.
-  Parts(std::shared_ptr<const gguf::File> file, const Outline& outline, std::vector<device::Device*> devices,
+  // `load_plan`, `sizes` (one per device) and the devices must outlive it.
+  Parts(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
         const std::vector<placement::ModelSizes>& sizes);
 
   // Makes every part where `arrangement` says.
@@ -63,7 +63,7 @@ class Parts {
 
   const std::shared_ptr<const gguf::File> file_;
   WeightStream stream_{*file_};
-  const Outline& outline_;
+  const LoadPlan& load_plan_;
   const std::vector<placement::ModelSizes>& sizes_;
   std::vector<device::Device*> pointers_;
   std::vector<OnDevice> devices_;

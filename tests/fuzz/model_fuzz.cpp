@@ -19,9 +19,9 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-void check(const models::Outline& outline) {
-  const models::Spec& spec = outline.spec;
-  require(spec.per_layer.size() == spec.layers && outline.weights.layers.size() == spec.layers);
+void check(const models::LoadPlan& load_plan) {
+  const models::Spec& spec = load_plan.spec;
+  require(spec.per_layer.size() == spec.layers && load_plan.weights.layers.size() == spec.layers);
   require(spec.heads % spec.kv_heads == 0 && spec.key_dim > 0 && spec.value_dim > 0 && spec.vocabulary > 0);
   require(spec.experts_used <= spec.experts);
   for (const models::LayerSpec& layer : spec.per_layer) require(spec.ropes.empty() || layer.rope < spec.ropes.size());
@@ -31,7 +31,7 @@ void check(const models::Outline& outline) {
 
 bool is_model(const std::string& bytes) {
   const auto file = gguf::File::parse(std::as_bytes(std::span(bytes)), "seed");
-  return file && models::outline(**file, {}).ok();
+  return file && models::plan_load(**file, {}).ok();
 }
 
 }  // namespace
@@ -56,9 +56,9 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = gguf::File::parse(std::as_bytes(std::span(data, size)), "fuzz");
   if (!file) return 0;
-  const auto outline = models::outline(**file, {});
-  require(outline.ok() || !outline.error().message.empty());
-  if (outline) check(*outline);
+  const auto load_plan = models::plan_load(**file, {});
+  require(load_plan.ok() || !load_plan.error().message.empty());
+  if (load_plan) check(*load_plan);
   if (const auto tokenizer = text::Tokenizer::load(**file)) {
     for (const text::Token token :
          (*tokenizer)->encode("Hello <s> \xC3\xA9\n12", {.add_special = true, .parse_special = true}))

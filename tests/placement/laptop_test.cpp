@@ -75,9 +75,9 @@ class Laptop : public testing::Test {
     models::LoadOptions load;
     load.context = serving.context;
     load.cache = serving.kv_type == "q8_0" ? device::CacheType::kQ8_0 : device::CacheType::kF16;
-    auto outline = models::outline(*file_, load, &*recipe);
-    EXPECT_TRUE(outline.ok()) << (outline.ok() ? "" : outline.error().message);
-    auto measured = models::measure(*file_, *outline, cuda_, &*recipe);
+    auto load_plan = models::plan_load(*file_, load, &*recipe);
+    EXPECT_TRUE(load_plan.ok()) << (load_plan.ok() ? "" : load_plan.error().message);
+    auto measured = models::measure(*file_, *load_plan, cuda_, &*recipe);
     EXPECT_TRUE(measured.ok());
     return {*measured, *measured};
   }
