@@ -10,24 +10,24 @@
 namespace hearth::models {
 namespace {
 
-// A part of the model after which the residual stream can be looked at.
-struct Part {
+// A stage of the forward pass after which the residual stream can be looked at.
+struct Stage {
   std::string name;
   std::vector<std::string> tensors;  // their names begin so
   uint32_t device;
   std::function<void(const Step&)> run;
 };
 
-std::vector<Part> parts_of(const LoadPlan& load_plan, const Parts& parts) {
-  const placement::Arrangement& arrangement = parts.arrangement();
-  std::vector<Part> list;
+std::vector<Stage> stages_of(const LoadPlan& load_plan, const Shards& shards) {
+  const placement::Arrangement& arrangement = shards.arrangement();
+  std::vector<Stage> list;
   list.push_back({"the token embeddings", {"token_embd.", "position_embd."}, arrangement.embedding, embed});
   for (uint32_t i = 0; i < load_plan.spec.layers; ++i) {
     const std::string block = fmt::format("blk.{}.", i);
     list.push_back({fmt::format("layer {} (attention)", i),
                     {block + "attn", block + "post_attention_norm"},
                     arrangement.layers[i].layer,
-                    [&parts, i](const Step& step) { attention(step, i, parts.cache(i)); }});
+                    [&shards, i](const Step& step) { attention(step, i, shards.cache(i)); }});
     list.push_back({fmt::format("layer {} (feed-forward)", i),
                     {block + "ffn", block + "post_ffw_norm"},
                     arrangement.layers[i].experts,
@@ -37,45 +37,45 @@ std::vector<Part> parts_of(const LoadPlan& load_plan, const Parts& parts) {
 }
 
 // The residual stream travels through `x`.
-Status run(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch, const Part& part,
+Status run(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch, const Stage& stage,
            std::span<float> x) {
-  device::Device& device = parts.device(part.device);
-  const Workspace& workspace = parts.workspace(part.device);
+  device::Device& device = shards.device(stage.device);
+  const Workspace& workspace = shards.workspace(stage.device);
   TRY(device::upload_floats(device, x, workspace.x));
   device.begin(batch);
-  part.run({device, load_plan.spec, parts.weights(), workspace, batch});
+  stage.run({device, load_plan.spec, shards.weights(), workspace, batch});
   const Status fetched = device::download_floats(device, workspace.x, x);
   TRY(device.finish());
   return fetched;
 }
 
-Error blame(const gguf::File& file, const std::string& part, const std::vector<std::string>& tensors) {
+Error blame(const gguf::File& file, const std::string& stage, const std::vector<std::string>& tensors) {
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto begins = [&](const std::string& name) { return tensor.name.starts_with(name); };
     if (std::ranges::none_of(tensors, begins)) continue;
     std::vector<std::byte> bytes(tensor.bytes);
     if (const Status read = file.read(tensor, 0, bytes); !read) return read.error();
     if (const Status sound = check_sound(file, tensor, bytes); !sound)
-      return error(sound.error().kind, "the model's results are not finite numbers from {} on: {}", part,
+      return error(sound.error().kind, "the model's results are not finite numbers from {} on: {}", stage,
                    sound.error().message);
   }
   return error(ErrorKind::kInvalidData,
                "{}: the model's results are not finite numbers from {} on, though its weights there are; the text may "
                "lead to numbers beyond the range of the cache (try --kv-type f32), or memory is faulty",
-               file.path(), part);
+               file.path(), stage);
 }
 
 }  // namespace
 
-Error diagnose(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch) {
+Error diagnose(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch) {
   std::vector<float> x(size_t{batch.rows()} * load_plan.spec.width);
-  for (const Part& part : parts_of(load_plan, parts)) {
-    if (const Status status = run(load_plan, parts, batch, part, x); !status) return status.error();
-    if (!all_finite(x)) return blame(parts.file(), part.name, part.tensors);
+  for (const Stage& stage : stages_of(load_plan, shards)) {
+    if (const Status status = run(load_plan, shards, batch, stage, x); !status) return status.error();
+    if (!all_finite(x)) return blame(shards.file(), stage.name, stage.tensors);
   }
   std::vector<std::string> output{"output"};
-  if (!has_own_output(parts.file())) output.push_back("token_embd.");
-  return blame(parts.file(), "the output layer", output);
+  if (!has_own_output(shards.file())) output.push_back("token_embd.");
+  return blame(shards.file(), "the output layer", output);
 }
 
 }  // namespace hearth::models

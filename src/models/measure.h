@@ -1,4 +1,4 @@
-// What a model takes on one kind of device, part by part, without loading it.
+// What a model takes on one kind of device, shard by shard, without loading it.
 #pragma once
 
 #include "base/result.h"
@@ -26,7 +26,7 @@ struct LoadPlan {
 Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options,
                            const gguf::QuantizationRecipe* recipe = nullptr);
 
-// Bytes of every part on a device of this kind; those of weights that are read in the file count too.
+// Bytes of every shard on a device of this kind; those of weights that are read in the file count too.
 // Errors: those of Sizing::supports(), kUsage (more pages than any memory holds).
 Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& load_plan, const device::Sizing& sizing,
                                       const gguf::QuantizationRecipe* recipe = nullptr);

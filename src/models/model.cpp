@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "models/diagnose.h"
-#include "models/parts.h"
+#include "models/shards.h"
 #include "models/sound.h"
 
 namespace hearth::models {
@@ -62,14 +62,14 @@ struct Model::Impl {
        std::vector<placement::ModelSizes> bytes)
       : load_plan(std::move(what)),
         sizes(std::move(bytes)),
-        parts(std::move(file), load_plan, std::move(devices), sizes) {}
+        shards(std::move(file), load_plan, std::move(devices), sizes) {}
 
   Status check(const device::Batch& batch) const;
   Status read(const Step& step, device::Readout& readout) const;
 
   const LoadPlan load_plan;
   const std::vector<placement::ModelSizes> sizes;
-  Parts parts;
+  Shards shards;
   std::vector<float> crossing;  // the residual stream on its way between devices
 };
 
@@ -97,8 +97,8 @@ Status Model::Impl::read(const Step& step, device::Readout& readout) const {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size());
   const size_t width = load_plan.spec.vocabulary;
   if (readout.candidates != 0) {
-    device::Candidate* best = parts.candidates();
-    step.device.candidates({parts.logits(), rows, load_plan.spec.vocabulary, readout.candidates, best});
+    device::Candidate* best = shards.candidates();
+    step.device.candidates({shards.logits(), rows, load_plan.spec.vocabulary, readout.candidates, best});
     readout.best.resize(rows * (size_t{readout.candidates} + 1));
     TRY(step.device.download(reinterpret_cast<const std::byte*>(best),
                              std::as_writable_bytes(std::span(readout.best))));
@@ -107,7 +107,7 @@ Status Model::Impl::read(const Step& step, device::Readout& readout) const {
   for (size_t first = 0, end; first < wanted.size(); first = end) {  // adjacent rows are one copy
     end = first + 1;
     while (end < wanted.size() && wanted[end] == wanted[end - 1] + 1) ++end;
-    TRY(device::download_floats(step.device, parts.logits() + wanted[first] * width,
+    TRY(device::download_floats(step.device, shards.logits() + wanted[first] * width,
                                 readout.logits.subspan(first * width, (end - first) * width)));
   }
   return {};
@@ -115,39 +115,41 @@ Status Model::Impl::read(const Step& step, device::Readout& readout) const {
 
 namespace {
 
-// One forward pass as a walk over the devices: one step (begin, ops, finish) per run of adjacent parts on one
+// One forward pass as a walk over the devices: one step (begin, ops, finish) per run of adjacent shards on one
 // device. Whatever fails, no step is left open.
 class Walk {
  public:
-  Walk(const LoadPlan& load_plan, const Parts& parts, const device::Batch& batch, std::vector<float>& crossing)
-      : load_plan_(load_plan), parts_(parts), batch_(batch), crossing_(crossing) {}
+  Walk(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch, std::vector<float>& crossing)
+      : load_plan_(load_plan), shards_(shards), batch_(batch), crossing_(crossing) {}
 
   // Goes on there, with the residual stream.
   Status go(uint32_t device) {
     if (at_ && *at_ == device) return {};
     if (at_) {
       crossing_.resize(size_t{batch_.rows()} * load_plan_.spec.width);
-      const Status fetched = device::download_floats(parts_.device(*at_), parts_.workspace(*at_).x, crossing_);
+      const Status fetched = device::download_floats(shards_.device(*at_), shards_.workspace(*at_).x, crossing_);
       TRY(end());
       TRY(fetched);
-      TRY(device::upload_floats(parts_.device(device), crossing_, parts_.workspace(device).x));
+      TRY(device::upload_floats(shards_.device(device), crossing_, shards_.workspace(device).x));
     }
-    parts_.device(device).begin(batch_);
+    shards_.device(device).begin(batch_);
     at_ = device;
     return {};
   }
 
-  Step step() const { return {parts_.device(*at_), load_plan_.spec, parts_.weights(), parts_.workspace(*at_), batch_}; }
+  Step step() const {
+    return {shards_.device(*at_), load_plan_.spec, shards_.weights(), shards_.workspace(*at_), batch_};
+  }
 
   Status end() {
     const uint32_t device = *at_;
     at_.reset();
-    return parts_.device(device).finish();
+    return shards_.device(device).finish();
   }
 
  private:
   const LoadPlan& load_plan_;
-  const Parts& parts_;
+  const Shards& shards_;
   const device::Batch& batch_;
   std::vector<float>& crossing_;
   std::optional<uint32_t> at_;
@@ -174,7 +176,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
   }
   TRY(check_fits(*file, devices, arrangement, sizes, load_plan.options));
   auto impl = std::make_unique<Impl>(std::move(file), std::move(load_plan), std::move(devices), std::move(sizes));
-  TRY(impl->parts.load(arrangement));
+  TRY(impl->shards.load(arrangement));
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
@@ -188,18 +190,18 @@ Memory Model::memory() const {
   return memory_of(arrangement(), impl_->sizes);
 }
 std::span<Device* const> Model::devices() const {
-  return impl_->parts.devices();
+  return impl_->shards.devices();
 }
 const Arrangement& Model::arrangement() const {
-  return impl_->parts.arrangement();
+  return impl_->shards.arrangement();
 }
 const std::vector<placement::ModelSizes>& Model::sizes() const {
   return impl_->sizes;
 }
 
 uint32_t Model::most_candidates() const {
-  const Parts& parts = impl_->parts;
-  return std::min(parts.device(parts.arrangement().output).most_candidates(), spec().vocabulary);
+  const Shards& shards = impl_->shards;
+  return std::min(shards.device(shards.arrangement().output).most_candidates(), spec().vocabulary);
 }
 
 Status Model::forward(const device::Batch& batch, std::span<float> logits) {
@@ -214,35 +216,35 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   TRY(impl_->check(batch));
   CHECK(readout.logits.size() == readout.full_rows.size() * spec().vocabulary);
   CHECK(readout.candidates <= most_candidates());
-  Parts& parts = impl_->parts;
-  const Arrangement& arrangement = parts.arrangement();
-  for (const device::BatchSequence& sequence : batch.sequences) parts.mark_used(sequence.pages);
-  Walk walk(impl_->load_plan, parts, batch, impl_->crossing);
+  Shards& shards = impl_->shards;
+  const Arrangement& arrangement = shards.arrangement();
+  for (const device::BatchSequence& sequence : batch.sequences) shards.mark_used(sequence.pages);
+  Walk walk(impl_->load_plan, shards, batch, impl_->crossing);
   Status queued;
   TRY(walk.go(arrangement.embedding));
   embed(walk.step());
   for (uint32_t i = 0; i < spec().layers; ++i) {
     TRY(walk.go(arrangement.layers[i].layer));
-    attention(walk.step(), i, parts.cache(i));
+    attention(walk.step(), i, shards.cache(i));
     TRY(walk.go(arrangement.layers[i].experts));
     feed_forward(walk.step(), i);
   }
   if (!batch.logit_rows.empty()) {
     TRY(walk.go(arrangement.output));
-    models::logits(walk.step(), parts.logits());
+    models::logits(walk.step(), shards.logits());
     queued = impl_->read(walk.step(), readout);
   }
   TRY(walk.end());
   TRY(queued);
-  return parts.check_weights();
+  return shards.check_weights();
 }
 
 Error Model::diagnose(const device::Batch& batch) const {
-  return models::diagnose(impl_->load_plan, impl_->parts, batch);
+  return models::diagnose(impl_->load_plan, impl_->shards, batch);
 }
 
 Status Model::rearrange(const Arrangement& target) {
-  return impl_->parts.rearrange(target);
+  return impl_->shards.rearrange(target);
 }
 
 }  // namespace hearth::models

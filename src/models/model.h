@@ -45,11 +45,12 @@ class Model {
   Memory memory() const;               // on all devices
   std::span<device::Device* const> devices() const;
   const placement::Arrangement& arrangement() const;
-  // What the parts take on each device, which is what a plan is made from.
+  // What the shards take on each device, which is what a plan is made from.
   const std::vector<placement::ModelSizes>& sizes() const;
 
-  // Runs one batch; its keys and values go to the pages it names. Errors: what the devices' finish() say; kIo naming the
-  // file, if weights are read in a mapped one that was cut or written to: then, and from then on, no result is good.
+  // Runs one batch; its keys and values go to the pages it names. Errors: what the devices' finish() say; kIo naming
+  // the file, if weights are read in a mapped one that was cut or written to: then, and from then on, no result is
+  // good.
   Status forward(const device::Batch& batch, device::Readout& readout);
   // The same with the whole logits of every row of batch.logit_rows: spec().vocabulary values each.
   Status forward(const device::Batch& batch, std::span<float> logits);

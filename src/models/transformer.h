@@ -23,7 +23,7 @@ struct Workspace {
   std::byte* operand = nullptr;
 };
 
-// What a Workspace needs for steps of so many rows, whichever parts of the model the device has; lay_out()
+// What a Workspace needs for steps of so many rows, whichever shards of the model the device has; lay_out()
 // divides a buffer of that size. `weights`: their formats and shapes count.
 uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const Weights& weights, uint32_t rows,
                          uint32_t logit_rows);

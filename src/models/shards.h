@@ -1,4 +1,4 @@
-// The memory of a model on its devices: every part is one allocation that can be made anew elsewhere.
+// The memory of a model on its devices: every shard is one allocation that can be made anew elsewhere.
 #pragma once
 
 #include <memory>
@@ -10,13 +10,13 @@
 
 namespace hearth::models {
 
-class Parts {
+class Shards {
  public:
   // `load_plan`, `sizes` (one per device) and the devices must outlive it.
-  Parts(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
-        const std::vector<placement::ModelSizes>& sizes);
+  Shards(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
+         const std::vector<placement::ModelSizes>& sizes);
 
-  // Makes every part where `arrangement` says.
+  // Makes every shard where `arrangement` says.
   Status load(const placement::Arrangement& arrangement);
   // See Model::rearrange().
   Status rearrange(const placement::Arrangement& target);
@@ -50,7 +50,7 @@ class Parts {
 
   Status make_ready(uint32_t device);
   void release_unused();
-  // A part in new memory of a device. `read` takes the part's tensors from a reader.
+  // A shard in new memory of a device. `read` takes the shard's tensors from a reader.
   template <class Read>
   Result<device::Buffer> place(uint32_t device, const Read& read);
   Status place_layer(uint32_t layer, uint32_t device);

@@ -1,4 +1,4 @@
-#include "models/parts.h"
+#include "models/shards.h"
 
 #include <algorithm>
 
@@ -13,8 +13,8 @@ constexpr size_t kMove_bytes = 16u << 20;
 
 }  // namespace
 
-Parts::Parts(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
-             const std::vector<placement::ModelSizes>& sizes)
+Shards::Shards(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, std::vector<device::Device*> devices,
+               const std::vector<placement::ModelSizes>& sizes)
     : file_(std::move(file)), load_plan_(load_plan), sizes_(sizes), pointers_(std::move(devices)) {
   for (device::Device* device : pointers_) {
     OnDevice& on = devices_.emplace_back();
@@ -25,8 +25,8 @@ Parts::Parts(std::shared_ptr<const gguf::File> file, const LoadPlan& load_plan, 
   used_pages_.resize(load_plan.options.pages);
 }
 
-// The workspace and the device's scratch do not depend on which parts it has, so that parts come and go.
-Status Parts::make_ready(uint32_t index) {
+// The workspace and the device's scratch do not depend on which shards it has, so that shards come and go.
+Status Shards::make_ready(uint32_t index) {
   OnDevice& on = devices_[index];
   if (on.ready) return {};
   ASSIGN_OR_RETURN(device::Buffer workspace, on.device->alloc(sizes_[index].workspace));
@@ -40,7 +40,7 @@ Status Parts::make_ready(uint32_t index) {
   return {};
 }
 
-void Parts::release_unused() {
+void Shards::release_unused() {
   std::vector<bool> used(devices_.size());
   used[arrangement_.embedding] = used[arrangement_.output] = true;
   for (const placement::LayerPlace& place : arrangement_.layers) used[place.layer] = used[place.experts] = true;
@@ -55,14 +55,14 @@ void Parts::release_unused() {
   }
 }
 
-void Parts::report(uint64_t bytes) {
+void Shards::report(uint64_t bytes) {
   done_bytes_ += bytes;
   if (total_bytes_ > 0 && load_plan_.options.progress)
     load_plan_.options.progress(std::min(done_bytes_, total_bytes_), total_bytes_);
 }
 
 template <class Read>
-Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
+Result<device::Buffer> Shards::place(uint32_t index, const Read& read) {
   TRY(make_ready(index));
   device::Device& device = *devices_[index].device;
   TensorReader counting(*file_, device, load_plan_.options.copy_weights);
@@ -78,7 +78,7 @@ Result<device::Buffer> Parts::place(uint32_t index, const Read& read) {
   return buffer;
 }
 
-Status Parts::place_layer(uint32_t index, uint32_t device) {
+Status Shards::place_layer(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];  // the experts stay
   ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
                      return read_layer(reader, load_plan_.spec, index, &weights);
@@ -93,7 +93,7 @@ Status Parts::place_layer(uint32_t index, uint32_t device) {
   return {};
 }
 
-Status Parts::place_experts(uint32_t index, uint32_t device) {
+Status Shards::place_experts(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];
   ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
                      return read_experts(reader, load_plan_.spec, index, &weights);
@@ -104,13 +104,13 @@ Status Parts::place_experts(uint32_t index, uint32_t device) {
   return {};
 }
 
-device::Candidate* Parts::candidates() const {
+device::Candidate* Shards::candidates() const {
   return reinterpret_cast<device::Candidate*>(logits() +
                                               size_t{load_plan_.options.logit_rows} * load_plan_.spec.vocabulary);
 }
 
 // Together, since one table may serve for both.
-Status Parts::place_tables(uint32_t embedding, uint32_t output) {
+Status Shards::place_tables(uint32_t embedding, uint32_t output) {
   Weights weights = weights_;
   ASSIGN_OR_RETURN(device::Buffer embedding_buffer, place(embedding, [&](TensorReader& reader) {
                      return read_embedding(reader, load_plan_.spec, &weights);
@@ -129,7 +129,7 @@ Status Parts::place_tables(uint32_t embedding, uint32_t output) {
   return {};
 }
 
-Result<device::Buffer> Parts::place_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
+Result<device::Buffer> Shards::place_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
   device::Device& to = *devices_[device].device;
   ASSIGN_OR_RETURN(device::Buffer buffer, to.alloc(sizes_[device].layers[index].cache));
   *out = {load_plan_.cache, buffer.data(), to.page_bytes(load_plan_.cache)};
@@ -138,8 +138,8 @@ Result<device::Buffer> Parts::place_cache(uint32_t index, uint32_t device, devic
   return buffer;
 }
 
-Status Parts::copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
-                         device::Device& to_device) {
+Status Shards::copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
+                          device::Device& to_device) {
   const size_t most = std::max<size_t>(1, kMove_bytes / std::max(from.page_bytes, to.page_bytes));
   std::vector<std::byte> old(most * from.page_bytes), neutral(device::neutral_page_bytes(from.shape));
   std::vector<std::byte> fresh(most * to.page_bytes);
@@ -162,7 +162,7 @@ Status Parts::copy_pages(const device::CacheLayer& from, device::Device& from_de
   return {};
 }
 
-Status Parts::load(const placement::Arrangement& arrangement) {
+Status Shards::load(const placement::Arrangement& arrangement) {
   CHECK(arrangement.layers.size() == layers_.size());
   for (const placement::Share& share : placement::shares_of(arrangement, sizes_)) total_bytes_ += share.weights;
   arrangement_ = arrangement;
@@ -179,7 +179,7 @@ Status Parts::load(const placement::Arrangement& arrangement) {
   return {};
 }
 
-Status Parts::rearrange(const placement::Arrangement& target) {
+Status Shards::rearrange(const placement::Arrangement& target) {
   CHECK(target.layers.size() == layers_.size());
   const auto move = [&](bool to_host) -> Status {
     const auto goes = [&](uint32_t from, uint32_t to) {
@@ -206,7 +206,7 @@ Status Parts::rearrange(const placement::Arrangement& target) {
   return status;
 }
 
-void Parts::mark_used(std::span<const int32_t> pages) {
+void Shards::mark_used(std::span<const int32_t> pages) {
   for (const int32_t page : pages) used_pages_[static_cast<size_t>(page)] = true;
 }
 
