@@ -115,11 +115,11 @@ Status Model::Impl::read(const Step& step, device::Readout& readout) const {
 
 namespace {
 
-// One forward pass as a walk over the devices: one step (begin, ops, finish) per run of adjacent shards on one
+// One forward pass over the devices: one step (begin, ops, finish) per run of adjacent shards on one
 // device. Whatever fails, no step is left open.
-class Walk {
+class ForwardPass {
  public:
-  Walk(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch, std::vector<float>& crossing)
+  ForwardPass(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch, std::vector<float>& crossing)
       : load_plan_(load_plan), shards_(shards), batch_(batch), crossing_(crossing) {}
 
   // Goes on there, with the residual stream.
@@ -219,22 +219,22 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   Shards& shards = impl_->shards;
   const Arrangement& arrangement = shards.arrangement();
   for (const device::BatchSequence& sequence : batch.sequences) shards.mark_used(sequence.pages);
-  Walk walk(impl_->load_plan, shards, batch, impl_->crossing);
+  ForwardPass pass(impl_->load_plan, shards, batch, impl_->crossing);
   Status queued;
-  TRY(walk.go(arrangement.embedding));
-  embed(walk.step());
+  TRY(pass.go(arrangement.embedding));
+  embed(pass.step());
   for (uint32_t i = 0; i < spec().layers; ++i) {
-    TRY(walk.go(arrangement.layers[i].layer));
-    attention(walk.step(), i, shards.cache(i));
-    TRY(walk.go(arrangement.layers[i].experts));
-    feed_forward(walk.step(), i);
+    TRY(pass.go(arrangement.layers[i].layer));
+    attention(pass.step(), i, shards.cache(i));
+    TRY(pass.go(arrangement.layers[i].experts));
+    feed_forward(pass.step(), i);
   }
   if (!batch.logit_rows.empty()) {
-    TRY(walk.go(arrangement.output));
-    models::logits(walk.step(), shards.logits());
-    queued = impl_->read(walk.step(), readout);
+    TRY(pass.go(arrangement.output));
+    models::logits(pass.step(), shards.logits());
+    queued = impl_->read(pass.step(), readout);
   }
-  TRY(walk.end());
+  TRY(pass.end());
   TRY(queued);
   return shards.check_weights();
 }
