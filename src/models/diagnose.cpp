@@ -15,7 +15,7 @@ struct Stage {
   std::string name;
   std::vector<std::string> tensors;  // their names begin so
   uint32_t device;
-  std::function<void(const Step&)> run;
+  std::function<void(const DeviceStep&)> run;
 };
 
 std::vector<Stage> stages_of(const LoadPlan& load_plan, const Shards& shards) {
@@ -27,11 +27,11 @@ std::vector<Stage> stages_of(const LoadPlan& load_plan, const Shards& shards) {
     list.push_back({fmt::format("layer {} (attention)", i),
                     {block + "attn", block + "post_attention_norm"},
                     arrangement.layers[i].layer,
-                    [&shards, i](const Step& step) { attention(step, i, shards.cache(i)); }});
+                    [&shards, i](const DeviceStep& step) { attention(step, i, shards.cache(i)); }});
     list.push_back({fmt::format("layer {} (feed-forward)", i),
                     {block + "ffn", block + "post_ffw_norm"},
                     arrangement.layers[i].experts,
-                    [i](const Step& step) { feed_forward(step, i); }});
+                    [i](const DeviceStep& step) { feed_forward(step, i); }});
   }
   return list;
 }

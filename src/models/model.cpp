@@ -65,7 +65,7 @@ struct Model::Impl {
         shards(std::move(file), load_plan, std::move(devices), sizes) {}
 
   Status check(const device::Batch& batch) const;
-  Status read(const Step& step, device::Readout& readout) const;
+  Status read(const DeviceStep& step, device::Readout& readout) const;
 
   const LoadPlan load_plan;
   const std::vector<placement::ModelSizes> sizes;
@@ -93,7 +93,7 @@ Status Model::Impl::check(const device::Batch& batch) const {
 }
 
 // Queues what brings the logits, or the best of them, to the host.
-Status Model::Impl::read(const Step& step, device::Readout& readout) const {
+Status Model::Impl::read(const DeviceStep& step, device::Readout& readout) const {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size());
   const size_t width = load_plan.spec.vocabulary;
   if (readout.candidates != 0) {
@@ -137,7 +137,7 @@ class ForwardPass {
     return {};
   }
 
-  Step step() const {
+  DeviceStep step() const {
     return {shards_.device(*at_), load_plan_.spec, shards_.weights(), shards_.workspace(*at_), batch_};
   }
 

@@ -69,11 +69,11 @@ uint64_t float_bytes(uint64_t rows, uint64_t width) {
   return round_up(rows * width * sizeof(float), kAlignment);
 }
 
-Operand operand(const Step& step, uint32_t width, OperandForms forms) {
+Operand operand(const DeviceStep& step, uint32_t width, OperandForms forms) {
   return {step.workspace.operand, width, forms};
 }
 
-Operand normed(const Step& step, const Norm& norm, OperandForms forms, bool logit_rows = false) {
+Operand normed(const DeviceStep& step, const Norm& norm, OperandForms forms, bool logit_rows = false) {
   const Operand out = operand(step, step.spec.width, forms);
   step.device.norm({.kind = step.spec.norm,
                     .epsilon = step.spec.norm_epsilon,
@@ -86,7 +86,7 @@ Operand normed(const Step& step, const Norm& norm, OperandForms forms, bool logi
 }
 
 // x += projection of `in`, through a norm if there is one.
-void add_result(const Step& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
+void add_result(const DeviceStep& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
   const uint32_t width = step.spec.width;
   float* out = post_norm.weight ? step.workspace.scratch : step.workspace.x;
   const Projection projection{linear.weight, linear.bias, out, width, !post_norm.weight};
@@ -102,7 +102,7 @@ void add_result(const Step& step, const Operand& in, const Linear& linear, const
                     .add = true});
 }
 
-void project_qkv(const Step& step, const Operand& in, const LayerWeights& layer) {
+void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& layer) {
   float* q = step.workspace.scratch;
   const uint32_t stride = qkv_width(step.spec);
   if (layer.qkv.weight) {
@@ -120,7 +120,7 @@ void project_qkv(const Step& step, const Operand& in, const LayerWeights& layer)
 
 }  // namespace
 
-void attention(const Step& step, uint32_t index, const device::CacheLayer& cache) {
+void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
   const LayerWeights& layer = step.weights.layers[index];
   const uint32_t stride = qkv_width(spec);
@@ -152,7 +152,7 @@ void attention(const Step& step, uint32_t index, const device::CacheLayer& cache
 
 namespace {
 
-void dense(const Step& step, const LayerWeights& layer, const Operand& in) {
+void dense(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
   const Spec& spec = step.spec;
   const uint32_t stride = inner_width(spec), rows = step.batch.rows();
   float* gate = step.workspace.scratch;
@@ -170,7 +170,7 @@ void dense(const Step& step, const LayerWeights& layer, const Operand& in) {
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
-void experts(const Step& step, const LayerWeights& layer, const Operand& in) {
+void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
   CHECK(!layer.post_feed_forward_norm.weight);  // no architecture has both
   step.device.experts({.router = layer.router,
                        .gate = layer.expert_gate,
@@ -187,7 +187,7 @@ void experts(const Step& step, const LayerWeights& layer, const Operand& in) {
 
 }  // namespace
 
-void feed_forward(const Step& step, uint32_t index) {
+void feed_forward(const DeviceStep& step, uint32_t index) {
   const LayerWeights& layer = step.weights.layers[index];
   const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
   if (layer.router)
@@ -196,7 +196,7 @@ void feed_forward(const Step& step, uint32_t index) {
     dense(step, layer, in);
 }
 
-void logits(const Step& step, float* out) {
+void logits(const DeviceStep& step, float* out) {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
   if (rows == 0) return;
   const Linear& output = step.weights.output;
@@ -223,7 +223,7 @@ Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows) {
           scratch + float_bytes(rows, scratch_width(spec))};
 }
 
-void embed(const Step& step) {
+void embed(const DeviceStep& step) {
   step.device.embed({.table = step.weights.embedding,
                      .scale = step.spec.embedding_scale,
                      .positions = step.weights.positions,

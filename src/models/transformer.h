@@ -30,7 +30,7 @@ uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const W
 Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows);
 
 // One device's part of a step.
-struct Step {
+struct DeviceStep {
   device::Device& device;
   const Spec& spec;
   const Weights& weights;
@@ -40,10 +40,10 @@ struct Step {
 
 // Queue ops, without begin() and finish(); each takes x where the one before left it. The whole forward pass is
 // embed, then attention and feed_forward of every layer, then logits.
-void embed(const Step& step);
-void attention(const Step& step, uint32_t layer, const device::CacheLayer& cache);
-void feed_forward(const Step& step, uint32_t layer);
-void logits(const Step& step, float* out);  // rows of `vocabulary`, one per logit row
+void embed(const DeviceStep& step);
+void attention(const DeviceStep& step, uint32_t layer, const device::CacheLayer& cache);
+void feed_forward(const DeviceStep& step, uint32_t layer);
+void logits(const DeviceStep& step, float* out);  // rows of `vocabulary`, one per logit row
 
 // Of one logit row: the logits, and after those of all rows what the device finds of candidates.
 uint64_t logits_row_bytes(const Spec& spec, const device::Sizing& sizing);
