@@ -35,7 +35,7 @@ EngineOptions cut_to(EngineOptions options, const Backend& backend) {
   return options;
 }
 
-sched::Limits limits_of(const Backend& backend, const EngineOptions& options) {
+sched::SchedulerOptions scheduler_options(const Backend& backend, const EngineOptions& options) {
   return {.pages = backend.pages,
           .page_tokens = device::kPage_tokens,
           .context = backend.context,
@@ -105,7 +105,7 @@ struct Engine::Impl {
       : backend(std::move(what)),
         tokenizer(std::move(tokens)),
         options(cut_to(wanted, backend)),
-        scheduler(limits_of(backend, options)),
+        scheduler(scheduler_options(backend, options)),
         context(scheduler.context()),
         delivery([this](RequestId id) { cancel(id); }) {
     publish();

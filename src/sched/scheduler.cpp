@@ -7,11 +7,11 @@
 
 namespace hearth::sched {
 
-Scheduler::Scheduler(const Limits& limits) : limits_(limits), pool_(limits.pages), tree_(pool_) {
-  CHECK(limits.pages > 0 && limits.page_tokens > 0 && limits.context > 0);
-  CHECK(limits.max_sequences > 0 && limits.step_rows >= limits.max_sequences);
-  const uint64_t cache_tokens = uint64_t{limits.pages} * limits.page_tokens;
-  limits_.context = static_cast<uint32_t>(std::min<uint64_t>(limits.context, cache_tokens));
+Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_(options.pages), tree_(pool_) {
+  CHECK(options.pages > 0 && options.page_tokens > 0 && options.context > 0);
+  CHECK(options.max_sequences > 0 && options.step_rows >= options.max_sequences);
+  const uint64_t cache_tokens = uint64_t{options.pages} * options.page_tokens;
+  options_.context = static_cast<uint32_t>(std::min<uint64_t>(options.context, cache_tokens));
 }
 
 Scheduler::~Scheduler() {
@@ -56,7 +56,7 @@ Step Scheduler::plan() {
   for (Sequence& sequence : running) {
     if (sequence.remaining() == 1) continue;
     tokens_cached_ += adopt_cached(sequence);
-    const uint32_t room = limits_.step_rows - static_cast<uint32_t>(step.tokens.size());
+    const uint32_t room = options_.step_rows - static_cast<uint32_t>(step.tokens.size());
     add_rows(step, sequence, std::min(room, sequence.remaining()));
   }
   return step;
@@ -67,7 +67,7 @@ void Scheduler::commit(const Step& step) {
     Sequence& sequence = find(part.id);
     CHECK(sequence.computed == part.first_position);
     sequence.computed += part.rows;
-    for (uint32_t i = sequence.shared->depth(); i < sequence.computed / limits_.page_tokens; ++i) {
+    for (uint32_t i = sequence.shared->depth(); i < sequence.computed / options_.page_tokens; ++i) {
       sequence.shared = tree_.insert(sequence.shared, page_of_tokens(sequence, i), sequence.pages[i]);
       sequence.pages[i] = sequence.shared->page();
     }
@@ -101,11 +101,11 @@ Scheduler::Sequence& Scheduler::find(SequenceId id) {
 }
 
 uint32_t Scheduler::pages_for(uint32_t tokens) const {
-  return static_cast<uint32_t>(divide_up(tokens, limits_.page_tokens));
+  return static_cast<uint32_t>(divide_up(tokens, options_.page_tokens));
 }
 
 std::span<const Token> Scheduler::page_of_tokens(const Sequence& sequence, uint32_t index) const {
-  return std::span(sequence.tokens).subspan(size_t{index} * limits_.page_tokens, limits_.page_tokens);
+  return std::span(sequence.tokens).subspan(size_t{index} * options_.page_tokens, options_.page_tokens);
 }
 
 Page Scheduler::take_page() {
@@ -134,7 +134,7 @@ void Scheduler::preempt_youngest() {
 }
 
 void Scheduler::admit() {
-  while (running_ < sequences_.size() && running_ < limits_.max_sequences) {
+  while (running_ < sequences_.size() && running_ < options_.max_sequences) {
     if (!try_admit(sequences_[running_])) break;
     tokens_cached_ += sequences_[running_++].cached;
   }
@@ -158,7 +158,7 @@ bool Scheduler::try_admit(Sequence& sequence) {
 // Returns how many tokens that were.
 uint32_t Scheduler::adopt_cached(Sequence& sequence) {
   const uint32_t before = sequence.cached;
-  const uint32_t page_tokens = limits_.page_tokens;
+  const uint32_t page_tokens = options_.page_tokens;
   while (sequence.computed % page_tokens == 0 && sequence.remaining() > page_tokens) {
     const uint32_t index = sequence.computed / page_tokens;
     PrefixTree::Node* node = tree_.descend(sequence.shared, page_of_tokens(sequence, index));
@@ -208,8 +208,8 @@ void Scheduler::check_invariants() const {
   for (size_t i = 0; i < sequences_.size(); ++i) {
     const Sequence& sequence = sequences_[i];
     CHECK(i < running_ || sequence.pages.empty());
-    CHECK(sequence.computed <= sequence.pages.size() * size_t{limits_.page_tokens});
-    CHECK(sequence.shared->depth() == sequence.computed / limits_.page_tokens);
+    CHECK(sequence.computed <= sequence.pages.size() * size_t{options_.page_tokens});
+    CHECK(sequence.shared->depth() == sequence.computed / options_.page_tokens);
     for (size_t page = sequence.shared->depth(); page < sequence.pages.size(); ++page) {
       ++owners[static_cast<size_t>(sequence.pages[page])];
     }

@@ -20,7 +20,7 @@ namespace hearth::sched {
 
 using SequenceId = uint64_t;
 
-struct Limits {
+struct SchedulerOptions {
   uint32_t pages = 0;        // of the cache
   uint32_t page_tokens = 0;  // tokens in a page
   uint32_t context = 0;      // most tokens of one sequence that the model can see
@@ -55,11 +55,11 @@ struct Counts {
 
 class Scheduler {
  public:
-  explicit Scheduler(const Limits& limits);
+  explicit Scheduler(const SchedulerOptions& options);
   ~Scheduler();
 
   // Tokens that a sequence may have in the cache: what the model sees, or less if the pages hold less.
-  uint32_t context() const { return limits_.context; }
+  uint32_t context() const { return options_.context; }
 
   // A new sequence. Ids rise. 1 <= tokens.size() <= context().
   void add(SequenceId id, std::vector<Token> tokens);
@@ -114,7 +114,7 @@ class Scheduler {
   void release(Sequence& sequence);
   void add_rows(Step& step, const Sequence& sequence, uint32_t rows) const;
 
-  Limits limits_;
+  SchedulerOptions options_;
   PagePool pool_;
   PrefixTree tree_;
   std::vector<Sequence> sequences_;  // in order of arrival

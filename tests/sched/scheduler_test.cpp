@@ -16,7 +16,7 @@ Tokens counting(size_t count, Token first = 0) {
   return tokens;
 }
 
-Limits limits(uint32_t pages, uint32_t max_sequences = 4, uint32_t step_rows = 8) {
+SchedulerOptions options(uint32_t pages, uint32_t max_sequences = 4, uint32_t step_rows = 8) {
   return {.pages = pages, .page_tokens = 4, .context = 64, .max_sequences = max_sequences, .step_rows = step_rows};
 }
 
@@ -42,7 +42,7 @@ Step run_step(Scheduler& scheduler, Token token = 100) {
 }
 
 TEST(Scheduler, CutsALongPromptAndSamplesAfterItsLastToken) {
-  Scheduler scheduler(limits(16));
+  Scheduler scheduler(options(16));
   scheduler.add(1, counting(19));
 
   Step step = scheduler.plan();
@@ -66,7 +66,7 @@ TEST(Scheduler, CutsALongPromptAndSamplesAfterItsLastToken) {
 }
 
 TEST(Scheduler, DecodesFirstAndFillsTheStepWithPrefillInOrderOfArrival) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   scheduler.add(1, counting(3));
   run_step(scheduler);
   scheduler.add(2, counting(10, 200));
@@ -78,7 +78,7 @@ TEST(Scheduler, DecodesFirstAndFillsTheStepWithPrefillInOrderOfArrival) {
 }
 
 TEST(Scheduler, RunsAtMostMaxSequencesAndAdmitsTheNextWhenOneEnds) {
-  Scheduler scheduler(limits(32, 2));
+  Scheduler scheduler(options(32, 2));
   for (SequenceId id : {1, 2, 3}) scheduler.add(id, counting(2, static_cast<Token>(id * 100)));
   EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 2}, {2, 2}}));
   EXPECT_EQ(scheduler.counts().waiting, 1u);
@@ -87,7 +87,7 @@ TEST(Scheduler, RunsAtMostMaxSequencesAndAdmitsTheNextWhenOneEnds) {
 }
 
 TEST(Scheduler, SharesFullPagesOfAnEqualPrefixButAlwaysComputesTheLastToken) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   scheduler.add(1, counting(8));
   run_step(scheduler);
   scheduler.remove(1);
@@ -106,7 +106,7 @@ TEST(Scheduler, SharesFullPagesOfAnEqualPrefixButAlwaysComputesTheLastToken) {
 }
 
 TEST(Scheduler, SharesGeneratedTokensToo) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   scheduler.add(1, counting(3));
   for (Token token : {3, 4, 5, 6, 7, 8}) run_step(scheduler, token);
   scheduler.remove(1);
@@ -115,7 +115,7 @@ TEST(Scheduler, SharesGeneratedTokensToo) {
 }
 
 TEST(Scheduler, SharesWhatAnOlderSequenceComputesWhileAYoungerOneRuns) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   scheduler.add(1, counting(21));
   scheduler.add(2, counting(21));
   EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
@@ -125,7 +125,7 @@ TEST(Scheduler, SharesWhatAnOlderSequenceComputesWhileAYoungerOneRuns) {
 }
 
 TEST(Scheduler, EvictsIdlePrefixesWhenPagesAreNeeded) {
-  Scheduler scheduler(limits(4));
+  Scheduler scheduler(options(4));
   scheduler.add(1, counting(15));
   run_step(scheduler);
   run_step(scheduler);
@@ -137,7 +137,7 @@ TEST(Scheduler, EvictsIdlePrefixesWhenPagesAreNeeded) {
 }
 
 TEST(Scheduler, PreemptsTheYoungestAndComputesItAgainWithItsAnswerSoFar) {
-  Scheduler scheduler(limits(4));
+  Scheduler scheduler(options(4));
   scheduler.add(1, counting(4));
   scheduler.add(2, counting(4, 50));
   run_step(scheduler);  // one page each
@@ -156,7 +156,7 @@ TEST(Scheduler, PreemptsTheYoungestAndComputesItAgainWithItsAnswerSoFar) {
 // Without a page to spare it would be admitted, and lose its pages as soon as the first one grows.
 TEST(Scheduler, AdmitsOnlyWithAPageToSpareForEachThatRuns) {
   for (const uint32_t pages : {3u, 4u}) {
-    Scheduler scheduler(limits(pages));
+    Scheduler scheduler(options(pages));
     scheduler.add(1, counting(7));  // two pages, full with the next token
     run_step(scheduler);
     scheduler.add(2, counting(3, 200));
@@ -168,7 +168,7 @@ TEST(Scheduler, AdmitsOnlyWithAPageToSpareForEachThatRuns) {
 }
 
 TEST(Scheduler, OneAloneCanFillTheWholeCache) {
-  Scheduler scheduler(limits(4));
+  Scheduler scheduler(options(4));
   EXPECT_EQ(scheduler.context(), 16u) << "the pages hold less than the model sees";
   scheduler.add(1, counting(1));
   for (int i = 0; i < 15; ++i) run_step(scheduler);
@@ -181,7 +181,7 @@ TEST(Scheduler, OneAloneCanFillTheWholeCache) {
 }
 
 TEST(Scheduler, ForgetsWhatWasComputedAfterAFailedStep) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   scheduler.add(1, counting(8));
   run_step(scheduler);
   (void)scheduler.plan();
@@ -192,7 +192,7 @@ TEST(Scheduler, ForgetsWhatWasComputedAfterAFailedStep) {
 }
 
 TEST(Scheduler, KeepsNothingOfADistrustedSequence) {
-  Scheduler scheduler(limits(32));
+  Scheduler scheduler(options(32));
   const auto run_one = [&](SequenceId id) {
     scheduler.add(id, counting(8));
     run_step(scheduler);
@@ -213,8 +213,11 @@ TEST(Scheduler, KeepsNothingOfADistrustedSequence) {
 // pages. A shadow cache remembers what was written to which page, so that wrong sharing shows.
 class Trace {
  public:
-  Trace(std::mt19937_64& random, const Limits& limits)
-      : random_(random), limits_(limits), scheduler_(limits), cache_(size_t{limits.pages} * limits.page_tokens, -1) {}
+  Trace(std::mt19937_64& random, const SchedulerOptions& options)
+      : random_(random),
+        options_(options),
+        scheduler_(options),
+        cache_(size_t{options.pages} * options.page_tokens, -1) {}
 
   void run(int requests) {
     int idle_steps = 0;
@@ -232,7 +235,7 @@ class Trace {
     }
     EXPECT_TRUE(alive_.empty());
     const Counts counts = scheduler_.counts();
-    EXPECT_EQ(counts.pages_unused + counts.pages_evictable, limits_.pages) << "a page leaked";
+    EXPECT_EQ(counts.pages_unused + counts.pages_evictable, options_.pages) << "a page leaked";
   }
   Counts counts() const { return scheduler_.counts(); }
 
@@ -266,7 +269,7 @@ class Trace {
     const Step step = scheduler_.plan();
     if (scheduler_.empty()) return;
     ASSERT_FALSE(step.empty());
-    ASSERT_LE(step.tokens.size(), limits_.step_rows);
+    ASSERT_LE(step.tokens.size(), options_.step_rows);
     if (below(50) == 0) return fail(step);
     check_order(step);
     for (const StepSequence& part : step.sequences) compute(step, part);
@@ -318,8 +321,8 @@ class Trace {
   }
 
   Token& cell(const StepSequence& part, uint32_t position) {
-    const Page page = part.pages[position / limits_.page_tokens];
-    return cache_[static_cast<size_t>(page) * limits_.page_tokens + position % limits_.page_tokens];
+    const Page page = part.pages[position / options_.page_tokens];
+    return cache_[static_cast<size_t>(page) * options_.page_tokens + position % options_.page_tokens];
   }
 
   void sample(SequenceId id) {
@@ -332,7 +335,7 @@ class Trace {
   }
 
   std::mt19937_64& random_;
-  Limits limits_;
+  SchedulerOptions options_;
   Scheduler scheduler_;
   Tokens cache_;
   std::map<SequenceId, Alive> alive_;
@@ -344,13 +347,13 @@ TEST(Scheduler, RandomTracesLeakNothingShareRightlyAndAlwaysAdvance) {
   std::mt19937_64 random(test::seed());
   uint64_t preemptions = 0, tokens_cached = 0;
   for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i) {
-    Limits limits;
-    limits.page_tokens = 1 + static_cast<uint32_t>(random() % 5);
-    limits.pages = 1 + static_cast<uint32_t>(random() % 24);
-    limits.context = 1 + static_cast<uint32_t>(random() % 60);
-    limits.max_sequences = 1 + static_cast<uint32_t>(random() % 6);
-    limits.step_rows = limits.max_sequences + static_cast<uint32_t>(random() % 12);
-    Trace trace(random, limits);
+    SchedulerOptions options;
+    options.page_tokens = 1 + static_cast<uint32_t>(random() % 5);
+    options.pages = 1 + static_cast<uint32_t>(random() % 24);
+    options.context = 1 + static_cast<uint32_t>(random() % 60);
+    options.max_sequences = 1 + static_cast<uint32_t>(random() % 6);
+    options.step_rows = options.max_sequences + static_cast<uint32_t>(random() % 12);
+    Trace trace(random, options);
     trace.run(40);
     preemptions += trace.counts().preemptions;
     tokens_cached += trace.counts().tokens_cached;
