@@ -11,8 +11,8 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "engine/answer.h"
 #include "engine/delivery.h"
+#include "engine/generation.h"
 #include "sched/scheduler.h"
 
 namespace hearth::engine {
@@ -65,11 +65,12 @@ device::Batch batch_of(const sched::Step& step, const sched::StepSequence& part)
 // A request that was accepted and has not had its final event.
 struct Active {
   Active(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens, EventSink sink)
-      : answer(request, tokenizer, context_tokens), receiver(std::make_shared<Delivery::Receiver>(std::move(sink))) {
+      : generation(request, tokenizer, context_tokens),
+        receiver(std::make_shared<Delivery::Receiver>(std::move(sink))) {
     usage.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   }
 
-  Answer answer;
+  Generation generation;
   std::shared_ptr<Delivery::Receiver> receiver;
   Usage usage;
   Clock::time_point submitted = Clock::now();
@@ -91,7 +92,7 @@ Status guarded(const Run& run) {
 Usage usage_at_end(const Active& active) {
   Usage usage = active.usage;
   const Clock::time_point now = Clock::now();
-  usage.generated_tokens = active.answer.generated_tokens();
+  usage.generated_tokens = active.generation.generated_tokens();
   usage.queued = active.first_step.value_or(now) - active.submitted;
   usage.prompt = active.first_token.value_or(now) - active.first_step.value_or(now);
   usage.generation = now - active.first_token.value_or(now);
@@ -350,7 +351,7 @@ Status Engine::Impl::compute(const sched::Step& step) {
   scheduler.commit(step);
   ++counted.steps;
   for (const sched::StepSequence& part : step.sequences) {
-    const bool decodes = part.sample && actives.at(part.id)->answer.generated_tokens() > 0;
+    const bool decodes = part.sample && actives.at(part.id)->generation.generated_tokens() > 0;
     counted.tokens_prefilled += part.rows - (decodes ? 1 : 0);
   }
   // What receivers made of the step before comes first: they may have cancelled.
@@ -368,9 +369,10 @@ void Engine::Impl::sample(const sched::Step& step, const device::Readout& readou
     const bool whole = full < readout.full_rows.size() && readout.full_rows[full] == row;
     const auto found = actives.find(part.id);
     if (found != actives.end()) {
-      Answer& answer = found->second->answer;
-      Result<Event> event = whole ? answer.next(readout.logits.subspan(full * backend.vocabulary, backend.vocabulary))
-                                  : answer.next(best_of(readout, row));
+      Generation& generation = found->second->generation;
+      Result<Event> event = whole
+                                ? generation.next(readout.logits.subspan(full * backend.vocabulary, backend.vocabulary))
+                                : generation.next(best_of(readout, row));
       if (event)
         deliver(part.id, std::move(*event));
       else
@@ -416,7 +418,7 @@ device::Readout Engine::Impl::wanted(const sched::Step& step) {
   uint32_t row = 0;
   for (const sched::StepSequence& part : step.sequences) {
     if (!part.sample) continue;
-    const auto needed = actives.at(part.id)->answer.logits_needed();
+    const auto needed = actives.at(part.id)->generation.logits_needed();
     if (needed && std::min<size_t>(*needed, backend.vocabulary) <= most) {
       // Few different numbers, so that equal steps come again.
       const auto count = static_cast<uint32_t>(std::bit_ceil(std::min<size_t>(*needed, most)));
@@ -488,7 +490,7 @@ void Engine::Impl::finish(RequestId id, FinishReason reason, Event last) {
   actives.erase(id);
   scheduler.remove(id);
   last.finish = reason;
-  last.text += active->answer.rest();
+  last.text += active->generation.rest();
   last.usage = usage_at_end(*active);
   publish(1);  // before the receiver, which may want to submit the next one
   delivery.send(id, active->receiver, std::move(last));

@@ -1,4 +1,4 @@
-#include "engine/answer.h"
+#include "engine/generation.h"
 
 namespace hearth::engine {
 namespace {
@@ -11,21 +11,21 @@ std::vector<std::string> all_stops(const Request& request) {
 
 }  // namespace
 
-Answer::Answer(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens)
+Generation::Generation(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens)
     : tokenizer_(tokenizer), sampler_(request.options, context_tokens), stops_(all_stops(request)) {
   for (text::Token token : request.prompt) sampler_.accept(token);
 }
 
-Result<Event> Answer::next(std::span<float> logits) {
+Result<Event> Generation::next(std::span<float> logits) {
   return next_from(logits);
 }
 
-Result<Event> Answer::next(const sampling::BestLogits& logits) {
+Result<Event> Generation::next(const sampling::BestLogits& logits) {
   return next_from(logits);
 }
 
 template <class Logits>
-Result<Event> Answer::next_from(const Logits& logits) {
+Result<Event> Generation::next_from(const Logits& logits) {
   Event event;
   const int num_predict = sampler_.options().num_predict;
   if (num_predict == 0) {
@@ -56,7 +56,7 @@ Result<Event> Answer::next_from(const Logits& logits) {
   return event;
 }
 
-std::string Answer::rest() {
+std::string Generation::rest() {
   if (stopped_) return {};
   auto [text, stopped] = stops_.feed(utf8_.finish());
   if (!stopped) text += stops_.finish();

@@ -12,18 +12,18 @@
 
 namespace hearth::engine {
 
-class Answer {
+class Generation {
  public:
   // `tokenizer` must outlive it. The request's options are valid (sampling::validate).
-  Answer(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens);
+  Generation(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens);
 
   // The next token, from the logits of the last position (used as scratch), or from logits_needed() of the best of
-  // them: token, text that is decided, choice. `finish` is set if the answer ends with it. Errors: those of
+  // them: token, text that is decided, choice. `finish` is set if the generation ends with it. Errors: those of
   // sampling::Sampler::sample().
   Result<Event> next(std::span<float> logits);
   Result<Event> next(const sampling::BestLogits& logits);
   std::optional<size_t> logits_needed() const { return sampler_.logits_needed(); }
-  // Text still held back when the answer ends. Nothing after a stop string.
+  // Text still held back when the generation ends. Nothing after a stop string.
   std::string rest();
 
   uint32_t generated_tokens() const { return generated_; }
