@@ -137,7 +137,7 @@ Status Chat::say(std::string message) {
     print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
                            session_.context, prompt->dropped));
   }
-  Result<Answer> done = answer(session_, std::move(prompt->tokens), conversation_.stops());
+  Result<Completion> done = complete(session_, std::move(prompt->tokens), conversation_.stops());
   if (!done) {
     conversation_.remove_last();
     return done.error();

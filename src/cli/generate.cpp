@@ -38,12 +38,12 @@ class Events {
 
 }  // namespace
 
-Result<Answer> generate(engine::Engine& engine, engine::Request request,
-                        const std::function<Status(std::string_view)>& show) {
+Result<Completion> generate(engine::Engine& engine, engine::Request request,
+                            const std::function<Status(std::string_view)>& show) {
   const auto events = std::make_shared<Events>();
   ASSIGN_OR_RETURN(const engine::RequestId id,
                    engine.submit(std::move(request), [events](const engine::Event& e) { events->push(e); }));
-  Answer answer{};
+  Completion completion{};
   Status shown;
   bool stopped = false;
   while (true) {
@@ -54,7 +54,7 @@ Result<Answer> generate(engine::Engine& engine, engine::Request request,
     }
     if (!event) continue;
     if (!stopped && !event->text.empty()) {
-      answer.text += event->text;
+      completion.text += event->text;
       shown = show(event->text);
       if (!shown) {
         engine.cancel(id);
@@ -64,9 +64,9 @@ Result<Answer> generate(engine::Engine& engine, engine::Request request,
     if (!event->finish) continue;
     if (!interrupted()) TRY(shown);  // else it may have failed because of that
     if (event->error) return *event->error;
-    answer.finish = *event->finish;
-    answer.usage = event->usage;
-    return answer;
+    completion.finish = *event->finish;
+    completion.usage = event->usage;
+    return completion;
   }
 }
 

@@ -10,7 +10,8 @@
 
 namespace hearth::cli {
 
-struct Answer {
+// What was generated after a prompt.
+struct Completion {
   std::string text;
   engine::FinishReason finish;
   engine::Usage usage;
@@ -18,7 +19,7 @@ struct Answer {
 
 // Submits and waits; `show` gets the text piece by piece. If show() fails, or once interrupted(), the request is
 // cancelled, waited for, and not shown any more. Errors: those of submit() and show(), and the engine's.
-Result<Answer> generate(engine::Engine& engine, engine::Request request,
-                        const std::function<Status(std::string_view)>& show);
+Result<Completion> generate(engine::Engine& engine, engine::Request request,
+                            const std::function<Status(std::string_view)>& show);
 
 }  // namespace hearth::cli

@@ -82,7 +82,7 @@ Status run_once(const RunOptions& options, const std::string& prompt) {
   Conversation conversation = start_conversation(session);
   conversation.add("user", prompt);
   ASSIGN_OR_RETURN(Conversation::Prompt tokens, conversation.prompt(session.context, session.spec.context));
-  ASSIGN_OR_RETURN(const Answer done, answer(session, std::move(tokens.tokens), conversation.stops()));
+  ASSIGN_OR_RETURN(const Completion done, complete(session, std::move(tokens.tokens), conversation.stops()));
   return {};
 }
 

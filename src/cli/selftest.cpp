@@ -105,12 +105,12 @@ Status measure_speed(engine::Engine& engine, const SelftestCase& longest, Findin
     if (tokenizer.is_end_of_generation(token))
       request.options.logit_bias[token] = -std::numeric_limits<float>::infinity();
   }
-  ASSIGN_OR_RETURN(const Answer answer,
+  ASSIGN_OR_RETURN(const Completion completion,
                    generate(engine, std::move(request), [](std::string_view) { return Status(); }));
   const auto rate = [](double tokens, std::chrono::nanoseconds time) {
     return tokens / std::max(1e-9, std::chrono::duration<double>(time).count());
   };
-  const engine::Usage& usage = answer.usage;
+  const engine::Usage& usage = completion.usage;
   findings->prefill_tokens_per_s = rate(usage.prompt_tokens - usage.prompt_tokens_cached, usage.prompt);
   findings->decode_tokens_per_s = rate(usage.generated_tokens - 1.0, usage.generation);
   return {};
@@ -120,11 +120,11 @@ Status measure_speed(engine::Engine& engine, const SelftestCase& longest, Findin
 Status compare_answers(engine::Engine& engine, const SelftestCases& expected, Findings* findings) {
   for (const SelftestCase& one : expected.cases) {
     const int most = static_cast<int>(one.answer_tokens.size());
-    ASSIGN_OR_RETURN(const Answer answer,
+    ASSIGN_OR_RETURN(const Completion completion,
                      generate(engine, greedy(one, most), [](std::string_view) { return Status(); }));
     ++findings->answers;
-    if (answer.text != one.answer || answer.usage.generated_tokens != one.answer_tokens.size())
-      findings->mistakes.push_back(fmt::format("the answer should be {:?}, but is {:?}", one.answer, answer.text));
+    if (completion.text != one.answer || completion.usage.generated_tokens != one.answer_tokens.size())
+      findings->mistakes.push_back(fmt::format("the answer should be {:?}, but is {:?}", one.answer, completion.text));
   }
   return {};
 }

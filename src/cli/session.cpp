@@ -61,10 +61,10 @@ Status apply_settings(const store::Parameters& settings, sampling::Options& opti
   return {};
 }
 
-void note_if_cut(const Session& session, const Answer& answer) {
-  const int64_t generated = answer.usage.generated_tokens;
+void note_if_cut(const Session& session, const Completion& completion) {
+  const int64_t generated = completion.usage.generated_tokens;
   const bool asked = session.sampling.num_predict >= 0 && generated >= session.sampling.num_predict;
-  if (answer.finish != engine::FinishReason::kLength || asked) return;
+  if (completion.finish != engine::FinishReason::kLength || asked) return;
   std::string help;
   if (session.context < session.spec.context)
     help = fmt::format("; --ctx makes it larger, up to {}", session.spec.context);
@@ -115,26 +115,26 @@ void note_changes(Session& session) {
   session.changes_shown = devices.changes;
 }
 
-Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
+Result<Completion> complete(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
   const auto start = std::chrono::steady_clock::now();
   engine::Request request{std::move(prompt), session.sampling, std::move(stops)};
-  ASSIGN_OR_RETURN(Answer answer,
+  ASSIGN_OR_RETURN(Completion completion,
                    generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
-  if (!answer.text.ends_with('\n')) TRY(print("\n"));
-  note_if_cut(session, answer);
-  note_if_slow(session, answer.usage);
+  if (!completion.text.ends_with('\n')) TRY(print("\n"));
+  note_if_cut(session, completion);
+  note_if_slow(session, completion.usage);
   note_changes(session);
   if (session.verbose) {
     const Report report{.total = std::chrono::steady_clock::now() - start + session.load_duration,
                         .load = session.load_duration,
                         .read = session.read_duration,
-                        .usage = answer.usage,
+                        .usage = completion.usage,
                         .bytes_per_token = bytes_per_token(*session.file, session.spec),
                         .devices = session.engine->devices()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it
-  return answer;
+  return completion;
 }
 
 }  // namespace hearth::cli

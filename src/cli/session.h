@@ -46,6 +46,6 @@ void note_changes(Session& session);
 
 // Generates with the session's options, prints the text as it comes, and after it a note if the context is full,
 // and if verbose the report.
-Result<Answer> answer(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops);
+Result<Completion> complete(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops);
 
 }  // namespace hearth::cli
