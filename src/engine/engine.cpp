@@ -168,7 +168,7 @@ struct Engine::Impl {
   const uint32_t context;
   std::map<RequestId, std::unique_ptr<Active>> actives;
   std::vector<float> logits;
-  std::vector<sampling::Candidate> best;  // of the row that is being sampled
+  std::vector<sampling::TokenCandidate> best;  // of the row that is being sampled
   Clock::time_point maintained = Clock::now();
   Stats counted;  // the sums; the rest is filled in by publish()
 

@@ -31,7 +31,7 @@ size_t recent_capacity(const Options& options, size_t context_tokens) {
 
 // How many of the most likely tokens keep the expected surprise at mu bits, when probabilities fall as in
 // Zipf's law (Basu et al. 2020, algorithm 1). `ranked`: the best first, with their weights.
-double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabulary) {
+double mirostat_k(std::span<const TokenCandidate> ranked, double mu, double vocabulary) {
   double products = 0, squares = 0;
   for (size_t i = 0; i + 1 < ranked.size() && ranked[i + 1].weight > 0; ++i) {
     const double t = std::log(double(i + 2) / double(i + 1));
@@ -48,16 +48,16 @@ double mirostat_k(std::span<const Candidate> ranked, double mu, double vocabular
 
 // `chosen`: the model's logit of choice.token.
 void add_logprobs(const BestLogits& logits, float chosen, int count, Choice& choice) {
-  const std::span<const Candidate> best = logits.best;
+  const std::span<const TokenCandidate> best = logits.best;
   const double log_total = std::log(logits.total_weight) + best[0].logit;
   const auto logprob = [&](float logit) { return static_cast<float>(logit - log_total); };
   choice.logprob = logprob(chosen);
-  for (const Candidate& candidate : best.first(std::min(best.size(), static_cast<size_t>(count))))
+  for (const TokenCandidate& candidate : best.first(std::min(best.size(), static_cast<size_t>(count))))
     choice.most_likely.push_back({candidate.token, logprob(candidate.logit)});
 }
 
 void add_logprobs(std::span<const float> logits, int count, Choice& choice) {
-  std::vector<Candidate> all, best;
+  std::vector<TokenCandidate> all, best;
   select_top_k(logits, 0, all);
   select_top_k(logits, static_cast<size_t>(count), best);
   add_logprobs({best, set_weights(all, 1)}, logits[static_cast<size_t>(choice.token)], count, choice);
@@ -130,7 +130,7 @@ Result<Choice> Sampler::sample(const BestLogits& logits) {
   CHECK(!logits.best.empty());
   TRY(check_finite(logits));
   candidates_.clear();
-  for (const Candidate& candidate : logits.best) {
+  for (const TokenCandidate& candidate : logits.best) {
     const float logit = changed(candidate);
     if (logit != -std::numeric_limits<float>::infinity()) candidates_.push_back({candidate.token, logit, 0});
   }
@@ -139,14 +139,14 @@ Result<Choice> Sampler::sample(const BestLogits& logits) {
   Choice choice{
       .token = options_.temperature == 0 ? candidates_[0].token : draw_truncated(), .logprob = 0, .most_likely = {}};
   if (options_.logprobs > 0) {
-    const auto chosen = std::ranges::find(logits.best, choice.token, &Candidate::token);
+    const auto chosen = std::ranges::find(logits.best, choice.token, &TokenCandidate::token);
     add_logprobs(logits, chosen->logit, options_.logprobs, choice);
   }
   return choice;
 }
 
 // What bias() and penalise() make of one token's logit.
-float Sampler::changed(const Candidate& candidate) const {
+float Sampler::changed(const TokenCandidate& candidate) const {
   float logit = candidate.logit;
   if (const auto bias = options_.logit_bias.find(candidate.token); bias != options_.logit_bias.end()) {
     logit = limited(logit + bias->second);
@@ -209,22 +209,22 @@ std::optional<int32_t> Sampler::draw_mirostat(std::span<const float> logits) {
   const double total = set_weights(candidates_, options_.temperature);
   if (options_.mirostat == 2) {  // drop what would surprise by more than mu bits, but never the best (weight 1)
     const double least = std::min(1.0, total * std::exp2(-double(mirostat_mu_)));
-    std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < least; });
+    std::erase_if(candidates_, [&](const TokenCandidate& candidate) { return candidate.weight < least; });
   }
   const double kept = set_weights(candidates_, options_.temperature);
-  const Candidate& chosen = draw();
+  const TokenCandidate& chosen = draw();
   const double surprise_bits = -std::log2(chosen.weight / kept);
   mirostat_mu_ -= options_.mirostat_eta * static_cast<float>(surprise_bits - options_.mirostat_tau);
   return chosen.token;
 }
 
 // By weight. Written out, since the standard distributions differ between libraries.
-const Candidate& Sampler::draw() {
+const TokenCandidate& Sampler::draw() {
   double total = 0;
-  for (const Candidate& candidate : candidates_) total += candidate.weight;
+  for (const TokenCandidate& candidate : candidates_) total += candidate.weight;
   double left = total * (static_cast<double>(random_() >> 11) * 0x1p-53);
-  const Candidate* last = &candidates_.front();
-  for (const Candidate& candidate : candidates_) {
+  const TokenCandidate* last = &candidates_.front();
+  for (const TokenCandidate& candidate : candidates_) {
     if (candidate.weight <= 0) continue;
     last = &candidate;
     if (left < candidate.weight) break;

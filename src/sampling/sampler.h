@@ -35,7 +35,7 @@ struct Choice {
 };
 
 // One token that may be chosen.
-struct Candidate {
+struct TokenCandidate {
   int32_t token;
   float logit;
   float weight;  // not normalised: exp(logit - largest logit)
@@ -44,7 +44,7 @@ struct Candidate {
 // The best of a model's logits, the best first, of equal ones the smaller token; and what log probabilities need of all
 // the others.
 struct BestLogits {
-  std::span<const Candidate> best;  // weights not set
+  std::span<const TokenCandidate> best;  // weights not set
   // Sum of exp(logit - largest logit) over the vocabulary; NaN if one of its logits is not finite.
   double total_weight = 0;
 };
@@ -86,12 +86,12 @@ class Sampler {
   void bias(std::span<float> logits) const;
   void penalise(std::span<float> logits) const;
   float penalised(float logit, uint32_t count) const;
-  float changed(const Candidate& candidate) const;
+  float changed(const TokenCandidate& candidate) const;
   // Nothing if all are banned.
   std::optional<int32_t> choose(std::span<const float> logits);
   int32_t draw_truncated();
   std::optional<int32_t> draw_mirostat(std::span<const float> logits);
-  const Candidate& draw();
+  const TokenCandidate& draw();
 
   Options options_;
   uint64_t seed_;
@@ -100,7 +100,7 @@ class Sampler {
   std::vector<int32_t> recent_;  // ring of the last recent_capacity_ tokens
   size_t recent_next_ = 0, recent_capacity_ = 0;
   std::unordered_map<int32_t, uint32_t> recent_counts_;
-  std::vector<Candidate> candidates_;
+  std::vector<TokenCandidate> candidates_;
   std::vector<float> model_logits_;  // before bias and penalties, if log probabilities are asked for
 };
 

@@ -10,7 +10,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr size_t kBlock = 32;  // logits that are compared at once
 
-bool better(const Candidate& a, const Candidate& b) {
+bool better(const TokenCandidate& a, const TokenCandidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
@@ -23,22 +23,22 @@ float largest_of_block(const float* values) {
   return *std::max_element(lanes, lanes + 8);
 }
 
-float largest_logit(const std::vector<Candidate>& candidates) {
+float largest_logit(const std::vector<TokenCandidate>& candidates) {
   float largest = -kInfinity;
-  for (const Candidate& candidate : candidates) largest = std::max(largest, candidate.logit);
+  for (const TokenCandidate& candidate : candidates) largest = std::max(largest, candidate.logit);
   return largest;
 }
 
-double total_weight(const std::vector<Candidate>& candidates) {
+double total_weight(const std::vector<TokenCandidate>& candidates) {
   double total = 0;
-  for (const Candidate& candidate : candidates) total += candidate.weight;
+  for (const TokenCandidate& candidate : candidates) total += candidate.weight;
   return total;
 }
 
 // Keeps the shortest prefix, in the order `before`, that has `p` of the weight. Sorts piece by piece, since
 // the prefix is short as a rule.
 template <class Before>
-void keep_mass(std::vector<Candidate>& candidates, float p, Before before) {
+void keep_mass(std::vector<TokenCandidate>& candidates, float p, Before before) {
   const double wanted = p * total_weight(candidates);
   double mass = 0;
   for (size_t sorted = 0, piece = 64; sorted < candidates.size(); piece *= 4) {
@@ -80,7 +80,7 @@ std::optional<int32_t> most_likely(std::span<const float> logits) {
   return static_cast<int32_t>(std::find(logits.begin() + found_from, logits.end(), largest) - logits.begin());
 }
 
-void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& out) {
+void select_top_k(std::span<const float> logits, size_t k, std::vector<TokenCandidate>& out) {
   out.clear();
   float threshold = -kInfinity;  // what is not above it is not among the best k
   const size_t room = k == 0 ? SIZE_MAX : 2 * std::min(k, logits.size()) + kBlock;
@@ -102,45 +102,45 @@ void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate
   if (k != 0) std::sort(out.begin(), out.end(), better);
 }
 
-void sort_best(std::vector<Candidate>& candidates, size_t k) {
+void sort_best(std::vector<TokenCandidate>& candidates, size_t k) {
   const auto end = candidates.begin() + static_cast<ptrdiff_t>(std::min(k, candidates.size()));
   std::partial_sort(candidates.begin(), end, candidates.end(), better);
   candidates.erase(end, candidates.end());
 }
 
-double set_weights(std::vector<Candidate>& candidates, float temperature) {
+double set_weights(std::vector<TokenCandidate>& candidates, float temperature) {
   const float largest = largest_logit(candidates);
   double total = 0;
-  for (Candidate& candidate : candidates) {
+  for (TokenCandidate& candidate : candidates) {
     candidate.weight = std::exp((candidate.logit - largest) / temperature);
     total += candidate.weight;
   }
   return total;
 }
 
-void keep_top_p(std::vector<Candidate>& candidates, float p) {
+void keep_top_p(std::vector<TokenCandidate>& candidates, float p) {
   keep_mass(candidates, p, better);
 }
 
-void keep_typical(std::vector<Candidate>& candidates, float p) {
+void keep_typical(std::vector<TokenCandidate>& candidates, float p) {
   // With w = exp(l - m) and Z = sum w: -log(w/Z) - H = (m - l) - sum (w/Z) (m - l); log Z cancels out.
   const float largest = largest_logit(candidates);
   double expected = 0;
-  for (const Candidate& candidate : candidates) {
+  for (const TokenCandidate& candidate : candidates) {
     if (candidate.weight > 0) expected += double(candidate.weight) * (largest - candidate.logit);
   }
   expected /= total_weight(candidates);
-  const auto distance = [&](const Candidate& candidate) {
+  const auto distance = [&](const TokenCandidate& candidate) {
     return std::abs(double(largest) - candidate.logit - expected);
   };
-  keep_mass(candidates, p, [&](const Candidate& a, const Candidate& b) {
+  keep_mass(candidates, p, [&](const TokenCandidate& a, const TokenCandidate& b) {
     const double from_a = distance(a), from_b = distance(b);
     return from_a != from_b ? from_a < from_b : better(a, b);
   });
 }
 
-void keep_min_p(std::vector<Candidate>& candidates, float p) {
-  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.weight < p; });  // the best has 1
+void keep_min_p(std::vector<TokenCandidate>& candidates, float p) {
+  std::erase_if(candidates, [&](const TokenCandidate& candidate) { return candidate.weight < p; });  // the best has 1
 }
 
 }  // namespace hearth::sampling

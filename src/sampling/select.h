@@ -19,19 +19,19 @@ std::optional<int32_t> most_likely(std::span<const float> logits);
 
 // The `k` largest that are not -infinity (all of them if k is 0), weights not set; equal logits: the
 // smaller token first. Sorted, the best first, unless k is 0.
-void select_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& out);
+void select_top_k(std::span<const float> logits, size_t k, std::vector<TokenCandidate>& out);
 
 // The `k` best (k > 0) in that order, the others dropped.
-void sort_best(std::vector<Candidate>& candidates, size_t k);
+void sort_best(std::vector<TokenCandidate>& candidates, size_t k);
 
 // Sets the weights from the logits divided by `temperature` (> 0); returns their sum.
-double set_weights(std::vector<Candidate>& candidates, float temperature);
+double set_weights(std::vector<TokenCandidate>& candidates, float temperature);
 
 // The smallest set, taken by descending weight, that has at least `p` of the weight; at least one.
-void keep_top_p(std::vector<Candidate>& candidates, float p);
+void keep_top_p(std::vector<TokenCandidate>& candidates, float p);
 // The same, taken by ascending distance of the token's information content from the entropy.
-void keep_typical(std::vector<Candidate>& candidates, float p);
+void keep_typical(std::vector<TokenCandidate>& candidates, float p);
 // Those with at least `p` times the weight of the best.
-void keep_min_p(std::vector<Candidate>& candidates, float p);
+void keep_min_p(std::vector<TokenCandidate>& candidates, float p);
 
 }  // namespace hearth::sampling

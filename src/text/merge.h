@@ -46,7 +46,7 @@ class Merger {
     for (uint32_t i = 0; i + 1 < symbols_.size(); ++i) consider(i, join);
     while (!queue_.empty()) {
       std::pop_heap(queue_.begin(), queue_.end(), later);
-      const Candidate best = queue_.back();
+      const QueuedJoin best = queue_.back();
       queue_.pop_back();
       Symbol& left = symbols_[best.left];
       // The pair may have changed since it was queued.
@@ -68,11 +68,11 @@ class Merger {
   }
 
  private:
-  struct Candidate {
+  struct QueuedJoin {
     uint32_t order, left, bytes;
     Token token;
   };
-  static bool later(const Candidate& a, const Candidate& b) {
+  static bool later(const QueuedJoin& a, const QueuedJoin& b) {
     return a.order != b.order ? a.order > b.order : a.left > b.left;
   }
 
@@ -86,7 +86,7 @@ class Merger {
   }
 
   std::vector<Symbol> symbols_;
-  std::vector<Candidate> queue_;  // a heap
+  std::vector<QueuedJoin> queue_;  // a heap
 };
 
 }  // namespace hearth::text

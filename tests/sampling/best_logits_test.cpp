@@ -84,10 +84,10 @@ TEST(LogitsNeeded, CountsTheTokensThatPenaltiesSee) {
 }
 
 // As a device finds them.
-std::vector<Candidate> best(std::vector<float> logits, size_t count) {
-  std::vector<Candidate> all;
+std::vector<TokenCandidate> best(std::vector<float> logits, size_t count) {
+  std::vector<TokenCandidate> all;
   for (size_t i = 0; i < logits.size(); ++i) all.push_back({static_cast<int32_t>(i), logits[i], 0});
-  std::ranges::stable_sort(all, std::greater(), &Candidate::logit);
+  std::ranges::stable_sort(all, std::greater(), &TokenCandidate::logit);
   all.resize(std::min(all.size(), count));
   return all;
 }
@@ -140,9 +140,10 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
       const std::vector<float> values = logits(vocabulary);
       const auto needed = from_best.logits_needed();
       ASSERT_TRUE(needed.has_value());
-      const std::vector<Candidate> few = best(values, *needed + below(3));
+      const std::vector<TokenCandidate> few = best(values, *needed + below(3));
       double total = 0;
-      for (const Candidate& candidate : best(values, vocabulary)) total += std::exp(candidate.logit - few[0].logit);
+      for (const TokenCandidate& candidate : best(values, vocabulary))
+        total += std::exp(candidate.logit - few[0].logit);
       std::vector<float> scratch = values;
       const auto all = from_all.sample(scratch), best_only = from_best.sample({few, total});
       ASSERT_EQ(all.ok(), best_only.ok());
@@ -164,7 +165,7 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
 
 TEST_F(SameTokens, BrokenLogitsShowInTheTotalOrTheBest) {
   Sampler sampler({}, 1);
-  const std::vector<Candidate> sound = best({9, 8}, 2), broken = best({kInf, 8}, 2);
+  const std::vector<TokenCandidate> sound = best({9, 8}, 2), broken = best({kInf, 8}, 2);
   EXPECT_TRUE(sampler.sample({sound, 2}).ok());
   for (const auto& [list, total] :
        {std::pair(sound, std::nan("")), std::pair(sound, HUGE_VAL), std::pair(broken, 2.0)}) {
