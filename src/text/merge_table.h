@@ -17,13 +17,13 @@ class MergeTable {
 
   // Keeps the first merge of a pair that comes twice. No token may be kNoToken.
   void insert(Token left, Token right, uint32_t rank, Token joined) {
-    Slot& slot = slots_[place(pair_of(left, right))];
+    Slot& slot = slots_[index_of(pair_of(left, right))];
     if (slot.key == kEmpty) slot = {pair_of(left, right), rank, joined};
   }
   // Asks the processor to load what insert() and find() of this pair will read.
-  void prefetch(Token left, Token right) const { __builtin_prefetch(&slots_[first_place(pair_of(left, right))], 1); }
+  void prefetch(Token left, Token right) const { __builtin_prefetch(&slots_[first_index(pair_of(left, right))], 1); }
   Join find(Token left, Token right) const {
-    const Slot& slot = slots_[place(pair_of(left, right))];
+    const Slot& slot = slots_[index_of(pair_of(left, right))];
     if (slot.key == kEmpty) return {};
     return {slot.rank, slot.joined, true};
   }
@@ -38,10 +38,10 @@ class MergeTable {
   static uint64_t pair_of(Token left, Token right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t first_place(uint64_t key) const { return mix(key, 0x9E3779B97F4A7C15) & mask_; }
+  size_t first_index(uint64_t key) const { return mix(key, 0x9E3779B97F4A7C15) & mask_; }
   // Where the key is, or would be.
-  size_t place(uint64_t key) const {
-    size_t i = first_place(key);
+  size_t index_of(uint64_t key) const {
+    size_t i = first_index(key);
     while (slots_[i].key != key && slots_[i].key != kEmpty) i = (i + 1) & mask_;
     return i;
   }
