@@ -242,7 +242,7 @@ Status CudaDevice::reserve(const device::StepShape& most) {
     const device::StepShape wanted = largest(reserved_, most);
     TRY(table_memory_.grow(StepTablesBuffer::bytes(wanted)));
     TRY(scratch_.grow(scratch_need(wanted)));
-    TRY(tables_.place(cuda_, table_memory_.address(), wanted));
+    TRY(tables_.lay_out(cuda_, table_memory_.address(), wanted));
     reserved_ = wanted;
     if (most.heads > 0 && most.cache.kv_heads > 0 && supports(most.cache))
       return prepare_attention(most.cache, most.heads / most.cache.kv_heads);

@@ -44,7 +44,7 @@ size_t StepTablesBuffer::bytes(const device::StepShape& most) {
   return Layout(most).end;
 }
 
-Status StepTablesBuffer::place(const driver::Cuda& cuda, CUdeviceptr at, const device::StepShape& most) {
+Status StepTablesBuffer::lay_out(const driver::Cuda& cuda, CUdeviceptr at, const device::StepShape& most) {
   const Layout layout(most);
   ASSIGN_OR_RETURN(host_, driver::PinnedMemory::alloc(cuda, layout.end));
   const auto address = [&]<class T>(size_t offset, T*& pointer) { pointer = reinterpret_cast<T*>(at + offset); };

@@ -20,7 +20,7 @@ class StepTablesBuffer {
   static size_t bytes(const device::StepShape& most);
 
   // `at`: bytes(most) of device memory. Rows, sequences and pages of later steps must fit.
-  Status place(const driver::Cuda& cuda, CUdeviceptr at, const device::StepShape& most);
+  Status lay_out(const driver::Cuda& cuda, CUdeviceptr at, const device::StepShape& most);
 
   // Copies the batch's tables on the stream. Work queued earlier on it has ended, or does not read them.
   Status upload(const device::Batch& batch, const driver::Stream& stream);
