@@ -28,15 +28,15 @@ PrefixTree::Node* PrefixTree::insert(Node* node, std::span<const Token> tokens, 
     pool_.give_back(page);
     return known;
   }
-  const auto [place, added] =
+  const auto [entry, added] =
       node->children_.emplace(std::vector<Token>(tokens.begin(), tokens.end()), std::make_unique<Node>());
   CHECK(added);
-  Node* child = place->second.get();
+  Node* child = entry->second.get();
   child->parent_ = node;
   child->page_ = page;
   child->depth_ = node->depth_ + 1;
   child->holders_ = 1;
-  child->in_parent_ = place;
+  child->in_parent_ = entry;
   return child;
 }
 

@@ -37,10 +37,10 @@ bool Scheduler::append(SequenceId id, Token token) {
 }
 
 void Scheduler::remove(SequenceId id) {
-  const auto place = sequences_.begin() + (&find(id) - sequences_.data());
-  if (static_cast<size_t>(place - sequences_.begin()) < running_) --running_;
-  release(*place);
-  sequences_.erase(place);
+  const auto entry = sequences_.begin() + (&find(id) - sequences_.data());
+  if (static_cast<size_t>(entry - sequences_.begin()) < running_) --running_;
+  release(*entry);
+  sequences_.erase(entry);
 }
 
 Step Scheduler::plan() {
@@ -94,10 +94,10 @@ Counts Scheduler::counts() const {
 }
 
 Scheduler::Sequence& Scheduler::find(SequenceId id) {
-  const auto place = std::lower_bound(sequences_.begin(), sequences_.end(), id,
+  const auto entry = std::lower_bound(sequences_.begin(), sequences_.end(), id,
                                       [](const Sequence& sequence, SequenceId wanted) { return sequence.id < wanted; });
-  CHECK(place != sequences_.end() && place->id == id);
-  return *place;
+  CHECK(entry != sequences_.end() && entry->id == id);
+  return *entry;
 }
 
 uint32_t Scheduler::pages_for(uint32_t tokens) const {
