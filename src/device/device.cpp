@@ -17,9 +17,9 @@ Buffer::~Buffer() {
 
 Result<Matrix> Device::upload_matrix(const Matrix& host, uint32_t, std::byte* to) {
   TRY(upload({reinterpret_cast<const std::byte*>(host.data), host.bytes()}, to));
-  Matrix placed = host;
-  placed.data = reinterpret_cast<const uint8_t*>(to);
-  return placed;
+  Matrix uploaded = host;
+  uploaded.data = reinterpret_cast<const uint8_t*>(to);
+  return uploaded;
 }
 
 Status upload_floats(Device& device, std::span<const float> from, float* to) {

@@ -43,7 +43,7 @@ Status Shards::make_ready(uint32_t index) {
 void Shards::release_unused() {
   std::vector<bool> used(devices_.size());
   used[arrangement_.embedding] = used[arrangement_.output] = true;
-  for (const placement::LayerPlace& place : arrangement_.layers) used[place.layer] = used[place.experts] = true;
+  for (const placement::LayerPlace& on : arrangement_.layers) used[on.layer] = used[on.experts] = true;
   for (size_t i = 0; i < devices_.size(); ++i) {
     OnDevice& on = devices_[i];
     if (used[i] || !on.ready) continue;
@@ -62,7 +62,7 @@ void Shards::report(uint64_t bytes) {
 }
 
 template <class Read>
-Result<device::Buffer> Shards::place(uint32_t index, const Read& read) {
+Result<device::Buffer> Shards::load_shard(uint32_t index, const Read& read) {
   TRY(make_ready(index));
   device::Device& device = *devices_[index].device;
   TensorReader counting(*file_, device, load_plan_.options.copy_weights);
@@ -71,20 +71,20 @@ Result<device::Buffer> Shards::place(uint32_t index, const Read& read) {
   if (counting.bytes() > 0) {
     ASSIGN_OR_RETURN(buffer, device.alloc(counting.bytes()));
   }
-  TensorReader placing(*file_, device, load_plan_.options.copy_weights, buffer.data(), stream_);
-  TRY(read(placing));
+  TensorReader loading(*file_, device, load_plan_.options.copy_weights, buffer.data(), stream_);
+  TRY(read(loading));
   TRY(file_->check());  // whether all of it was the same file's
-  report(placing.bytes() + placing.mapped_bytes());
+  report(loading.bytes() + loading.mapped_bytes());
   return buffer;
 }
 
-Status Shards::place_layer(uint32_t index, uint32_t device) {
+Status Shards::load_layer(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];  // the experts stay
-  ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
+  ASSIGN_OR_RETURN(device::Buffer buffer, load_shard(device, [&](TensorReader& reader) {
                      return read_layer(reader, load_plan_.spec, index, &weights);
                    }));
   device::CacheLayer cache_layer;
-  ASSIGN_OR_RETURN(device::Buffer cache, place_cache(index, device, &cache_layer));
+  ASSIGN_OR_RETURN(device::Buffer cache, make_cache(index, device, &cache_layer));
   weights_.layers[index] = weights;
   layers_[index].weights = std::move(buffer);
   layers_[index].cache = std::move(cache);
@@ -93,9 +93,9 @@ Status Shards::place_layer(uint32_t index, uint32_t device) {
   return {};
 }
 
-Status Shards::place_experts(uint32_t index, uint32_t device) {
+Status Shards::load_experts(uint32_t index, uint32_t device) {
   LayerWeights weights = weights_.layers[index];
-  ASSIGN_OR_RETURN(device::Buffer buffer, place(device, [&](TensorReader& reader) {
+  ASSIGN_OR_RETURN(device::Buffer buffer, load_shard(device, [&](TensorReader& reader) {
                      return read_experts(reader, load_plan_.spec, index, &weights);
                    }));
   weights_.layers[index] = weights;
@@ -110,13 +110,13 @@ device::Candidate* Shards::candidates() const {
 }
 
 // Together, since one table may serve for both.
-Status Shards::place_tables(uint32_t embedding, uint32_t output) {
+Status Shards::load_tables(uint32_t embedding, uint32_t output) {
   Weights weights = weights_;
-  ASSIGN_OR_RETURN(device::Buffer embedding_buffer, place(embedding, [&](TensorReader& reader) {
+  ASSIGN_OR_RETURN(device::Buffer embedding_buffer, load_shard(embedding, [&](TensorReader& reader) {
                      return read_embedding(reader, load_plan_.spec, &weights);
                    }));
   const bool shared = embedding == output;
-  ASSIGN_OR_RETURN(device::Buffer output_buffer, place(output, [&](TensorReader& reader) {
+  ASSIGN_OR_RETURN(device::Buffer output_buffer, load_shard(output, [&](TensorReader& reader) {
                      return read_output(reader, load_plan_.spec, shared, &weights);
                    }));
   ASSIGN_OR_RETURN(device::Buffer logits, devices_[output].device->alloc(sizes_[output].logits));
@@ -129,7 +129,7 @@ Status Shards::place_tables(uint32_t embedding, uint32_t output) {
   return {};
 }
 
-Result<device::Buffer> Shards::place_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
+Result<device::Buffer> Shards::make_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
   device::Device& to = *devices_[device].device;
   ASSIGN_OR_RETURN(device::Buffer buffer, to.alloc(sizes_[device].layers[index].cache));
   *out = {load_plan_.cache, buffer.data(), to.page_bytes(load_plan_.cache)};
@@ -166,11 +166,11 @@ Status Shards::load(const placement::Arrangement& arrangement) {
   CHECK(arrangement.layers.size() == layers_.size());
   for (const placement::Share& share : placement::shares_of(arrangement, sizes_)) total_bytes_ += share.weights;
   arrangement_ = arrangement;
-  TRY(place_tables(arrangement.embedding, arrangement.output));
+  TRY(load_tables(arrangement.embedding, arrangement.output));
   for (uint32_t i = 0; i < layers_.size(); ++i) {
-    TRY(place_layer(i, arrangement.layers[i].layer));
+    TRY(load_layer(i, arrangement.layers[i].layer));
     if (has_experts(*file_, load_plan_.spec, i))
-      TRY(place_experts(i, arrangement.layers[i].experts));
+      TRY(load_experts(i, arrangement.layers[i].experts));
     else
       arrangement_.layers[i].experts = arrangement.layers[i].layer;
   }
@@ -187,14 +187,14 @@ Status Shards::rearrange(const placement::Arrangement& target) {
     };
     if (goes(arrangement_.embedding, target.embedding) || goes(arrangement_.output, target.output)) {
       const auto next = [&](uint32_t from, uint32_t to) { return goes(from, to) ? to : from; };
-      TRY(place_tables(next(arrangement_.embedding, target.embedding), next(arrangement_.output, target.output)));
+      TRY(load_tables(next(arrangement_.embedding, target.embedding), next(arrangement_.output, target.output)));
     }
     // The last first, as plans have it.
     for (uint32_t i = static_cast<uint32_t>(layers_.size()); i-- > 0;) {
       const placement::LayerPlace from = arrangement_.layers[i], to = target.layers[i];
       const bool experts = has_experts(*file_, load_plan_.spec, i);
-      if (experts && goes(from.experts, to.experts)) TRY(place_experts(i, to.experts));
-      if (goes(from.layer, to.layer)) TRY(place_layer(i, to.layer));
+      if (experts && goes(from.experts, to.experts)) TRY(load_experts(i, to.experts));
+      if (goes(from.layer, to.layer)) TRY(load_layer(i, to.layer));
       if (!experts) arrangement_.layers[i].experts = arrangement_.layers[i].layer;
     }
     return {};

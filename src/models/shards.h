@@ -52,11 +52,12 @@ class Shards {
   void release_unused();
   // A shard in new memory of a device. `read` takes the shard's tensors from a reader.
   template <class Read>
-  Result<device::Buffer> place(uint32_t device, const Read& read);
-  Status place_layer(uint32_t layer, uint32_t device);
-  Status place_experts(uint32_t layer, uint32_t device);
-  Status place_tables(uint32_t embedding, uint32_t output);
-  Result<device::Buffer> place_cache(uint32_t layer, uint32_t device, device::CacheLayer* out);
+  Result<device::Buffer> load_shard(uint32_t device, const Read& read);
+  Status load_layer(uint32_t layer, uint32_t device);
+  Status load_experts(uint32_t layer, uint32_t device);
+  Status load_tables(uint32_t embedding, uint32_t output);
+  // The new cache gets what the layer's pages hold now.
+  Result<device::Buffer> make_cache(uint32_t layer, uint32_t device, device::CacheLayer* out);
   Status copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
                     device::Device& to_device);
   void report(uint64_t bytes);

@@ -37,7 +37,7 @@ Result<device::Matrix> WeightStream::upload(const gguf::Tensor& tensor, const de
   const uint64_t row_bytes = shape.row_bytes();
   const uint32_t part_rows = shape.rows / parts;
   const auto piece_rows = static_cast<uint32_t>(std::max<uint64_t>(1, kPiece_bytes / row_bytes / kGroup)) * kGroup;
-  device::Matrix placed = shape;
+  device::Matrix uploaded = shape;
   for (uint32_t row = 0, rows; row < shape.rows; row += rows) {
     rows = std::min(piece_rows, part_rows - row % part_rows);
     const uint64_t offset = row * row_bytes;
@@ -47,10 +47,10 @@ Result<device::Matrix> WeightStream::upload(const gguf::Tensor& tensor, const de
     piece.rows = rows;
     piece.data = reinterpret_cast<const uint8_t*>(bytes.data());
     ASSIGN_OR_RETURN(const device::Matrix there, device.upload_matrix(piece, 1, to + offset));
-    placed.interleaved = there.interleaved;
+    uploaded.interleaved = there.interleaved;
   }
-  placed.data = reinterpret_cast<const uint8_t*>(to);
-  return placed;
+  uploaded.data = reinterpret_cast<const uint8_t*>(to);
+  return uploaded;
 }
 
 void WeightStream::bring_in(const gguf::Tensor& tensor) {

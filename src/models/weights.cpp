@@ -99,8 +99,8 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
                    "{}: tensor {} is of type {}, but {} of {}; experts of one layer must agree", file_.path(),
                    tensor->name, tensor->format->name, first->name, first->format->name);
     if (device_ == nullptr) continue;
-    ASSIGN_OR_RETURN(const Matrix placed, stream_->upload(*tensor, expert, 1, *device_, to + i * expert.bytes()));
-    all.interleaved = placed.interleaved;
+    ASSIGN_OR_RETURN(const Matrix uploaded, stream_->upload(*tensor, expert, 1, *device_, to + i * expert.bytes()));
+    all.interleaved = uploaded.interleaved;
   }
   if (device_ != nullptr) all.data = reinterpret_cast<const uint8_t*>(to);
   return all;

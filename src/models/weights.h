@@ -45,7 +45,7 @@ struct Weights {
 };
 
 // Takes tensors out of a file, in two ways. Counting: checks, and reckons what they take on a device; what
-// it returns has addresses that are not null and mean nothing. Placing: reads them into memory of that device (bytes()
+// it returns has addresses that are not null and mean nothing. Loading: reads them into memory of that device (bytes()
 // of a counting reader that was asked for the same), but for matrices that it reads in the mapped file (unless `copy`:
 // see LoadOptions).
 class TensorReader {
@@ -64,7 +64,7 @@ class TensorReader {
 
   bool has(std::string_view name) const { return file_.tensor(name) != nullptr; }
 
-  // Errors: kInvalidData naming the tensor: missing, or of another shape than expected; when placing also those of
+  // Errors: kInvalidData naming the tensor: missing, or of another shape than expected; when loading also those of
   // gguf::File::read() and of the device.
   Result<device::Matrix> matrix(const std::string& name, uint32_t rows, uint32_t cols);
   // `count` matrices one after the other in one tensor.

@@ -99,9 +99,9 @@ class Rig {
     format.encode(values.data(), values.size(), nullptr, at);
     device::Matrix matrix{&format, at, rows, cols};
     if (!copies_) return matrix;
-    const auto placed = device_.upload_matrix(matrix, parts, bytes(device_.matrix_bytes(matrix)));
-    CHECK(placed.ok());
-    return *placed;
+    const auto uploaded = device_.upload_matrix(matrix, parts, bytes(device_.matrix_bytes(matrix)));
+    CHECK(uploaded.ok());
+    return *uploaded;
   }
   device::Matrix matrix(const char* format, std::span<const float> values, uint32_t rows, uint32_t cols,
                         uint32_t parts = 1) {
