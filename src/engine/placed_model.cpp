@@ -73,7 +73,7 @@ Result<std::unique_ptr<PlacedModel>> PlacedModel::load(std::shared_ptr<const ggu
 
 device::Device& PlacedModel::main_device() const {
   std::vector<size_t> counts(devices_.size());
-  for (const placement::LayerPlace& place : model_->arrangement().layers) ++counts[place.layer];
+  for (const placement::LayerDevices& on : model_->arrangement().layers) ++counts[on.layer];
   const auto most = std::ranges::max_element(counts) - counts.begin();
   return *devices_[static_cast<size_t>(most)];
 }
@@ -232,10 +232,10 @@ void PlacedModel::describe_layers(DeviceStatus& status) const {
   status.layers.clear();
   status.experts.clear();
   bool apart = false;
-  for (const placement::LayerPlace& place : arrangement.layers) {
-    status.layers.push_back(place.layer);
-    status.experts.push_back(place.experts);
-    apart |= place.layer != place.experts;
+  for (const placement::LayerDevices& on : arrangement.layers) {
+    status.layers.push_back(on.layer);
+    status.experts.push_back(on.experts);
+    apart |= on.layer != on.experts;
   }
   if (!apart) status.experts.clear();
   status.layers.push_back(arrangement.output);

@@ -43,7 +43,7 @@ Status Shards::make_ready(uint32_t index) {
 void Shards::release_unused() {
   std::vector<bool> used(devices_.size());
   used[arrangement_.embedding] = used[arrangement_.output] = true;
-  for (const placement::LayerPlace& on : arrangement_.layers) used[on.layer] = used[on.experts] = true;
+  for (const placement::LayerDevices& on : arrangement_.layers) used[on.layer] = used[on.experts] = true;
   for (size_t i = 0; i < devices_.size(); ++i) {
     OnDevice& on = devices_[i];
     if (used[i] || !on.ready) continue;
@@ -191,7 +191,7 @@ Status Shards::rearrange(const placement::Arrangement& target) {
     }
     // The last first, as plans have it.
     for (uint32_t i = static_cast<uint32_t>(layers_.size()); i-- > 0;) {
-      const placement::LayerPlace from = arrangement_.layers[i], to = target.layers[i];
+      const placement::LayerDevices from = arrangement_.layers[i], to = target.layers[i];
       const bool experts = has_experts(*file_, load_plan_.spec, i);
       if (experts && goes(from.experts, to.experts)) TRY(load_experts(i, to.experts));
       if (goes(from.layer, to.layer)) TRY(load_layer(i, to.layer));

@@ -52,10 +52,10 @@ class Filler {
   void add_experts() {
     for (const uint32_t device : order_)
       for (size_t i = plan_.layers.size(); i-- > 0;) {
-        LayerPlace& place = plan_.layers[i];
-        if (place.layer != device || place.experts == device) continue;
+        LayerDevices& on = plan_.layers[i];
+        if (on.layer != device || on.experts == device) continue;
         if (!take(device, grains(device, sizes_[device].layers[i].experts))) break;
-        place.experts = device;
+        on.experts = device;
       }
   }
 
@@ -121,17 +121,17 @@ Filler fill(std::span<const ModelSizes> sizes, std::span<const DeviceState> devi
 }  // namespace
 
 uint32_t Plan::layers_on_gpus() const {
-  const auto on_gpu = [&](const LayerPlace& place) { return place.layer != host(); };
+  const auto on_gpu = [&](const LayerDevices& on) { return on.layer != host(); };
   return static_cast<uint32_t>(std::count_if(layers.begin(), layers.end(), on_gpu)) + (output != host() ? 1 : 0);
 }
 
 uint32_t Plan::experts_on_host() const {
-  const auto split = [&](const LayerPlace& place) { return place.layer != host() && place.experts == host(); };
+  const auto split = [&](const LayerDevices& on) { return on.layer != host() && on.experts == host(); };
   return static_cast<uint32_t>(std::count_if(layers.begin(), layers.end(), split));
 }
 
 Arrangement all_on(uint32_t device, size_t layers) {
-  return {std::vector<LayerPlace>(layers, {device, device}), device, device};
+  return {std::vector<LayerDevices>(layers, {device, device}), device, device};
 }
 
 std::vector<Share> shares_of(const Arrangement& plan, std::span<const ModelSizes> sizes,

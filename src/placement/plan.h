@@ -56,10 +56,10 @@ struct DeviceState {
   uint64_t budget() const { return free > reserve ? free - reserve : 0; }
 };
 
-struct LayerPlace {
+struct LayerDevices {
   uint32_t layer = 0;    // device of attention, cache, norms, dense feed-forward
   uint32_t experts = 0;  // device of expert weights; the same where a layer has none
-  bool operator==(const LayerPlace&) const = default;
+  bool operator==(const LayerDevices&) const = default;
 };
 
 // What a plan takes of one device, in whole grains.
@@ -77,7 +77,7 @@ struct Share {
 
 // Devices by their number.
 struct Arrangement {
-  std::vector<LayerPlace> layers;
+  std::vector<LayerDevices> layers;
   uint32_t embedding = 0, output = 0;
   bool operator==(const Arrangement&) const = default;
 };

@@ -12,9 +12,9 @@ namespace {
 std::tuple<uint32_t, uint32_t> amount(const Arrangement& arrangement, size_t devices) {
   const uint32_t host = static_cast<uint32_t>(devices - 1);
   uint32_t layers = arrangement.output != host ? 1 : 0, experts = 0;
-  for (const LayerPlace& place : arrangement.layers) {
-    layers += place.layer != host ? 1 : 0;
-    experts += place.experts != host ? 1 : 0;
+  for (const LayerDevices& on : arrangement.layers) {
+    layers += on.layer != host ? 1 : 0;
+    experts += on.experts != host ? 1 : 0;
   }
   return {layers, experts};
 }

@@ -37,7 +37,7 @@ std::vector<Arrangement> all_arrangements(bool experts) {
   std::vector<Arrangement> all;
   for (uint32_t bits = 0; bits < (experts ? 64u : 16u); ++bits) {
     const auto bit = [&](uint32_t n) { return bits >> n & 1; };
-    const placement::LayerPlace first{bit(0), bit(experts ? 4 : 0)}, second{bit(1), bit(experts ? 5 : 1)};
+    const placement::LayerDevices first{bit(0), bit(experts ? 4 : 0)}, second{bit(1), bit(experts ? 5 : 1)};
     all.push_back({{first, second}, bit(2), bit(3)});
   }
   return all;

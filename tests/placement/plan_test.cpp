@@ -137,11 +137,11 @@ TEST(Plan, LayersOnTheHostComeFirstAndEveryDeviceHasOneRun) {
     const Plan result = plan_of(machine);
     std::vector<bool> seen(machine.devices.size());
     uint32_t last = UINT32_MAX;
-    for (const LayerPlace& place : result.layers) {
-      if (place.layer == last) continue;
-      ASSERT_FALSE(seen[place.layer]) << "two runs of layers on one device";
-      ASSERT_TRUE(place.layer != result.host() || last == UINT32_MAX) << "host layers behind those of a GPU";
-      seen[last = place.layer] = true;
+    for (const LayerDevices& on : result.layers) {
+      if (on.layer == last) continue;
+      ASSERT_FALSE(seen[on.layer]) << "two runs of layers on one device";
+      ASSERT_TRUE(on.layer != result.host() || last == UINT32_MAX) << "host layers behind those of a GPU";
+      seen[last = on.layer] = true;
     }
     // The output matrix only once all layers are there, the embedding only once that is.
     ASSERT_TRUE(result.output == result.host() || result.layers_on_gpus() == result.layers_in_all());

@@ -32,7 +32,7 @@ class Running {
   uint64_t taken() const { return shares_of(arrangement_, sizes_, devices_)[0].total(); }
   void hold() { rebalancer_.hold(now_ms_); }
   uint32_t layers() const {
-    const auto on_gpu = [](const LayerPlace& place) { return place.layer == 0; };
+    const auto on_gpu = [](const LayerDevices& on) { return on.layer == 0; };
     return static_cast<uint32_t>(std::ranges::count_if(arrangement_.layers, on_gpu)) + (arrangement_.output == 0);
   }
   uint64_t free(uint64_t others) const { return kTotal > taken() + others ? kTotal - taken() - others : 0; }
