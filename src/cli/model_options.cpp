@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "cli/placing.h"
+#include "cli/load_on_devices.h"
 #include "cli/terminal.h"
 #include "models/architecture.h"
 
@@ -23,8 +23,8 @@ Result<std::string> find_demo() {
   std::error_code ignored;
   const auto binary = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   std::string looked;
-  for (const auto& place : {binary / "demo.gguf", binary / "../share/hearth/demo.gguf"}) {
-    const auto path = place.lexically_normal();
+  for (const auto& location : {binary / "demo.gguf", binary / "../share/hearth/demo.gguf"}) {
+    const auto path = location.lexically_normal();
     if (std::filesystem::is_regular_file(path, ignored)) return path.string();
     looked += (looked.empty() ? "" : " and ") + path.string();
   }
@@ -139,7 +139,7 @@ Result<LoadedModel> load_model(const ModelOptions& options, models::LoadOptions 
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
   load.cache = cache_type(options.kv_type);
   load.copy_weights = copies_weights(options, *loaded.file);
-  TRY(place(options, load, loaded));
+  TRY(load_on_devices(options, load, loaded));
   loaded.spec = loaded.placed->model().spec();
   loaded.load = loaded.placed->model().options();
   loaded.load_duration = std::chrono::steady_clock::now() - start;

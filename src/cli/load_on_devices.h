@@ -8,6 +8,6 @@ namespace hearth::cli {
 
 // Of the model's file; `load` with context and cache. Fills in `placed` and `read_duration`. Errors: those of
 // PlacedModel::load(); kNoMemory with needed and available, before anything is read; with --gpu require kRefused.
-Status place(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded);
+Status load_on_devices(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded);
 
 }  // namespace hearth::cli

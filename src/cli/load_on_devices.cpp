@@ -1,4 +1,4 @@
-#include "cli/placing.h"
+#include "cli/load_on_devices.h"
 
 #include <unistd.h>
 
@@ -53,10 +53,11 @@ std::string cause_of_parts(const Proposal& proposal, std::span<const placement::
   return text;
 }
 
-// One model on its way to its devices. Kept as long as the model, which may be placed again after a loss.
-class Placing {
+// Watches over one model on its way to its devices: refuses what cannot be, explains what falls short, and shows how
+// far it is. Kept as long as the model, which may be placed again after a loss.
+class LoadSupervisor {
  public:
-  Placing(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu)
+  LoadSupervisor(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu)
       : file_(std::move(file)),
         policy_(gpu_policy(options.gpu)),
         mapped_(options.mmap == "on"),
@@ -160,38 +161,38 @@ class Placing {
   std::optional<Progress> progress_;
 };
 
-Status place_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
-                const models::LoadOptions& load, LoadedModel& loaded) {
+Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
+               const models::LoadOptions& load, LoadedModel& loaded) {
   const GpuPolicy policy = gpu_policy(options.gpu);
-  const auto placing = std::make_shared<Placing>(options, loaded.file, std::move(no_gpu));
+  const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu));
   devices.push_back([options] { return cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}); });
   engine::PlacedOptions placed;
   placed.load = load;
-  placed.load.progress = [placing](uint64_t done, uint64_t total) { placing->update(done, total); };
+  placed.load.progress = [supervisor](uint64_t done, uint64_t total) { supervisor->update(done, total); };
   placed.reserve_bytes = placement::kReserve_bytes;
   placed.rebalance.plan.experts_last = options.experts_last;
   placed.gpu_wanted = policy != GpuPolicy::kOff;
   placed.moves = policy != GpuPolicy::kRequire;  // to the CPU, that is
-  placed.review = [placing, load](const Proposal& proposal) { return placing->review(proposal, load); };
+  placed.review = [supervisor, load](const Proposal& proposal) { return supervisor->review(proposal, load); };
   auto model = engine::PlacedModel::load(loaded.file, std::move(devices), std::move(placed));
-  loaded.read_duration = placing->end();
+  loaded.read_duration = supervisor->end();
   ASSIGN_OR_RETURN(loaded.placed, std::move(model));
   return {};
 }
 
 }  // namespace
 
-Status place(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
+Status load_on_devices(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
   const GpuPolicy policy = gpu_policy(options.gpu);
-  if (policy == GpuPolicy::kOff) return place_on({}, {}, options, load, loaded);
+  if (policy == GpuPolicy::kOff) return load_on({}, {}, options, load, loaded);
   GpuSearch search = find_gpus();
   if (!search.gpus.empty()) {
-    const Status placed = place_on(std::move(search.gpus), {}, options, load, loaded);
-    if (placed || !is_gpu_fault(placed.error())) return placed;
-    search.problem = engine::gpu_problem(placed.error());
+    const Status status = load_on(std::move(search.gpus), {}, options, load, loaded);
+    if (status || !is_gpu_fault(status.error())) return status;
+    search.problem = engine::gpu_problem(status.error());
   }
   if (policy == GpuPolicy::kRequire) return refused(search.problem);
-  return place_on({}, search.problem, options, load, loaded);
+  return load_on({}, search.problem, options, load, loaded);
 }
 
 }  // namespace hearth::cli
