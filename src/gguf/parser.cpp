@@ -307,7 +307,7 @@ Status Parser::place_tensors() {
     Tensor& tensor = file_.tensors_[i];
     uint64_t end = 0;
     if (!checked_add(tensor.offset, data_start, &tensor.offset) || !checked_add(tensor.offset, tensor.bytes, &end)) {
-      return invalid(data_start, "the place of tensor '{}' does not fit 64 bits", printable(tensor.name));
+      return invalid(data_start, "the offset of tensor '{}' does not fit 64 bits", printable(tensor.name));
     }
     if (end > source_.size()) {
       return invalid(source_.size(), "the file is cut or damaged: tensor '{}' is at bytes {} to {}, the file has {}",

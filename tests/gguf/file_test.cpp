@@ -181,7 +181,7 @@ const Malformed kMalformed[] = {
     {"unaligned offset", [](Draft& d) { d.tensors[1].offset = 100; }, "'b.weight' is at offset 100, which is not a multiple"},
     {"overlap", [](Draft& d) { d.tensors[1].offset = 64; }, "tensors 'a.weight' and 'b.weight' overlap"},
     {"offset overflows", [](Draft& d) { d.data = std::string(128, 'x'), d.tensors[1].offset = ~uint64_t{0} & ~uint64_t{31}; },
-     "the place of tensor 'b.weight' does not fit"},
+     "the offset of tensor 'b.weight' does not fit"},
     {"data cut by a byte", [](Draft& d) { d.data = std::string(115, 'x'); }, "tensor 'b.weight' is at bytes"},
     {"no data", [](Draft& d) { d.data = "x"; }, "the file is cut or damaged: tensor 'a.weight' is at bytes"},
     {"control characters stay out of messages", [](Draft& d) { d.tensors[0].name = "\x1b[2J", d.tensors[0].type = 999; },
