@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "gguf/file.h"
+#include "models/spec.h"
 
 namespace hearth::cli {
 

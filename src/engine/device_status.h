@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "models/model.h"
+#include "models/memory.h"
 
 namespace hearth::engine {
 

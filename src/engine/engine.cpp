@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/backend.h"
 #include "engine/delivery.h"
 #include "engine/generation.h"
 #include "sched/scheduler.h"

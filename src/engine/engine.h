@@ -12,13 +12,18 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/backend.h"
 #include "engine/device_status.h"
 #include "sampling/options.h"
 #include "sampling/sampler.h"
 #include "text/tokenizer.h"
 
+namespace hearth::placement {
+struct Arrangement;
+}
+
 namespace hearth::engine {
+
+struct Backend;  // engine/backend.h
 
 // What is larger than the model was loaded for (LoadOptions' batch_rows, logit_rows) is cut to that, with a
 // warning in the log.

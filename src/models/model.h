@@ -12,16 +12,11 @@
 #include "device/device.h"
 #include "gguf/file.h"
 #include "models/load_options.h"
+#include "models/memory.h"
 #include "models/spec.h"
 #include "placement/plan.h"
 
 namespace hearth::models {
-
-// Bytes by part, exact.
-struct Memory {
-  uint64_t weights = 0, cache = 0, workspace = 0;
-  uint64_t total() const { return weights + cache + workspace; }
-};
 
 // What load() on one device would take, without loading. Errors as load().
 Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/engine.h"
 
 namespace hearth::engine::test {
