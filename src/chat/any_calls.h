@@ -12,10 +12,10 @@ namespace hearth::chat {
 class AnyCalls : public CallReader {
  public:
   AnyCalls(const Markers& markers, JsonForm form = {}, bool bare_python = false);
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
-  Step choose(Input& in);
+  ReadResult choose(Input& in);
 
   const Markers& markers_;
   const JsonForm form_;

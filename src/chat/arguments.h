@@ -11,16 +11,16 @@ namespace hearth::chat {
 
 class ArgumentsReader {
  public:
-  Step read(Input& in, std::string* out);
+  ReadResult read(Input& in, std::string* out);
   // Nothing but spaces was read, whether because nothing came yet or because something else stands there.
   bool absent() const { return form_ == Form::kUnknown; }
   const std::vector<std::string>& keys() const { return scanner_.keys(); }
 
  private:
   enum class Form { kUnknown, kObject, kText, kNull };
-  Step begin(Input& in);
-  Step scan(Input& in, std::string* out);
-  Step unwrap(std::string* out);
+  ReadResult begin(Input& in);
+  ReadResult scan(Input& in, std::string* out);
+  ReadResult unwrap(std::string* out);
 
   Form form_ = Form::kUnknown;
   bool in_list_ = false;

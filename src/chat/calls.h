@@ -77,7 +77,7 @@ class Calls {
   std::vector<std::string> keys_;
 };
 
-enum class Step {
+enum class ReadResult {
   kMore,    // more of the answer is needed; never after its end
   kDone,    // the calls end here
   kText,    // what follows is content, though it has the form of a call
@@ -88,7 +88,7 @@ enum class Step {
 class CallReader {
  public:
   virtual ~CallReader() = default;
-  virtual Step read(Input& in, Calls& calls) = 0;
+  virtual ReadResult read(Input& in, Calls& calls) = 0;
 };
 
 using MakeReader = std::unique_ptr<CallReader> (*)(const Markers& markers);

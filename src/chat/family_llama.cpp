@@ -12,42 +12,42 @@ class PythonTag : public CallReader {
  public:
   explicit PythonTag(const Markers& markers) : markers_(markers), any_(markers), no_ends_() {}
 
-  Step read(Input& in, Calls& calls) override {
+  ReadResult read(Input& in, Calls& calls) override {
     for (;;) {
       if (at_ == At::kCalls) return any_.read(in, calls);
       if (at_ == At::kPython) return python_->read(in, calls);
       if (at_ == At::kCode) return read_code(in, no_ends_, calls);
-      if (const Step step = choose(in, calls); step != Step::kDone) return step;
+      if (const ReadResult result = choose(in, calls); result != ReadResult::kDone) return result;
     }
   }
 
  private:
   enum class At { kBegin, kName, kCalls, kPython, kCode };
 
-  Step choose(Input& in, Calls& calls) {
+  ReadResult choose(Input& in, Calls& calls) {
     if (at_ == At::kBegin) {
       in.skip_space();
-      if (in.empty()) return in.ended() ? Step::kFailed : Step::kMore;
+      if (in.empty()) return in.ended() ? ReadResult::kFailed : ReadResult::kMore;
       begin_ = in.position();
       at_ = in.peek() == '{' || in.peek() == '[' ? At::kCalls : At::kName;
-      return Step::kDone;
+      return ReadResult::kDone;
     }
     while (!in.empty() && in.peek() != '(' && !is_space(in.peek()) && name_.size() < kMaxNameBytes) {
       name_ += in.peek();
       in.skip(1);
     }
-    if (in.empty() && !in.ended()) return Step::kMore;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
     const bool calls_tool =
         !in.empty() && in.peek() == '(' && calls.tools().find(name_.substr(0, name_.rfind(".call"))) != nullptr;
     in.rewind(begin_);
     if (calls_tool) {
       python_ = std::make_unique<PythonCalls>(markers_);
       at_ = At::kPython;
-      return Step::kDone;
+      return ReadResult::kDone;
     }
     at_ = At::kCode;
     const bool python = calls.tools().find("python") != nullptr;
-    return calls.begin(python ? "python" : "code_interpreter") ? Step::kDone : Step::kFailed;
+    return calls.begin(python ? "python" : "code_interpreter") ? ReadResult::kDone : ReadResult::kFailed;
   }
 
   const Markers& markers_;

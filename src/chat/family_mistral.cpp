@@ -15,10 +15,10 @@ class MistralCalls : public CallReader {
   explicit MistralCalls(const Markers& markers) : markers_(markers) {
     NamedJson asks_for_its_literals(kNamed, markers);
   }
-  Step read(Input& in, Calls& calls) override {
+  ReadResult read(Input& in, Calls& calls) override {
     if (chosen_ == nullptr) {
       in.skip_space();
-      if (in.empty()) return in.ended() ? Step::kFailed : Step::kMore;
+      if (in.empty()) return in.ended() ? ReadResult::kFailed : ReadResult::kMore;
       if (in.peek() == '[' || in.peek() == '{') {
         chosen_ = std::make_unique<JsonCalls>();
       } else {

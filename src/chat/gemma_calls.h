@@ -12,7 +12,7 @@ namespace hearth::chat {
 class GemmaCalls : public CallReader {
  public:
   GemmaCalls(const LooseForm& form, const Markers& markers);
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
   const Literals name_ends_;

@@ -46,17 +46,17 @@ class GenericAnswer : public CallReader {
       : begins_(markers.literals({"{"})),
         keys_(markers.literals({"\"tool_call\"", "\"tool_calls\"", "\"response\""})) {}
 
-  Step read(Input& in, Calls& calls) override {
+  ReadResult read(Input& in, Calls& calls) override {
     for (;;) {
       if (at_ != At::kText && at_ != At::kCalls) in.skip_space();
-      if (in.empty() && !in.ended()) return Step::kMore;
+      if (in.empty() && !in.ended()) return ReadResult::kMore;
       if (at_ == At::kText) return text(in, calls);
       if (at_ == At::kCalls) return calls_.read(in, calls);
-      if (in.empty()) return Step::kFailed;
+      if (in.empty()) return ReadResult::kFailed;
       const int found =
           at_ == At::kColon ? (in.peek() == ':' ? 0 : Literals::kNone) : in.match(at_ == At::kBegin ? begins_ : keys_);
-      if (found == Literals::kMore) return Step::kMore;
-      if (found == Literals::kNone) return Step::kFailed;
+      if (found == Literals::kMore) return ReadResult::kMore;
+      if (found == Literals::kNone) return ReadResult::kFailed;
       next(in, found);
     }
   }
@@ -78,32 +78,32 @@ class GenericAnswer : public CallReader {
   }
 
   // Shown as it comes, so that what follows can no longer make it something else.
-  Step text(Input& in, Calls& calls) {
+  ReadResult text(Input& in, Calls& calls) {
     std::string out;
-    Step step = in.ended() ? Step::kDone : Step::kMore;
+    ReadResult result = in.ended() ? ReadResult::kDone : ReadResult::kMore;
     while (!in.empty()) {
       std::string certain;
       if (!open_ && is_space(in.peek())) {
         in.skip(1);
         continue;
       }
-      if (!open_ && in.peek() != '"') return Step::kFailed;
+      if (!open_ && in.peek() != '"') return ReadResult::kFailed;
       if (!open_) calls.trim_content();
       const JsonScanner::State state = scanner_.feed(in.peek(), &certain);
       if (state == JsonScanner::State::kInvalid) {
-        step = Step::kText;
+        result = ReadResult::kText;
         break;
       }
       in.skip(1);
       if (state == JsonScanner::State::kDone) {
-        step = Step::kDone;
+        result = ReadResult::kDone;
         certain.pop_back();  // the closing quote
       }
       append_unescaped(std::exchange(open_, true) ? std::string_view(certain) : std::string_view(), &out);
       if (state == JsonScanner::State::kDone) break;
     }
     calls.content(out);
-    return step;
+    return result;
   }
 
   const Literals begins_, keys_;

@@ -159,25 +159,25 @@ bool HarmonyParser::body(Input& in) {
 bool HarmonyParser::call(Input& in) {
   in.hold(body_begin_);
   std::string certain;
-  Step step = arguments_.read(in, &certain);
-  if (step == Step::kMore) {
+  ReadResult result = arguments_.read(in, &certain);
+  if (result == ReadResult::kMore) {
     calls_.arguments(certain);
     return false;
   }
-  if (step == Step::kFailed && arguments_.absent()) {
+  if (result == ReadResult::kFailed && arguments_.absent()) {
     const size_t here = in.position();
     const int found = in.empty() ? Literals::kNone : in.match(marks_);
     if (found == Literals::kMore) return false;
     in.rewind(here);
     if (found >= 0 || (in.empty() && in.ending() == Ending::kStop)) {  // the tool takes none
       certain = "{}";
-      step = Step::kDone;
+      result = ReadResult::kDone;
     }
   }
   calls_.arguments(certain);
   in.release();
   at_ = At::kIgnored;  // brackets that do not belong there
-  if (step == Step::kDone) {
+  if (result == ReadResult::kDone) {
     calls_.end();
     return true;
   }

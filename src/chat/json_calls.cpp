@@ -11,46 +11,46 @@ std::string decoded(std::string_view json_text) {
 
 }  // namespace
 
-Step JsonCalls::read(Input& in, Calls& calls) {
+ReadResult JsonCalls::read(Input& in, Calls& calls) {
   for (;;) {
     if (at_ == At::kKey || at_ == At::kColon || at_ == At::kValue || at_ == At::kBefore) in.skip_space();
     if (in.empty()) {
-      if (!in.ended()) return Step::kMore;
-      if (at_ == At::kBefore && objects_ > 0) return Step::kDone;
-      if (!whole_) return Step::kFailed;
+      if (!in.ended()) return ReadResult::kMore;
+      if (at_ == At::kBefore && objects_ > 0) return ReadResult::kDone;
+      if (!whole_) return ReadResult::kFailed;
       end_object(in, calls);  // only brackets around the arguments are missing
-      return Step::kDone;
+      return ReadResult::kDone;
     }
-    if (const Step step = next(in, calls); step != Step::kText) return step;
+    if (const ReadResult result = next(in, calls); result != ReadResult::kText) return result;
   }
 }
 
 // kText: go on.
-Step JsonCalls::next(Input& in, Calls& calls) {
+ReadResult JsonCalls::next(Input& in, Calls& calls) {
   switch (at_) {
     case At::kBefore:
       return before(in);
     case At::kKey:
       return key(in, calls);
     case At::kColon:
-      if (in.peek() != ':') return Step::kFailed;
+      if (in.peek() != ':') return ReadResult::kFailed;
       in.skip(1);
       at_ = At::kValue;
-      return Step::kText;
+      return ReadResult::kText;
     case At::kValue:
       return value(in);
     case At::kArguments:
       return read_arguments(in, calls);
     default:
-      if (const Step step = text(in); step != Step::kDone) return step;
+      if (const ReadResult result = text(in); result != ReadResult::kDone) return result;
       return end_text(calls);
   }
 }
 
-Step JsonCalls::before(Input& in) {
+ReadResult JsonCalls::before(Input& in) {
   const char c = in.peek();
   const bool between = objects_ == 0 ? c == '[' : c == ',' || c == ';';
-  if (c != '{' && !between) return objects_ > 0 ? Step::kDone : Step::kFailed;
+  if (c != '{' && !between) return objects_ > 0 ? ReadResult::kDone : ReadResult::kFailed;
   if (c == '{') {
     begin_ = in.position();
     depth_ = 1;
@@ -62,7 +62,7 @@ Step JsonCalls::before(Input& in) {
     at_ = At::kKey;
   }
   in.skip(1);
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 JsonCalls::Member JsonCalls::member(std::string_view key) const {
@@ -72,43 +72,43 @@ JsonCalls::Member JsonCalls::member(std::string_view key) const {
   return Member::kOther;
 }
 
-Step JsonCalls::key(Input& in, Calls& calls) {
+ReadResult JsonCalls::key(Input& in, Calls& calls) {
   const char c = in.peek();
   if (c == '"') {
     scanner_ = {};
     text_.clear();
     at_ = At::kKeyText;
-    return Step::kText;
+    return ReadResult::kText;
   }
   if (c != '}' && c != ',') {
-    if (!whole_) return Step::kFailed;
+    if (!whole_) return ReadResult::kFailed;
     end_object(in, calls);  // something else where the object should end: the call is whole all the same
-    return Step::kDone;
+    return ReadResult::kDone;
   }
   in.skip(1);
-  return c == '}' && --depth_ == 0 ? end_object(in, calls) : Step::kText;
+  return c == '}' && --depth_ == 0 ? end_object(in, calls) : ReadResult::kText;
 }
 
 // A member's name, or a value that is no object of arguments.
-Step JsonCalls::text(Input& in) {
+ReadResult JsonCalls::text(Input& in) {
   while (!in.empty()) {
     const JsonScanner::State state = scanner_.feed(in.peek(), &text_);
-    if (state == JsonScanner::State::kInvalid) return Step::kFailed;
-    if (state == JsonScanner::State::kDoneBefore) return Step::kDone;
+    if (state == JsonScanner::State::kInvalid) return ReadResult::kFailed;
+    if (state == JsonScanner::State::kDoneBefore) return ReadResult::kDone;
     in.skip(1);
-    if (state == JsonScanner::State::kDone) return Step::kDone;
+    if (state == JsonScanner::State::kDone) return ReadResult::kDone;
   }
-  return in.ended() ? Step::kFailed : Step::kMore;
+  return in.ended() ? ReadResult::kFailed : ReadResult::kMore;
 }
 
-Step JsonCalls::end_text(Calls& calls) {
+ReadResult JsonCalls::end_text(Calls& calls) {
   const At was = at_;
   at_ = At::kKey;
   if (was == At::kName) {
     name_ = decoded(text_);
     bad_ |= name_.empty() && !form_.name_is_key;
     // Nothing that was inferred may wait for longer than this.
-    if (objects_ == 0 && calls.must_be_offered() && !calls.accepts(name_)) return Step::kFailed;
+    if (objects_ == 0 && calls.must_be_offered() && !calls.accepts(name_)) return ReadResult::kFailed;
   } else if (was == At::kId) {
     id_ = decoded(text_);
   } else if (was == At::kKeyText) {
@@ -119,26 +119,26 @@ Step JsonCalls::end_text(Calls& calls) {
       member_ = Member::kArguments;
     }
     const bool known = member_ != Member::kOther || text_ == "type" || text_ == "index" || text_ == "thought";
-    if (!known && objects_ == 0 && name_.empty() && calls.must_be_offered()) return Step::kFailed;
+    if (!known && objects_ == 0 && name_.empty() && calls.must_be_offered()) return ReadResult::kFailed;
     at_ = At::kColon;
   }
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step JsonCalls::value(Input& in) {
+ReadResult JsonCalls::value(Input& in) {
   scanner_ = {};
   if (member_ == Member::kName && text_ == "function" && in.peek() == '{') {
     in.skip(1);
     ++depth_;
     at_ = At::kKey;
-    return Step::kText;
+    return ReadResult::kText;
   }
   text_.clear();
   at_ = member_ == Member::kName && name_.empty()          ? At::kName
         : member_ == Member::kId                           ? At::kId
         : member_ == Member::kArguments && !has_arguments_ ? At::kArguments
                                                            : At::kOther;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 bool JsonCalls::announce(Calls& calls) {
@@ -147,13 +147,13 @@ bool JsonCalls::announce(Calls& calls) {
   return calls.begin(name_, id_);
 }
 
-Step JsonCalls::read_arguments(Input& in, Calls& calls) {
+ReadResult JsonCalls::read_arguments(Input& in, Calls& calls) {
   std::string certain;
-  const Step step = arguments_.read(in, &certain);
-  if (step == Step::kFailed && arguments_.absent() && !in.empty()) {  // some other value
+  const ReadResult result = arguments_.read(in, &certain);
+  if (result == ReadResult::kFailed && arguments_.absent() && !in.empty()) {  // some other value
     bad_ = true;
     at_ = At::kOther;
-    return Step::kText;
+    return ReadResult::kText;
   }
   has_arguments_ |= !certain.empty();
   if (!certain.empty() && announce(calls)) {
@@ -161,16 +161,16 @@ Step JsonCalls::read_arguments(Input& in, Calls& calls) {
   } else {
     waiting_ += certain;
   }
-  if (step == Step::kDone) {
+  if (result == ReadResult::kDone) {
     whole_ = true;
     at_ = At::kKey;
-    return Step::kText;
+    return ReadResult::kText;
   }
-  return step;
+  return result;
 }
 
 // Whatever is wrong with one object stays its own fault: it becomes text, and the next one is read.
-Step JsonCalls::end_object(Input& in, Calls& calls) {
+ReadResult JsonCalls::end_object(Input& in, Calls& calls) {
   ++objects_;
   at_ = At::kBefore;
   const bool enough = has_arguments_ || !calls.must_be_offered();
@@ -179,11 +179,11 @@ Step JsonCalls::end_object(Input& in, Calls& calls) {
   if (calls.begun()) {
     calls.end();
   } else if (name_.empty() || name_ != form_.no_call) {
-    if (objects_ == 1 && calls.must_be_offered()) return Step::kFailed;
+    if (objects_ == 1 && calls.must_be_offered()) return ReadResult::kFailed;
     calls.content(in.slice(begin_, in.position()));
     calls.problem("an object where a call should be is none");
   }
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 }  // namespace hearth::chat

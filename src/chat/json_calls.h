@@ -17,20 +17,20 @@ struct JsonForm {
 class JsonCalls : public CallReader {
  public:
   explicit JsonCalls(JsonForm form = {}) : form_(form) {}
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
   enum class At { kBefore, kKey, kColon, kValue, kKeyText, kName, kId, kOther, kArguments };
   enum class Member { kName, kArguments, kId, kNested, kOther };
 
-  Step next(Input& in, Calls& calls);
-  Step before(Input& in);
-  Step key(Input& in, Calls& calls);
-  Step value(Input& in);
-  Step text(Input& in);
-  Step end_text(Calls& calls);
-  Step read_arguments(Input& in, Calls& calls);
-  Step end_object(Input& in, Calls& calls);
+  ReadResult next(Input& in, Calls& calls);
+  ReadResult before(Input& in);
+  ReadResult key(Input& in, Calls& calls);
+  ReadResult value(Input& in);
+  ReadResult text(Input& in);
+  ReadResult end_text(Calls& calls);
+  ReadResult read_arguments(Input& in, Calls& calls);
+  ReadResult end_object(Input& in, Calls& calls);
   Member member(std::string_view key) const;
   bool announce(Calls& calls);
 

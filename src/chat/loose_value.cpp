@@ -41,17 +41,17 @@ void LooseValue::restart() {
   key_ = comma_ = false;
 }
 
-Step LooseValue::read(Input& in, std::string* out) {
+ReadResult LooseValue::read(Input& in, std::string* out) {
   for (;;) {
     if (at_ != At::kText && at_ != At::kWord && at_ != At::kQuote) in.skip_space();
-    if (in.empty() && !in.ended()) return Step::kMore;
-    if (const Step step = next(in, out); step != Step::kText) return step;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
+    if (const ReadResult result = next(in, out); result != ReadResult::kText) return result;
   }
 }
 
 // kText: go on.
-Step LooseValue::next(Input& in, std::string* out) {
-  if (in.empty() && at_ != At::kWord && at_ != At::kQuote) return Step::kFailed;
+ReadResult LooseValue::next(Input& in, std::string* out) {
+  if (in.empty() && at_ != At::kWord && at_ != At::kQuote) return ReadResult::kFailed;
   switch (at_) {
     case At::kValue:
     case At::kFirst:
@@ -62,12 +62,12 @@ Step LooseValue::next(Input& in, std::string* out) {
       key_text_.clear();
       return open_text(in, out);
     case At::kColon:
-      if (in.peek() != ':' && in.peek() != '=') return Step::kFailed;
+      if (in.peek() != ':' && in.peek() != '=') return ReadResult::kFailed;
       in.skip(1);
       out->append(": ");
       key_ = false;
       at_ = At::kValue;
-      return Step::kText;
+      return ReadResult::kText;
     case At::kWord:
       return word(in, out);
     case At::kText:
@@ -77,35 +77,35 @@ Step LooseValue::next(Input& in, std::string* out) {
     case At::kAfter:
       return after(in, out);
   }
-  return Step::kFailed;
+  return ReadResult::kFailed;
 }
 
-Step LooseValue::begin_value(Input& in, std::string* out) {
+ReadResult LooseValue::begin_value(Input& in, std::string* out) {
   const char c = in.peek();
   if (c == '{' || c == '[' || c == '(') {
-    if (stack_.size() == kMaxDepth) return Step::kFailed;
+    if (stack_.size() == kMaxDepth) return ReadResult::kFailed;
     put_comma(out);
     stack_.push_back(c);
     out->push_back(c == '{' ? '{' : '[');
     in.skip(1);
     at_ = c == '{' ? At::kKey : At::kFirst;
-    return Step::kText;
+    return ReadResult::kText;
   }
   if (at_ == At::kFirst && (c == ']' || c == ')')) return after(in, out);
-  if (kWordEnds.find(c) != std::string_view::npos) return Step::kFailed;
+  if (kWordEnds.find(c) != std::string_view::npos) return ReadResult::kFailed;
   return open_text(in, out);
 }
 
 // A text if a quote stands here, else a bare word.
-Step LooseValue::open_text(Input& in, std::string* out) {
+ReadResult LooseValue::open_text(Input& in, std::string* out) {
   const int found = in.match(quotes_);
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kMore) return ReadResult::kMore;
   at_ = found >= 0 ? At::kText : At::kWord;
   quote_ = found;
   word_.clear();
   put_comma(out);
   if (found >= 0 || key_) out->push_back('"');
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 // A comma is written with what follows it: nothing may, before a closing bracket.
@@ -114,19 +114,19 @@ void LooseValue::put_comma(std::string* out) {
   comma_ = false;
 }
 
-Step LooseValue::word(Input& in, std::string* out) {
+ReadResult LooseValue::word(Input& in, std::string* out) {
   while (!in.empty() && !ends_word(in.peek())) {
     if (key_ && in.peek() == '=') break;
     word_ += in.peek();
     in.skip(1);
   }
-  if (in.empty() && !in.ended()) return Step::kMore;
-  if (word_.empty() || (in.empty() && !stack_.empty())) return Step::kFailed;
+  if (in.empty() && !in.ended()) return ReadResult::kMore;
+  if (word_.empty() || (in.empty() && !stack_.empty())) return ReadResult::kFailed;
   if (key_) {
     append_escaped(word_, out);
     key_text_ = word_;
     end_text(out);
-    return Step::kText;
+    return ReadResult::kText;
   }
   put_word(out);
   return end_value();
@@ -144,35 +144,35 @@ void LooseValue::put_word(std::string* out) {
   }
 }
 
-Step LooseValue::text(Input& in, std::string* out) {
+ReadResult LooseValue::text(Input& in, std::string* out) {
   int found;
   const std::string_view part = in.take_until(ends_[static_cast<size_t>(quote_)], &found);
   put_text(part, out);
-  if (found == Literals::kMore) return Step::kMore;
-  if (found == Literals::kNone) return Step::kFailed;
+  if (found == Literals::kMore) return ReadResult::kMore;
+  if (found == Literals::kNone) return ReadResult::kFailed;
   pending_ = found == 0 ? form_.quotes[static_cast<size_t>(quote_)] : "\\";
   at_ = At::kQuote;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 // Behind what may be the end of a text, or behind a backslash.
-Step LooseValue::quote(Input& in, std::string* out) {
+ReadResult LooseValue::quote(Input& in, std::string* out) {
   if (pending_[0] == '\\' && form_.python) return escape(in, out);
   if (form_.python) {
     while (!in.empty() && is_space(in.peek())) {
       pending_ += in.peek();
       in.skip(1);
     }
-    if (in.empty() && !in.ended()) return Step::kMore;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
     const bool closes = in.empty() || kWordEnds.find(in.peek()) != std::string_view::npos || (key_ && in.peek() == '=');
     if (!closes) {
       put_text(pending_, out);
       at_ = At::kText;
-      return Step::kText;
+      return ReadResult::kText;
     }
   }
   end_text(out);
-  return at_ == At::kColon ? Step::kText : end_value();
+  return at_ == At::kColon ? ReadResult::kText : end_value();
 }
 
 void LooseValue::put_text(std::string_view part, std::string* out) {
@@ -208,41 +208,41 @@ void LooseValue::end_text(std::string* out) {
 }
 
 // https://docs.python.org/3/reference/lexical_analysis.html#escape-sequences
-Step LooseValue::escape(Input& in, std::string* out) {
-  if (in.empty()) return in.ended() ? Step::kFailed : Step::kMore;
+ReadResult LooseValue::escape(Input& in, std::string* out) {
+  if (in.empty()) return in.ended() ? ReadResult::kFailed : ReadResult::kMore;
   pending_ += in.peek();
   in.skip(1);
   const char kind = pending_[1];
   const size_t digits = escape_digits(kind);
-  if (pending_.size() < 2 + digits) return Step::kText;
+  if (pending_.size() < 2 + digits) return ReadResult::kText;
   at_ = At::kText;
   const std::string_view hex = std::string_view(pending_).substr(2);
   if (digits > 0 && hex.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) {
     put_code(static_cast<uint32_t>(std::stoul(std::string(hex), nullptr, 16)), out);
-    return Step::kText;
+    return ReadResult::kText;
   }
   constexpr std::string_view kKinds = "ntr\\'\"";
   constexpr std::string_view kMeant = "\n\t\r\\'\"";
-  if (kind == '\n') return Step::kText;
+  if (kind == '\n') return ReadResult::kText;
   const size_t known = kKinds.find(kind);
   put_text(known == std::string_view::npos ? std::string_view(pending_) : kMeant.substr(known, 1), out);
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step LooseValue::end_value() {
+ReadResult LooseValue::end_value() {
   at_ = At::kAfter;
-  return stack_.empty() ? Step::kDone : Step::kText;
+  return stack_.empty() ? ReadResult::kDone : ReadResult::kText;
 }
 
-Step LooseValue::after(Input& in, std::string* out) {
+ReadResult LooseValue::after(Input& in, std::string* out) {
   const char c = in.peek(), open = stack_.back();
   in.skip(1);
   if (c == ',' && at_ == At::kAfter) {
     comma_ = true;
     at_ = open == '{' ? At::kKey : At::kFirst;
-    return Step::kText;
+    return ReadResult::kText;
   }
-  if (c != (open == '{' ? '}' : open == '[' ? ']' : ')')) return Step::kFailed;
+  if (c != (open == '{' ? '}' : open == '[' ? ']' : ')')) return ReadResult::kFailed;
   comma_ = false;
   out->push_back(c == '}' ? '}' : ']');
   stack_.pop_back();

@@ -25,7 +25,7 @@ class LooseValue {
   LooseValue(const LooseForm& form, const Markers& markers);
   // Appends JSON. A bare word ends before a comma, a closing bracket, a colon or a space. Repeated names of an
   // object's members stay as they are.
-  Step read(Input& in, std::string* out);
+  ReadResult read(Input& in, std::string* out);
   void restart();
   // The names in the outermost object so far.
   const std::vector<std::string>& keys() const { return keys_; }
@@ -35,16 +35,16 @@ class LooseValue {
  private:
   enum class At { kValue, kFirst, kKey, kColon, kWord, kText, kQuote, kAfter };
 
-  Step next(Input& in, std::string* out);
-  Step begin_value(Input& in, std::string* out);
-  Step open_text(Input& in, std::string* out);
+  ReadResult next(Input& in, std::string* out);
+  ReadResult begin_value(Input& in, std::string* out);
+  ReadResult open_text(Input& in, std::string* out);
   void put_comma(std::string* out);
-  Step word(Input& in, std::string* out);
-  Step text(Input& in, std::string* out);
-  Step quote(Input& in, std::string* out);
-  Step escape(Input& in, std::string* out);
-  Step after(Input& in, std::string* out);
-  Step end_value();
+  ReadResult word(Input& in, std::string* out);
+  ReadResult text(Input& in, std::string* out);
+  ReadResult quote(Input& in, std::string* out);
+  ReadResult escape(Input& in, std::string* out);
+  ReadResult after(Input& in, std::string* out);
+  ReadResult end_value();
   void put_word(std::string* out);
   void put_text(std::string_view part, std::string* out);
   void put_code(uint32_t code, std::string* out);

@@ -39,17 +39,17 @@ void MarkupParser::begin_call(Input& in, MakeReader make, Where where, size_t ma
 }
 
 bool MarkupParser::call(Input& in) {
-  const Step step = reader_->read(in, calls_);
-  if (step == Step::kMore) {
+  const ReadResult result = reader_->read(in, calls_);
+  if (result == ReadResult::kMore) {
     CHECK(!in.ended());
     return false;
   }
-  if (step == Step::kFailed || (whole_only_ && !context_.output.whole())) {
+  if (result == ReadResult::kFailed || (whole_only_ && !context_.output.whole())) {
     fail_call(in);
   } else {
     if (whole_only_) context_.output.commit();
     junk_ = true;
-    at_ = step == Step::kText ? resume_ : At::kBehindCall;
+    at_ = result == ReadResult::kText ? resume_ : At::kBehindCall;
   }
   reader_.reset();
   if (at_ != At::kCall) in.release();

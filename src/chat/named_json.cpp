@@ -38,51 +38,51 @@ NamedJson::NamedJson(const NamedJsonForm& form, const Markers& markers)
   markers.literals(asked(form));  // they stand inside what is read as the name
 }
 
-Step NamedJson::read(Input& in, Calls& calls) {
+ReadResult NamedJson::read(Input& in, Calls& calls) {
   for (;;) {
     if (at_ == At::kKind || at_ == At::kFence) in.skip_space();
-    if (in.empty() && !in.ended()) return Step::kMore;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
     if (at_ == At::kArguments) return arguments(in, calls);
     if (at_ == At::kCode) return read_code(in, code_ends_, calls);
-    if (const Step step = next(in, calls); step != Step::kDone) return step;
+    if (const ReadResult result = next(in, calls); result != ReadResult::kDone) return result;
   }
 }
 
 // kDone: go on.
-Step NamedJson::next(Input& in, Calls& calls) {
+ReadResult NamedJson::next(Input& in, Calls& calls) {
   switch (at_) {
     case At::kName:
-      if (const Step step = name(in, name_ends_); step != Step::kDone) return step;
+      if (const ReadResult result = name(in, name_ends_); result != ReadResult::kDone) return result;
       at_ = form_.kind_first ? At::kKind : At::kFence;
-      return form_.kind_first ? Step::kDone : parse_name(calls);
+      return form_.kind_first ? ReadResult::kDone : parse_name(calls);
     case At::kKind:
       at_ = At::kFence;
       if (!in.empty() && in.peek() == '{') return begin(calls);
       name_.clear();  // it was the kind
       at_ = At::kSecondName;
-      return Step::kDone;
+      return ReadResult::kDone;
     case At::kSecondName:
-      if (const Step step = name(in, line_end_); step != Step::kDone) return step;
+      if (const ReadResult result = name(in, line_end_); result != ReadResult::kDone) return result;
       at_ = At::kFence;
       return begin(calls);
     default:  // a fence, or none
-      if (!in.empty() && in.match(fences_) == Literals::kMore) return Step::kMore;
+      if (!in.empty() && in.match(fences_) == Literals::kMore) return ReadResult::kMore;
       at_ = At::kArguments;
-      return Step::kDone;
+      return ReadResult::kDone;
   }
 }
 
-Step NamedJson::name(Input& in, const Literals& ends) {
+ReadResult NamedJson::name(Input& in, const Literals& ends) {
   int found;
   name_ += in.take_until(ends, &found, kMaxNameBytes - name_.size());
-  if (found == Literals::kNone) return Step::kFailed;
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kNone) return ReadResult::kFailed;
+  if (found == Literals::kMore) return ReadResult::kMore;
   if (ends.text(found) == "{") in.rewind(in.position() - 1);
-  return Step::kDone;
+  return ReadResult::kDone;
 }
 
 // The name, and perhaps an id, in what was read before the arguments.
-Step NamedJson::parse_name(Calls& calls) {
+ReadResult NamedJson::parse_name(Calls& calls) {
   std::string_view text = name_;
   const auto find = [&](std::string_view what) { return what.empty() ? std::string::npos : text.find(what); };
   if (const size_t at = find(form_.name_begins); at != std::string::npos)
@@ -95,7 +95,7 @@ Step NamedJson::parse_name(Calls& calls) {
   name_ = std::string(trimmed(text));
   if (contains(form_.text_names, name_)) {
     calls.trim_content();
-    return Step::kText;
+    return ReadResult::kText;
   }
   if (form_.name_in_id) {
     id_ = name_;
@@ -103,46 +103,46 @@ Step NamedJson::parse_name(Calls& calls) {
     if (!inside.empty()) name_ = std::string(inside);
     infers_ = inside.empty() && calls.tools().find(name_) == nullptr;
   }
-  return infers_ ? Step::kDone : begin(calls);
+  return infers_ ? ReadResult::kDone : begin(calls);
 }
 
-Step NamedJson::begin(Calls& calls) {
-  if (!calls.begin(name_, id_)) return Step::kFailed;
+ReadResult NamedJson::begin(Calls& calls) {
+  if (!calls.begin(name_, id_)) return ReadResult::kFailed;
   if (contains(form_.code_names, name_)) at_ = At::kCode;
-  return Step::kDone;
+  return ReadResult::kDone;
 }
 
-Step NamedJson::arguments(Input& in, Calls& calls) {
-  Step step = arguments_.read(in, &waiting_);
+ReadResult NamedJson::arguments(Input& in, Calls& calls) {
+  ReadResult result = arguments_.read(in, &waiting_);
   // Another marker, or the end, where the arguments should be: there are none.
   const bool left_out =
       in.empty() ? in.ending() == Ending::kStop : std::string_view("<[`>").find(in.peek()) != std::string::npos;
-  if (step == Step::kFailed && arguments_.absent() && left_out) {
+  if (result == ReadResult::kFailed && arguments_.absent() && left_out) {
     waiting_ = "{}";
-    step = Step::kDone;
+    result = ReadResult::kDone;
   }
-  if (infers_ && step == Step::kDone) {
+  if (infers_ && result == ReadResult::kDone) {
     infers_ = false;
     const OfferedTool* meant = calls.tools().by_arguments(arguments_.keys());
-    if (!calls.begin(meant != nullptr ? meant->name : name_, id_)) return Step::kFailed;
+    if (!calls.begin(meant != nullptr ? meant->name : name_, id_)) return ReadResult::kFailed;
   }
   if (!infers_) calls.arguments(std::exchange(waiting_, {}));
-  if (step == Step::kDone) calls.end();
-  return step;
+  if (result == ReadResult::kDone) calls.end();
+  return result;
 }
 
-Step read_code(Input& in, const Literals& ends, Calls& calls) {
+ReadResult read_code(Input& in, const Literals& ends, Calls& calls) {
   if (calls.take_key("code")) calls.arguments("{\"code\": \"");
   int found;
   std::string code;
   append_escaped(in.take_until(ends, &found), &code);
   calls.arguments(code);
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kMore) return ReadResult::kMore;
   if (found >= 0) in.rewind(in.position() - ends.text(found).size());
-  if (found == Literals::kNone && in.ending() == Ending::kLength) return Step::kFailed;
+  if (found == Literals::kNone && in.ending() == Ending::kLength) return ReadResult::kFailed;
   calls.arguments("\"}");
   calls.end();
-  return Step::kDone;
+  return ReadResult::kDone;
 }
 
 }  // namespace hearth::chat

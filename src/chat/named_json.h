@@ -26,16 +26,16 @@ struct NamedJsonForm {
 class NamedJson : public CallReader {
  public:
   NamedJson(const NamedJsonForm& form, const Markers& markers);
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
   enum class At { kName, kKind, kSecondName, kFence, kArguments, kCode };
 
-  Step next(Input& in, Calls& calls);
-  Step name(Input& in, const Literals& ends);
-  Step parse_name(Calls& calls);
-  Step begin(Calls& calls);
-  Step arguments(Input& in, Calls& calls);
+  ReadResult next(Input& in, Calls& calls);
+  ReadResult name(Input& in, const Literals& ends);
+  ReadResult parse_name(Calls& calls);
+  ReadResult begin(Calls& calls);
+  ReadResult arguments(Input& in, Calls& calls);
 
   const NamedJsonForm& form_;
   const Literals name_ends_, line_end_, fences_, code_ends_;
@@ -47,6 +47,6 @@ class NamedJson : public CallReader {
 };
 
 // Code to the end, or to one of `ends`, as the arguments {"code": ...} of the call that was begun.
-Step read_code(Input& in, const Literals& ends, Calls& calls);
+ReadResult read_code(Input& in, const Literals& ends, Calls& calls);
 
 }  // namespace hearth::chat

@@ -16,22 +16,22 @@ bool in_key(char c) {
 
 }  // namespace
 
-Step PythonCalls::read(Input& in, Calls& calls) {
+ReadResult PythonCalls::read(Input& in, Calls& calls) {
   for (;;) {
     if (at_ != At::kName && at_ != At::kKey && at_ != At::kValue) in.skip_space();
-    if (in.empty() && !in.ended()) return Step::kMore;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
     if (in.empty() && at_ == At::kAfter) {  // only the bracket is missing
       calls.end_early(in.ending(), calls.first_key() ? "{}" : "}");
-      return Step::kDone;
+      return ReadResult::kDone;
     }
-    if (in.empty() && at_ == At::kBefore && calls_ > 0) return Step::kDone;
-    if (in.empty() && at_ != At::kValue) return Step::kFailed;
-    if (const Step step = next(in, calls); step != Step::kText) return step;
+    if (in.empty() && at_ == At::kBefore && calls_ > 0) return ReadResult::kDone;
+    if (in.empty() && at_ != At::kValue) return ReadResult::kFailed;
+    if (const ReadResult result = next(in, calls); result != ReadResult::kText) return result;
   }
 }
 
 // kText: go on.
-Step PythonCalls::next(Input& in, Calls& calls) {
+ReadResult PythonCalls::next(Input& in, Calls& calls) {
   switch (at_) {
     case At::kBefore:
       return before(in);
@@ -48,77 +48,77 @@ Step PythonCalls::next(Input& in, Calls& calls) {
     case At::kAfter:
       return after(in, calls);
   }
-  return Step::kFailed;
+  return ReadResult::kFailed;
 }
 
-Step PythonCalls::before(Input& in) {
+ReadResult PythonCalls::before(Input& in) {
   const char c = in.peek();
   if (in_name(c)) {
     word_.clear();
     at_ = At::kName;
-    return Step::kText;
+    return ReadResult::kText;
   }
   if (c == '[' && calls_ == 0 && !in_list_) {
     in_list_ = true;
   } else if (calls_ == 0 || (c != ',' && c != ';')) {
     if (c == ']' && in_list_) in.skip(1);
-    return calls_ > 0 || (c == ']' && in_list_) ? Step::kDone : Step::kFailed;
+    return calls_ > 0 || (c == ']' && in_list_) ? ReadResult::kDone : ReadResult::kFailed;
   }
   in.skip(1);
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step PythonCalls::name(Input& in, Calls& calls) {
+ReadResult PythonCalls::name(Input& in, Calls& calls) {
   while (!in.empty() && in_name(in.peek()) && word_.size() <= kMaxNameBytes) {
     word_ += in.peek();
     in.skip(1);
   }
-  if (in.empty()) return in.ended() ? Step::kFailed : Step::kMore;
-  if (in.peek() != '(') return Step::kFailed;
+  if (in.empty()) return in.ended() ? ReadResult::kFailed : ReadResult::kMore;
+  if (in.peek() != '(') return ReadResult::kFailed;
   std::string_view called = word_;
   constexpr std::string_view kMethod = ".call";  // Llama's built-in tools
   if (called.ends_with(kMethod)) called.remove_suffix(kMethod.size());
-  if (!calls.begin(called)) return Step::kFailed;
+  if (!calls.begin(called)) return ReadResult::kFailed;
   in.skip(1);
   positional_ = 0;
   at_ = At::kArgument;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step PythonCalls::argument(Input& in, Calls& calls) {
+ReadResult PythonCalls::argument(Input& in, Calls& calls) {
   if (in.peek() == ')') {
     in.skip(1);
     end(calls);
-    return Step::kText;
+    return ReadResult::kText;
   }
   argument_begin_ = in.position();
   word_.clear();
   at_ = At::kKey;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step PythonCalls::key(Input& in) {
+ReadResult PythonCalls::key(Input& in) {
   while (!in.empty() && in_key(in.peek()) && word_.size() <= kMaxNameBytes) {
     word_ += in.peek();
     in.skip(1);
   }
-  if (in.empty() && !in.ended()) return Step::kMore;
+  if (in.empty() && !in.ended()) return ReadResult::kMore;
   at_ = At::kEquals;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step PythonCalls::equals(Input& in, Calls& calls) {
+ReadResult PythonCalls::equals(Input& in, Calls& calls) {
   if (in.peek() == '=' && !word_.empty()) {
     in.skip(1);
     begin_value(calls, word_);
-    return Step::kText;
+    return ReadResult::kText;
   }
   in.rewind(argument_begin_);  // a value without a name
   const OfferedTool* tool = calls.tool();
   const size_t i = positional_++;
   begin_value(calls,
               tool != nullptr && i < tool->parameters.size() ? tool->parameters[i].name : "arg" + std::to_string(i));
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 void PythonCalls::begin_value(Calls& calls, std::string_view key) {
@@ -130,22 +130,22 @@ void PythonCalls::begin_value(Calls& calls, std::string_view key) {
   at_ = At::kValue;
 }
 
-Step PythonCalls::value(Input& in, Calls& calls) {
+ReadResult PythonCalls::value(Input& in, Calls& calls) {
   std::string out;
-  const Step step = value_.read(in, &out);
+  const ReadResult result = value_.read(in, &out);
   if (!repeated_) calls.arguments(out);
-  if (step != Step::kDone) return step;
+  if (result != ReadResult::kDone) return result;
   at_ = At::kAfter;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step PythonCalls::after(Input& in, Calls& calls) {
+ReadResult PythonCalls::after(Input& in, Calls& calls) {
   const char c = in.peek();
-  if (c != ',' && c != ')') return Step::kFailed;
+  if (c != ',' && c != ')') return ReadResult::kFailed;
   in.skip(1);
   at_ = At::kArgument;
   if (c == ')') end(calls);
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 void PythonCalls::end(Calls& calls) {

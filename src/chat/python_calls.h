@@ -11,19 +11,19 @@ namespace hearth::chat {
 class PythonCalls : public CallReader {
  public:
   explicit PythonCalls(const Markers& markers) : value_(LooseForm::of_python(), markers) {}
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
   enum class At { kBefore, kName, kArgument, kKey, kEquals, kValue, kAfter };
 
-  Step next(Input& in, Calls& calls);
-  Step before(Input& in);
-  Step name(Input& in, Calls& calls);
-  Step argument(Input& in, Calls& calls);
-  Step key(Input& in);
-  Step equals(Input& in, Calls& calls);
-  Step value(Input& in, Calls& calls);
-  Step after(Input& in, Calls& calls);
+  ReadResult next(Input& in, Calls& calls);
+  ReadResult before(Input& in);
+  ReadResult name(Input& in, Calls& calls);
+  ReadResult argument(Input& in, Calls& calls);
+  ReadResult key(Input& in);
+  ReadResult equals(Input& in, Calls& calls);
+  ReadResult value(Input& in, Calls& calls);
+  ReadResult after(Input& in, Calls& calls);
   void begin_value(Calls& calls, std::string_view key);
   void end(Calls& calls);
 

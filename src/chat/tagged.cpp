@@ -32,20 +32,20 @@ Tagged::Tagged(const TaggedForm& form, const Markers& markers)
       follow_(markers.literals(follow_texts(form))),
       value_closes_(markers.literals({form.value_closes, form.value_closes_named})) {}
 
-Step Tagged::read(Input& in, Calls& calls) {
+ReadResult Tagged::read(Input& in, Calls& calls) {
   for (;;) {
     if (at_ == At::kBetween || at_ == At::kValueTag) in.skip_space();
-    if (in.empty() && !in.ended()) return Step::kMore;
+    if (in.empty() && !in.ended()) return ReadResult::kMore;
     if (in.empty() && at_ == At::kBetween) {
       calls.end_early(in.ending(), calls.first_key() ? "{}" : "}");
-      return Step::kDone;
+      return ReadResult::kDone;
     }
-    if (const Step step = next(in, calls); step != Step::kText) return step;
+    if (const ReadResult result = next(in, calls); result != ReadResult::kText) return result;
   }
 }
 
 // kText: go on.
-Step Tagged::next(Input& in, Calls& calls) {
+ReadResult Tagged::next(Input& in, Calls& calls) {
   switch (at_) {
     case At::kName:
       return name(in, calls);
@@ -60,47 +60,47 @@ Step Tagged::next(Input& in, Calls& calls) {
     case At::kClosed:
       return closed(in, calls);
   }
-  return Step::kFailed;
+  return ReadResult::kFailed;
 }
 
-Step Tagged::name(Input& in, Calls& calls) {
+ReadResult Tagged::name(Input& in, Calls& calls) {
   int found;
   word_ += in.take_until(name_ends_, &found, kMaxNameBytes - word_.size());
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kMore) return ReadResult::kMore;
   // Spaces may stand before a bare name.
   const bool early = form_.bare_name && found >= 0 && name_ends_.text(found) == "\n" && trimmed(word_).empty();
-  if (early) return Step::kText;
+  if (early) return ReadResult::kText;
   const bool at_end = found == Literals::kNone && in.finished() && form_.bare_name;
-  if (found == Literals::kNone && !at_end) return Step::kFailed;
+  if (found == Literals::kNone && !at_end) return ReadResult::kFailed;
   if (form_.bare_name && found >= 0) in.rewind(in.position() - name_ends_.text(found).size());
-  if (!calls.begin(unquoted(word_))) return Step::kFailed;
+  if (!calls.begin(unquoted(word_))) return ReadResult::kFailed;
   at_ = At::kBetween;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step Tagged::between(Input& in, Calls& calls) {
+ReadResult Tagged::between(Input& in, Calls& calls) {
   const int found = in.match(follow_);
-  if (found == Literals::kMore) return Step::kMore;
-  if (found == Literals::kNone) return Step::kFailed;
+  if (found == Literals::kMore) return ReadResult::kMore;
+  if (found == Literals::kNone) return ReadResult::kFailed;
   word_.clear();
   if (follow_.text(found) == form_.key_opens) {
     at_ = At::kKey;
-    return Step::kText;
+    return ReadResult::kText;
   }
   if (follow_.text(found) != form_.closes) in.rewind(in.position() - follow_.text(found).size());
   calls.arguments(calls.first_key() ? "{}" : "}");
   calls.end();
-  return Step::kDone;
+  return ReadResult::kDone;
 }
 
-Step Tagged::key(Input& in, Calls& calls) {
+ReadResult Tagged::key(Input& in, Calls& calls) {
   int found;
   word_ += in.take_until(key_ends_, &found, kMaxNameBytes - word_.size());
-  if (found == Literals::kMore) return Step::kMore;
-  if (found == Literals::kNone || unquoted(word_).empty()) return Step::kFailed;
+  if (found == Literals::kMore) return ReadResult::kMore;
+  if (found == Literals::kNone || unquoted(word_).empty()) return ReadResult::kFailed;
   begin_value(word_, calls);
   at_ = form_.value_opens.empty() ? At::kValue : At::kValueTag;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 void Tagged::begin_value(std::string_view header, Calls& calls) {
@@ -123,35 +123,35 @@ void Tagged::put(std::string_view json, Calls& calls) {
   if (!repeated_) calls.arguments(json);
 }
 
-Step Tagged::value_tag(Input& in) {
+ReadResult Tagged::value_tag(Input& in) {
   const int found = in.match(value_opens_);
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kMore) return ReadResult::kMore;
   at_ = At::kValue;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
-Step Tagged::value(Input& in, Calls& calls) {
+ReadResult Tagged::value(Input& in, Calls& calls) {
   int found;
   std::string out;
   value_->text(in.take_until(value_closes_, &found), &out);
   put(out, calls);
-  if (found == Literals::kMore) return Step::kMore;
-  if (found == Literals::kNone) return Step::kFailed;
+  if (found == Literals::kMore) return ReadResult::kMore;
+  if (found == Literals::kNone) return ReadResult::kFailed;
   pending_ = value_closes_.text(found);
   at_ = At::kClosed;
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 // Behind a closing tag, which is part of the value unless the format goes on behind it.
-Step Tagged::closed(Input& in, Calls& calls) {
+ReadResult Tagged::closed(Input& in, Calls& calls) {
   while (!in.empty() && is_space(in.peek())) {
     pending_ += in.peek();
     in.skip(1);
   }
-  if (in.empty() && !in.ended()) return Step::kMore;
+  if (in.empty() && !in.ended()) return ReadResult::kMore;
   const size_t here = in.position();
   const int found = in.empty() ? 0 : in.match(follow_);
-  if (found == Literals::kMore) return Step::kMore;
+  if (found == Literals::kMore) return ReadResult::kMore;
   std::string out;
   if (found == Literals::kNone) {
     value_->text(pending_, &out);
@@ -162,7 +162,7 @@ Step Tagged::closed(Input& in, Calls& calls) {
     at_ = At::kBetween;
   }
   put(out, calls);
-  return Step::kText;
+  return ReadResult::kText;
 }
 
 }  // namespace hearth::chat

@@ -31,18 +31,18 @@ struct TaggedForm {
 class Tagged : public CallReader {
  public:
   Tagged(const TaggedForm& form, const Markers& markers);
-  Step read(Input& in, Calls& calls) override;
+  ReadResult read(Input& in, Calls& calls) override;
 
  private:
   enum class At { kName, kBetween, kKey, kValueTag, kValue, kClosed };
 
-  Step next(Input& in, Calls& calls);
-  Step name(Input& in, Calls& calls);
-  Step between(Input& in, Calls& calls);
-  Step key(Input& in, Calls& calls);
-  Step value_tag(Input& in);
-  Step value(Input& in, Calls& calls);
-  Step closed(Input& in, Calls& calls);
+  ReadResult next(Input& in, Calls& calls);
+  ReadResult name(Input& in, Calls& calls);
+  ReadResult between(Input& in, Calls& calls);
+  ReadResult key(Input& in, Calls& calls);
+  ReadResult value_tag(Input& in);
+  ReadResult value(Input& in, Calls& calls);
+  ReadResult closed(Input& in, Calls& calls);
   void begin_value(std::string_view header, Calls& calls);
   void put(std::string_view json, Calls& calls);
 
