@@ -103,9 +103,12 @@ void Logic::each_name(const TakeName& take) {
 }
 
 Value Concatenation::evaluate(Render& render) const {
+  const Value first = render.evaluate(*parts[0]);
   TextBuilder out(render.budget());
-  for (const ExpressionPtr& part : parts) print(out, render.evaluate(*part));
-  return out.value();
+  if (!first.is(Kind::kString)) print(out, first);
+  for (size_t i = 1; i < parts.size(); ++i) print(out, render.evaluate(*parts[i]));
+  if (!first.is(Kind::kString)) return out.value();
+  return concatenate(render.budget(), first.as_string(), out.value().as_string());
 }
 
 void Concatenation::each_name(const TakeName& take) {

@@ -128,11 +128,13 @@ Value calculate(Render& render, Operator operation, const Value& a, const Value&
   }
   if (operation == Operator::kAdd) {
     if (a.is(Kind::kString) && b.is(Kind::kString)) {
-      const bool markup = a.as_string().markup || b.as_string().markup;
+      if (!a.as_string().markup && !b.as_string().markup) {
+        return concatenate(render.budget(), a.as_string(), b.as_string());
+      }
       TextBuilder out(render.budget());
-      out.append(markup ? escaped(render, a.as_string()) : a.as_string());
-      out.append(markup ? escaped(render, b.as_string()) : b.as_string());
-      return out.value(markup);
+      out.append(escaped(render, a.as_string()));
+      out.append(escaped(render, b.as_string()));
+      return out.value(true);
     }
     if (is_sequence(a) && is_sequence(b) && a.kind() == b.kind() && a.as_list().sequence == b.as_list().sequence) {
       return joined_lists(render, a.as_list(), b.as_list());

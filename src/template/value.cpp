@@ -44,6 +44,27 @@ bool equal_maps(Budget& budget, const Map& a, const Map& b, int depth) {
   return true;
 }
 
+void append_to(Budget& budget, Growth* growth, const String& string) {
+  const size_t size = growth->size + string.text.size();
+  if (size > growth->capacity) {
+    budget.work(growth->size / 16);
+    const size_t capacity = growth->data == nullptr ? size + string.text.size() : size * 2;
+    char* data = budget.bytes(capacity);
+    std::copy_n(growth->data, growth->size, data);
+    growth->data = data;
+    growth->capacity = capacity;
+  }
+  std::copy(string.text.begin(), string.text.end(), growth->data + growth->size);
+  each_piece(string, 0, string.text.size(), [&](std::string_view text, Origin origin) {
+    growth->size += text.size();
+    if (!growth->pieces.empty() && growth->pieces.back().origin == origin) {
+      growth->pieces.back().end = growth->size;
+    } else {
+      growth->pieces.push_back({growth->size, origin});
+    }
+  });
+}
+
 [[noreturn]] void fail_depth() {
   fail("lists or maps are nested too deeply (more than {} levels)", kMaxValueDepth);
 }
@@ -138,6 +159,23 @@ Value substring(Budget& budget, const String& whole, size_t begin, size_t end) {
   if (!pieces.empty()) part->origin = pieces[0].origin;
   if (pieces.size() > 1) part->pieces = *budget.make<std::pmr::vector<Piece>>(std::move(pieces));
   return Value::string(part);
+}
+
+Value concatenate(Budget& budget, const String& a, const String& b) {
+  if (b.text.size() > kMaxOutput - a.text.size()) fail("the text gets too long (more than {} MiB)", kMaxOutput >> 20);
+  budget.work(1 + b.text.size() / 16);
+  Growth* growth = a.growth;
+  const bool continues = growth != nullptr && a.text.data() == growth->data && a.text.size() == growth->size;
+  if (!continues) {
+    growth = budget.make<Growth>(budget.arena());
+    append_to(budget, growth, a);
+  }
+  append_to(budget, growth, b);
+  String* both = budget.make<String>(String{{growth->data, growth->size}});
+  if (!growth->pieces.empty()) both->origin = growth->pieces[0].origin;
+  if (growth->pieces.size() > 1) both->pieces = growth->pieces;
+  both->growth = growth;
+  return Value::string(both);
 }
 
 size_t count_characters(const String& string) {

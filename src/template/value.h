@@ -12,12 +12,22 @@
 
 namespace hearth::templates {
 
+// Memory that a text was put into with room behind it, so that a template which adds to one text all the time does not
+// copy it each time: a text that ends where the memory is used up to is continued in place. Its bytes never change.
+struct Growth {
+  explicit Growth(std::pmr::memory_resource* arena) : pieces(arena) {}
+  char* data = nullptr;
+  size_t size = 0, capacity = 0;
+  std::pmr::vector<Piece> pieces;
+};
+
 // A text that knows where its bytes come from. Immutable.
 struct String {
   std::string_view text;
-  Origin origin = Origin::kTemplate;     // of all bytes, where there are no pieces
-  std::span<const Piece> pieces = {};    // empty, or at least two
-  bool markup = false;                   // marked as HTML: what is added to it is escaped
+  Origin origin = Origin::kTemplate;   // of all bytes, where there are no pieces
+  std::span<const Piece> pieces = {};  // empty, or at least two, the last of which may end behind the text
+  bool markup = false;                 // marked as HTML: what is added to it is escaped
+  Growth* growth = nullptr;
   mutable size_t characters = SIZE_MAX;  // code points, once counted
 };
 
@@ -182,6 +192,8 @@ Value make_string(Budget& budget, std::string_view copied, Origin origin = Origi
 Value borrow_string(Budget& budget, std::string_view text, Origin origin = Origin::kTemplate);
 // Part of a text, in bytes; shares them.
 Value substring(Budget& budget, const String& whole, size_t begin, size_t end);
+// Both texts, one behind the other.
+Value concatenate(Budget& budget, const String& a, const String& b);
 size_t count_characters(const String& string);
 // Calls take(text, origin) for every piece of the bytes from `begin` to `end`.
 template <class Take>

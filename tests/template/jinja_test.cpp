@@ -55,6 +55,27 @@ TEST(Jinja, KeepsAllDigits) {
   EXPECT_EQ(jinja("{{ 9223372036854775807 + 1 }}"), "error: line 1 of the template: an integer gets too large");
 }
 
+// A text is continued in place where it can be, which what was made of it before must not notice.
+TEST(Jinja, TextsThatGrowLeaveTheirEarlierSelves) {
+  EXPECT_EQ(
+      jinja("{% set a = s + '1' %}{% set b = a + '2' %}{% set c = a + '3' %}{{ a }} {{ b }} {{ c }} {{ b + b + a }}",
+            kData),
+      "Hello World1 Hello World12 Hello World13 Hello World12Hello World12Hello World1");
+  EXPECT_EQ(marked("{% set a = s + '<1>' %}{% set b = a + '<2>' + s %}{% set c = a ~ n ~ s %}{{ a }}|{{ b }}|{{ c "
+                   "}}|{{ b[9:] }}",
+                   kData),
+            "«Hello World»<1>|«Hello World»<1><2>«Hello World»|«Hello World»<1>3«Hello World»|«ld»<1><2>«Hello World»");
+  EXPECT_EQ(marked("{% set a = s[:1] + '<>' + s[:1] %}{{ a + a }}{{ a }}", kData), "«H»<>«HH»<>«HH»<>«H»");
+}
+
+// Copied each time it grows, this text would take 40 GB.
+TEST(Jinja, OneTextThatGrowsCostsNoMoreThanItsLength) {
+  const std::string source =
+      "{% set ns = namespace(t='') %}{% for i in range(90000) %}{% set ns.t = ns.t ~ '0123456789' %}{% endfor %}{{ "
+      "ns.t | length }}";
+  EXPECT_EQ(jinja(source), "900000");
+}
+
 TEST(Jinja, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(jinja("a\n{% if %}"), "error: line 2 of the template: an expression is expected, not \"%}\"");
   EXPECT_EQ(jinja("\n{{ 'open }}"), "error: line 2 of the template: a text in quotes does not end");
