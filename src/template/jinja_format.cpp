@@ -189,6 +189,7 @@ class Braces {
       conversion == 's' ? print(converted, value) : print_quoted(converted, value);
       value = converted.value();
     }
+    if (rules.empty()) return print(out_, value);
     write(value, parse(rules));
   }
 
@@ -265,12 +266,9 @@ class Braces {
   }
 
   void write(const Value& value, FormatSpec spec) {
-    const bool plain = spec.type == '\0' || spec.type == 's';
-    if (value.is(Kind::kString) || (plain && !value.is_number()) || (plain && value.is(Kind::kBool))) {
-      if (!plain) fail("the format \"{}\" does not fit a value of type '{}'", spec.type, type_name(value));
-      if (value.is(Kind::kString)) return write_padded(out_, value.as_string(), spec);
-      return write_padded(out_, to_string(render_.budget(), value).as_string(), spec);
-    }
+    if (spec.type == 'n') spec.type = value.is(Kind::kFloat) ? 'g' : 'd';
+    const bool text_format = spec.type == '\0' || spec.type == 's';
+    if (value.is(Kind::kString) && text_format) return write_padded(out_, value.as_string(), spec);
     const bool integral = spec.type == '\0' ? !value.is(Kind::kFloat)
                                             : std::string_view("dxXobc").find(spec.type) != std::string_view::npos;
     const bool real =

@@ -16,6 +16,7 @@ struct FunctionObject : Object {
 
 Value range(Render& render, const Value&, const Arguments& arguments) {
   const auto [first, second, third] = bind_arguments<3>(arguments, {"start", "stop", "step"}, 1);
+  if (!arguments.named.empty()) fail("range() takes no named arguments");
   const int64_t begin = second.is_missing() ? 0 : to_integer(first);
   const int64_t end = to_integer(second.is_missing() ? first : second);
   const int64_t step = third.is_missing() ? 1 : to_integer(third);

@@ -176,6 +176,7 @@ class Lexer {
     if (starts("0x") || starts("0X") || starts("0o") || starts("0O") || starts("0b") || starts("0B"))
       return based_number();
     size_t end = digits(0);
+    const bool leading_zero = rest_[0] == '0' && rest_.substr(0, end).find_first_not_of("0_") != std::string_view::npos;
     bool fraction = false;
     const bool after_dot = !tokens_.empty() && tokens_.back().kind == Token::kOperator && tokens_.back().text == ".";
     if (!after_dot) {  // "a.0.1" is two items, no float
@@ -191,6 +192,7 @@ class Lexer {
         }
       }
     }
+    if (leading_zero && !fraction) fail("a number begins with a zero");
     std::string text(rest_.substr(0, end));
     std::erase(text, '_');
     add(fraction ? Token::kFloat : Token::kInteger, text);

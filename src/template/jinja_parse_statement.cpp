@@ -196,6 +196,7 @@ class Parser : public ExpressionParser {
       MacroBody::Parameter parameter;
       parameter.name = expect_name();
       if (!names.insert(parameter.name).second) fail("the parameter '{}' is declared twice", parameter.name);
+      if (parameter.name == "caller" && !is_operator("=")) fail("a parameter named 'caller' needs a default");
       if (skip_operator("=")) {
         parameter.otherwise = expression();
       } else if (!macro.parameters.empty() && macro.parameters.back().otherwise != nullptr) {

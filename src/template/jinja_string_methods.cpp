@@ -117,7 +117,7 @@ Value rsplit(Render& render, const Value& self, const Arguments& arguments) {
   List* parts = split_forward(render, self.as_string(), separator, -1);
   const int64_t limit = integer_or(most, -1);
   auto& items = parts->items;
-  if (limit < 0 || static_cast<int64_t>(items.size()) <= limit + 1) return Value::list(parts);
+  if (limit < 0 || static_cast<int64_t>(items.size()) <= limit) return Value::list(parts);
   const size_t kept = static_cast<size_t>(limit);
   const std::string_view text = self.text(), last_merged = items[items.size() - kept - 1].text();
   const size_t end = static_cast<size_t>(last_merged.data() + last_merged.size() - text.data());

@@ -157,8 +157,9 @@ struct List {
   explicit List(Budget& budget, Sequence kind = Sequence::kList) : items(budget.arena()), sequence(kind) {}
   std::pmr::vector<Value> items;
   Sequence sequence;
-  uint8_t type = 0;  // of the Go interpreter: a list that prints in its own way
+  uint8_t type = 0;  // kGroup; of the Go interpreter: a list that prints in its own way
 };
+inline constexpr uint8_t kGroup = 1;  // a tuple that the filter groupby made: its items are called grouper and list
 
 // A map that keeps the order of insertion. Keys are equal as in Python: 1, 1.0 and true are one key.
 struct Map {
