@@ -55,6 +55,34 @@ TEST(Jinja, KeepsAllDigits) {
   EXPECT_EQ(jinja("{{ 9223372036854775807 + 1 }}"), "error: line 1 of the template: an integer gets too large");
 }
 
+// Corners in which Jinja 3.1 and Python decide; the results are theirs.
+TEST(Jinja, AgreesWithTheReferenceInCorners) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"{{ 2 ** 3 ** 2 }} {{ -2 ** 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }}", "64 4 -4 2 3.5"},
+      {"{{ 'a' ~ 1 ~ none ~ 2.0 ~ [1, 'x'] }}", "a1None2.0[1, 'x']"},
+      {"{% for x in [1] %}{% break %}{% else %}never{% endfor %}", "never"},
+      {"{{ ' a b '.rsplit(none, 1) }} {{ ' a  b '.split() }} {{ 'a-b-c'.rsplit('-', 1) }}",
+       "[' a', 'b'] ['a', 'b'] ['a-b', 'c']"},
+      {"{{ '\u03a3\u0391\u03a3'.lower() }} {{ 'straße' | upper }} {{ \"it's o'neil\" | title }}",
+       "σας STRASSE It's O'neil"},
+      {"{% for g in [{'k': 1}, {'k': 0}, {'k': 1}] | groupby('k') %}{{ g.grouper }}{{ g.list | length }} {% endfor %}",
+       "01 12 "},
+      {"{{ ('<' | safe) + '>' }} {{ '<' ~ '>' }} {{ '<' | e }}", "<&gt; <> &lt;"},
+      {"{{ [1, 1.0, true, 2] | unique | list }} {{ ['b', 'A'] | sort }} {{ {1: 'a', true: 'b'} }}",
+       "[1, 2] ['A', 'b'] {1: 'b'}"},
+      {"{% set g = ['a'] | map('upper') %}{{ g | list }}{{ g | list }}", "['A'][]"},
+      {"{{ 1e16 }} {{ 1e15 }} {{ 0.00001 }} {{ 1.5e300 }} {{ -0.0 }}", "1e+16 1000000000000000.0 1e-05 1.5e+300 -0.0"},
+      {"{{ '%5.1f|%-4s|%+d|%x' % (3.14159, 'a', 5, 255) }} {{ '{:>4}|{:,}|{!r}'.format(1, 1234567, 'q') }}",
+       "  3.1|a   |+5|ff    1|1,234,567|'q'"},
+      {"{{ {'a': [], 'b': [1, {}]} | tojson(indent=1) }}", "{\n \"a\": [],\n \"b\": [\n  1,\n  {}\n ]\n}"},
+      {"{{ 'é\u2028/<' | tojson }} {{ 'é' | tojson(ensure_ascii=true) }}", "\"é\u2028/<\" \"\\u00e9\""},
+      {"{% macro m(a, b=a) %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(1, b=2) }}{{ m() }}", "1112"},
+      {"{% for x in [[1, [2]]] recursive %}{{ loop.depth }}{{ loop(x) if x is iterable else x }}{% endfor %}",
+       "121232"},
+  };
+  for (const auto& [source, expected] : cases) EXPECT_EQ(jinja(source), expected) << source;
+}
+
 // A text is continued in place where it can be, which what was made of it before must not notice.
 TEST(Jinja, TextsThatGrowLeaveTheirEarlierSelves) {
   EXPECT_EQ(
