@@ -18,6 +18,14 @@ struct JinjaTree {
 // Fails, with the line, for what is no template.
 JinjaTree parse_jinja(std::string_view source);
 
+// Makes `node` as high as its highest part and one more.
+template <class Node>
+void raise_height(Node& node, const ExpressionPtr& part) {
+  if (part != nullptr) node.height = std::max(node.height, part->height + 1);
+  if (node.height > kMaxHeight)
+    fail("an expression is too long (more than {} operators inside each other)", kMaxHeight);
+}
+
 // The tokens and what reads expressions from them.
 class ExpressionParser {
  public:
