@@ -20,7 +20,7 @@ namespace {
   std::vector<char*> argv = {const_cast<char*>("hearth")};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
-  for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) std::signal(signal, SIG_DFL);  // whoever runs the tests
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_DFL);  // whoever runs the tests
   for (const std::string& variable : environment)
     ::putenv(const_cast<char*>(variable.c_str()));  // a name: takes it away
   ::execv(HEARTH_BINARY, argv.data());
@@ -148,6 +148,11 @@ bool Process::wait_for_output() {
 void Process::resize(unsigned short columns) {
   winsize size{.ws_row = 40, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
   ::ioctl(out_, TIOCSWINSZ, &size);
+}
+
+bool Process::runs() const {
+  siginfo_t ended{};  // it stays to be reaped
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
 }
 
 void Process::send(int signal) {

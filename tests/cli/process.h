@@ -31,6 +31,7 @@ class Process {
   bool wait_for(const std::string& text);
   const std::string& shown() const { return finished_.out; }  // so far
   bool wait_for_output();                                     // any that no wait has seen yet
+  bool runs() const;                                          // it has not ended yet
   void send(int signal);
   void resize(unsigned short columns);  // the terminal
   // Reads to the end and reaps. One that does not end is killed, which shows as signal SIGKILL.

@@ -42,6 +42,21 @@ TEST(Run, TakesThePromptFromAPipeBeforeTheWords) {
   EXPECT_NE(words, both);
 }
 
+// The mark of Windows programs at the start, and their line end, are no part of the text.
+TEST(Run, APipeFromWindowsGivesTheSamePrompt) {
+  const TinyModel tiny;
+  const auto run = [&](const std::string& input) {
+    const Finished done =
+        hearth({"run", tiny.write(), "--temperature", "0", "--num-predict", "10", "--verbose"}, input);
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_NE(done.err.find("prompt eval count:    6 token(s)\n"), std::string::npos) << done.err;
+    return done.out;
+  };
+  const std::string plain = run("hello");
+  for (const char* input : {"hello\n", "hello\r\n", "\xEF\xBB\xBFhello", "\xEF\xBB\xBFhello\r\n"})
+    EXPECT_EQ(run(input), plain);
+}
+
 TEST(Run, TakesTextsLiterally) {
   const TinyModel tiny;
   const Args options = {"--temperature", "0", "--num-predict", "10", "--logit-bias", TinyModel::kNeverEnds};

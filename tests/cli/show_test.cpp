@@ -1,4 +1,4 @@
-// hearth show and hearth quantize, as a user sees them.
+// hearth show, as a user sees it.
 #include "cli/process.h"
 #include "cli/tiny_model.h"
 #include "gguf/file.h"
@@ -52,35 +52,6 @@ TEST(Show, AModelThatCannotBeRunIsStillShown) {
   expect_parts(shown, {"F16               1          64     128 B 100.0 %        16.00\n", "cannot be used",
                        "cannot be run", "is not supported"});
   EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << "a file must not steer the terminal";
-}
-
-TEST(Quantize, WritesAModelThatRuns) {
-  const TinyModel tiny;
-  const std::string in = tiny.write(), out = tiny.file("out.gguf");
-  const Finished done = hearth({"quantize", in, out, "q8_0", "--threads", "2"});
-  expect_parts(done, {"out.gguf: Q8_0, ", "Q8_0 28 KiB"});
-  EXPECT_EQ(done.err, "");
-  expect_parts(hearth({"show", out}), {"quantisation      Q8_0, "});
-  expect_parts(hearth({"run", out, "hi", "--num-predict", "3", "--temperature", "0"}), {});
-}
-
-TEST(Quantize, SaysWhatStandsInForWhatDoesNotFit) {
-  const TinyModel tiny;  // rows of 32: no whole blocks of 256
-  const Finished done = hearth({"quantize", tiny.write(), tiny.file("out.gguf"), "Q4_K_M"});
-  expect_parts(done, {"note: blk.0.attn_q.weight: rows of 32 values are not whole blocks of Q4_K: Q5_0 instead\n"});
-}
-
-TEST(Quantize, WrongUseIsExplained) {
-  const TinyModel tiny;
-  const std::string in = tiny.write();
-  const Finished type = hearth({"quantize", in, tiny.file("out.gguf"), "Q9"});
-  EXPECT_EQ(type.code, 2);
-  EXPECT_NE(type.err.find("unknown type 'Q9'; the types are F32, "), std::string::npos) << type.err;
-  const Finished same = hearth({"quantize", in, in, "Q8_0"});
-  EXPECT_EQ(same.code, 2);
-  EXPECT_NE(same.err.find("is the file to read"), std::string::npos) << same.err;
-  EXPECT_EQ(hearth({"quantize", tiny.file("absent.gguf"), in, "Q8_0"}).code, 1);
-  EXPECT_FALSE(std::filesystem::exists(tiny.file("out.gguf")));
 }
 
 }  // namespace

@@ -174,7 +174,8 @@ TEST(OllamaModels, ANameNeverOpensAPath) {
   fs::current_path(here.path());
   for (const std::string& name : {path, "../" + here.path().filename().string() + "/model.gguf", std::string("./model.gguf"),
                                   std::string("model.gguf"), "file://" + path, std::string("model.gguf\0", 11),
-                                  std::string("a/../../model.gguf"), std::string()}) {
+                                  std::string("a/../../model.gguf"), std::string("/etc/passwd"),
+                                  std::string("../x"), std::string()}) {
     const auto files = resolve_name(name, store.folders());
     EXPECT_FALSE(files.ok()) << name;
   }
