@@ -49,7 +49,37 @@ device::Matrix expert_part(const device::Matrix& all, uint32_t experts, uint32_t
   return part;
 }
 
+// What a product reads, per use of an expert, in either form.
+struct Inputs {
+  std::vector<const QuantBlock*> blocks;
+  std::vector<const float*> floats;
+
+  void add(const device::Operand& operand, uint32_t row) {
+    blocks.push_back((operand.forms & kBlocks) ? operand_blocks(operand, row) : nullptr);
+    floats.push_back((operand.forms & kFloat) ? operand_floats(operand, row) : nullptr);
+  }
+};
+
+std::vector<float*> rows_of(float* values, uint32_t width, std::span<const Use> uses) {
+  std::vector<float*> rows;
+  for (const Use& use : uses) rows.push_back(values + size_t{use.slot} * width);
+  return rows;
+}
+
 }  // namespace
+
+// Some rows of the batch on their way through the experts.
+struct CpuDevice::ExpertStep {
+  const device::ExpertsArgs& args;
+  uint32_t first, rows;  // of the batch
+  uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
+  size_t slots = size_t{rows} * args.used;  // uses of an expert by a row
+  // The rows of the op's input, and per slot what goes into `down`.
+  device::Operand in = {}, hidden = {};
+  float* logits = nullptr;                                // of the router: [row][expert]
+  float *gate = nullptr, *up = nullptr, *down = nullptr;  // what the products give: [slot][inner], [inner], [width]
+  std::vector<Use> uses = {};                             // in the order of slots
+};
 
 void CpuDevice::experts(const device::ExpertsArgs& args) {
   const uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
@@ -60,73 +90,75 @@ void CpuDevice::experts(const device::ExpertsArgs& args) {
 }
 
 void CpuDevice::run_experts(const device::ExpertsArgs& args, uint32_t first, uint32_t rows) {
-  const uint32_t inner = args.gate.rows / args.experts, width = args.down.rows / args.experts;
-  const size_t slots = size_t{rows} * args.used;
-  // Router logits, then gate, up and down of every use.
-  expert_values_.resize(
-      std::max(expert_values_.size(), rows * size_t{args.experts} + slots * (2 * size_t{inner} + width)));
-  float* logits = expert_values_.data();
-  float* gate = logits + rows * size_t{args.experts};
-  float* up = gate + slots * inner;
-  float* down = up + slots * inner;
-  const device::Operand from_first{args.in.data + first * operand_row_bytes(args.in.forms, args.in.width),
-                                   args.in.width, args.in.forms};
-  const device::Projection route{args.router, {}, logits, args.experts, false};
-  project(from_first, rows, {&route, 1});
+  ExpertStep step{.args = args, .first = first, .rows = rows};
+  reserve_experts(step);
+  choose_experts(step);
+  multiply_experts(step);
+  for (const Use& use : step.uses)  // in the order of choice, whatever else is in the batch
+    kernels_.add_scaled_row(step.down + size_t{use.slot} * step.width, use.weight, step.width,
+                            args.out + size_t{first + use.row} * step.width);
+}
 
-  std::vector<Use> uses;
-  for (uint32_t row = 0; row < rows; ++row) choose(args, logits + size_t{row} * args.experts, row, uses);
-  std::vector<Use> grouped = uses;
-  std::stable_sort(grouped.begin(), grouped.end(), [](const Use& a, const Use& b) { return a.expert < b.expert; });
-
+void CpuDevice::reserve_experts(ExpertStep& step) {
+  const device::ExpertsArgs& args = step.args;
+  const size_t logits = size_t{step.rows} * args.experts;
+  expert_values_.resize(std::max(expert_values_.size(), logits + step.slots * (2 * size_t{step.inner} + step.width)));
+  step.logits = expert_values_.data();
+  step.gate = step.logits + logits;
+  step.up = step.gate + step.slots * step.inner;
+  step.down = step.up + step.slots * step.inner;
+  step.in = {args.in.data + step.first * operand_row_bytes(args.in.forms, args.in.width), args.in.width, args.in.forms};
   const device::OperandForms forms = operand_forms(args.down);
-  expert_operands_.resize(slots * operand_row_bytes(forms, inner) + 64);
+  expert_operands_.resize(step.slots * operand_row_bytes(forms, step.inner) + 64);
   std::byte* aligned = expert_operands_.data() + (64 - reinterpret_cast<uintptr_t>(expert_operands_.data()) % 64) % 64;
-  const device::Operand hidden{aligned, inner, forms};
+  step.hidden = {aligned, step.inner, forms};
+}
 
-  // Pointers per use, in the order of `grouped`: inputs of gate and up, their outputs, then down's.
-  std::vector<const QuantBlock*> blocks(slots), hidden_blocks(slots);
-  std::vector<const float*> floats(slots), hidden_floats(slots);
-  std::vector<float*> gates(slots), ups(slots), downs(slots);
-  for (size_t i = 0; i < slots; ++i) {
-    const Use& use = grouped[i];
-    blocks[i] = (args.in.forms & kBlocks) ? operand_blocks(from_first, use.row) : nullptr;
-    floats[i] = (args.in.forms & kFloat) ? operand_floats(from_first, use.row) : nullptr;
-    hidden_blocks[i] = (forms & kBlocks) ? operand_blocks(hidden, use.slot) : nullptr;
-    hidden_floats[i] = (forms & kFloat) ? operand_floats(hidden, use.slot) : nullptr;
-    gates[i] = gate + size_t{use.slot} * inner;
-    ups[i] = up + size_t{use.slot} * inner;
-    downs[i] = down + size_t{use.slot} * width;
+void CpuDevice::choose_experts(ExpertStep& step) {
+  const device::Projection route{step.args.router, {}, step.logits, step.args.experts, false};
+  project(step.in, step.rows, {&route, 1});
+  for (uint32_t row = 0; row < step.rows; ++row)
+    choose(step.args, step.logits + size_t{row} * step.args.experts, row, step.uses);
+}
+
+// Two rounds of products, one of each weight per expert that is used, with the activation between them.
+void CpuDevice::multiply_experts(ExpertStep& step) {
+  const device::ExpertsArgs& args = step.args;
+  std::vector<Use> grouped = step.uses;
+  std::stable_sort(grouped.begin(), grouped.end(), [](const Use& a, const Use& b) { return a.expert < b.expert; });
+  Inputs in, hidden;
+  for (const Use& use : grouped) {
+    in.add(step.in, use.row);
+    hidden.add(step.hidden, use.slot);
   }
+  const std::vector<float*> gates = rows_of(step.gate, step.inner, grouped),
+                            ups = rows_of(step.up, step.inner, grouped),
+                            downs = rows_of(step.down, step.width, grouped);
   std::vector<Product> first_products, second_products;
-  for (size_t i = 0; i < slots;) {
+  for (size_t i = 0, end = 0; i < grouped.size(); i = end) {
     const uint32_t expert = grouped[i].expert;
-    size_t end = i;
-    while (end < slots && grouped[end].expert == expert) ++end;
-    const uint32_t count = static_cast<uint32_t>(end - i);
-    first_products.push_back(
-        {expert_part(args.gate, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &gates[i]});
-    first_products.push_back(
-        {expert_part(args.up, args.experts, expert), {}, false, count, &blocks[i], &floats[i], &ups[i]});
-    second_products.push_back({expert_part(args.down, args.experts, expert),
-                               {},
-                               false,
-                               count,
-                               &hidden_blocks[i],
-                               &hidden_floats[i],
-                               &downs[i]});
-    i = end;
+    while (end < grouped.size() && grouped[end].expert == expert) ++end;
+    const auto product = [&](const device::Matrix& weights, const Inputs& inputs, const std::vector<float*>& outs) {
+      return Product{.weight = expert_part(weights, args.experts, expert),
+                     .bias = {},
+                     .add = false,
+                     .count = static_cast<uint32_t>(end - i),
+                     .blocks = &inputs.blocks[i],
+                     .floats = &inputs.floats[i],
+                     .out = &outs[i]};
+    };
+    first_products.push_back(product(args.gate, in, gates));
+    first_products.push_back(product(args.up, in, ups));
+    second_products.push_back(product(args.down, hidden, downs));
   }
   multiply(first_products);
-  pool_.for_each(static_cast<uint32_t>(slots), [&](uint32_t slot, int) {
-    float* values = operand_scratch(hidden, slot);
-    kernels_.activate_row(args.kind, gate + size_t{slot} * inner, up + size_t{slot} * inner, inner, values);
-    write_operand(hidden, slot, values);
+  pool_.for_each(static_cast<uint32_t>(step.slots), [&](uint32_t slot, int) {
+    const size_t at = size_t{slot} * step.inner;
+    float* values = operand_scratch(step.hidden, slot);
+    kernels_.activate_row(args.kind, step.gate + at, step.up + at, step.inner, values);
+    write_operand(step.hidden, slot, values);
   });
   multiply(second_products);
-  for (const Use& use : uses)  // in the order of choice, whatever else is in the batch
-    kernels_.add_scaled_row(down + size_t{use.slot} * width, use.weight, width,
-                            args.out + size_t{first + use.row} * width);
 }
 
 }  // namespace hearth::cpu

@@ -85,7 +85,12 @@ class CpuDevice final : public device::Device {
   // Where to compute a row of an operand: its own float part, or this thread's scratch.
   float* operand_scratch(const device::Operand& operand, uint32_t row);
   const RotationTable& rotations(const device::Rope& rope);
+  // Rows [first, first + rows) of the batch through their experts, and the three parts of that (cpu_experts.cpp).
   void run_experts(const device::ExpertsArgs& args, uint32_t first, uint32_t rows);
+  struct ExpertStep;
+  void reserve_experts(ExpertStep& step);
+  void choose_experts(ExpertStep& step);
+  void multiply_experts(ExpertStep& step);
 
   ThreadPool pool_;
   std::atomic<uint64_t> allocated_bytes_ = 0;

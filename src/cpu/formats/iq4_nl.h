@@ -1,3 +1,4 @@
+// IQ4_NL: codes of 4 bits for signed bytes of a table and one scale for 32 columns: weight = d table[code].
 #pragma once
 
 #include "cpu/formats/nonlinear.h"

@@ -1,3 +1,4 @@
+// IQ4_XS: codes as in IQ4_NL and a scale of 6 bits for 32 columns: weight = d (scale - 32) table[code].
 #pragma once
 
 #include "cpu/formats/nonlinear.h"

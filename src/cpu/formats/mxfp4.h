@@ -1,3 +1,4 @@
+// MXFP4: 4-bit floats, unpacked to twice their value as signed bytes, and a power of two for 32 columns.
 #pragma once
 
 #include "cpu/formats/nonlinear.h"

@@ -1,3 +1,4 @@
+// Q2_K: q of 2 bits, a scale and a minimum of 4 bits for 16 columns: weight = d scale q - dmin minimum.
 #pragma once
 
 #include "cpu/kernels/tile.h"

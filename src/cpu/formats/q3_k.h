@@ -1,3 +1,4 @@
+// Q3_K: q of 3 bits and a scale of 6 bits for 16 columns: weight = d (scale - 32) (q - 4).
 #pragma once
 
 #include "cpu/kernels/tile.h"

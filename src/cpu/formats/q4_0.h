@@ -1,3 +1,4 @@
+// Q4_0: q of 4 bits and one scale for 32 columns: weight = d (q - 8).
 #pragma once
 
 #include "cpu/kernels/tile.h"

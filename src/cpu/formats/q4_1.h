@@ -1,3 +1,4 @@
+// Q4_1: q of 4 bits, one scale and one minimum for 32 columns: weight = d q + m, put as the minimum -m.
 #pragma once
 
 #include "cpu/kernels/tile.h"

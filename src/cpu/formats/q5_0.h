@@ -1,3 +1,4 @@
+// Q5_0: q of 5 bits, the fifth in a word of its own, and one scale for 32 columns: weight = d (q - 16).
 #pragma once
 
 #include "cpu/formats/fifth_bit.h"

@@ -1,3 +1,4 @@
+// Q5_1: q of 5 bits, one scale and one minimum for 32 columns: weight = d q + m, put as the minimum -m.
 #pragma once
 
 #include "cpu/formats/fifth_bit.h"

@@ -1,3 +1,4 @@
+// Q5_K: q of 5 bits, a scale and a minimum of 6 bits for 32 columns: weight = d scale q - dmin minimum.
 #pragma once
 
 #include "cpu/formats/k_scales.h"

@@ -1,3 +1,4 @@
+// Q6_K: q of 6 bits and a scale of 8 bits for 16 columns: weight = d scale (q - 32).
 #pragma once
 
 #include "cpu/kernels/tile.h"

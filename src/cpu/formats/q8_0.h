@@ -1,3 +1,4 @@
+// Q8_0: signed bytes and one scale for 32 columns: weight = d q.
 #pragma once
 
 #include "cpu/kernels/tile.h"

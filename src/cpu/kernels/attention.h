@@ -174,73 +174,119 @@ float softmax_page(float* scores, uint32_t from, uint32_t to, float soft_cap, So
   return factor;
 }
 
+// The rows of a block while page after page goes by.
+template <class V>
+struct AttentionRows {
+  float* q;                                     // [row][key_dim], scaled
+  float* sums;                                  // [row][value_dim]: what the weights so far make of the values
+  SoftmaxState states[V::kAttentionRows] = {};  // of the weights so far
+  uint32_t positions[V::kAttentionRows];        // in the sequence
+  alignas(64) float scores[V::kAttentionRows * kPage_tokens];  // [row][position] of one page; then its weights
+};
+
+// Which row of the batch and which query head row `i` of a block is.
+struct QueryRow {
+  uint32_t row, head;
+};
+[[gnu::always_inline]] inline QueryRow query_row(const AttentionBlock& block, uint32_t i) {
+  const uint32_t group = block.args->heads / block.args->cache.shape.kv_heads;
+  return {block.sequence->first_row + (block.first + i) / group, block.kv_head * group + (block.first + i) % group};
+}
+
+// The first position that a row at `position` sees.
+[[gnu::always_inline]] inline uint32_t oldest_seen(const device::AttentionArgs& args, uint32_t position) {
+  return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+}
+
+template <class V>
+[[gnu::always_inline]] inline void start_rows(const AttentionBlock& block, AttentionRows<V>& rows) {
+  const device::AttentionArgs& args = *block.args;
+  const uint32_t group = args.heads / args.cache.shape.kv_heads, key_dim = args.cache.shape.key_dim;
+  for (uint32_t i = 0; i < block.rows; ++i) {
+    const QueryRow query = query_row(block, i);
+    rows.positions[i] = block.sequence->first_position + (block.first + i) / group;
+    const float* from = args.q + size_t{query.row} * args.q_stride + query.head * key_dim;
+    for (uint32_t d = 0; d < key_dim; ++d) rows.q[i * key_dim + d] = from[d] * args.scale;
+  }
+  std::fill_n(rows.sums, size_t{block.rows} * args.cache.shape.value_dim, 0.0f);
+}
+
+// Makes weights of the scores of the page that begins at position `start`, and brings the sums into relation to them.
+template <class V>
+[[gnu::always_inline]] inline void weigh_page(const AttentionBlock& block, uint32_t start, AttentionRows<V>& rows) {
+  const device::AttentionArgs& args = *block.args;
+  const uint32_t value_dim = args.cache.shape.value_dim;
+  for (uint32_t i = 0; i < block.rows; ++i) {
+    const uint32_t position = rows.positions[i];
+    const uint32_t from = std::max(oldest_seen(args, position), start) - start;
+    const uint32_t to = position < start ? 0 : std::min(kPage_tokens, position + 1 - start);
+    float* scores = rows.scores + i * kPage_tokens;
+    if (from >= to) {
+      std::fill_n(scores, kPage_tokens, 0.0f);
+      continue;
+    }
+    const float factor = softmax_page<V>(scores, from, to, args.soft_cap, rows.states[i]);
+    if (factor == 1.0f) continue;
+    float* sums = rows.sums + i * value_dim;
+    for_vectors<V>(value_dim,
+                   [&](uint32_t d, auto load, auto store) { store(sums + d, V::mul(load(sums + d), V::set(factor))); });
+  }
+}
+
+// Adds the values of the page's first `tokens` positions, times their weights.
+template <class V, CacheType kType>
+[[gnu::always_inline]] inline void add_page(const AttentionBlock& block, const std::byte* values, uint32_t tokens,
+                                            AttentionRows<V>& rows) {
+  constexpr int kValueRows = V::kValueRows, kVectors = V::kValueVectors;
+  const device::CacheShape& shape = block.args->cache.shape;
+  const uint32_t value_dim = shape.value_dim;
+  const size_t row_bytes = value_row_bytes(shape);
+  for (uint32_t i = 0; i < block.rows; i += kValueRows) {
+    with_constant<kValueRows>(static_cast<int>(std::min<uint32_t>(kValueRows, block.rows - i)), [&]<int R>() {
+      const float* weights = rows.scores + i * kPage_tokens;
+      float* to = rows.sums + i * value_dim;
+      uint32_t d = 0;
+      for (; d + kVectors * V::kLanes <= value_dim; d += kVectors * V::kLanes)
+        add_values<V, kType, R, kVectors>(weights, tokens, values, row_bytes, d, V::kLanes, to, value_dim);
+      for (; d < value_dim; d += V::kLanes)
+        add_values<V, kType, R, 1>(weights, tokens, values, row_bytes, d,
+                                   std::min(V::kLanes, static_cast<int>(value_dim - d)), to, value_dim);
+    });
+  }
+}
+
+template <class V>
+[[gnu::always_inline]] inline void finish_rows(const AttentionBlock& block, const AttentionRows<V>& rows) {
+  const uint32_t value_dim = block.args->cache.shape.value_dim;
+  for (uint32_t i = 0; i < block.rows; ++i) {
+    const QueryRow query = query_row(block, i);
+    float* to = block.out + size_t{query.row} * block.args->heads * value_dim + query.head * value_dim;
+    const float inverse = 1.0f / rows.states[i].total;
+    for (uint32_t d = 0; d < value_dim; ++d) to[d] = rows.sums[i * value_dim + d] * inverse;
+  }
+}
+
 template <class V, CacheType kType>
 void attend(const AttentionBlock& block) {
   constexpr int kRows = V::kAttentionRows;
   const device::AttentionArgs& args = *block.args;
   const device::CacheShape& shape = args.cache.shape;
-  const uint32_t group = args.heads / shape.kv_heads, key_dim = shape.key_dim, value_dim = shape.value_dim;
   thread_local FloatScratch<V> scratch;
-  float* q = scratch.at_least(size_t{kRows} * (key_dim + value_dim));
-  float* sums = q + size_t{kRows} * key_dim;
-  alignas(64) float scores[kRows * kPage_tokens];
-  SoftmaxState states[kRows];
-  uint32_t positions[kRows];
-
-  const auto row_of = [&](uint32_t i) { return block.sequence->first_row + (block.first + i) / group; };
-  const auto head_of = [&](uint32_t i) { return block.kv_head * group + (block.first + i) % group; };
-  for (uint32_t i = 0; i < block.rows; ++i) {
-    positions[i] = block.sequence->first_position + (block.first + i) / group;
-    const float* from = args.q + size_t{row_of(i)} * args.q_stride + head_of(i) * key_dim;
-    for (uint32_t d = 0; d < key_dim; ++d) q[i * key_dim + d] = from[d] * args.scale;
-  }
-  std::fill_n(sums, size_t{block.rows} * value_dim, 0.0f);
-
-  const auto oldest = [&](uint32_t position) {
-    return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
-  };
-  const uint32_t last = positions[block.rows - 1];
-  for (uint32_t start = oldest(positions[0]) / kPage_tokens * kPage_tokens; start <= last; start += kPage_tokens) {
+  AttentionRows<V> rows;
+  rows.q = scratch.at_least(size_t{kRows} * (shape.key_dim + shape.value_dim));
+  rows.sums = rows.q + size_t{kRows} * shape.key_dim;
+  start_rows<V>(block, rows);
+  const uint32_t oldest = oldest_seen(args, rows.positions[0]), last = rows.positions[block.rows - 1];
+  for (uint32_t start = oldest / kPage_tokens * kPage_tokens; start <= last; start += kPage_tokens) {
     const int32_t page = block.sequence->pages[start / kPage_tokens];
     const std::byte* keys = key_head(args.cache, page, block.kv_head);
-    const std::byte* values = value_head(args.cache, page, block.kv_head);
-    const uint32_t tokens = std::min(kPage_tokens, last + 1 - start);
     with_constant<kRows>(static_cast<int>(block.rows),
-                         [&]<int R>() { page_scores<V, kType, R>(q, key_dim, keys, scores); });
-    for (uint32_t i = 0; i < block.rows; ++i) {
-      const uint32_t from = std::max(oldest(positions[i]), start) - start;
-      const uint32_t to = positions[i] < start ? 0 : std::min(kPage_tokens, positions[i] + 1 - start);
-      float* row = scores + i * kPage_tokens;
-      if (from >= to) {
-        std::fill_n(row, kPage_tokens, 0.0f);
-        continue;
-      }
-      const float factor = softmax_page<V>(row, from, to, args.soft_cap, states[i]);
-      if (factor != 1.0f)
-        for_vectors<V>(value_dim, [&](uint32_t d, auto load, auto store) {
-          store(sums + i * value_dim + d, V::mul(load(sums + i * value_dim + d), V::set(factor)));
-        });
-    }
-    const size_t row_bytes = value_row_bytes(shape);
-    constexpr int kValueRows = V::kValueRows, kVectors = V::kValueVectors;
-    for (uint32_t i = 0; i < block.rows; i += kValueRows) {
-      with_constant<kValueRows>(static_cast<int>(std::min<uint32_t>(kValueRows, block.rows - i)), [&]<int R>() {
-        const float* weights = scores + i * kPage_tokens;
-        float* to = sums + i * value_dim;
-        uint32_t d = 0;
-        for (; d + kVectors * V::kLanes <= value_dim; d += kVectors * V::kLanes)
-          add_values<V, kType, R, kVectors>(weights, tokens, values, row_bytes, d, V::kLanes, to, value_dim);
-        for (; d < value_dim; d += V::kLanes)
-          add_values<V, kType, R, 1>(weights, tokens, values, row_bytes, d,
-                                     std::min(V::kLanes, static_cast<int>(value_dim - d)), to, value_dim);
-      });
-    }
+                         [&]<int R>() { page_scores<V, kType, R>(rows.q, shape.key_dim, keys, rows.scores); });
+    weigh_page<V>(block, start, rows);
+    add_page<V, kType>(block, value_head(args.cache, page, block.kv_head), std::min(kPage_tokens, last + 1 - start),
+                       rows);
   }
-  for (uint32_t i = 0; i < block.rows; ++i) {
-    float* to = block.out + size_t{row_of(i)} * args.heads * value_dim + head_of(i) * value_dim;
-    const float inverse = 1.0f / states[i].total;
-    for (uint32_t d = 0; d < value_dim; ++d) to[d] = sums[i * value_dim + d] * inverse;
-  }
+  finish_rows<V>(block, rows);
 }
 
 }  // namespace hearth::cpu
