@@ -54,6 +54,10 @@ struct Inputs {
   std::vector<const QuantBlock*> blocks;
   std::vector<const float*> floats;
 
+  explicit Inputs(size_t count) {
+    blocks.reserve(count);
+    floats.reserve(count);
+  }
   void add(const device::Operand& operand, uint32_t row) {
     blocks.push_back((operand.forms & kBlocks) ? operand_blocks(operand, row) : nullptr);
     floats.push_back((operand.forms & kFloat) ? operand_floats(operand, row) : nullptr);
@@ -62,6 +66,7 @@ struct Inputs {
 
 std::vector<float*> rows_of(float* values, uint32_t width, std::span<const Use> uses) {
   std::vector<float*> rows;
+  rows.reserve(uses.size());
   for (const Use& use : uses) rows.push_back(values + size_t{use.slot} * width);
   return rows;
 }
@@ -117,6 +122,7 @@ void CpuDevice::reserve_experts(ExpertStep& step) {
 void CpuDevice::choose_experts(ExpertStep& step) {
   const device::Projection route{step.args.router, {}, step.logits, step.args.experts, false};
   project(step.in, step.rows, {&route, 1});
+  step.uses.reserve(step.slots);
   for (uint32_t row = 0; row < step.rows; ++row)
     choose(step.args, step.logits + size_t{row} * step.args.experts, row, step.uses);
 }
@@ -126,7 +132,7 @@ void CpuDevice::multiply_experts(ExpertStep& step) {
   const device::ExpertsArgs& args = step.args;
   std::vector<Use> grouped = step.uses;
   std::stable_sort(grouped.begin(), grouped.end(), [](const Use& a, const Use& b) { return a.expert < b.expert; });
-  Inputs in, hidden;
+  Inputs in(step.slots), hidden(step.slots);
   for (const Use& use : grouped) {
     in.add(step.in, use.row);
     hidden.add(step.hidden, use.slot);
