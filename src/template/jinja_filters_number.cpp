@@ -89,7 +89,7 @@ Value round(Render&, const Value& self, const Arguments& arguments) {
   if (!self.is_number()) fail("round() needs a number, not a value of type '{}'", type_name(self));
   const std::string_view how = method.is_missing() ? "common" : to_text(method).text;
   if (how == "common") {
-    if (!self.is(Kind::kFloat) && digits >= 0) return self;
+    if (!self.is(Kind::kFloat) && digits >= 0) return self.is(Kind::kBool) ? Value::integer(self.as_int()) : self;
     const double value = rounded(to_double(self), digits);
     return self.is(Kind::kFloat) ? Value::number(value) : Value::integer(static_cast<int64_t>(value));
   }
@@ -103,7 +103,8 @@ Value filesizeformat(Render& render, const Value& self, const Arguments& argumen
   const auto [binary] = bind_arguments<1>(arguments, {"binary"});
   const double base = truth(binary) ? 1024 : 1000;
   double bytes = self.is_number() ? to_double(self) : 0;
-  if (self.is(Kind::kString)) read_float(self.text(), &bytes);
+  const bool known = self.is_number() || (self.is(Kind::kString) && read_float(self.text(), &bytes));
+  if (!known) fail("filesizeformat() needs a number, not a value of type '{}'", type_name(self));
   if (bytes == 1) return render.text("1 Byte");
   if (bytes < base) return render.text(fmt::format("{} Bytes", static_cast<int64_t>(bytes)));
   size_t unit = 0;

@@ -93,12 +93,12 @@ Value wordcount(Render& render, const Value& self, const Arguments& arguments) {
 
 Value truncate(Render& render, const Value& self, const Arguments& arguments) {
   const auto [length, kill_words, end, leeway] = bind_arguments<4>(arguments, {"length", "killwords", "end", "leeway"});
-  const String& text = text_of(render, self);
   const String& tail = end.is_missing() ? render.text("...").as_string() : to_text(end);
   const auto tail_size = static_cast<int64_t>(count_characters(tail));
   const int64_t most = integer_or(length, 255);
   if (most < tail_size) fail("truncate() cannot be shorter than its end");
-  if (static_cast<int64_t>(count_characters(text)) <= most + integer_or(leeway, 5)) return Value::string(&text);
+  if (templates::length(render, self) <= most + integer_or(leeway, 5)) return self;
+  const String& text = to_text(self);
   size_t cut = unicode::offset(text.text, static_cast<size_t>(most - tail_size));
   if (!truth(kill_words)) cut = std::min(text.text.substr(0, cut).rfind(' '), cut);
   TextBuilder out(render.budget());
@@ -109,7 +109,7 @@ Value truncate(Render& render, const Value& self, const Arguments& arguments) {
 
 Value indent(Render& render, const Value& self, const Arguments& arguments) {
   const auto [width, first, blank] = bind_arguments<3>(arguments, {"width", "first", "blank"});
-  const String& text = text_of(render, self);
+  const String& text = to_text(self);
   Value space;
   if (width.is(Kind::kString)) {
     space = width;
@@ -145,7 +145,7 @@ Value format(Render& render, const Value& self, const Arguments& arguments) {
 Value wordwrap(Render& render, const Value& self, const Arguments& arguments) {
   const auto [width, break_long, wrapping, hyphens] =
       bind_arguments<4>(arguments, {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
-  const String& text = text_of(render, self);
+  const String& text = to_text(self);
   const auto most = static_cast<size_t>(std::max<int64_t>(integer_or(width, 79), 1));
   const bool breaks = break_long.is_missing() || truth(break_long);
   TextBuilder out(render.budget());

@@ -41,7 +41,7 @@ bool is_iterable(Render&, const Value& self, const Arguments&) {
   return self.is(Kind::kList) || self.is(Kind::kString) || self.is(Kind::kMap) || self.is(Kind::kUndefined);
 }
 bool is_callable(Render&, const Value& self, const Arguments&) {
-  return self.is(Kind::kObject) && self.as_object().callable();
+  return self.is(Kind::kUndefined) || (self.is(Kind::kObject) && self.as_object().callable());
 }
 
 // value % divisor == rest, for numbers.
