@@ -77,8 +77,9 @@ TEST(ModelName, PartsHaveDefaults) {
 }
 
 TEST(ModelName, NothingThatCouldLeaveTheFolderIsAName) {
-  for (const char* text : {"", ":", "a:", ":a", "/a", "a/", "a//b", "../a", "a/../b", "..", ".", "a/b/c/d", "a:../../x", "-a",
-                           "a b", "a\\b", "a:b:c", "m@sha256", "a.b/m", "a\nb", "ü", "~/m"}) {
+  for (const char* text :
+       {"",        ":",         "a:", ":a",  "/a",   "a/",    "a//b",     "../a",  "a/../b", "..", ".",
+        "a/b/c/d", "a:../../x", "-a", "a b", "a\\b", "a:b:c", "m@sha256", "a.b/m", "a\nb",   "ü",  "~/m"}) {
     EXPECT_FALSE(ModelName::parse(text).ok()) << text;
   }
   EXPECT_TRUE(ModelName::parse(std::string(80, 'a')).ok());
@@ -111,8 +112,10 @@ TEST(OllamaModels, FindsAModelWithAllItBrings) {
   EXPECT_EQ(files->model, store.blob(1));
   EXPECT_EQ(files->template_text, "{{ .Prompt }}");
   EXPECT_EQ(files->system, "Be brief.");
-  EXPECT_EQ(files->parameters, (Parameters{{"stop", "<a>"}, {"stop", "<b>"}, {"temperature", "0.5"}, {"top_k", "10"},
-                                           {"penalize_newline", "true"}}));
+  EXPECT_EQ(
+      files->parameters,
+      (Parameters{
+          {"stop", "<a>"}, {"stop", "<b>"}, {"temperature", "0.5"}, {"top_k", "10"}, {"penalize_newline", "true"}}));
   ASSERT_EQ(files->messages.size(), 1u);
   EXPECT_EQ(files->messages[0].content, "hi");
   EXPECT_EQ(files->projector, store.blob(7));
@@ -172,10 +175,10 @@ TEST(OllamaModels, ANameNeverOpensAPath) {
   const std::string path = here / "model.gguf";
   const fs::path before = fs::current_path();
   fs::current_path(here.path());
-  for (const std::string& name : {path, "../" + here.path().filename().string() + "/model.gguf", std::string("./model.gguf"),
-                                  std::string("model.gguf"), "file://" + path, std::string("model.gguf\0", 11),
-                                  std::string("a/../../model.gguf"), std::string("/etc/passwd"),
-                                  std::string("../x"), std::string()}) {
+  for (const std::string& name :
+       {path, "../" + here.path().filename().string() + "/model.gguf", std::string("./model.gguf"),
+        std::string("model.gguf"), "file://" + path, std::string("model.gguf\0", 11), std::string("a/../../model.gguf"),
+        std::string("/etc/passwd"), std::string("../x"), std::string()}) {
     const auto files = resolve_name(name, store.folders());
     EXPECT_FALSE(files.ok()) << name;
   }
@@ -188,9 +191,14 @@ TEST(OllamaModels, WhatAModelBringsAlongNeverStopsIt) {
     const char *kind, *content;
     size_t notes;
   };
-  for (const Case& c : {Case{"params", "null", 0}, {"params", R"({"a":{},"b":null,"c":[null,{}],"top_k":40})", 0},
-                        {"params", "[]", 1}, {"params", "{", 1}, {"params", "", 1}, {"messages", "null", 0},
-                        {"messages", "{}", 1}, {"messages", R"([{"role":1}])", 1}}) {
+  for (const Case& c : {Case{"params", "null", 0},
+                        {"params", R"({"a":{},"b":null,"c":[null,{}],"top_k":40})", 0},
+                        {"params", "[]", 1},
+                        {"params", "{", 1},
+                        {"params", "", 1},
+                        {"messages", "null", 0},
+                        {"messages", "{}", 1},
+                        {"messages", R"([{"role":1}])", 1}}) {
     FakeFolder store;
     store.model(kLibrary + "m/latest", {{"model", "w"}, {c.kind, c.content}});
     const auto files = resolve_name("m", store.folders());
@@ -206,12 +214,19 @@ TEST(OllamaModels, WhatAModelBringsAlongNeverStopsIt) {
   const auto files = resolve_name("m", store.folders());
   ASSERT_TRUE(files.ok()) << files.error().message;
   ASSERT_EQ(files->notes.size(), 2u);
-  EXPECT_NE(files->notes[0].find("the system that comes with the model is ignored"), std::string::npos) << files->notes[0];
+  EXPECT_NE(files->notes[0].find("the system that comes with the model is ignored"), std::string::npos)
+      << files->notes[0];
 }
 
 TEST(OllamaModels, TextsLoseTheirByteOrderMark) {
   FakeFolder store;
-  store.model(kLibrary + "m/latest", {{"model", "w"}, {"system", "\xEF\xBB\xBF" "Be brief."}, {"params", "\xEF\xBB\xBF" R"({"top_k":40})"}});
+  store.model(kLibrary + "m/latest", {{"model", "w"},
+                                      {"system",
+                                       "\xEF\xBB\xBF"
+                                       "Be brief."},
+                                      {"params",
+                                       "\xEF\xBB\xBF"
+                                       R"({"top_k":40})"}});
   const auto files = resolve_name("m", store.folders());
   ASSERT_TRUE(files.ok());
   EXPECT_EQ(files->system, "Be brief.");
@@ -243,7 +258,9 @@ TEST(OllamaModels, DefectiveModelsAreRefusedWithAReason) {
        "a layer is no JSON object"},
       {"path in a digest",
        [](FakeFolder& s, const std::string& p) {
-         s.manifest(p, R"({"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:../../../etc/passwd"}]})");
+         s.manifest(
+             p,
+             R"({"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:../../../etc/passwd"}]})");
        },
        "a layer's digest is not sha256"},
       {"negative size",
@@ -265,7 +282,10 @@ TEST(OllamaModels, DefectiveModelsAreRefusedWithAReason) {
          fs::resize_file(s.blob(1), 3);
        },
        "has 3 bytes instead of 7"},
-      {"no weights", [](FakeFolder& s, const std::string& p) { s.model(p, {{"template", "x"}}); },
+      {"no weights",
+       [](FakeFolder& s, const std::string& p) {
+         s.model(p, {{"template", "x"}});
+       },
        "the manifest lists no weights"},
       {"cloud model",
        [](FakeFolder& s, const std::string& p) {
@@ -274,9 +294,15 @@ TEST(OllamaModels, DefectiveModelsAreRefusedWithAReason) {
        },
        "it stands for the cloud model cloud.example/big"},
       {"adapter",
-       [](FakeFolder& s, const std::string& p) { s.model(p, {{"model", "w"}, {"adapter", "a"}}); },
+       [](FakeFolder& s, const std::string& p) {
+         s.model(p, {{"model", "w"}, {"adapter", "a"}});
+       },
        "needs an adapter (LoRA)"},
-      {"safetensors", [](FakeFolder& s, const std::string& p) { s.model(p, {{"tensor", "w"}}); }, "stored as safetensors"},
+      {"safetensors",
+       [](FakeFolder& s, const std::string& p) {
+         s.model(p, {{"tensor", "w"}});
+       },
+       "stored as safetensors"},
   };
   for (const Case& c : kCases) {
     FakeFolder store;
@@ -290,8 +316,8 @@ TEST(OllamaModels, DefectiveModelsAreRefusedWithAReason) {
 TEST(OllamaModels, FoldersComeFromTheEnvironment) {
   ::setenv("OLLAMA_MODELS", "/models/here", 1);
   ::setenv("HOME", "/home/me", 1);
-  EXPECT_EQ(model_folders(), (std::vector<std::string>{"/models/here", "/home/me/.ollama/models",
-                                                       "/usr/share/ollama/.ollama/models"}));
+  EXPECT_EQ(model_folders(),
+            (std::vector<std::string>{"/models/here", "/home/me/.ollama/models", "/usr/share/ollama/.ollama/models"}));
   ::unsetenv("OLLAMA_MODELS");
   EXPECT_EQ(model_folders().front(), "/home/me/.ollama/models");
 }
