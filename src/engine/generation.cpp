@@ -1,5 +1,7 @@
 #include "engine/generation.h"
 
+#include <algorithm>
+
 namespace hearth::engine {
 namespace {
 
@@ -14,6 +16,14 @@ std::vector<std::string> all_stops(const Request& request) {
 Generation::Generation(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens)
     : tokenizer_(tokenizer), sampler_(request.options, context_tokens), stops_(all_stops(request)) {
   for (text::Token token : request.prompt) sampler_.accept(token);
+  for (const std::string& stop : all_stops(request)) {
+    const text::Token token = tokenizer.find(stop);
+    if (token != text::kNoToken && tokenizer.is_control(token)) stop_tokens_.push_back(token);
+  }
+}
+
+bool Generation::ends_with(text::Token token) const {
+  return tokenizer_.is_end_of_generation(token) || std::ranges::find(stop_tokens_, token) != stop_tokens_.end();
 }
 
 Result<Event> Generation::next(std::span<float> logits) {
@@ -41,7 +51,7 @@ Result<Event> Generation::next_from(const Logits& logits) {
   event.tokens.push_back(token);
   if (sampler_.options().logprobs > 0) event.choices.push_back(std::move(choice));
 
-  if (tokenizer_.is_end_of_generation(token)) {
+  if (ends_with(token)) {
     event.finish = FinishReason::kStop;
     return event;
   }

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "sampling/sampler.h"
@@ -31,10 +32,12 @@ class Generation {
  private:
   template <class Logits>
   Result<Event> next_from(const Logits& logits);
+  bool ends_with(text::Token token) const;
 
   const text::Tokenizer& tokenizer_;
   sampling::Sampler sampler_;
   sampling::StopStrings stops_;
+  std::vector<text::Token> stop_tokens_;  // control tokens, which have no text, that a stop names
   text::Utf8Stream utf8_;
   bool stopped_ = false;
   uint32_t generated_ = 0;

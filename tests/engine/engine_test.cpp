@@ -2,8 +2,8 @@
 #include "engine/engine.h"
 
 #include <cmath>
-#include <thread>
 #include <semaphore>
+#include <thread>
 
 #include "engine/fake_model.h"
 #include "support/support.h"
@@ -70,6 +70,21 @@ TEST_F(EngineTest, StopsAtAStopStringAcrossTokenBordersAndHidesIt) {
   EXPECT_EQ(event.text, "a ca");
   EXPECT_EQ(event.finish, FinishReason::kStop);
   EXPECT_EQ(event.usage.generated_tokens, 7u);
+}
+
+TEST_F(EngineTest, StopsAtAControlTokenThatAStopNamesAlthoughItHasNoText) {
+  start("a cat\x1E and a dog");
+  EXPECT_EQ(answer(prompt("hello")).text, "a cat and a dog");
+  Request by_option = prompt("hello");
+  by_option.options.stop = {"<turn>"};
+  Request by_template = prompt("hello");
+  by_template.stops = {"<turn>"};
+  for (const Request& request : {by_option, by_template}) {
+    const Event event = answer(request);
+    EXPECT_EQ(event.text, "a cat");
+    EXPECT_EQ(event.finish, FinishReason::kStop);
+    EXPECT_EQ(event.usage.generated_tokens, 6u);
+  }
 }
 
 TEST_F(EngineTest, ShowsNothingOfTheTokenBehindAStopString) {

@@ -24,7 +24,7 @@ using text::Token;
 // the first of them behind it.
 class FakeTokenizer : public text::Tokenizer {
  public:
-  static constexpr Token kEnd = 0, kVocabulary = 31;
+  static constexpr Token kEnd = 0, kTurn = 31, kVocabulary = 32;  // kTurn, "<turn>": a control token that is no end
 
   std::vector<Token> encode(std::string_view text, const text::EncodeOptions&) const override {
     std::vector<Token> tokens;
@@ -51,14 +51,15 @@ class FakeTokenizer : public text::Tokenizer {
   Token eos() const override { return kEnd; }
   bool adds_bos() const override { return false; }
   bool is_end_of_generation(Token token) const override { return token == kEnd; }
-  bool is_control(Token token) const override { return token == kEnd; }
-  Token find(std::string_view) const override { return text::kNoToken; }
+  bool is_control(Token token) const override { return token == kEnd || token == kTurn; }
+  Token find(std::string_view text) const override { return text == "<turn>" ? kTurn : text::kNoToken; }
 
  private:
   static Token of_byte(char c) {
     if (c == ' ') return 27;
     if (c == '\xC3') return 28;
     if (c == '\xA9') return 29;
+    if (c == '\x1E') return kTurn;
     return c >= 'a' && c <= 'z' ? c - 'a' + 1 : 30;
   }
 };
