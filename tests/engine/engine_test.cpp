@@ -176,8 +176,8 @@ TEST_F(EngineTest, RefusesBadRequestsWithAReason) {
   EXPECT_NE(message(prompt(std::string(97, 'a'))).find("97 tokens but the context holds 96"), std::string::npos);
   EXPECT_EQ(kind, ErrorKind::kTooLong);
   Request foreign = prompt("hello");
-  foreign.prompt[2] = 31;
-  EXPECT_NE(message(foreign).find("token 2 of the prompt is 31"), std::string::npos);
+  foreign.prompt[2] = FakeTokenizer::kVocabulary;
+  EXPECT_NE(message(foreign).find("token 2 of the prompt is 32"), std::string::npos);
   foreign.prompt[2] = -1;
   EXPECT_NE(message(foreign).find("token 2 of the prompt is -1"), std::string::npos);
   Request bad_option = prompt("hello");
