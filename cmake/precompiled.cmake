@@ -1,7 +1,6 @@
 # What nearly every file includes is compiled once, for all targets (hearth_precompile). The kernels of src/cpu have flags
 # of their own and go without.
-file(WRITE ${CMAKE_BINARY_DIR}/generated/precompiled.cpp.in "")
-configure_file(${CMAKE_BINARY_DIR}/generated/precompiled.cpp.in ${CMAKE_BINARY_DIR}/generated/precompiled.cpp COPYONLY)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/precompiled.cpp CONTENT "// A library needs a source.\n")
 add_library(hearth_precompiled OBJECT ${CMAKE_BINARY_DIR}/generated/precompiled.cpp)
 target_link_libraries(hearth_precompiled PUBLIC hearth_options fmt::fmt)
 target_precompile_headers(hearth_precompiled PRIVATE <algorithm> <array> <atomic> <bit> <charconv> <chrono> <cmath>

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/fnv1a.h"
 #include "cli/command.h"
 #include "cli/evaluate.h"
 #include "cli/generate.h"

@@ -47,10 +47,4 @@ const SelftestCases& selftest_cases() {
   return cases;
 }
 
-uint64_t fnv1a(std::string_view bytes) {
-  uint64_t value = 0xcbf29ce484222325;
-  for (const char byte : bytes) value = (value ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  return value;
-}
-
 }  // namespace hearth::cli

@@ -35,7 +35,4 @@ struct SelftestCases {
 // The cases in this binary.
 const SelftestCases& selftest_cases();
 
-// FNV-1a, 64 bits: https://datatracker.ietf.org/doc/draft-eastlake-fnv/
-uint64_t fnv1a(std::string_view bytes);
-
 }  // namespace hearth::cli

@@ -9,11 +9,8 @@ namespace {
 
 constexpr size_t kMaxHost_bytes = 350, kMaxPart_bytes = 80;
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
 bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 Status check_part(std::string_view what, std::string_view part, std::string_view extra, size_t max_bytes) {

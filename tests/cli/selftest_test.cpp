@@ -5,6 +5,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/fnv1a.h"
 #include "cli/process.h"
 #include "cli/selftest_cases.h"
 #include "gguf/file.h"
@@ -118,10 +119,10 @@ TEST(Selftest, KnowsTheShippedModel) {
   const std::vector<uint8_t> bytes = read_bytes(demo());
   EXPECT_EQ(bytes.size(), cli::selftest_cases().file_bytes);
   EXPECT_LE(bytes.size(), 6'000'000u);
-  EXPECT_EQ(cli::fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}), cli::selftest_cases().checksum);
+  EXPECT_EQ(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}), cli::selftest_cases().checksum);
   // Test vectors of the draft.
-  EXPECT_EQ(cli::fnv1a(""), 0xcbf29ce484222325u);
-  EXPECT_EQ(cli::fnv1a("foobar"), 0x85944171f73967e8u);
+  EXPECT_EQ(fnv1a(""), 0xcbf29ce484222325u);
+  EXPECT_EQ(fnv1a("foobar"), 0x85944171f73967e8u);
 }
 
 TEST(Demo, AnswersWithoutAnyOption) {
