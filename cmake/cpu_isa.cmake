@@ -8,6 +8,9 @@ set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx5
 # with ASan's checks inline, each of which is a branch: they are calls here.
 if(HEARTH_SANITIZE STREQUAL "address")
   set(sanitized_flags -fno-sanitize=undefined --param=asan-instrumentation-with-call-threshold=0)
+elseif(HEARTH_FUZZERS)
+  set(sanitized_flags -fno-sanitize=undefined,fuzzer-no-link -mllvm
+    -asan-instrumentation-with-call-threshold=0)
 endif()
 foreach(isa generic avx2 avx512)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cpu/kernels_${isa}.cpp PROPERTIES

@@ -24,7 +24,7 @@ if(HEARTH_FUZZERS)
   # Everything is instrumented; the fuzz targets themselves link libFuzzer (tests/fuzz). Clang's warnings
   # are shown, g++'s decide.
   set(sanitize -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-  target_compile_options(hearth_options INTERFACE -Wno-error -Wno-pass-failed)
+  target_compile_options(hearth_options INTERFACE -Wno-error -Wno-pass-failed -Wno-unknown-warning-option)
 endif()
 if(sanitize)
   # What an optimiser makes of instrumented code takes it more time than it saves a test; lines, for the reports.
