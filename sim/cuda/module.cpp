@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "sim/cuda/functions.h"
 #include "sim/machine/forever.h"
@@ -136,6 +137,13 @@ FunctionRef function_of(CUfunction handle) {
   return {driver.state_of(*context), function};
 }
 
+// A compilation that the script makes slow.
+void take_time(Driver& driver) {
+  const Faults& faults = driver.machine.faults();
+  if (faults.slow_compilations.contains(++driver.compilations))
+    std::this_thread::sleep_for(std::chrono::duration<double>(faults.compile_seconds));
+}
+
 const DeviceProfile& device_of(const LoadedFunction& function) {
   return Driver::instance().devices()[static_cast<std::size_t>(function.module->context.lock()->device)];
 }
@@ -160,6 +168,7 @@ CUresult cuModuleLoadDataEx(CUmodule* out, const void* image, unsigned int optio
   std::string log;
   std::shared_ptr<LoadedModule> module;
   const CUresult result = load_module(context, choice, log, module);
+  if (choice.compiled) take_time(driver);
   write_log(jit, 1, result == CUDA_SUCCESS ? "" : log);
   write_log(jit, 0,
             result == CUDA_SUCCESS && choice.compiled ? fmt::format("info    : compiled {} kernels for sm_{}\n",

@@ -101,6 +101,7 @@ class Driver {
   const VisibleDevices visible;
   bool initialised = false;
   std::array<std::int64_t, 512> calls{};  // per Function
+  std::int64_t compilations = 0;          // of PTX
   std::int64_t device_allocations = 0;    // asked for, for the script's oom
   std::set<const StickyFault*> raised;
   Scheduler scheduler;

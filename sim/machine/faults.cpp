@@ -156,6 +156,9 @@ Status read_clause(Clause& clause, Faults& faults) {
     TRY(read_take(clause, faults));
   } else if (clause.fault == "slow-copy") {
     ASSIGN_OR_RETURN(faults.copy_mib_per_s, parse_number(clause.take("mib-per-s").value_or("")));
+  } else if (clause.fault == "slow-compile") {
+    ASSIGN_OR_RETURN(faults.compile_seconds, parse_number(clause.take("seconds").value_or("")));
+    ASSIGN_OR_RETURN(faults.slow_compilations, take_range(clause));
   } else if (clause.fault == "no-reset") {
     faults.no_reset = true;
   } else if (clause.fault == "stub") {
@@ -166,7 +169,8 @@ Status read_clause(Clause& clause, Faults& faults) {
     faults.missing.push_back(*call);
   } else {
     return error(ErrorKind::kUsage,
-                 "unknown fault \"{}\": oom, fail, sticky, lost, take, slow-copy, no-reset, stub, missing are known",
+                 "unknown fault \"{}\": oom, fail, sticky, lost, take, slow-copy, slow-compile, no-reset, stub, "
+                 "missing are known",
                  clause.fault);
   }
   if (!clause.values.empty()) {

@@ -6,6 +6,7 @@
 //     lost [error=CODE] WHEN [device=D] [until-...]   the device falls off the bus (CODE: 999)
 //     take mib=N [device=D] [name=TEXT] [WHEN] [until-...]   another process takes memory, and gives it back
 //     slow-copy mib-per-s=N                   copies take that long at least
+//     slow-compile seconds=S [at=N|N+]        the N-th compilation of PTX takes that long at least; default 1+
 //     no-reset                                only the end of the process cures a sticky error
 //     stub                                    the library is the toolkit's link-time stub: every call returns 34
 //     missing call=FUNCTION                   the library does not export FUNCTION (the exported, versioned name)
@@ -55,6 +56,8 @@ struct Faults {
   std::vector<OtherProcess> take;
   std::vector<std::string> missing;
   double copy_mib_per_s = 0;  // 0: as fast as it goes
+  double compile_seconds = 0;
+  CallRange slow_compilations;
   bool no_reset = false;
   bool stub = false;
 };

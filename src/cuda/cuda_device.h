@@ -1,34 +1,31 @@
 // NVIDIA GPUs as devices, through the CUDA driver alone.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "device/device.h"
 
 namespace hearth::cuda {
 
-// How the kernels came to run: machine code from this binary, or PTX that the driver compiled.
-struct KernelReport {
-  uint32_t machine_code = 0, ptx = 0;  // files of kernels
-  float compile_ms = 0;                // spent by the driver's compiler (near 0 when its cache had them)
-  std::string refused;                 // why machine code that fits was not taken; empty if it was
-
-  std::string text() const;  // "machine code" or "PTX, compiled by the driver in 1234 ms"
-};
+// Told some ten times a second while the driver compiles kernels, which it does where it takes none of the machine code
+// in this binary: how many of the files of kernels that are wanted now are there. On the thread that waits for them, in
+// create_device() or in a call of the device that loads weights or reserves memory. `done == total` is the last call.
+using CompileProgress = std::function<void(uint32_t done, uint32_t total)>;
 
 struct CudaOptions {
   int ordinal = 0;     // as the driver counts
   bool graphs = true;  // replay equal steps as CUDA graphs
+  CompileProgress compiling = {};
 };
 
 // Errors: those of driver::Cuda::open() and of a start-up; kUnsupported: a GPU older than compute capability 7.5,
 // without virtual memory management, or kernels that the driver does not take; also "this build has no CUDA
 // kernels (nvcc was not found when hearth was built)". A context that an earlier error has broken is rebuilt: the
 // devices and buffers made in it must be gone.
-Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options, KernelReport* report = nullptr);
+Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options);
 
 // False if nvcc was not found when hearth was built.
 bool has_kernels();

@@ -54,27 +54,22 @@ bool has_kernels() {
   return !embedded_images().empty();
 }
 
-std::string KernelReport::text() const {
-  if (ptx == 0) return "machine code";
-  return fmt::format("PTX, compiled by the driver in {:.0f} ms", compile_ms);
-}
-
-Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options, KernelReport* report) {
-  ASSIGN_OR_RETURN(std::unique_ptr<CudaDevice> device, CudaDevice::create(options, report));
+Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CudaDevice> device, CudaDevice::create(options));
   return std::unique_ptr<device::Device>(std::move(device));
 }
 
-Result<std::unique_ptr<CudaDevice>> CudaDevice::create(const CudaOptions& options, KernelReport* report) {
+Result<std::unique_ptr<CudaDevice>> CudaDevice::create(const CudaOptions& options) {
   if (!has_kernels())
     return error(ErrorKind::kUnsupported, "this build has no CUDA kernels (nvcc was not found when hearth was built)");
   ASSIGN_OR_RETURN(const driver::Cuda* const cuda, driver::Cuda::open());
   std::unique_ptr<CudaDevice> device(new CudaDevice(*cuda, options));
   ASSIGN_OR_RETURN(device->context_, driver::Context::retain(*cuda, options.ordinal));
-  TRY(device->start(report));
+  TRY(device->start());
   return device;
 }
 
-Status CudaDevice::start(KernelReport* report) {
+Status CudaDevice::start() {
   const driver::CurrentContext current(context_);
   TRY(current.status());
   auto memory = context_.memory();
@@ -111,7 +106,7 @@ Status CudaDevice::start(KernelReport* report) {
 
   ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
   ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
-  modules_.emplace(cuda_, context_, chip, embedded_images());
+  modules_.emplace(cuda_, context_, chip, embedded_images(), options_.compiling);
   TRY(find_functions());
   ASSIGN_OR_RETURN(table_memory_, driver::VirtualMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
   ASSIGN_OR_RETURN(scratch_, driver::VirtualMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
@@ -124,13 +119,6 @@ Status CudaDevice::start(KernelReport* report) {
   facts_.granularity_bytes = table_memory_.granule_bytes();
   sizing_ = CudaSizing(facts_.granularity_bytes);
   facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
-  if (report == nullptr) return {};
-  *report = {};
-  for (const auto& [source, image] : modules_->loaded()) {
-    ++(image.kind == ImageKind::kPtx ? report->ptx : report->machine_code);
-    report->compile_ms += image.compile_ms;
-    if (report->refused.empty()) report->refused = image.refused;
-  }
   return {};
 }
 

@@ -22,7 +22,7 @@ namespace hearth::cuda {
 
 class CudaDevice final : public device::Device {
  public:
-  static Result<std::unique_ptr<CudaDevice>> create(const CudaOptions& options, KernelReport* report);
+  static Result<std::unique_ptr<CudaDevice>> create(const CudaOptions& options);
   ~CudaDevice() override;
 
   device::Facts facts() const override { return facts_; }
@@ -82,7 +82,7 @@ class CudaDevice final : public device::Device {
 
   CudaDevice(const driver::Cuda& cuda, const CudaOptions& options)
       : cuda_(cuda), options_(options), graphs_(cuda, options.graphs) {}
-  Status start(KernelReport* report);
+  Status start();
   Status find_functions();
   // Load kernels that only some models need, if they are not there yet.
   Status prepare(const quant::Format& format);

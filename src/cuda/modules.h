@@ -1,12 +1,15 @@
 // The embedded kernels, loaded into a context: machine code where the driver takes it, else PTX, which the
-// driver compiles.
+// driver compiles and keeps for later starts.
 #pragma once
 
+#include <atomic>
+#include <future>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "cuda/cuda_device.h"
 #include "cuda/images.h"
 #include "cuda/launch.h"
 #include "driver/handles.h"
@@ -25,11 +28,12 @@ struct LoadedImage {
 class Modules final : public Kernels {
  public:
   // Nothing is loaded yet. The context must outlive this.
-  Modules(const driver::Cuda& cuda, const driver::Context& context, const Chip& chip, std::span<const Image> images)
-      : cuda_(cuda), context_(context), chip_(chip), images_(images) {}
+  Modules(const driver::Cuda& cuda, const driver::Context& context, const Chip& chip, std::span<const Image> images,
+          CompileProgress compiling = {})
+      : cuda_(cuda), context_(context), chip_(chip), images_(images), compiling_(std::move(compiling)) {}
 
-  // Loads files of kernels, several at once: compilers take seconds for some. Errors: kUnsupported if one has no image
-  // that this driver and GPU take, naming the reason.
+  // Loads files of kernels, several at once: compilers take seconds for some. What takes longer is told to the log as
+  // well. Errors: kUnsupported if one has no image that this driver and GPU take, naming the reason.
   Status load(const std::vector<std::string>& sources);
 
   const Chip& chip() const override { return chip_; }
@@ -43,14 +47,20 @@ class Modules final : public Kernels {
     driver::Module module;
     LoadedImage image;
   };
-  Result<Loaded> load_one(const std::string& source) const;
+  using Load = std::future<Result<Loaded>>;
+  // `compiles` becomes true before the driver's compiler is asked.
+  Result<Loaded> load_one(const std::string& source, std::atomic<bool>& compiles) const;
+  void wait_for(std::span<const Load> loads, const std::atomic<bool>& compiles) const;
+  void tell(const LoadedImage& image);
 
   const driver::Cuda& cuda_;
   const driver::Context& context_;
   const Chip chip_;
   const std::span<const Image> images_;
+  const CompileProgress compiling_;
   std::map<std::string, driver::Module> modules_;
   std::map<std::string, LoadedImage> loaded_;
+  bool told_refusal_ = false;
 };
 
 // The images of one source in the order in which to try them on a GPU of this compute capability.

@@ -99,6 +99,27 @@ TEST_F(GpuStart, AModelThatDoesNotFitSaysHowMuchIsMissing) {
   EXPECT_NE(required.err.find("--ctx "), std::string::npos) << "a smaller one is offered: " << required.err;
 }
 
+TEST_F(GpuStart, ACompilerThatTakesItsTimeIsShown) {
+  const std::vector<std::string> args = {"run", model_, "hello", "--num-predict", "2", "--threads", "1"};
+  Process process(args, Process::Streams::kTerminal, machine("tiny", "slow-compile seconds=2 at=2"));
+  EXPECT_TRUE(process.wait_for("compiling kernels for this GPU (first start) ["));
+  const Finished shown = process.finish();
+  EXPECT_EQ(shown.code, 0) << shown.out;
+  EXPECT_EQ(shown.out.find("the GPU driver compiles"), std::string::npos) << "no lines of a log beside it";
+  const Finished quick = run("tiny", "", "require");
+  EXPECT_EQ(quick.err, "");
+}
+
+TEST_F(GpuStart, ACompilerThatTakesLongIsALineOfTheLogWhereThereIsNoTerminal) {
+  const Finished slow = run("tiny", "slow-compile seconds=10.5 at=1", "require");
+  EXPECT_EQ(slow.code, 0) << slow.err;
+  EXPECT_NE(slow.err.find("the GPU driver compiles hearth's kernels for this GPU, which it then keeps for later "
+                          "starts: 0 of "),
+            std::string::npos)
+      << slow.err;
+  EXPECT_EQ(std::ranges::count(slow.err, '\n'), 1) << slow.err;
+}
+
 TEST_F(GpuStart, HiddenGpusAreToldByTheirCause) {
   const auto run_with = [&](const std::string& profile, const std::string& list) {
     return on(machine(profile, "", "CUDA_VISIBLE_DEVICES=" + list),

@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
        R"("graphics":true,"from":{"second":3},"until":{"launch":40}}]})",
        "oom at=3+; fail call=cuInit error=304; sticky launch=7 error=700",
        "lost second=1.5 until-second=3; no-reset; stub",
-       "take mib=30 file=/tmp/chrome name=x until-call=cuInit#2; slow-copy mib-per-s=10; missing call=cuInit",
+       "take mib=30 file=/tmp/chrome name=x until-call=cuInit#2; slow-copy mib-per-s=10; slow-compile seconds=0.5; missing call=cuInit",
        R"([{"fault":"oom","at":3},{"fault":"lost","launch":20}])"},
       argc, argv);
   return 0;

@@ -1,4 +1,6 @@
 // Fault scripts: each fault, when it comes and what it does.
+#include <chrono>
+
 #include "sim/driver_support.h"
 #include "sim/machine/faults.h"
 
@@ -141,6 +143,19 @@ TEST(SimFault, TimeCanPassByCalls) {
   for (int i = 0; i < 8; ++i) seen.push_back(sim.free_bytes() / kMiB);
   unsetenv("HEARTH_SIM_CLOCK");
   EXPECT_EQ(seen, (std::vector<std::size_t>{48, 48, 48, 48, 32, 32, 48, 48}));
+}
+
+TEST(SimFault, ACompilationCanTakeItsTime) {
+  Sim sim("tiny", "slow-compile seconds=0.3 at=2");
+  sim.start();
+  const auto seconds = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    sim.load_kernels();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const double first = seconds(), second = seconds();
+  EXPECT_GE(second, 0.3);
+  EXPECT_GE(second - first, 0.1) << "the first is not slow";
 }
 
 TEST(SimFault, SchedulesCanFollowAFunctionsCalls) {
