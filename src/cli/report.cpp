@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/duration.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "cli/units.h"
 #include "models/weights.h"
 
 namespace hearth::cli {

@@ -1,8 +1,8 @@
-#include "cli/units.h"
+#include "base/duration.h"
 
 #include <fmt/format.h>
 
-namespace hearth::cli {
+namespace hearth {
 namespace {
 
 // value / unit with as many decimals as are not zero.
@@ -30,4 +30,4 @@ std::string format_duration(std::chrono::nanoseconds duration) {
   return fmt::format("{}h{}m{}", minutes / 60, minutes % 60, seconds);
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth

@@ -1,25 +1,10 @@
-// Small parts of the command line that need no model.
-#include "cli/units.h"
-
+// What the command line makes of texts that it is given.
 #include "cli/input.h"
+
 #include "support/support.h"
 
 namespace hearth::cli {
 namespace {
-
-using std::chrono::nanoseconds;
-
-TEST(Units, DurationsAreGos) {
-  EXPECT_EQ(format_duration(nanoseconds(0)), "0s");
-  EXPECT_EQ(format_duration(nanoseconds(17)), "17ns");
-  EXPECT_EQ(format_duration(nanoseconds(1'500)), "1.5µs");
-  EXPECT_EQ(format_duration(nanoseconds(325'900'000)), "325.9ms");
-  EXPECT_EQ(format_duration(nanoseconds(1'234'567'000)), "1.234567s");
-  EXPECT_EQ(format_duration(nanoseconds(2'000'000'000)), "2s");
-  EXPECT_EQ(format_duration(nanoseconds(62'500'000'000)), "1m2.5s");
-  EXPECT_EQ(format_duration(nanoseconds(3'600'000'000'000)), "1h0m0s");
-  EXPECT_EQ(format_duration(nanoseconds(-1'500)), "-1.5µs");
-}
 
 TEST(Input, TokenIdsComeInAnyListForm) {
   const std::vector<int32_t> expected = {1, 2, 30000};
