@@ -10,9 +10,9 @@
 #include "cli/bench_kernels.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "cli/report.h"
 #include "cli/speed.h"
 #include "cli/terminal.h"
+#include "models/token_cost.h"
 
 namespace hearth::cli {
 namespace {
@@ -110,8 +110,8 @@ Result<double> median_seconds(int repeat, Body&& body) {
 double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with_output) {
   double values = 0;
   for (const gguf::Tensor& tensor : file.tensors()) {
-    if (tensor.dimensions < 2 || (!with_output && &tensor == output_matrix(file))) continue;
-    values += static_cast<double>(tensor.values()) * share_per_token(file, spec, tensor);
+    if (tensor.dimensions < 2 || (!with_output && &tensor == models::output_matrix(file))) continue;
+    values += static_cast<double>(tensor.values()) * models::share_per_token(file, spec, tensor);
   }
   return 2 * values;
 }
@@ -217,7 +217,7 @@ Status run(const Options& options) {
   note_devices(loaded.placed->status());
   models::Model& model = loaded.placed->model();
   const models::Spec& spec = loaded.spec;
-  const double weight_bytes = static_cast<double>(bytes_per_token(*loaded.file, spec));
+  const double weight_bytes = static_cast<double>(models::bytes_per_token(*loaded.file, spec));
   const double cache_bytes = static_cast<double>(model.memory().cache) / pages / device::kPage_tokens;
   Runner runner(model, most, model_options.context, options.chunk);
   std::vector<Line> lines;

@@ -5,7 +5,6 @@
 #include "base/duration.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "models/weights.h"
 
 namespace hearth::cli {
 namespace {
@@ -15,25 +14,6 @@ double per_second(double amount, std::chrono::nanoseconds duration) {
 }
 
 }  // namespace
-
-const gguf::Tensor* output_matrix(const gguf::File& file) {
-  const gguf::Tensor* own = file.tensor("output.weight");
-  return own != nullptr ? own : file.tensor("token_embd.weight");
-}
-
-double share_per_token(const gguf::File& file, const models::Spec& spec, const gguf::Tensor& tensor) {
-  const bool table = tensor.name == "position_embd.weight" || tensor.name == "token_embd.weight";
-  if (table && &tensor != output_matrix(file)) return 0;
-  const bool expert = spec.experts > 0 && models::is_of_experts(tensor.name);
-  return expert ? static_cast<double>(spec.experts_used) / spec.experts : 1;
-}
-
-uint64_t bytes_per_token(const gguf::File& file, const models::Spec& spec) {
-  double bytes = 0;
-  for (const gguf::Tensor& tensor : file.tensors())
-    bytes += static_cast<double>(tensor.bytes) * share_per_token(file, spec, tensor);
-  return static_cast<uint64_t>(bytes);
-}
 
 std::string to_string(const Report& report) {
   std::string text;

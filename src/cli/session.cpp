@@ -8,6 +8,7 @@
 #include "cli/report.h"
 #include "cli/speed.h"
 #include "cli/terminal.h"
+#include "models/token_cost.h"
 
 namespace hearth::cli {
 
@@ -76,7 +77,7 @@ void note_if_slow(const Session& session, const engine::Usage& usage) {
   const double seconds = std::chrono::duration<double>(usage.generation).count();
   if (usage.generated_tokens <= doctor::kEnough_tokens || seconds <= 0) return;
   const auto finding = check_speed(session.engine->devices(), (usage.generated_tokens - 1) / seconds,
-                                   static_cast<double>(bytes_per_token(*session.file, session.spec)));
+                                   static_cast<double>(models::bytes_per_token(*session.file, session.spec)));
   if (finding) print_note("warning: " + finding->text());
 }
 
@@ -129,7 +130,7 @@ Result<Completion> complete(Session& session, std::vector<text::Token> prompt, s
                         .load = session.load_duration,
                         .read = session.read_duration,
                         .usage = completion.usage,
-                        .bytes_per_token = bytes_per_token(*session.file, session.spec),
+                        .bytes_per_token = models::bytes_per_token(*session.file, session.spec),
                         .devices = session.engine->devices()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
