@@ -10,8 +10,8 @@
 #include "cli/bench_kernels.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "cli/speed.h"
 #include "cli/terminal.h"
+#include "doctor/slow_decode.h"
 #include "models/token_cost.h"
 
 namespace hearth::cli {
@@ -195,7 +195,11 @@ std::string as_json(const LoadedModel& loaded, const device::Limits& limits, con
 }
 
 void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_per_token) {
-  const auto finding = check_speed(loaded.placed->status(), tokens_per_s, bytes_per_token);
+  const engine::DeviceStatus devices = loaded.placed->status();
+  const engine::DeviceStatus::Device* gpu = devices.only_gpu();
+  if (gpu == nullptr) return;
+  const auto finding = doctor::check_decode(
+      {tokens_per_s, bytes_per_token, static_cast<double>(gpu->bandwidth_bytes_per_s)}, gpu->ordinal, gpu->name);
   if (finding) print_note("warning: " + finding->text());
 }
 

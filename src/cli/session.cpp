@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "cli/report.h"
-#include "cli/speed.h"
 #include "cli/terminal.h"
+#include "doctor/slow_decode.h"
 #include "models/token_cost.h"
 
 namespace hearth::cli {
@@ -76,8 +76,13 @@ void note_if_cut(const Session& session, const Completion& completion) {
 void note_if_slow(const Session& session, const engine::Usage& usage) {
   const double seconds = std::chrono::duration<double>(usage.generation).count();
   if (usage.generated_tokens <= doctor::kEnough_tokens || seconds <= 0) return;
-  const auto finding = check_speed(session.engine->devices(), (usage.generated_tokens - 1) / seconds,
-                                   static_cast<double>(models::bytes_per_token(*session.file, session.spec)));
+  const engine::DeviceStatus devices = session.engine->devices();
+  const engine::DeviceStatus::Device* gpu = devices.only_gpu();
+  if (gpu == nullptr) return;
+  const auto finding = doctor::check_decode({(usage.generated_tokens - 1) / seconds,
+                                             static_cast<double>(models::bytes_per_token(*session.file, session.spec)),
+                                             static_cast<double>(gpu->bandwidth_bytes_per_s)},
+                                            gpu->ordinal, gpu->name);
   if (finding) print_note("warning: " + finding->text());
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "driver/cuda.h"
+
 namespace hearth::doctor {
 namespace {
 
@@ -88,6 +90,18 @@ std::optional<Cause> narrow_link(const driver::GpuState& state) {
                "check that the card is seated well and in the slot nearest to the processor"};
 }
 
+driver::Gpu gpu_now(int ordinal, const std::string& name) {
+  const auto cuda = driver::Cuda::open();
+  if (!cuda || ordinal < 0) {
+    driver::Gpu unknown;
+    unknown.name = name;
+    return unknown;
+  }
+  driver::Gpu gpu = driver::static_facts(**cuda, ordinal);
+  if (const auto nvml = driver::Nvml::open()) gpu.state = driver::read_state(**nvml, gpu.uuid);
+  return gpu;
+}
+
 }  // namespace
 
 std::string Finding::text() const {
@@ -113,6 +127,11 @@ std::optional<Finding> explain_slow_decode(const DecodeSpeed& speed, const drive
   return Finding{fmt::format("generation runs at {:.1f} tokens/s where the memory of {} allows about {:.0f}",
                              speed.tokens_per_s, gpu.name, 1 / allowed_seconds(speed)),
                  cause->cause, cause->remedy};
+}
+
+std::optional<Finding> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name) {
+  if (!is_slow(speed)) return std::nullopt;
+  return explain_slow_decode(speed, gpu_now(ordinal, name), driver::look_at_machine());
 }
 
 }  // namespace hearth::doctor

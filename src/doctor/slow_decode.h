@@ -33,4 +33,8 @@ bool is_slow(const DecodeSpeed& speed);
 std::optional<Finding> explain_slow_decode(const DecodeSpeed& speed, const driver::Gpu& gpu,
                                            const driver::Machine& machine);
 
+// The same of a GPU of this machine by its number in the driver, as it is now; asks for its state only if the decode is
+// slow.
+std::optional<Finding> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name);
+
 }  // namespace hearth::doctor

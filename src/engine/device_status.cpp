@@ -24,6 +24,11 @@ uint32_t DeviceStatus::experts_on_cpu() const {
   return count;
 }
 
+const DeviceStatus::Device* DeviceStatus::only_gpu() const {
+  if (!wholly_on_gpu() || !experts.empty()) return nullptr;
+  return std::ranges::count(layers, layers[0]) == std::ssize(layers) ? &devices[layers[0]] : nullptr;
+}
+
 models::Memory DeviceStatus::memory() const {
   models::Memory sum;
   for (const Device& device : devices) {

@@ -56,6 +56,19 @@ TEST(DeviceStatus, ExpertsOnTheCpuAreTold) {
   EXPECT_EQ(status.warning(), "the experts of 2 layers run on the CPU: it does not fit; close something");
 }
 
+TEST(DeviceStatus, TheOnlyGpuHoldsAllLayersAndExperts) {
+  DeviceStatus status = on_one_device("GPU 0 (NVIDIA H200)", true, 4);
+  EXPECT_EQ(status.only_gpu(), status.devices.data());
+  status.devices.push_back({"GPU 1 (NVIDIA H200)", true});
+  status.layers.back() = 1;
+  EXPECT_EQ(status.only_gpu(), nullptr);
+  status.layers.back() = 0;
+  status.experts = {0, 0, 0, 1};
+  EXPECT_EQ(status.only_gpu(), nullptr);
+  EXPECT_EQ(on_one_device("CPU (AVX2, 8 threads)", false, 4).only_gpu(), nullptr);
+  EXPECT_EQ(DeviceStatus().only_gpu(), nullptr);
+}
+
 TEST(DeviceStatus, NothingLoadedIsNowhere) {
   EXPECT_EQ(DeviceStatus().placement(), "");
   EXPECT_EQ(DeviceStatus().warning(), "");
