@@ -9,7 +9,7 @@ set(selftest_json ${CMAKE_SOURCE_DIR}/data/selftest.json)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${selftest_json})
 file(READ ${selftest_json} HEARTH_SELFTEST_JSON)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/selftest_json.cpp.in ${CMAKE_BINARY_DIR}/generated/selftest_json.cpp @ONLY)
-target_sources(hearth_cli PRIVATE ${CMAKE_BINARY_DIR}/generated/selftest_json.cpp)
+target_sources(hearth_doctor PRIVATE ${CMAKE_BINARY_DIR}/generated/selftest_json.cpp)
 
 # Answers many prompts at once, for tools/demo-model/evaluate.
 add_executable(answer_prompts tools/demo-model/answer_prompts.cpp)

@@ -14,8 +14,8 @@
 #include "cli/evaluate.h"
 #include "cli/generate.h"
 #include "cli/model_options.h"
-#include "cli/selftest_cases.h"
 #include "cli/terminal.h"
+#include "doctor/selftest_cases.h"
 
 namespace hearth::cli {
 namespace {
@@ -49,7 +49,7 @@ struct Findings {
   bool passed() const { return file.empty() && mistakes.empty() && logits_right(); }
 };
 
-Result<std::string> compare_file(const std::string& path, const SelftestCases& expected) {
+Result<std::string> compare_file(const std::string& path, const doctor::SelftestCases& expected) {
   ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
   if (bytes.size() == expected.file_bytes && fnv1a(bytes) == expected.checksum) return std::string();
   return fmt::format(
@@ -58,8 +58,8 @@ Result<std::string> compare_file(const std::string& path, const SelftestCases& e
       path);
 }
 
-Status compare_tokenizer(const text::Tokenizer& tokenizer, const SelftestCases& expected, Findings* findings) {
-  for (const SelftestCase& one : expected.cases) {
+Status compare_tokenizer(const text::Tokenizer& tokenizer, const doctor::SelftestCases& expected, Findings* findings) {
+  for (const doctor::SelftestCase& one : expected.cases) {
     if (tokenizer.encode(one.prompt, {.parse_special = true}) != one.prompt_tokens)
       findings->mistakes.push_back(fmt::format("the tokenizer reads the question for {:?} wrongly", one.answer));
   }
@@ -67,14 +67,14 @@ Status compare_tokenizer(const text::Tokenizer& tokenizer, const SelftestCases& 
 }
 
 // Prefill: all positions of prompt and answer at once.
-Status compare_logits(models::Model& model, const SelftestCases& expected, Findings* findings) {
+Status compare_logits(models::Model& model, const doctor::SelftestCases& expected, Findings* findings) {
   double squares = 0, sum = 0, values = 0, values_squared = 0;
-  for (const SelftestCase& one : expected.cases) {
+  for (const doctor::SelftestCase& one : expected.cases) {
     std::vector<int32_t> tokens = one.prompt_tokens;
     tokens.insert(tokens.end(), one.answer_tokens.begin(), one.answer_tokens.end() - 1);
     const size_t first = one.prompt_tokens.size() - 1;
     TRY(evaluate(model, tokens, first, [&](size_t position, std::span<const float> logits) -> Status {
-      const ExpectedLogits& right = one.logits[position - first];
+      const doctor::ExpectedLogits& right = one.logits[position - first];
       for (size_t i = 0; i < right.tokens.size(); ++i) {
         const double value = right.values[i];
         const double difference = static_cast<double>(logits[static_cast<size_t>(right.tokens[i])]) - value;
@@ -91,7 +91,7 @@ Status compare_logits(models::Model& model, const SelftestCases& expected, Findi
   return {};
 }
 
-engine::Request greedy(const SelftestCase& one, int num_predict) {
+engine::Request greedy(const doctor::SelftestCase& one, int num_predict) {
   engine::Request request{.prompt = one.prompt_tokens, .options = {}, .stops = {}};
   request.options.temperature = 0;
   request.options.num_predict = num_predict;
@@ -99,7 +99,7 @@ engine::Request greedy(const SelftestCase& one, int num_predict) {
 }
 
 // Speed first, so that no page of the prompt is cached yet.
-Status measure_speed(engine::Engine& engine, const SelftestCase& longest, Findings* findings) {
+Status measure_speed(engine::Engine& engine, const doctor::SelftestCase& longest, Findings* findings) {
   engine::Request request = greedy(longest, kDecode_tokens);
   const text::Tokenizer& tokenizer = engine.tokenizer();
   for (text::Token token = 0; static_cast<size_t>(token) < tokenizer.size(); ++token) {
@@ -118,8 +118,8 @@ Status measure_speed(engine::Engine& engine, const SelftestCase& longest, Findin
 }
 
 // Decode: token by token through the engine.
-Status compare_answers(engine::Engine& engine, const SelftestCases& expected, Findings* findings) {
-  for (const SelftestCase& one : expected.cases) {
+Status compare_answers(engine::Engine& engine, const doctor::SelftestCases& expected, Findings* findings) {
+  for (const doctor::SelftestCase& one : expected.cases) {
     const int most = static_cast<int>(one.answer_tokens.size());
     ASSIGN_OR_RETURN(const Completion completion,
                      generate(engine, greedy(one, most), [](std::string_view) { return Status(); }));
@@ -139,7 +139,7 @@ std::string names_of(const engine::DeviceStatus& devices) {
 }
 
 Result<Findings> examine(const Options& options) {
-  const SelftestCases& expected = selftest_cases();
+  const doctor::SelftestCases& expected = doctor::selftest_cases();
   const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
     return a.prompt_tokens.size() < b.prompt_tokens.size();
   });

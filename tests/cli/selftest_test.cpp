@@ -7,7 +7,7 @@
 
 #include "base/fnv1a.h"
 #include "cli/process.h"
-#include "cli/selftest_cases.h"
+#include "doctor/selftest_cases.h"
 #include "gguf/file.h"
 #include "support/support.h"
 #include "text/chat.h"
@@ -117,9 +117,9 @@ TEST(Selftest, SaysThatTheModelIsMissingOrCut) {
 
 TEST(Selftest, KnowsTheShippedModel) {
   const std::vector<uint8_t> bytes = read_bytes(demo());
-  EXPECT_EQ(bytes.size(), cli::selftest_cases().file_bytes);
+  EXPECT_EQ(bytes.size(), doctor::selftest_cases().file_bytes);
   EXPECT_LE(bytes.size(), 6'000'000u);
-  EXPECT_EQ(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}), cli::selftest_cases().checksum);
+  EXPECT_EQ(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}), doctor::selftest_cases().checksum);
   // Test vectors of the draft.
   EXPECT_EQ(fnv1a(""), 0xcbf29ce484222325u);
   EXPECT_EQ(fnv1a("foobar"), 0x85944171f73967e8u);

@@ -1,11 +1,11 @@
-#include "cli/selftest_cases.h"
+#include "doctor/selftest_cases.h"
 
 #include <boost/json.hpp>
 #include <charconv>
 
 #include "base/check.h"
 
-namespace hearth::cli {
+namespace hearth::doctor {
 
 extern const std::string_view kSelftest_json;  // data/selftest.json, which the build turns into a source
 
@@ -47,4 +47,4 @@ const SelftestCases& selftest_cases() {
   return cases;
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth::doctor

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace hearth::cli {
+namespace hearth::doctor {
 
 // Some logits of the position that leads to one token of the answer.
 struct ExpectedLogits {
@@ -35,4 +35,4 @@ struct SelftestCases {
 // The cases in this binary.
 const SelftestCases& selftest_cases();
 
-}  // namespace hearth::cli
+}  // namespace hearth::doctor
