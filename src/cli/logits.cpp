@@ -2,11 +2,11 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command.h"
-#include "cli/evaluate.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
+#include "engine/evaluate.h"
 
 namespace hearth::cli {
 namespace {
@@ -33,17 +33,18 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::string text, read_text(options.tokens, options.tokens));
   ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, parse_token_ids(text, options.tokens));
   ASSIGN_OR_RETURN(LoadedModel loaded,
-                   load_model(options.model, evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
+                   load_model(options.model, engine::evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
   log_devices(loaded.placed->status());
   const InterruptScope tidy_up;  // removes the unfinished file
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(options.out));
   const std::string header = npy_header(tokens.size(), loaded.spec.vocabulary);
   TRY(file.write(header.data(), header.size()));
   Progress progress("computing", tokens.size(), Progress::Unit::kCount);
-  TRY(evaluate(loaded.placed->model(), tokens, 0, [&](size_t position, std::span<const float> logits) -> Status {
-    progress.update(position);
-    return file.write(std::as_bytes(logits));
-  }));
+  TRY(engine::evaluate(loaded.placed->model(), tokens, 0, interrupted,
+                       [&](size_t position, std::span<const float> logits) -> Status {
+                         progress.update(position);
+                         return file.write(std::as_bytes(logits));
+                       }));
   return file.commit();
 }
 

@@ -7,11 +7,12 @@
 
 #include "base/error.h"
 #include "cli/command.h"
-#include "cli/evaluate.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
+#include "engine/evaluate.h"
 
 namespace hearth::cli {
 namespace {
@@ -53,7 +54,7 @@ double surprise_of(text::Token token, std::span<const float> logits) {
 
 Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::string text, read_text(options.file, options.file));
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, evaluation_load_options(kWindow_tokens)));
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, engine::evaluation_load_options(kWindow_tokens)));
   log_devices(loaded.placed->status());
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   std::vector<text::Token> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = false});
@@ -70,11 +71,11 @@ Status run(const Options& options) {
   for (size_t i = 0; i < windows; ++i) {
     const std::span<text::Token> part(tokens.data() + i * window, window);
     if (tokenizer.adds_bos()) part[0] = tokenizer.bos();
-    TRY(evaluate(loaded.placed->model(), part, window / 2,
-                 [&](size_t position, std::span<const float> logits) -> Status {
-                   if (position + 1 < window) score.add(surprise_of(part[position + 1], logits));
-                   return {};
-                 }));
+    TRY(engine::evaluate(loaded.placed->model(), part, window / 2, interrupted,
+                         [&](size_t position, std::span<const float> logits) -> Status {
+                           if (position + 1 < window) score.add(surprise_of(part[position + 1], logits));
+                           return {};
+                         }));
     progress.update(i + 1, score.text());
   }
   return print(fmt::format("perplexity: {} ({} tokens scored in {} windows of {})\n", score.text(), score.tokens,

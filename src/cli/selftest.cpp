@@ -11,11 +11,12 @@
 #include "base/file.h"
 #include "base/fnv1a.h"
 #include "cli/command.h"
-#include "cli/evaluate.h"
 #include "cli/generate.h"
 #include "cli/model_options.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "doctor/selftest_cases.h"
+#include "engine/evaluate.h"
 
 namespace hearth::cli {
 namespace {
@@ -73,18 +74,19 @@ Status compare_logits(models::Model& model, const doctor::SelftestCases& expecte
     std::vector<int32_t> tokens = one.prompt_tokens;
     tokens.insert(tokens.end(), one.answer_tokens.begin(), one.answer_tokens.end() - 1);
     const size_t first = one.prompt_tokens.size() - 1;
-    TRY(evaluate(model, tokens, first, [&](size_t position, std::span<const float> logits) -> Status {
-      const doctor::ExpectedLogits& right = one.logits[position - first];
-      for (size_t i = 0; i < right.tokens.size(); ++i) {
-        const double value = right.values[i];
-        const double difference = static_cast<double>(logits[static_cast<size_t>(right.tokens[i])]) - value;
-        squares += difference * difference;
-        values += value;
-        values_squared += value * value;
-        sum += 1;
-      }
-      return {};
-    }));
+    TRY(engine::evaluate(
+        model, tokens, first, interrupted, [&](size_t position, std::span<const float> logits) -> Status {
+          const doctor::ExpectedLogits& right = one.logits[position - first];
+          for (size_t i = 0; i < right.tokens.size(); ++i) {
+            const double value = right.values[i];
+            const double difference = static_cast<double>(logits[static_cast<size_t>(right.tokens[i])]) - value;
+            squares += difference * difference;
+            values += value;
+            values_squared += value * value;
+            sum += 1;
+          }
+          return {};
+        }));
   }
   const double mean = values / sum;
   findings->logit_error = std::sqrt(squares / sum) / std::sqrt(values_squared / sum - mean * mean);
@@ -143,7 +145,7 @@ Result<Findings> examine(const Options& options) {
   const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
     return a.prompt_tokens.size() < b.prompt_tokens.size();
   });
-  models::LoadOptions load = evaluation_load_options(0);
+  models::LoadOptions load = engine::evaluation_load_options(0);
   load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, load));
   const engine::DeviceStatus devices = loaded.placed->status();

@@ -1,4 +1,4 @@
-#include "cli/evaluate.h"
+#include "engine/evaluate.h"
 
 #include <algorithm>
 #include <numeric>
@@ -7,9 +7,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/finite.h"
-#include "cli/signals.h"
 
-namespace hearth::cli {
+namespace hearth::engine {
 namespace {
 
 constexpr uint32_t kStep_rows = 128;
@@ -39,7 +38,7 @@ models::LoadOptions evaluation_load_options(uint32_t context) {
 }
 
 Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_t first,
-                const std::function<Status(size_t, std::span<const float>)>& take) {
+                const std::function<bool()>& stop, const std::function<Status(size_t, std::span<const float>)>& take) {
   TRY(check(model, tokens));
   std::vector<int32_t> pages(divide_up(tokens.size(), device::kPage_tokens));
   std::iota(pages.begin(), pages.end(), 0);
@@ -47,7 +46,7 @@ Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_
   const size_t step = std::min(model.options().batch_rows, model.options().logit_rows);
   std::vector<float> logits(step * vocabulary);
   for (size_t done = 0; done < tokens.size(); done += step) {
-    if (interrupted()) return Error{ErrorKind::kCancelled, {}};
+    if (stop()) return Error{ErrorKind::kCancelled, {}};
     const size_t rows = std::min(step, tokens.size() - done);
     device::Batch batch;
     batch.tokens = tokens.subspan(done, rows);
@@ -64,4 +63,4 @@ Status evaluate(models::Model& model, std::span<const text::Token> tokens, size_
   return {};
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth::engine
