@@ -116,7 +116,7 @@ double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with
   return 2 * values;
 }
 
-std::string as_text(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
+std::string as_text(const fleet::LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
   std::string text =
       fmt::format("model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n",
                   loaded.found.model, loaded.placed->status().placement(), limits.read_bytes_per_s / 1e9,
@@ -135,7 +135,7 @@ std::string as_text(const LoadedModel& loaded, const device::Limits& limits, con
 }
 
 // In all, and on each device: what there is of the model, what the plan promised and what the GPU's memory lost.
-boost::json::object memory_json(const LoadedModel& loaded, const engine::DeviceStatus& devices) {
+boost::json::object memory_json(const fleet::LoadedModel& loaded, const engine::DeviceStatus& devices) {
   const models::Memory memory = devices.memory();
   uint64_t promised = 0, taken = 0;
   boost::json::array each;
@@ -164,7 +164,7 @@ boost::json::object memory_json(const LoadedModel& loaded, const engine::DeviceS
   return json;
 }
 
-std::string as_json(const LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
+std::string as_json(const fleet::LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
   boost::json::array tests;
   for (const Line& line : lines)
     tests.push_back({{"test", line.name},
@@ -194,7 +194,7 @@ std::string as_json(const LoadedModel& loaded, const device::Limits& limits, con
   return boost::json::serialize(report) + "\n";
 }
 
-void note_if_slow(const LoadedModel& loaded, double tokens_per_s, double bytes_per_token) {
+void note_if_slow(const fleet::LoadedModel& loaded, double tokens_per_s, double bytes_per_token) {
   const engine::DeviceStatus devices = loaded.placed->status();
   const engine::DeviceStatus::Device* gpu = devices.only_gpu();
   if (gpu == nullptr) return;
@@ -214,9 +214,9 @@ Status run(const Options& options) {
   if (model_options.context == 0) model_options.context = tokens;
   if (model_options.context < tokens)
     return error(ErrorKind::kUsage, "--ctx is {}, but -p, -d and -n need {}", model_options.context, tokens);
-  ASSIGN_OR_RETURN(const uint32_t pages, pages_for(most, model_options.context));
+  ASSIGN_OR_RETURN(const uint32_t pages, fleet::pages_for(most, model_options.context));
   ASSIGN_OR_RETURN(
-      LoadedModel loaded,
+      fleet::LoadedModel loaded,
       load_model(model_options, {.batch_rows = std::max(options.chunk, most), .logit_rows = most, .pages = pages}));
   note_devices(loaded.placed->status());
   models::Model& model = loaded.placed->model();

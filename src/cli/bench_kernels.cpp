@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "cli/gpu.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "fleet/gpus.h"
 
 namespace hearth::cli {
 namespace {
@@ -58,11 +58,11 @@ std::string as_json(const std::string& device, const device::Limits& limits, con
 
 // The GPU if there is one and --gpu allows it, else the CPU.
 Result<std::unique_ptr<device::Device>> open_device(const ModelOptions& options) {
-  const GpuPolicy policy = gpu_policy(options.gpu);
-  if (policy != GpuPolicy::kOff) {
-    const GpuSearch search = find_gpus();
+  const fleet::GpuPolicy policy = gpu_policy(options.gpu);
+  if (policy != fleet::GpuPolicy::kOff) {
+    const fleet::GpuSearch search = fleet::find_gpus();
     if (!search.gpus.empty()) return search.gpus[0]();
-    if (policy == GpuPolicy::kRequire) return refused(search.problem);
+    if (policy == fleet::GpuPolicy::kRequire) return fleet::refused(search.problem);
   }
   return cpu::create_device({.threads = options.threads, .isa = options.cpu_isa});
 }

@@ -32,7 +32,7 @@ Status run(const Options& options) {
   TRY(check_output(options.out));
   ASSIGN_OR_RETURN(const std::string text, read_text(options.tokens, options.tokens));
   ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, parse_token_ids(text, options.tokens));
-  ASSIGN_OR_RETURN(LoadedModel loaded,
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded,
                    load_model(options.model, engine::evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
   log_devices(loaded.placed->status());
   const InterruptScope tidy_up;  // removes the unfinished file

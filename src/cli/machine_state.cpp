@@ -10,21 +10,14 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "base/memory.h"
-#include "cli/gpu.h"
 #include "cuda/sizing.h"
-#include "driver/probe.h"
+#include "fleet/machine.h"
 #include "placement/gpus.h"
 
 namespace hearth::cli {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
-
-placement::DeviceState host_state() {
-  const AvailableMemory memory = available_memory();
-  return {.name = "CPU", .host = true, .total = memory.bytes, .free = memory.bytes, .granularity = 4096};
-}
 
 placement::DeviceState gpu_state(size_t index, const std::string& name, uint64_t total, uint64_t bandwidth) {
   return {.name = fmt::format("GPU {} ({})", index, name),
@@ -56,7 +49,7 @@ Result<std::vector<placement::DeviceState>> known_machine(const std::string& nam
       gpu_state(0, gpu->name, gpu->memory_mib * kMiB, uint64_t{gpu->bandwidth_gb_per_s} * 1'000'000'000);
   state.free -= state.total * placement::kDriverShare_percent / 100;
   state.overhead = placement::kContext_bytes;
-  return std::vector{state, host_state()};
+  return std::vector{state, fleet::host_state()};
 }
 
 // More than any machine has, and little enough for what is computed with them.
@@ -133,19 +126,7 @@ Result<std::vector<placement::DeviceState>> described_machine(const std::string&
     states[device].others.push_back({pid, name, mib * kMiB});
     states[device].free -= std::min(states[device].free, mib * kMiB);
   }
-  states.push_back(host_state());
-  return states;
-}
-
-// As the load of a model would find it: with the GPUs open, so that context and kernels have taken their memory.
-Result<std::vector<placement::DeviceState>> this_machine() {
-  std::vector<placement::DeviceState> states;
-  for (const engine::DeviceFactory& open : find_gpus().gpus) {
-    ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> gpu, open());
-    states.push_back(engine::state_of(*gpu));
-  }
-  add_processes(states);
-  states.push_back(host_state());
+  states.push_back(fleet::host_state());
   return states;
 }
 
@@ -153,19 +134,8 @@ Result<std::vector<placement::DeviceState>> this_machine() {
 
 Result<std::vector<placement::DeviceState>> machine_state(const std::string& gpu) {
   std::error_code ignored;
-  if (gpu.empty()) return this_machine();
+  if (gpu.empty()) return fleet::this_machine();
   return std::filesystem::is_regular_file(gpu, ignored) ? described_machine(gpu) : known_machine(gpu);
-}
-
-void add_processes(std::vector<placement::DeviceState>& states) {
-  const driver::Probe found = driver::probe({.open_contexts = false});
-  for (const driver::Gpu& gpu : found.gpus) {
-    for (placement::DeviceState& state : states) {
-      if (state.host || gpu.ordinal < 0 || state.ordinal != gpu.ordinal) continue;
-      for (const driver::GpuProcess& process : gpu.state.processes)
-        state.others.push_back({process.pid, process.name, process.bytes.value_or(0)});
-    }
-  }
 }
 
 }  // namespace hearth::cli

@@ -14,7 +14,4 @@ namespace hearth::cli {
 // else a name, of which kUsage lists those that are known. Errors: kInvalidData (the file), kUnsupported (too old).
 Result<std::vector<placement::DeviceState>> machine_state(const std::string& gpu);
 
-// Adds the processes that NVML sees on the GPUs of this machine, by the driver's numbers.
-void add_processes(std::vector<placement::DeviceState>& states);
-
 }  // namespace hearth::cli

@@ -54,7 +54,8 @@ double surprise_of(text::Token token, std::span<const float> logits) {
 
 Status run(const Options& options) {
   ASSIGN_OR_RETURN(const std::string text, read_text(options.file, options.file));
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, engine::evaluation_load_options(kWindow_tokens)));
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded,
+                   load_model(options.model, engine::evaluation_load_options(kWindow_tokens)));
   log_devices(loaded.placed->status());
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   std::vector<text::Token> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = false});

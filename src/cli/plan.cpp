@@ -6,12 +6,13 @@
 
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/gpu.h"
 #include "cli/machine_state.h"
-#include "cli/measurer.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "fleet/find_model.h"
+#include "fleet/gpus.h"
+#include "fleet/measurer.h"
 #include "models/measure.h"
 #include "placement/offers.h"
 #include "placement/table.h"
@@ -21,19 +22,19 @@ namespace {
 
 struct Options {
   std::string model;
-  uint32_t context = kDefaultContext_tokens, parallel = 1;
+  uint32_t context = fleet::kDefaultContext_tokens, parallel = 1;
   std::string kv_type = "f16", gpu;
   bool experts_last = false;
 };
 
-std::string report(const Measurer& measurer, const std::vector<placement::ModelSizes>& sizes,
+std::string report(const fleet::Measurer& measurer, const std::vector<placement::ModelSizes>& sizes,
                    const std::vector<placement::DeviceState>& devices, const placement::ServingOptions& serving) {
   const placement::Plan plan = placement::plan(sizes, devices, serving.plan);
   std::string text;
   for (const std::string& line : placement::summary(plan, devices)) text += line + "\n";
   text += "\n" + placement::table(plan, devices);
   if (devices.size() == 1) {
-    const engine::GpuProblem problem = find_gpus().problem;
+    const engine::GpuProblem problem = fleet::find_gpus().problem;
     text += fmt::format("\nThis machine has no GPU that can be used: {}; {}.\n--gpu shows the plan for another one.\n",
                         problem.cause, problem.remedy);
   }
@@ -44,17 +45,17 @@ std::string report(const Measurer& measurer, const std::vector<placement::ModelS
   if (const auto missing = placement::shortfall(sizes, devices, serving.plan))
     text +=
         fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*missing), devices[0].name);
-  const auto found = placement::offers(measurer.function(), devices, serving, offered_recipes());
+  const auto found = placement::offers(measurer.function(), devices, serving, fleet::offered_recipes());
   if (!found.empty()) text += "\nWhat would help:\n";
   for (const placement::Offer& offer : found) text += "  " + offer.text + "\n";
   return text;
 }
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, open_model(options.model));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, fleet::open_model(options.model));
   ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
   ASSIGN_OR_RETURN(auto host, cpu::create_device({}));
-  const Measurer measurer(file, devices.size() - 1, *host, answer_load_options(options.parallel));
+  const fleet::Measurer measurer(file, devices.size() - 1, *host, fleet::answer_load_options(options.parallel));
   placement::ServingOptions serving{
       .context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
   serving.plan.experts_last = options.experts_last;

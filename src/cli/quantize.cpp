@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "fleet/find_model.h"
 
 namespace hearth::cli {
 namespace {
@@ -36,7 +37,7 @@ std::string summary_text(const gguf::QuantizeSummary& summary, const std::string
 Status run(const Options& options) {
   TRY(check_output(options.out));
   ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(options.type));
-  ASSIGN_OR_RETURN(const store::ModelFiles in, find_model(options.in));
+  ASSIGN_OR_RETURN(const store::ModelFiles in, fleet::find_model(options.in));
   const InterruptScope tidy_up;  // removes the unfinished file
   std::optional<Progress> bar;
   gguf::QuantizeOptions work;

@@ -147,7 +147,7 @@ Result<Findings> examine(const Options& options) {
   });
   models::LoadOptions load = engine::evaluation_load_options(0);
   load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, load));
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, load));
   const engine::DeviceStatus devices = loaded.placed->status();
   note_devices(devices);
   Findings findings;

@@ -89,7 +89,7 @@ void note_if_slow(const Session& session, const engine::Usage& usage) {
 }  // namespace
 
 Result<Session> start_session(const RunOptions& options) {
-  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.model, answer_load_options(1)));
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, fleet::answer_load_options(1)));
   Session session;
   apply_model_parameters(loaded.found.parameters, session.sampling);
   TRY(apply_settings(options.settings, session.sampling));

@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "fleet/find_model.h"
 #include "gguf/quantization_recipe.h"
 #include "models/architecture.h"
 #include "quant/bits_per_weight.h"
@@ -182,14 +183,15 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
     ASSIGN_OR_RETURN(const auto device, cpu::create_device({.threads = 1, .isa = ""}));
     models::LoadOptions load;
     load.context = context;
-    load.cache = cache_type(options.kv_type);
+    load.cache = fleet::cache_type(options.kv_type);
     return models::estimate_memory(file, *device, load);
   };
   if (!spec) {
     page.line("cannot be run", spec.error().message);
     return {};
   }
-  const uint32_t usual = std::min(kDefaultContext_tokens, spec->context != 0 ? spec->context : kDefaultContext_tokens);
+  const uint32_t usual =
+      std::min(fleet::kDefaultContext_tokens, spec->context != 0 ? spec->context : fleet::kDefaultContext_tokens);
   const uint32_t context = options.context != 0 ? options.context : usual;
   const auto memory = estimate(context);
   if (!memory && memory.error().kind == ErrorKind::kUsage) return memory.error();  // a context that cannot be
@@ -209,7 +211,7 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
 }
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const store::ModelFiles found, find_model(options.model));
+  ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_model(options.model));
   ASSIGN_OR_RETURN(const auto file, gguf::File::open(found.model));
   const Result<models::Spec> spec = read_spec(*file);
   Page page;

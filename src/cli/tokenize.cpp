@@ -4,6 +4,7 @@
 #include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
+#include "fleet/find_model.h"
 
 namespace hearth::cli {
 namespace {
@@ -14,7 +15,7 @@ struct Options {
 };
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const auto file, open_model(options.model));
+  ASSIGN_OR_RETURN(const auto file, fleet::open_model(options.model));
   ASSIGN_OR_RETURN(const auto tokenizer, text::Tokenizer::load(*file));
   const bool piped = options.text == "-";
   ASSIGN_OR_RETURN(const std::string text,

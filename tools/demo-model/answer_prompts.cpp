@@ -9,8 +9,9 @@
 #include <mutex>
 
 #include "base/log.h"
-#include "cli/model_options.h"
 #include "engine/engine.h"
+#include "fleet/find_model.h"
+#include "fleet/load_model.h"
 
 namespace hearth {
 namespace {
@@ -50,11 +51,13 @@ std::vector<std::string> read_prompts(std::istream& in) {
 
 Status answer(const std::string& path) {
   const std::vector<std::string> prompts = read_prompts(std::cin);
-  cli::ModelOptions options;
-  options.model = path;
+  fleet::ModelOptions options;
   options.context = 1024;
   const uint32_t pages = kSequences * (options.context / device::kPage_tokens);
-  ASSIGN_OR_RETURN(cli::LoadedModel loaded, cli::load_model(options, {.logit_rows = kSequences, .pages = pages}));
+  ASSIGN_OR_RETURN(store::ModelFiles found, fleet::find_model(path));
+  ASSIGN_OR_RETURN(
+      fleet::LoadedModel loaded,
+      fleet::load_model(std::move(found), options, {.logit_rows = kSequences, .pages = pages}, fleet::LoadObserver()));
   engine::EngineOptions engine_options;
   engine_options.max_sequences = kSequences;
   engine_options.queue = static_cast<uint32_t>(prompts.size());

@@ -1,4 +1,4 @@
-// The policy of --gpu, and the search for GPUs that it can be applied to.
+// Whether GPUs are to be used (--gpu), and the search for those that can be.
 #pragma once
 
 #include <string>
@@ -7,14 +7,13 @@
 #include "base/result.h"
 #include "engine/placed_model.h"
 
-namespace hearth::cli {
+namespace hearth::fleet {
 
 enum class GpuPolicy {
   kAuto,     // GPUs as far as they can be used; where not, the CPU, and say why
   kRequire,  // wholly on GPUs, or fail
   kOff,      // the CPU
 };
-GpuPolicy gpu_policy(const std::string& name);  // of a checked --gpu
 
 struct GpuSearch {
   std::vector<engine::DeviceFactory> gpus;  // those that can be used, in the driver's order, which may hide some
@@ -30,4 +29,4 @@ bool is_gpu_fault(const Error& error);
 // For --gpu require: the kind with exit code 3.
 Error refused(const engine::GpuProblem& problem);
 
-}  // namespace hearth::cli
+}  // namespace hearth::fleet

@@ -12,7 +12,7 @@
 #include "models/load_options.h"
 #include "placement/offers.h"
 
-namespace hearth::cli {
+namespace hearth::fleet {
 
 // Quantisations that are offered when a model is too large, the best first.
 const std::vector<std::string>& offered_recipes();
@@ -37,4 +37,4 @@ class Measurer {
   const cuda::CudaSizing cuda_;
 };
 
-}  // namespace hearth::cli
+}  // namespace hearth::fleet

@@ -1,4 +1,4 @@
-#include "cli/gpu.h"
+#include "fleet/gpus.h"
 
 #include <memory>
 #include <optional>
@@ -9,7 +9,7 @@
 #include "cuda/cuda_device.h"
 #include "driver/probe.h"
 
-namespace hearth::cli {
+namespace hearth::fleet {
 namespace {
 
 // Signs of a GPU, or of somebody's will to have one, that make "it is not used" worth a message.
@@ -47,11 +47,6 @@ engine::DeviceFactory factory_of(int ordinal, std::unique_ptr<device::Device> op
 }
 
 }  // namespace
-
-GpuPolicy gpu_policy(const std::string& name) {
-  if (name == "require") return GpuPolicy::kRequire;
-  return name == "off" ? GpuPolicy::kOff : GpuPolicy::kAuto;
-}
 
 GpuSearch find_gpus() {
   if (!cuda::has_kernels()) return {{}, without_kernels()};
@@ -98,4 +93,4 @@ Error refused(const engine::GpuProblem& problem) {
   return error(ErrorKind::kRefused, "--gpu require: {}; {}", problem.cause, problem.remedy);
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth::fleet

@@ -1,25 +1,22 @@
-#include "cli/load_on_devices.h"
+#include "fleet/load_on_devices.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <optional>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "cli/gpu.h"
-#include "cli/machine_state.h"
-#include "cli/measurer.h"
-#include "cli/progress.h"
-#include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "fleet/gpus.h"
+#include "fleet/machine.h"
+#include "fleet/measurer.h"
 #include "placement/gpus.h"
 #include "placement/offers.h"
 
-namespace hearth::cli {
+namespace hearth::fleet {
 namespace {
 
 using engine::GpuProblem;
@@ -57,11 +54,13 @@ std::string cause_of_parts(const Proposal& proposal, std::span<const placement::
 // far it is. Kept as long as the model, which may be placed again after a loss.
 class LoadSupervisor {
  public:
-  LoadSupervisor(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu)
+  LoadSupervisor(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu,
+                 const LoadObserver& observer)
       : file_(std::move(file)),
-        policy_(gpu_policy(options.gpu)),
-        mapped_(options.mmap == "on"),
-        no_gpu_(std::move(no_gpu)) {
+        policy_(options.gpu),
+        mapped_(options.host_weights == HostWeights::kMapped),
+        no_gpu_(std::move(no_gpu)),
+        observer_(observer) {
     serving_.kv_type = options.kv_type;
     serving_.plan.experts_last = options.experts_last;
   }
@@ -79,23 +78,22 @@ class LoadSupervisor {
     start_ = std::chrono::steady_clock::now();
     const placement::Share& host = proposal.plan.shares.back();
     const bool on_host = host.layers == proposal.plan.layers.size();
-    progress_.emplace(
-        fmt::format("{} {}{}", on_host && !load.copy_weights ? "reading" : "loading",
-                    std::filesystem::path(file_->path()).filename().string(), on_host ? "" : " on the GPU"),
-        0);
+    started_ = true;
+    if (observer_.start)
+      observer_.start(fmt::format("{} {}{}", on_host && !load.copy_weights ? "reading" : "loading",
+                                  std::filesystem::path(file_->path()).filename().string(),
+                                  on_host ? "" : " on the GPU"));
     return problem;
   }
 
   void update(uint64_t done, uint64_t total) {
-    if (!progress_) return;
-    progress_->set_total(total);
-    progress_->update(done);
+    if (started_ && loading_ && observer_.progress) observer_.progress(done, total);
   }
 
   // The model is there, or will not be. How long that took, from the plan on.
   std::chrono::nanoseconds end() {
     loading_ = false;
-    progress_.reset();
+    if (observer_.end) observer_.end();
     return std::chrono::steady_clock::now() - start_;
   }
 
@@ -114,10 +112,11 @@ class LoadSupervisor {
     if (needed.total() <= available.bytes) return {};
     // Weights that the user wants mapped need not be held: the system drops and reads their pages again as it goes.
     if (mapped_ && needed.total() - needed.weights <= available.bytes) {
-      print_note(
-          fmt::format("note: {} needs {} of memory, but {} has {} available, so weights are read from the disk again "
-                      "and again, which is slow; a smaller model or quantisation would be faster",
-                      file_->path(), size_text(needed.total()), available.limited_by, size_text(available.bytes)));
+      if (observer_.note)
+        observer_.note(
+            fmt::format("{} needs {} of memory, but {} has {} available, so weights are read from the disk again "
+                        "and again, which is slow; a smaller model or quantisation would be faster",
+                        file_->path(), size_text(needed.total()), available.limited_by, size_text(available.bytes)));
       return {};
     }
     std::vector<placement::DeviceState> states = proposal.states;
@@ -156,23 +155,22 @@ class LoadSupervisor {
   const bool mapped_;  // --mmap on
   const GpuProblem no_gpu_;
   placement::ServingOptions serving_;
-  bool loading_ = true;
+  const LoadObserver observer_;
+  bool loading_ = true, started_ = false;
   std::chrono::steady_clock::time_point start_;
-  std::optional<Progress> progress_;
 };
 
 Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
-               const models::LoadOptions& load, LoadedModel& loaded) {
-  const GpuPolicy policy = gpu_policy(options.gpu);
-  const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu));
+               const models::LoadOptions& load, const LoadObserver& observer, LoadedModel& loaded) {
+  const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu), observer);
   devices.push_back([options] { return cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}); });
   engine::PlacedOptions placed;
   placed.load = load;
   placed.load.progress = [supervisor](uint64_t done, uint64_t total) { supervisor->update(done, total); };
   placed.reserve_bytes = placement::kReserve_bytes;
   placed.rebalance.plan.experts_last = options.experts_last;
-  placed.gpu_wanted = policy != GpuPolicy::kOff;
-  placed.moves = policy != GpuPolicy::kRequire;  // to the CPU, that is
+  placed.gpu_wanted = options.gpu != GpuPolicy::kOff;
+  placed.moves = options.gpu != GpuPolicy::kRequire;  // to the CPU, that is
   placed.review = [supervisor, load](const Proposal& proposal) { return supervisor->review(proposal, load); };
   auto model = engine::PlacedModel::load(loaded.file, std::move(devices), std::move(placed));
   loaded.read_duration = supervisor->end();
@@ -182,17 +180,17 @@ Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, co
 
 }  // namespace
 
-Status load_on_devices(const ModelOptions& options, const models::LoadOptions& load, LoadedModel& loaded) {
-  const GpuPolicy policy = gpu_policy(options.gpu);
-  if (policy == GpuPolicy::kOff) return load_on({}, {}, options, load, loaded);
+Status load_on_devices(const ModelOptions& options, const models::LoadOptions& load, const LoadObserver& observer,
+                       LoadedModel& loaded) {
+  if (options.gpu == GpuPolicy::kOff) return load_on({}, {}, options, load, observer, loaded);
   GpuSearch search = find_gpus();
   if (!search.gpus.empty()) {
-    const Status status = load_on(std::move(search.gpus), {}, options, load, loaded);
+    const Status status = load_on(std::move(search.gpus), {}, options, load, observer, loaded);
     if (status || !is_gpu_fault(status.error())) return status;
     search.problem = engine::gpu_problem(status.error());
   }
-  if (policy == GpuPolicy::kRequire) return refused(search.problem);
-  return load_on({}, search.problem, options, load, loaded);
+  if (options.gpu == GpuPolicy::kRequire) return refused(search.problem);
+  return load_on({}, search.problem, options, load, observer, loaded);
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth::fleet

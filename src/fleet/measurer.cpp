@@ -1,12 +1,12 @@
-#include "cli/measurer.h"
+#include "fleet/measurer.h"
 
 #include <algorithm>
 
-#include "cli/model_options.h"
+#include "fleet/model_options.h"
 #include "gguf/quantization_recipe.h"
 #include "models/measure.h"
 
-namespace hearth::cli {
+namespace hearth::fleet {
 
 const std::vector<std::string>& offered_recipes() {
   static const std::vector<std::string> recipes = {"Q8_0",   "Q6_K",   "Q5_K_M", "Q4_K_M",
@@ -47,4 +47,4 @@ placement::Measure Measurer::function() const {
   };
 }
 
-}  // namespace hearth::cli
+}  // namespace hearth::fleet
