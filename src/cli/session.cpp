@@ -1,59 +1,17 @@
 #include "cli/session.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "base/error.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "doctor/slow_decode.h"
+#include "fleet/model_defaults.h"
 #include "models/token_cost.h"
 
 namespace hearth::cli {
 
 namespace {
-
-// Options of Ollama that say how its engine loads or computes: they change no answer, and mean nothing here.
-bool is_without_effect(std::string_view name) {
-  constexpr std::string_view kNames[] = {"num_ctx" /* load_model() has heeded it */,
-                                         "num_keep",
-                                         "num_batch",
-                                         "num_gpu",
-                                         "main_gpu",
-                                         "num_thread",
-                                         "use_mmap",
-                                         "use_mlock",
-                                         "numa",
-                                         "low_vram",
-                                         "f16_kv",
-                                         "logits_all",
-                                         "vocab_only",
-                                         "embedding_only",
-                                         "penalize_newline",
-                                         "draft_num_predict"};
-  return std::ranges::find(kNames, name) != std::end(kNames);
-}
-
-// As Ollama does: a number where an integer is needed loses its fraction.
-bool set_leniently(sampling::Options& options, const std::string& name, const std::string& value) {
-  if (sampling::set(options, name, value)) return true;
-  double number = 0;
-  const char* end = value.data() + value.size();
-  const auto [at, code] = std::from_chars(value.data(), end, number);
-  return code == std::errc() && at == end &&
-         sampling::set(options, name, fmt::format("{:.0f}", std::trunc(number))).ok();
-}
-
-// What the model brings along may be meant for other versions of other programs, so it never fails.
-void apply_model_parameters(const store::Parameters& parameters, sampling::Options& options) {
-  std::string ignored;
-  for (const auto& [name, value] : parameters) {
-    if (is_without_effect(name) || set_leniently(options, name, value)) continue;
-    ignored += fmt::format("{}{} {}", ignored.empty() ? "" : ", ", name, value);
-  }
-  if (!ignored.empty()) print_note("note: parameters that come with the model are ignored: " + ignored);
-}
 
 Status apply_settings(const store::Parameters& settings, sampling::Options& options) {
   const auto is_stop = [](const auto& setting) { return setting.first == "stop"; };
@@ -91,7 +49,9 @@ void note_if_slow(const Session& session, const engine::Usage& usage) {
 Result<Session> start_session(const RunOptions& options) {
   ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, fleet::answer_load_options(1)));
   Session session;
-  apply_model_parameters(loaded.found.parameters, session.sampling);
+  const std::vector<std::string> ignored = fleet::apply_model_parameters(loaded.found.parameters, session.sampling);
+  if (!ignored.empty())
+    print_note(fmt::format("note: parameters that come with the model are ignored: {}", fmt::join(ignored, ", ")));
   TRY(apply_settings(options.settings, session.sampling));
   session.verbose = options.model.verbose;
   session.file = loaded.file;
