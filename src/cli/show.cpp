@@ -11,8 +11,8 @@
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
 #include "fleet/find_model.h"
-#include "gguf/quantization_recipe.h"
-#include "models/architecture.h"
+#include "fleet/model_facts.h"
+#include "fleet/model_options.h"
 #include "quant/bits_per_weight.h"
 #include "text/chat.h"
 
@@ -89,26 +89,19 @@ void show_sizes(const models::Spec& spec, Page& page) {
   }
 }
 
-Result<models::Spec> read_spec(const gguf::File& file) {
-  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(file));
-  return architecture->read(file, {});
-}
-
-void show_model(const store::ModelFiles& found, const gguf::File& file, const Result<models::Spec>& spec, Page& page) {
-  const Total total = total_of(file);
+void show_model(const store::ModelFiles& found, const gguf::File& file, const fleet::ModelFacts& facts, Page& page) {
   page.section("Model");
   if (found.name != found.model) page.line("name", found.name);
   page.line("file", fmt::format("{} ({}, GGUF version {})", found.model, size_text(file.file_bytes()), file.version()));
   if (file.part_paths().size() > 1) page.line("parts", std::to_string(file.part_paths().size()));
-  if (const std::string_view name = file.string_or("general.name", ""); !name.empty()) page.line("title", name);
-  page.line("architecture", file.string_or("general.architecture", "(not given)"));
-  page.line("parameters", format_count(total.values));
-  const std::string_view recipe = gguf::recipe_of_file_type(file.u64_or("general.file_type", UINT64_MAX));
-  if (total.values > 0) {
-    page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", recipe, recipe.empty() ? "" : ", ",
-                                          quant::bits_per_weight(total.bytes, total.values)));
+  if (!facts.title.empty()) page.line("title", facts.title);
+  page.line("architecture", facts.architecture);
+  page.line("parameters", format_count(facts.parameters));
+  if (facts.parameters > 0) {
+    page.line("quantisation", fmt::format("{}{}{:.2f} bits per weight", facts.recipe, facts.recipe.empty() ? "" : ", ",
+                                          facts.bits_per_weight));
   }
-  if (spec) show_sizes(*spec, page);
+  if (facts.spec) show_sizes(*facts.spec, page);
   if (!found.projector.empty()) page.line("projector", found.projector + " (not used: hearth reads text only)");
 }
 
@@ -213,13 +206,13 @@ Status show_memory(const Options& options, const gguf::File& file, const Result<
 Status run(const Options& options) {
   ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_model(options.model));
   ASSIGN_OR_RETURN(const auto file, gguf::File::open(found.model));
-  const Result<models::Spec> spec = read_spec(*file);
+  const fleet::ModelFacts facts = fleet::facts_of(*file);
   Page page;
-  show_model(found, *file, spec, page);
+  show_model(found, *file, facts, page);
   if (!file->tensors().empty()) show_formats(*file, page);
   show_tokenizer(*file, found, page);
   show_brought_along(found, page);
-  TRY(show_memory(options, *file, spec, page));
+  TRY(show_memory(options, *file, facts.spec, page));
   if (options.tensors) show_tensors(*file, page);
   return print(page.text());
 }

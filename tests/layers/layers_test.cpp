@@ -31,7 +31,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"doctor", {"base", "driver", "placement"}},
     {"store", {"base", "gguf"}},
     {"fleet",
-     {"base", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine", "store"}},
+     {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
+      "store"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base", "quant", "gguf", "text", "template", "chat", "sampling", "device", "cpu", "cuda", "placement", "models",
