@@ -28,7 +28,7 @@ void split_words(std::span<const Scanner> passes, std::string_view text, const W
   if (passes.empty()) return word(text);
   const CharReader reader(text);
   for (size_t at = 0; at < text.size();) {
-    const Span match = passes[0](reader, at);
+    const Range match = passes[0](reader, at);
     if (match.begin > at) split_words(passes.subspan(1), text.substr(at, match.begin - at), word);
     if (match.end > match.begin)
       split_words(passes.subspan(1), text.substr(match.begin, match.end - match.begin), word);

@@ -21,7 +21,7 @@ size_t spaces(const CharReader& text, size_t at) {
   return end == text.size() || last == at ? end : last;
 }
 
-Span trailing_spaces(const CharReader& text, size_t from) {
+Range trailing_spaces(const CharReader& text, size_t from) {
   size_t begin = text.size();
   for (size_t at = from; at < text.size();) {
     const Char c = text.at(at);

@@ -43,10 +43,10 @@ class CharReader {
 
 using Class = bool (*)(Char);
 using Alternative = size_t (*)(const CharReader&, size_t);
-struct Span {
+struct Range {
   size_t begin, end;  // both the text's size if nothing was found
 };
-using Scanner = Span (*)(const CharReader&, size_t);
+using Scanner = Range (*)(const CharReader&, size_t);
 
 // Classes.
 
@@ -184,7 +184,7 @@ size_t spaces(const CharReader& text, size_t at);
 
 // The alternatives in order, at each position in turn.
 template <Alternative... kAlternatives>
-Span search(const CharReader& text, size_t from) {
+Range search(const CharReader& text, size_t from) {
   for (size_t at = from; at < text.size(); at += text.at(at).bytes) {
     size_t end = 0;
     (void)((end = kAlternatives(text, at), end != 0) || ...);
@@ -194,10 +194,10 @@ Span search(const CharReader& text, size_t from) {
 }
 
 // \s+$
-Span trailing_spaces(const CharReader& text, size_t from);
+Range trailing_spaces(const CharReader& text, size_t from);
 // For a text that is one run of digits (others have no match): groups of three, counted from the end.
 template <Class kDigit>
-Span groups_of_three(const CharReader& text, size_t from) {
+Range groups_of_three(const CharReader& text, size_t from) {
   if (!kDigit(text.at(from))) return {text.size(), text.size()};
   size_t wanted = 3;
   if (from == 0) {  // the first group takes what does not fill three

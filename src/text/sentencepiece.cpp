@@ -60,6 +60,7 @@ void SentencePiece::add_token(Token token) {
   if (bytes.empty()) return;
   if (type == TokenType::kByte) byte_tokens_[static_cast<uint8_t>(bytes[0])] = token;
   if (type != TokenType::kNormal && type != TokenType::kUserDefined) return;
+  if (vocabulary_.is_mark(token)) return;
   words_.insert(token);
   for (size_t i = 1; i < bytes.size(); ++i)
     if (bytes[i] == ' ') joins_space_[static_cast<uint8_t>(bytes[i - 1])] = true;

@@ -27,15 +27,30 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : vocabulary_(&vocabu
   }
 }
 
-SpecialTokens::Match SpecialTokens::next(std::string_view text, size_t from, bool control) const {
-  for (size_t begin = from; begin < text.size(); ++begin) {
-    for (const size_t length : lengths_[static_cast<uint8_t>(text[begin])]) {
-      if (length > text.size() - begin) continue;
-      const Token token = table_.find(text.substr(begin, length));
-      if (token != kNoToken && (control || !vocabulary_->is_control(token))) return {begin, begin + length, token};
+SpecialTokens::Match SpecialTokens::Finder::next(size_t from) {
+  for (size_t begin = from; begin < text_.size(); ++begin) {
+    for (const size_t length : tokens_->lengths_[static_cast<uint8_t>(text_[begin])]) {
+      if (length > text_.size() - begin) continue;
+      const Token token = tokens_->table_.find(text_.substr(begin, length));
+      if (token == kNoToken) continue;
+      if (!tokens_->vocabulary_->is_mark(token) || begin + length <= marks_end(begin))
+        return {begin, begin + length, token};
     }
   }
-  return {text.size(), text.size(), kNoToken};
+  return {text_.size(), text_.size(), kNoToken};
+}
+
+// Where a mark that begins at `begin` must end at the latest.
+size_t SpecialTokens::Finder::marks_end(size_t begin) {
+  while (special_end_ <= begin && !spans_.empty()) {
+    const bool special = spans_.front().special;
+    const size_t first = spans_begin_;
+    for (; !spans_.empty() && (spans_.front().special == special || spans_.front().text.empty());
+         spans_ = spans_.subspan(1))
+      spans_begin_ += spans_.front().text.size();
+    if (special) special_begin_ = first, special_end_ = spans_begin_;
+  }
+  return special_begin_ <= begin ? special_end_ : begin;
 }
 
 }  // namespace hearth::text

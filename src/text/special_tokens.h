@@ -1,8 +1,10 @@
-// Finds the tokens that are cut out of a text before it is tokenized: user-defined ones always, control
-// tokens only when the caller asks for it. Leftmost first, longest first, as the Hugging Face tokenizers do.
+// Finds the tokens that are cut out of a text before it is tokenized: control and user-defined ones, those that are
+// marks (Vocabulary::is_mark) only in what a template wrote. Leftmost first, longest first, as the Hugging Face
+// tokenizers do.
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +22,25 @@ class SpecialTokens {
     size_t begin, end;  // both text.size() if nothing was found
     Token token;
   };
-  // The first special token in `text` at or after `from`.
-  Match next(std::string_view text, size_t from, bool control) const;
+  // Goes through one text from its begin to its end.
+  class Finder {
+   public:
+    // The spans cover the text. All must outlive this object.
+    Finder(const SpecialTokens& tokens, std::string_view text, std::span<const Span> spans)
+        : tokens_(&tokens), text_(text), spans_(spans) {}
+    // The first token at or after `from`, which never decreases.
+    Match next(size_t from);
+
+   private:
+    size_t marks_end(size_t begin);
+
+    const SpecialTokens* tokens_;
+    std::string_view text_;
+    std::span<const Span> spans_;                 // those not yet looked at
+    size_t spans_begin_ = 0;                      // of the first of them, in the text
+    size_t special_begin_ = 0, special_end_ = 0;  // what the template wrote: the last stretch found
+  };
+
   // The special token of exactly this text, or kNoToken.
   Token find(std::string_view text) const { return table_.find(text); }
 

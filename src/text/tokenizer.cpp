@@ -47,7 +47,8 @@ std::vector<std::string> assumptions(const gguf::File& file, std::string_view mo
                                   {"tokenizer.ggml.remove_extra_whitespaces", gguf::Type::kBool},
                                   {"tokenizer.chat_template", gguf::Type::kString}}) {
     const gguf::Value* value = file.find(key);
-    if (value != nullptr && !has_type(*value, type)) note(key, fmt::format("is no {}, so it is ignored", type_name(type)));
+    if (value != nullptr && !has_type(*value, type))
+      note(key, fmt::format("is no {}, so it is ignored", type_name(type)));
   }
   return notes;
 }
@@ -80,13 +81,22 @@ size_t Tokenizer::longest_piece_bytes() const {
 TokenizerBase::TokenizerBase(const gguf::File& file, Vocabulary vocabulary)
     : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), strips_after_special_(strips_after_special(file)) {}
 
-std::vector<Token> TokenizerBase::encode(std::string_view text, const EncodeOptions& options) const {
+std::vector<Token> TokenizerBase::encode(std::span<const Span> spans, bool add_special) const {
+  std::string joined;
+  std::string_view text = joined;
+  if (spans.size() == 1) {
+    text = spans[0].text;
+  } else {
+    for (const Span& span : spans) joined += span.text;
+    text = joined;
+  }
+  SpecialTokens::Finder specials(specials_, text, spans);
   std::vector<Token> out;
   out.reserve(text.size() / 3 + 8);
-  if (options.add_special && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
+  if (add_special && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
   bool first = true;
   for (size_t at = 0; at < text.size();) {
-    const SpecialTokens::Match special = specials_.next(text, at, options.parse_special);
+    const SpecialTokens::Match special = specials.next(at);
     if (special.begin > at) encode_words(text.substr(at, special.begin - at), first, &out);
     at = special.end;
     if (special.token == kNoToken) break;
@@ -95,7 +105,7 @@ std::vector<Token> TokenizerBase::encode(std::string_view text, const EncodeOpti
     if (strips_after_special_ && !keeps_space_behind(vocabulary_.bytes(special.token)))
       at = std::min(text.find_first_not_of(" \t\n\v\f\r", at), text.size());
   }
-  if (options.add_special && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
+  if (add_special && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
   return out;
 }
 

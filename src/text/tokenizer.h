@@ -17,9 +17,16 @@ namespace hearth::text {
 using Token = int32_t;
 inline constexpr Token kNoToken = -1;
 
+// A part of a text that was put together from a template and from what users, tools and documents say.
+struct Span {
+  std::string_view text;
+  // Written by the template: texts of special tokens in it become these tokens. Otherwise they stay text.
+  bool special;
+};
+
 struct EncodeOptions {
   bool add_special = true;     // the start (and end) token where the vocabulary asks for it
-  bool parse_special = false;  // the texts of control tokens in the input become those tokens
+  bool parse_special = false;  // the whole text is as if a template had written it, see Span
 };
 
 // Immutable once loaded; safe to use from several threads.
@@ -32,7 +39,20 @@ class Tokenizer {
 
   // Any bytes are accepted: invalid UTF-8 becomes byte tokens where the vocabulary has them, else the
   // replacement character or the unknown token.
-  virtual std::vector<Token> encode(std::string_view text, const EncodeOptions& options) const = 0;
+  //
+  // A special token is found only where all bytes of its text are in spans that are `special`; neighbouring spans of
+  // the same kind count as one. What is between the special tokens found is tokenized as one text, across the borders
+  // of spans, so the tokens are those of the whole text wherever no other span imitates a special token.
+  //
+  // Special are control and unknown tokens, and user-defined ones that end an answer or look like marks: in brackets
+  // of any kind, as <tool_call>, [INST], <\uFF5CUser\uFF5C>. Other user-defined tokens (white space, letters, elements
+  // of HTML in Gemma's vocabulary) are parts of ordinary text and found in all spans. The reference takes every
+  // user-defined token for ordinary text, which lets a message close its own turn.
+  virtual std::vector<Token> encode(std::span<const Span> spans, bool add_special) const = 0;
+  std::vector<Token> encode(std::string_view text, const EncodeOptions& options) const {
+    const Span whole{text, options.parse_special};
+    return encode({&whole, 1}, options.add_special);
+  }
 
   // The bytes a token stands for in a text (control tokens: empty unless `special`). May end inside
   // a UTF-8 sequence; see Utf8Stream. An id out of range gives an empty piece.

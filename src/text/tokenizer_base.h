@@ -17,7 +17,8 @@ class TokenizerBase : public Tokenizer {
  public:
   TokenizerBase(const gguf::File& file, Vocabulary vocabulary);
 
-  std::vector<Token> encode(std::string_view text, const EncodeOptions& options) const override;
+  using Tokenizer::encode;
+  std::vector<Token> encode(std::span<const Span> spans, bool add_special) const override;
   std::string piece(Token token, bool special) const override;
   std::string decode(std::span<const Token> tokens, bool special) const override;
   size_t size() const override { return vocabulary_.size(); }

@@ -1,5 +1,6 @@
 #include "text/vocabulary.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -39,6 +40,34 @@ const std::unordered_set<std::string_view> kEndTexts = {
     "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",  // SmolVLM, DeepSeek
     "<|END_OF_TURN_TOKEN|>",                    // Command R
 };
+
+bool begins_with_any(std::string_view text, std::initializer_list<std::string_view> all) {
+  return std::any_of(all.begin(), all.end(), [&](std::string_view one) { return text.starts_with(one); });
+}
+bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> all) {
+  return std::any_of(all.begin(), all.end(), [&](std::string_view one) { return text.ends_with(one); });
+}
+
+// <think>, [INST], <|"|>, <\uFF5CUser\uFF5C>, >>TITLE<<, ]~b], \u25C1think\u25B7, also behind a space.
+bool is_bracketed(std::string_view text) {
+  for (const std::string_view space : {" ", "\u2581"})
+    if (text.starts_with(space)) text.remove_prefix(space.size());
+  return text.size() > 2 && begins_with_any(text, {"<", "[", "]", ">>", "|", "\uFF5C", "\u25C1"}) &&
+         ends_with_any(text, {">", "]", "[", "<<", "|", "\uFF5C", "\u25B7"});
+}
+
+// Elements of HTML that are ordinary text in Gemma's vocabulary. Not <s>: most others begin a text with it.
+bool is_html(std::string_view text) {
+  static const std::unordered_set<std::string_view> kElements = {
+      "table", "caption", "thead", "tbody", "tfoot", "tr",  "th",         "td",   "h1",    "h2",    "h3",
+      "h4",    "h5",      "h6",    "p",     "br",    "hr",  "blockquote", "ul",   "ol",    "li",    "dl",
+      "dt",    "dd",      "b",     "i",     "u",     "em",  "del",        "ins",  "mark",  "small", "sub",
+      "sup",   "code",    "pre",   "kbd",   "a",     "img", "div",        "span", "strong"};
+  if (!text.starts_with('<') || !text.ends_with('>')) return false;
+  text = text.substr(1, text.size() - 2);
+  if (text.starts_with('/')) text.remove_prefix(1);
+  return kElements.contains(text);
+}
 
 // "<0x0A>" as 10; -1 if the text is not of this form.
 int byte_of(std::string_view text) {
@@ -125,6 +154,12 @@ void Vocabulary::load_bytes(std::span<const std::string_view> texts, Decode deco
     }
     ends_.push_back(arena_.size());
   }
+}
+
+bool Vocabulary::is_mark(Token token) const {
+  if (is_control(token)) return true;
+  const std::string_view text = bytes(token);
+  return type(token) == TokenType::kUserDefined && (ends_generation(token) || (is_bracketed(text) && !is_html(text)));
 }
 
 Status Vocabulary::read_id(const gguf::File& file, std::string_view key, Token* id) const {

@@ -36,6 +36,8 @@ class Vocabulary {
   bool is_control(Token token) const {
     return type(token) == TokenType::kControl || type(token) == TokenType::kUnknown;
   }
+  // Whether the token is one that only a template may write, see Tokenizer::encode().
+  bool is_mark(Token token) const;
   // The bytes a token stands for; of control and user-defined tokens, their text.
   std::string_view bytes(Token token) const {
     const auto i = static_cast<size_t>(token);

@@ -10,8 +10,11 @@ namespace {
 
 class ByteTokenizer : public text::Tokenizer {
  public:
-  std::vector<text::Token> encode(std::string_view text, const text::EncodeOptions&) const override {
-    return {text.begin(), text.end()};
+  using Tokenizer::encode;
+  std::vector<text::Token> encode(std::span<const text::Span> spans, bool) const override {
+    std::vector<text::Token> tokens;
+    for (const text::Span& span : spans) tokens.insert(tokens.end(), span.text.begin(), span.text.end());
+    return tokens;
   }
   std::string piece(text::Token token, bool) const override { return {static_cast<char>(token)}; }
   std::string decode(std::span<const text::Token> tokens, bool) const override {
@@ -30,9 +33,9 @@ class ByteTokenizer : public text::Tokenizer {
 
 class CountingTokenizer : public ByteTokenizer {
  public:
-  std::vector<text::Token> encode(std::string_view text, const text::EncodeOptions& options) const override {
-    bytes += text.size();
-    return ByteTokenizer::encode(text, options);
+  std::vector<text::Token> encode(std::span<const text::Span> spans, bool add_special) const override {
+    for (const text::Span& span : spans) bytes += span.text.size();
+    return ByteTokenizer::encode(spans, add_special);
   }
   mutable size_t bytes = 0;
 };

@@ -26,9 +26,11 @@ class FakeTokenizer : public text::Tokenizer {
  public:
   static constexpr Token kEnd = 0, kTurn = 31, kVocabulary = 32;  // kTurn, "<turn>": a control token that is no end
 
-  std::vector<Token> encode(std::string_view text, const text::EncodeOptions&) const override {
+  using Tokenizer::encode;
+  std::vector<Token> encode(std::span<const text::Span> spans, bool) const override {
     std::vector<Token> tokens;
-    for (char c : text) tokens.push_back(of_byte(c));
+    for (const text::Span& span : spans)
+      for (char c : span.text) tokens.push_back(of_byte(c));
     return tokens;
   }
   std::string piece(Token token, bool) const override {

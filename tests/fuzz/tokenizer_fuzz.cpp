@@ -1,5 +1,7 @@
 // Any text through a small vocabulary of each kind: what comes out are tokens of the vocabulary, and they
-// decode to the text where the kind promises it. The first byte picks the vocabulary.
+// decode to the text where the kind promises it; none of them is special where a user wrote the text. The first byte
+// picks the vocabulary, the second cuts the text into spans.
+#include <algorithm>
 #include <cstdlib>
 
 #include "fuzz/seeds.h"
@@ -10,6 +12,9 @@
 using namespace hearth::text;
 
 namespace {
+
+// A mark for the spans to hide, in every vocabulary a control token.
+constexpr const char* kMark = "<x>";
 
 struct Case {
   std::unique_ptr<Tokenizer> tokenizer;
@@ -33,15 +38,15 @@ std::vector<Case> make_cases() {
                                              {"aa", TokenType::kNormal, 2},
                                              {"aab", TokenType::kNormal, -1},
                                              {"é"},
-                                             {"<x>", TokenType::kUserDefined}})),
+                                             {kMark, TokenType::kControl}})),
                    false});  // U+2581 becomes a space
   test::TinyVocabulary words{.model = "bert", .pre = {}, .tokens = {}, .merges = {}};
-  words.tokens = {{"[UNK]", TokenType::kControl}, {"▁a"}, {"b"}, {"aa"}, {"▁é"}, {"▁!"}};
+  words.tokens = {{"[UNK]", TokenType::kControl}, {"▁a"}, {"b"}, {"aa"}, {"▁é"}, {"▁!"}, {kMark, TokenType::kControl}};
   words.more = {{"tokenizer.ggml.unknown_token_id", test::u32_value(0)}};
   cases.push_back({load(words), false});
   for (const Pretokenizer& entry : all_pretokenizers()) {
     const auto vocabulary =
-        test::byte_pairs(std::string(entry.names[0]), {"a a", "aa a", "a b", "Ġ a", "1 2", "Ã ©", "Ġ Ġ"}, {"<x>"});
+        test::byte_pairs(std::string(entry.names[0]), {"a a", "aa a", "a b", "Ġ a", "1 2", "Ã ©", "Ġ Ġ"}, {kMark});
     cases.push_back({load(vocabulary), true});
   }
   return cases;
@@ -52,13 +57,38 @@ const std::vector<Case>& cases() {
   return all;
 }
 
+// The text cut into spans that a template and a user wrote in turns.
+std::vector<Span> cut(std::string_view text, uint8_t how) {
+  const size_t step = 1 + how % 16;
+  std::vector<Span> spans;
+  for (size_t at = 0; at < text.size(); at += step)
+    spans.push_back({text.substr(at, step), ((how >> 4) + spans.size()) % 3 != 0});
+  return spans;
+}
+
+bool has_whole_mark(std::string_view text, const std::vector<Span>& spans) {
+  std::string written;  // what the user wrote as zeros
+  for (const Span& span : spans) written += span.special ? std::string(span.text) : std::string(span.text.size(), '\0');
+  return text.size() == written.size() && written.find(kMark) != std::string::npos;
+}
+
+void check_spans(const Case& chosen, std::string_view text, uint8_t how) {
+  const std::vector<Span> spans = cut(text, how);
+  const std::vector<Token> tokens = chosen.tokenizer->encode(spans, false);
+  const bool found = std::count(tokens.begin(), tokens.end(), chosen.tokenizer->find(kMark)) > 0;
+  if (found != has_whole_mark(text, spans)) std::abort();
+  if (chosen.keeps_text && chosen.tokenizer->decode(tokens, true) != text) std::abort();
+  const std::vector<Token> plain = chosen.tokenizer->encode(text, {.add_special = false, .parse_special = false});
+  if (!found && tokens != plain) std::abort();
+}
+
 // Cut anywhere, a stream gives the same text.
 void check_stream(std::string_view text) {
   Utf8Stream whole, parts;
   const std::string expected = whole.feed(text) + whole.finish();
-  const size_t cut = text.empty() ? 0 : static_cast<unsigned char>(text[0]) % text.size();
-  std::string joined = parts.feed(text.substr(0, cut));
-  joined += parts.feed(text.substr(cut));
+  const size_t middle = text.empty() ? 0 : static_cast<unsigned char>(text[0]) % text.size();
+  std::string joined = parts.feed(text.substr(0, middle));
+  joined += parts.feed(text.substr(middle));
   joined += parts.finish();
   if (joined != expected) std::abort();
 }
@@ -70,16 +100,16 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   for (size_t i = 0; i < cases().size(); ++i) {
     for (const char* text :
          {"aab ab  a<x>b é", "I'll\n\n 12345, 中文 \xF0\x9F\x8E\x89!", "\xFF\xE2\x82 A\u0301b  \t\r\n"})
-      seeds.push_back(std::string(1, static_cast<char>(i)) + text);
+      seeds.push_back(std::string{static_cast<char>(i), '\x22'} + text);
   }
   hearth::fuzz::use_seeds(seeds, argc, argv);
   return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size == 0) return 0;
+  if (size < 2) return 0;
   const Case& chosen = cases()[data[0] % cases().size()];
-  const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::string text(reinterpret_cast<const char*>(data) + 2, size - 2);
   for (const bool special : {false, true}) {
     const std::vector<Token> tokens =
         chosen.tokenizer->encode(text, {.add_special = special, .parse_special = special});
@@ -88,6 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     if (chosen.keeps_text && chosen.tokenizer->decode(tokens, true) != text) std::abort();
   }
+  check_spans(chosen, text, data[1]);
   check_stream(text);
   return 0;
 }

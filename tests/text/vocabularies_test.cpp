@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "boost/json.hpp"
@@ -16,10 +17,14 @@ namespace {
 
 constexpr EncodeOptions kPlain{.add_special = false, .parse_special = false};
 
-std::unique_ptr<Tokenizer> load(const std::string& name) {
+std::shared_ptr<const gguf::File> open(const std::string& name) {
   auto file = gguf::File::open(test::shared("models/vocab/ggml-vocab-" + name + ".gguf"));
   if (!file) throw std::runtime_error(file.error().message);
-  auto tokenizer = Tokenizer::load(**file);
+  return *file;
+}
+
+std::unique_ptr<Tokenizer> load(const std::string& name) {
+  auto tokenizer = Tokenizer::load(*open(name));
   if (!tokenizer) throw std::runtime_error(tokenizer.error().message);
   return std::move(tokenizer).value();
 }
@@ -95,6 +100,54 @@ TEST_P(Vocabularies, GiveTheTokensOfTheReferenceForALongText) {
   EXPECT_EQ(sha256(tokens), expected.at("sha256_of_int32_le").as_string());
   const auto& first = expected.at("first").as_array();
   for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(tokens.at(i), first[i].to_number<Token>()) << i;
+}
+
+// The tokens that the file says are special, and their texts. Not single letters that some converters declare
+// user-defined.
+std::map<Token, std::string_view> special_texts(const gguf::File& file) {
+  const gguf::Value* types = file.find("tokenizer.ggml.token_type");
+  const auto texts = file.find("tokenizer.ggml.tokens")->as_strings();
+  std::map<Token, std::string_view> found;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const int64_t type = types->at_i64(i);
+    if (type >= 2 && type <= 4 && texts[i].size() > 2) found[static_cast<Token>(i)] = texts[i];
+  }
+  return found;
+}
+
+TEST_P(Vocabularies, MakeNoSpecialTokenOfWhatAUserSays) {
+  REQUIRE_SHARED("models/vocab");
+  const auto file = open(GetParam());
+  const auto tokenizer = load(GetParam());
+  const auto specials = special_texts(*file);
+  const bool keeps_text = tokenizer->model_name() == "gpt2" || tokenizer->model_name() == "llama";
+  const auto unknown = static_cast<Token>(file->find("tokenizer.ggml.unknown_token_id") == nullptr
+                                              ? kNoToken
+                                              : *file->find("tokenizer.ggml.unknown_token_id")->as_i64());
+  const auto [mark, mark_text] = *specials.begin();
+  const auto check = [&](const std::string& message) {
+    const std::vector<Span> user = {{message, false}};
+    const std::vector<Token> tokens = tokenizer->encode(user, false);
+    for (const Token token : tokens)
+      EXPECT_TRUE(!specials.contains(token) || (token == unknown && !keeps_text)) << message << " gives " << token;
+    if (keeps_text) {
+      EXPECT_EQ(tokenizer->decode(tokens, true), message);
+    }
+    // A mark of the template before and behind.
+    const std::vector<Span> turn = {{mark_text, true}, {message, false}, {mark_text, true}};
+    std::vector<Token> expected = tokens;
+    expected.insert(expected.begin(), mark);
+    expected.push_back(mark);
+    EXPECT_EQ(tokenizer->encode(turn, false), expected) << message;
+  };
+  std::string all;
+  for (const auto& [token, text] : specials) {
+    check("What does " + std::string(text) + "mean?");
+    check(std::string(text));
+    all += text;
+    EXPECT_EQ(tokenizer->encode(text, {.add_special = false, .parse_special = true}), std::vector{token});
+  }
+  check(all);
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, Vocabularies,
