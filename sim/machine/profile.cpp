@@ -252,10 +252,12 @@ Status override_value(Profile& profile, std::string_view key, std::string_view v
         device.context_bytes = number * kMiB;
       } else if (key == "compute_mode") {
         device.compute_mode = static_cast<int>(number);
+      } else if (key == "vmm") {
+        device.vmm = number != 0;
       } else {
         return error(ErrorKind::kUsage,
                      "\"{}\" cannot be set for a profile: driver, memory_mib, reserved_mib, context_mib, "
-                     "compute_capability and compute_mode can",
+                     "compute_capability, compute_mode and vmm can",
                      key);
       }
     }

@@ -93,7 +93,8 @@ struct Profile {
 };
 
 // Reads "NAME[,key=value...]": a file of `folder` (without .json) or a path, and values that replace the file's:
-// driver=535.183.01; for every device memory_mib, reserved_mib, context_mib, compute_capability (8.6), compute_mode.
+// driver=535.183.01; for every device memory_mib, reserved_mib, context_mib, compute_capability (8.6), compute_mode,
+// vmm (0 or 1).
 Result<Profile> load_profile(const std::string& text, const std::string& folder);
 Result<Profile> parse_profile(std::string_view json, const std::string& name);
 

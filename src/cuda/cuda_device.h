@@ -22,7 +22,7 @@ struct CudaOptions {
 };
 
 // Errors: those of driver::Cuda::open() and of a start-up; kUnsupported: a GPU older than compute capability 7.5,
-// without virtual memory management, or kernels that the driver does not take; also "this build has no CUDA
+// or kernels that the driver does not take; also "this build has no CUDA
 // kernels (nvcc was not found when hearth was built)". A context that an earlier error has broken is rebuilt: the
 // devices and buffers made in it must be gone.
 Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options);

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cuda/device_impl.h"
 #include "cuda/scratch.h"
 
@@ -91,7 +92,6 @@ Status CudaDevice::start() {
       static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR));
   chip.reserved_shared_bytes = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK));
   chip.l2_bytes = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE));
-  const bool virtual_memory = attribute(CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED) != 0;
   const uint64_t clock_khz = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE));
   const uint64_t bus_bits = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
   TRY(attribute.status);
@@ -100,21 +100,20 @@ Status CudaDevice::start() {
                        fmt::format("{} has compute capability {}.{}", name, chip.compute_capability / 10,
                                    chip.compute_capability % 10),
                        "hearth needs 7.5 (Turing, 2018) or newer");
-  if (!virtual_memory)
-    return error(ErrorKind::kUnsupported,
-                 "{} offers no virtual memory management to this system (a virtual GPU may need a full profile)", name);
 
   ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
   ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
   modules_.emplace(cuda_, context_, chip, embedded_images(), options_.compiling);
   TRY(find_functions());
-  ASSIGN_OR_RETURN(table_memory_, driver::VirtualMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
-  ASSIGN_OR_RETURN(scratch_, driver::VirtualMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
+  ASSIGN_OR_RETURN(table_memory_, driver::DeviceMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
+  ASSIGN_OR_RETURN(scratch_, driver::DeviceMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
   matmul_.emplace(*modules_);
 
   facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
   facts_.ordinal = options_.ordinal;
+  if (!table_memory_.is_virtual())
+    log_info("{} manages no virtual memory: what is allocated on it cannot grow in its place", facts_.name);
   facts_.memory_bytes = memory->total_bytes;
   facts_.granularity_bytes = table_memory_.granule_bytes();
   sizing_ = CudaSizing(facts_.granularity_bytes);
@@ -157,7 +156,7 @@ Result<device::Buffer> CudaDevice::alloc(size_t bytes) {
   return in_context([&]() -> Result<device::Buffer> {
     const size_t unit = facts_.granularity_bytes, whole = round_up(std::max<size_t>(bytes, 1), unit);
     const uint64_t free = free_bytes();
-    auto memory = driver::VirtualMemory::reserve(cuda_, context_.device(), whole, whole);
+    auto memory = driver::DeviceMemory::reserve(cuda_, context_.device(), whole, whole);
     Status grown = memory ? memory->grow(whole) : Status(memory.error());
     if (!grown) {
       if (grown.error().kind != ErrorKind::kNoMemory) return grown.error();
@@ -179,6 +178,7 @@ void CudaDevice::free(std::byte* data, size_t) {
     TRY(transfer_.order(stream_));
     return stream_.synchronize();
   });
+  const driver::CurrentContext current(context_);
   const std::lock_guard lock(memory_mutex_);
   buffers_.erase(address_of(data));
 }

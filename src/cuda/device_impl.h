@@ -121,11 +121,11 @@ class CudaDevice final : public device::Device {
   Transfer transfer_;
   Graphs graphs_;
   StepTablesBuffer tables_;
-  driver::VirtualMemory table_memory_, scratch_;
+  driver::DeviceMemory table_memory_, scratch_;
   device::StepShape reserved_;
 
   mutable std::mutex memory_mutex_;
-  std::unordered_map<CUdeviceptr, driver::VirtualMemory> buffers_;
+  std::unordered_map<CUdeviceptr, driver::DeviceMemory> buffers_;
 
   mutable std::mutex lost_mutex_;
   mutable std::optional<Error> lost_;

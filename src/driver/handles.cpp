@@ -151,10 +151,6 @@ Status GraphExec::launch(const Stream& stream) const {
   return check(cuda_->cuGraphLaunch(raw_, stream.get()), "launching a graph");
 }
 
-Status GraphExec::set_kernel(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS& kernel) const {
-  return check(cuda_->cuGraphExecKernelNodeSetParams(raw_, node, &kernel), "changing a kernel of a graph");
-}
-
 Result<Graph> Graph::create(const Cuda& cuda) {
   CUgraph raw = nullptr;
   TRY(check(cuda.cuGraphCreate(&raw, 0), "creating a graph"));
@@ -166,14 +162,6 @@ Result<CUgraphNode> Graph::add_kernel(const CUDA_KERNEL_NODE_PARAMS& kernel,
   CUgraphNode node = nullptr;
   TRY(check(cuda_->cuGraphAddKernelNode(&node, raw_, waits_for.data(), waits_for.size(), &kernel),
             "adding a kernel to a graph"));
-  return node;
-}
-
-Result<CUgraphNode> Graph::add_copy(const CUDA_MEMCPY3D& copy, const Context& context,
-                                    std::span<const CUgraphNode> waits_for) const {
-  CUgraphNode node = nullptr;
-  TRY(check(cuda_->cuGraphAddMemcpyNode(&node, raw_, waits_for.data(), waits_for.size(), &copy, context.get()),
-            "adding a copy to a graph"));
   return node;
 }
 
@@ -205,6 +193,14 @@ Result<PinnedMemory> PinnedMemory::alloc(const Cuda& cuda, size_t bytes) {
 
 namespace {
 
+// What allocations of this size and larger ones are multiples of, with today's drivers.
+constexpr size_t kPlainUnit_bytes = 2 << 20;
+constexpr const char* kGivingBack = "giving back GPU memory";
+
+std::string allocating(size_t bytes) {
+  return fmt::format("the allocation of {} bytes of GPU memory", bytes);
+}
+
 CUmemAllocationProp memory_of(CUdevice device) {
   CUmemAllocationProp properties{};
   properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
@@ -214,79 +210,111 @@ CUmemAllocationProp memory_of(CUdevice device) {
 
 }  // namespace
 
-VirtualMemory& VirtualMemory::operator=(VirtualMemory&& other) noexcept {
+DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
   std::swap(cuda_, other.cuda_);
   std::swap(device_, other.device_);
+  std::swap(virtual_, other.virtual_);
   std::swap(address_, other.address_);
   std::swap(granule_bytes_, other.granule_bytes_);
   std::swap(reserved_bytes_, other.reserved_bytes_);
+  std::swap(backed_bytes_, other.backed_bytes_);
   std::swap(granules_, other.granules_);
   return *this;
 }
 
-VirtualMemory::~VirtualMemory() {
+DeviceMemory::~DeviceMemory() {
   if (cuda_ == nullptr) return;
   while (!granules_.empty()) (void)drop_granule();
-  (void)cuda_->cuMemAddressFree(address_, reserved_bytes_);
+  (void)release();
+  if (virtual_) (void)cuda_->cuMemAddressFree(address_, reserved_bytes_);
 }
 
-Result<VirtualMemory> VirtualMemory::reserve(const Cuda& cuda, CUdevice device, size_t bytes, size_t granule_bytes) {
+Result<DeviceMemory> DeviceMemory::reserve(const Cuda& cuda, CUdevice device, size_t bytes, size_t granule_bytes) {
   CHECK(bytes > 0 && granule_bytes > 0);
-  const CUmemAllocationProp properties = memory_of(device);
-  size_t unit = 0;
-  TRY(check(cuda.cuMemGetAllocationGranularity(&unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM),
-            "asking for the unit of GPU memory"));
+  int manages = 0;
+  TRY(check(cuda.cuDeviceGetAttribute(&manages, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
+            "asking whether the GPU manages virtual memory"));
+  size_t unit = kPlainUnit_bytes;
+  if (manages != 0) {
+    const CUmemAllocationProp properties = memory_of(device);
+    TRY(check(cuda.cuMemGetAllocationGranularity(&unit, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM),
+              "asking for the unit of GPU memory"));
+  }
   if (unit == 0)
     return with_remedy(ErrorKind::kNoDevice, "the GPU driver gives no unit of memory", "reinstall the driver");
-  VirtualMemory memory;
+  DeviceMemory memory;
   memory.device_ = device;
+  memory.virtual_ = manages != 0;
   memory.granule_bytes_ = round_up(granule_bytes, unit);
   memory.reserved_bytes_ = round_up(bytes, memory.granule_bytes_);
-  TRY(check(cuda.cuMemAddressReserve(&memory.address_, memory.reserved_bytes_, 0, 0, 0),
-            fmt::format("reserving {} bytes of GPU addresses", memory.reserved_bytes_)));
+  if (memory.virtual_)
+    TRY(check(cuda.cuMemAddressReserve(&memory.address_, memory.reserved_bytes_, 0, 0, 0),
+              fmt::format("reserving {} bytes of GPU addresses", memory.reserved_bytes_)));
   memory.cuda_ = &cuda;  // from here on the destructor gives it back
   return memory;
 }
 
-Status VirtualMemory::grow(size_t bytes) {
+Status DeviceMemory::grow(size_t bytes) {
   CHECK(bytes <= reserved_bytes_);
-  const size_t before = backed_bytes();
-  Status status;
-  while (status && backed_bytes() < bytes) status = add_granule();
-  if (status && backed_bytes() > before) {  // access for all at once: a call of its own for each would be slow
-    const CUmemAccessDesc access{memory_of(device_).location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
-    status = check(cuda_->cuMemSetAccess(address_ + before, backed_bytes() - before, &access, 1),
-                   "making GPU memory accessible");
-  }
-  while (!status && backed_bytes() > before) (void)drop_granule();
-  return status;
+  if (bytes <= backed_bytes_) return {};
+  return virtual_ ? map_up_to(bytes) : allocate(round_up(bytes, granule_bytes_));
 }
 
-Status VirtualMemory::shrink(size_t bytes) {
-  while (!granules_.empty() && backed_bytes() - granule_bytes_ >= bytes) TRY(drop_granule());
+Status DeviceMemory::shrink(size_t bytes) {
+  if (!virtual_) return bytes == 0 ? release() : Status();
+  while (!granules_.empty() && backed_bytes_ - granule_bytes_ >= bytes) TRY(drop_granule());
   return {};
 }
 
-Status VirtualMemory::add_granule() {
+Status DeviceMemory::map_up_to(size_t bytes) {
+  const size_t before = backed_bytes_;
+  Status status;
+  while (status && backed_bytes_ < bytes) status = add_granule();
+  if (status) {  // access for all at once: a call of its own for each would be slow
+    const CUmemAccessDesc access{memory_of(device_).location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    status = check(cuda_->cuMemSetAccess(address_ + before, backed_bytes_ - before, &access, 1),
+                   "making GPU memory accessible");
+  }
+  while (!status && backed_bytes_ > before) (void)drop_granule();
+  return status;
+}
+
+Status DeviceMemory::add_granule() {
   const CUmemAllocationProp properties = memory_of(device_);
   CUmemGenericAllocationHandle granule = 0;
-  TRY(check(cuda_->cuMemCreate(&granule, granule_bytes_, &properties, 0),
-            fmt::format("the allocation of {} bytes of GPU memory", granule_bytes_)));
-  const CUresult mapped = cuda_->cuMemMap(address_ + backed_bytes(), granule_bytes_, 0, granule, 0);
+  TRY(check(cuda_->cuMemCreate(&granule, granule_bytes_, &properties, 0), allocating(granule_bytes_)));
+  const CUresult mapped = cuda_->cuMemMap(address_ + backed_bytes_, granule_bytes_, 0, granule, 0);
   if (mapped != CUDA_SUCCESS) {
     (void)cuda_->cuMemRelease(granule);
     return check(mapped, fmt::format("mapping {} bytes of GPU memory", granule_bytes_));
   }
   granules_.push_back(granule);
+  backed_bytes_ += granule_bytes_;
   return {};
 }
 
-Status VirtualMemory::drop_granule() {
+Status DeviceMemory::drop_granule() {
   const CUmemGenericAllocationHandle granule = granules_.back();
   granules_.pop_back();  // whatever the driver answers: it would not answer otherwise the next time
-  const CUresult unmapped = cuda_->cuMemUnmap(address_ + backed_bytes(), granule_bytes_);
+  backed_bytes_ -= granule_bytes_;
+  const CUresult unmapped = cuda_->cuMemUnmap(address_ + backed_bytes_, granule_bytes_);
   const CUresult released = cuda_->cuMemRelease(granule);
-  return check(unmapped != CUDA_SUCCESS ? unmapped : released, "giving back GPU memory");
+  return check(unmapped != CUDA_SUCCESS ? unmapped : released, kGivingBack);
+}
+
+Status DeviceMemory::allocate(size_t bytes) {
+  CUdeviceptr fresh = 0;
+  TRY(check(cuda_->cuMemAlloc(&fresh, bytes), allocating(bytes)));
+  const Status released = release();
+  address_ = fresh;
+  backed_bytes_ = bytes;
+  return released;
+}
+
+Status DeviceMemory::release() {
+  if (virtual_ || backed_bytes_ == 0) return {};
+  backed_bytes_ = 0;
+  return check(cuda_->cuMemFree(std::exchange(address_, 0)), kGivingBack);
 }
 
 }  // namespace hearth::driver

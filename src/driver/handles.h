@@ -1,4 +1,4 @@
-// Owned objects of the CUDA driver. Each is destroyed with its C++ object. Except for VirtualMemory an object is
+// Owned objects of the CUDA driver. Each is destroyed with its C++ object. Except for DeviceMemory an object is
 // made, used and destroyed on a thread whose current context is the one it was made in (CurrentContext), and
 // before that context is released. Errors of calls: see check(); after a sticky one all fail with kDeviceLost.
 #pragma once
@@ -133,7 +133,6 @@ class GraphExec : public Handle<CUgraphExec, &Cuda::cuGraphExecDestroy> {
  public:
   using Handle::Handle;
   Status launch(const Stream& stream) const;
-  Status set_kernel(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS& kernel) const;  // for later launches
 };
 
 // Work as a graph of nodes, instantiated once and launched as often as wanted. A node belongs to its graph.
@@ -143,8 +142,6 @@ class Graph : public Handle<CUgraph, &Cuda::cuGraphDestroy> {
   static Result<Graph> create(const Cuda& cuda);
   // Each runs after those that it `waits_for`.
   Result<CUgraphNode> add_kernel(const CUDA_KERNEL_NODE_PARAMS& kernel, std::span<const CUgraphNode> waits_for) const;
-  Result<CUgraphNode> add_copy(const CUDA_MEMCPY3D& copy, const Context& context,
-                               std::span<const CUgraphNode> waits_for) const;
   Result<GraphExec> instantiate() const;
 };
 
@@ -167,18 +164,22 @@ class PinnedMemory {
   size_t bytes_ = 0;
 };
 
-// A range of device addresses, reserved once and never moving, whose front part has physical memory behind it, in
-// granules that come and go. Needs no current context. Work that uses a granule must have ended before it goes.
-class VirtualMemory {
+// Device memory that comes and goes in granules. Work that uses a granule must have ended before it goes.
+//
+// Where the GPU manages virtual memory it is a range of addresses, reserved once and never moving, whose front part has
+// physical memory behind it; no context need be current. Elsewhere (profiles of some virtual GPUs) it is an allocation,
+// for which the context must be current: growing makes a new one at another address and loses what was in the old one,
+// and only shrinking to nothing gives memory back.
+class DeviceMemory {
  public:
-  VirtualMemory() = default;
-  VirtualMemory(VirtualMemory&& other) noexcept { *this = std::move(other); }
-  VirtualMemory& operator=(VirtualMemory&& other) noexcept;
-  ~VirtualMemory();
+  DeviceMemory() = default;
+  DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept;
+  ~DeviceMemory();
 
-  // Reserves at least `bytes` of addresses; takes no memory. Granules are at least `granule_bytes`, rounded up to
-  // what the driver can map (2 MiB on today's GPUs).
-  static Result<VirtualMemory> reserve(const Cuda& cuda, CUdevice device, size_t bytes, size_t granule_bytes = 1);
+  // At most `bytes`, rounded up; takes no memory. Granules are at least `granule_bytes`, rounded up to what the driver
+  // can map (2 MiB on today's GPUs).
+  static Result<DeviceMemory> reserve(const Cuda& cuda, CUdevice device, size_t bytes, size_t granule_bytes = 1);
 
   // At least the first `bytes` get memory (not cleared). On an error (kNoMemory) all is as before.
   Status grow(size_t bytes);
@@ -186,19 +187,24 @@ class VirtualMemory {
   Status shrink(size_t bytes);
 
   CUdeviceptr address() const { return address_; }
+  bool is_virtual() const { return virtual_; }
   size_t granule_bytes() const { return granule_bytes_; }
   size_t reserved_bytes() const { return reserved_bytes_; }
-  size_t backed_bytes() const { return granules_.size() * granule_bytes_; }  // what it takes of the device's memory
+  size_t backed_bytes() const { return backed_bytes_; }  // what it takes of the device's memory
 
  private:
+  Status map_up_to(size_t bytes);
   Status add_granule();
   Status drop_granule();
+  Status allocate(size_t bytes);
+  Status release();
 
   const Cuda* cuda_ = nullptr;
   CUdevice device_ = 0;
+  bool virtual_ = true;
   CUdeviceptr address_ = 0;
-  size_t granule_bytes_ = 0, reserved_bytes_ = 0;
-  std::vector<CUmemGenericAllocationHandle> granules_;
+  size_t granule_bytes_ = 0, reserved_bytes_ = 0, backed_bytes_ = 0;
+  std::vector<CUmemGenericAllocationHandle> granules_;  // of virtual memory
 };
 
 }  // namespace hearth::driver

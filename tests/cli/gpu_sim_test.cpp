@@ -81,14 +81,30 @@ TEST_F(GpuStart, EveryCallOfTheStartMayFail) {
 }
 
 TEST_F(GpuStart, MemoryMayRunOutAtEveryAllocation) {
-  bool enough = false;
-  int allocation = 1;
-  for (; !enough && allocation < 100; ++allocation) {
-    enough = expect_gpu_or_reason("tiny", "oom at=" + std::to_string(allocation) + "+",
-                                  {"the GPU has not enough free memory [CUDA_ERROR_OUT_OF_MEMORY, 2]"});
+  for (const std::string profile : {"tiny", "tiny,vmm=0"}) {
+    bool enough = false;
+    int allocation = 1;
+    for (; !enough && allocation < 100; ++allocation) {
+      enough = expect_gpu_or_reason(profile, "oom at=" + std::to_string(allocation) + "+",
+                                    {"the GPU has not enough free memory [CUDA_ERROR_OUT_OF_MEMORY, 2]"});
+    }
+    EXPECT_TRUE(enough) << "more than 100 allocations for a model of a few kilobytes";
+    EXPECT_GT(allocation, 2) << "no allocation failed";
   }
-  EXPECT_TRUE(enough) << "more than 100 allocations for a model of a few kilobytes";
-  EXPECT_GT(allocation, 2) << "no allocation failed";
+}
+
+// A profile of a virtual GPU, say.
+TEST_F(GpuStart, AGpuWithoutVirtualMemoryHoldsTheModelAndGivesAllBack) {
+  const std::string leaks = tiny_.file("leaks");
+  std::vector<std::string> environment = machine("tiny,vmm=0");
+  environment.push_back("HEARTH_SIM_LEAKS=" + leaks);
+  const std::vector<std::string> args = {"run", model_,      "hello", "--gpu",     "require", "--num-predict",
+                                         "4",   "--threads", "1",     "--verbose", "--seed",  "1"};
+  const Finished plain = on(environment, args);
+  EXPECT_EQ(plain.code, 0) << plain.err;
+  EXPECT_NE(plain.err.find("2/2 layers on GPU 0 (NVIDIA Tiny GPU)"), std::string::npos) << plain.err;
+  EXPECT_FALSE(std::filesystem::exists(leaks)) << "something was not freed";
+  EXPECT_EQ(plain.out, on("tiny", "", args).out);
 }
 
 TEST_F(GpuStart, AModelThatDoesNotFitSaysHowMuchIsMissing) {

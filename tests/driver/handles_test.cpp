@@ -31,7 +31,7 @@ class HandlesTest : public ::testing::Test {
 
 TEST_F(HandlesTest, MemoryGrowsAndShrinksInGranules) {
   {
-    auto memory = VirtualMemory::reserve(*cuda_, 0, 10 * kUnit - 5);
+    auto memory = DeviceMemory::reserve(*cuda_, 0, 10 * kUnit - 5);
     ASSERT_TRUE(memory.ok()) << memory.error().message;
     EXPECT_EQ(memory->reserved_bytes(), 10 * kUnit);
     EXPECT_EQ(memory->backed_bytes(), 0u);
@@ -53,7 +53,7 @@ TEST_F(HandlesTest, MemoryGrowsAndShrinksInGranules) {
 }
 
 TEST_F(HandlesTest, GranulesAreAsLargeAsAskedFor) {
-  auto memory = VirtualMemory::reserve(*cuda_, 0, 7 * kUnit, 2 * kUnit + 1);
+  auto memory = DeviceMemory::reserve(*cuda_, 0, 7 * kUnit, 2 * kUnit + 1);
   ASSERT_TRUE(memory.ok());
   EXPECT_EQ(memory->granule_bytes(), 3 * kUnit);
   EXPECT_EQ(memory->reserved_bytes(), 9 * kUnit);
@@ -64,7 +64,7 @@ TEST_F(HandlesTest, GranulesAreAsLargeAsAskedFor) {
 
 TEST_F(HandlesTest, WhatCannotGrowStaysAsItWas) {
   const Environment limit("FAKE_CUDA_FREE", "5");
-  auto memory = VirtualMemory::reserve(*cuda_, 0, 8 * kUnit);
+  auto memory = DeviceMemory::reserve(*cuda_, 0, 8 * kUnit);
   ASSERT_TRUE(memory.ok());
   ASSERT_TRUE(memory->grow(2 * kUnit));
   const Status full = memory->grow(8 * kUnit);
@@ -82,13 +82,13 @@ TEST_F(HandlesTest, WhatCannotGrowStaysAsItWas) {
 }
 
 TEST_F(HandlesTest, MovedMemoryIsFreedOnce) {
-  auto memory = VirtualMemory::reserve(*cuda_, 0, kUnit);
+  auto memory = DeviceMemory::reserve(*cuda_, 0, kUnit);
   ASSERT_TRUE(memory.ok());
   ASSERT_TRUE(memory->grow(kUnit));
-  VirtualMemory taken = std::move(*memory);
+  DeviceMemory taken = std::move(*memory);
   EXPECT_EQ(taken.backed_bytes(), kUnit);
   EXPECT_EQ(memory->backed_bytes(), 0u);
-  taken = VirtualMemory();
+  taken = DeviceMemory();
   EXPECT_EQ(allocated(), 0);
 }
 
