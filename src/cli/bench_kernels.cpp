@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
 #include "fleet/gpus.h"
@@ -60,7 +61,7 @@ std::string as_json(const std::string& device, const device::Limits& limits, con
 Result<std::unique_ptr<device::Device>> open_device(const ModelOptions& options) {
   const fleet::GpuPolicy policy = gpu_policy(options.gpu);
   if (policy != fleet::GpuPolicy::kOff) {
-    const fleet::GpuSearch search = fleet::find_gpus();
+    const fleet::GpuSearch search = fleet::find_gpus(show_compiling());
     if (!search.gpus.empty()) return search.gpus[0]();
     if (policy == fleet::GpuPolicy::kRequire) return fleet::refused(search.problem);
   }

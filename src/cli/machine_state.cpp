@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "cli/progress.h"
 #include "cuda/sizing.h"
 #include "fleet/machine.h"
 #include "placement/gpus.h"
@@ -134,7 +135,7 @@ Result<std::vector<placement::DeviceState>> described_machine(const std::string&
 
 Result<std::vector<placement::DeviceState>> machine_state(const std::string& gpu) {
   std::error_code ignored;
-  if (gpu.empty()) return fleet::this_machine();
+  if (gpu.empty()) return fleet::this_machine(show_compiling());
   return std::filesystem::is_regular_file(gpu, ignored) ? described_machine(gpu) : known_machine(gpu);
 }
 

@@ -68,6 +68,7 @@ Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models:
     (*bar)->set_total(total);
     (*bar)->update(done);
   };
+  observer.compiling = show_compiling();
   observer.end = [bar] { bar->reset(); };
   return fleet::load_model(std::move(found), fleet_options(options), load, observer);
 }

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/machine_state.h"
 #include "cli/model_options.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
 #include "fleet/find_model.h"
@@ -34,7 +35,7 @@ std::string report(const fleet::Measurer& measurer, const std::vector<placement:
   for (const std::string& line : placement::summary(plan, devices)) text += line + "\n";
   text += "\n" + placement::table(plan, devices);
   if (devices.size() == 1) {
-    const engine::GpuProblem problem = fleet::find_gpus().problem;
+    const engine::GpuProblem problem = fleet::find_gpus(show_compiling()).problem;
     text += fmt::format("\nThis machine has no GPU that can be used: {}; {}.\n--gpu shows the plan for another one.\n",
                         problem.cause, problem.remedy);
   }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
+#include <optional>
 
 #include "base/outside_text.h"
 #include "base/text.h"
@@ -53,6 +55,16 @@ void Progress::update(uint64_t done, const std::string& remark) {
   line.resize(std::min(line.size(), terminal_width(STDERR_FILENO) - 1));
   fmt::print(stderr, "{}{}", kClearLine, line);
   std::fflush(stderr);
+}
+
+std::function<void(uint32_t done, uint32_t total)> show_compiling() {
+  const auto bar = std::make_shared<std::optional<Progress>>();
+  return [bar](uint32_t done, uint32_t total) {
+    if (done == total) return bar->reset();
+    if (!*bar) bar->emplace("compiling kernels for this GPU (first start)", total, Progress::Unit::kCount);
+    (*bar)->set_total(total);
+    (*bar)->update(done);
+  };
 }
 
 }  // namespace hearth::cli

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace hearth::cli {
@@ -28,5 +29,8 @@ class Progress {
   bool enabled_, drawn_ = false;
   std::chrono::steady_clock::time_point next_;
 };
+
+// A bar while a GPU's driver compiles kernels, for those who open GPUs: see cuda::CompileProgress.
+std::function<void(uint32_t done, uint32_t total)> show_compiling();
 
 }  // namespace hearth::cli

@@ -1,12 +1,9 @@
 #include "fleet/gpus.h"
 
 #include <memory>
-#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cli/progress.h"
-#include "cuda/cuda_device.h"
 #include "driver/probe.h"
 
 namespace hearth::fleet {
@@ -23,32 +20,17 @@ engine::GpuProblem without_kernels() {
           driver::Cuda::open(&ignored).ok() || expects_gpu(ignored)};
 }
 
-// A line on the terminal while the driver compiles, which it does at a first start and may take many seconds.
-cuda::CompileProgress show_compiling() {
-  const auto shown = std::make_shared<std::optional<Progress>>();
-  return [shown](uint32_t done, uint32_t total) {
-    if (done == total) return shown->reset();
-    if (!*shown) shown->emplace("compiling kernels for this GPU (first start)", total, Progress::Unit::kCount);
-    (*shown)->set_total(total);
-    (*shown)->update(done);
-  };
-}
-
-Result<std::unique_ptr<device::Device>> open_gpu(int ordinal) {
-  return cuda::create_device({.ordinal = ordinal, .compiling = show_compiling()});
-}
-
-engine::DeviceFactory factory_of(int ordinal, std::unique_ptr<device::Device> opened) {
+engine::DeviceFactory factory_of(const cuda::CudaOptions& options, std::unique_ptr<device::Device> opened) {
   const auto first = std::make_shared<std::unique_ptr<device::Device>>(std::move(opened));
-  return [ordinal, first]() -> Result<std::unique_ptr<device::Device>> {
+  return [options, first]() -> Result<std::unique_ptr<device::Device>> {
     if (*first != nullptr) return std::move(*first);
-    return open_gpu(ordinal);
+    return cuda::create_device(options);
   };
 }
 
 }  // namespace
 
-GpuSearch find_gpus() {
+GpuSearch find_gpus(const cuda::CompileProgress& compiling) {
   if (!cuda::has_kernels()) return {{}, without_kernels()};
   driver::Problem problem;
   const auto cuda = driver::Cuda::open(&problem);
@@ -62,9 +44,10 @@ GpuSearch find_gpus() {
   GpuSearch search;
   std::vector<Error> failures;
   for (int ordinal = 0; ordinal < count; ++ordinal) {
-    auto device = open_gpu(ordinal);
+    const cuda::CudaOptions options{.ordinal = ordinal, .compiling = compiling};
+    auto device = cuda::create_device(options);
     if (device)
-      search.gpus.push_back(factory_of(ordinal, std::move(device).value()));
+      search.gpus.push_back(factory_of(options, std::move(device).value()));
     else
       failures.push_back(device.error());
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cuda/cuda_device.h"
 #include "engine/placed_model.h"
 
 namespace hearth::fleet {
@@ -21,8 +22,8 @@ struct GpuSearch {
 };
 // Opens every GPU; a factory's first call gives the one that is open, later ones open it again. A GPU that cannot be
 // used while others can is a warning in the log. May take seconds (the driver wakes the GPU), at most a minute or so
-// where the driver does not answer.
-GpuSearch find_gpus();
+// where the driver does not answer. `compiling`: of all of them, as long as they live.
+GpuSearch find_gpus(const cuda::CompileProgress& compiling = {});
 
 // Whether it is the GPU that failed, so that the CPU may still do it; false for a bad model or option.
 bool is_gpu_fault(const Error& error);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "cuda/cuda_device.h"
 #include "engine/placed_model.h"
 #include "fleet/model_options.h"
 #include "gguf/file.h"
@@ -22,6 +23,7 @@ struct LoadObserver {
   std::function<void(const std::string& text)> note;   // what the user should know, in one line
   std::function<void(const std::string& what)> start;  // "loading model.gguf on the GPU": it is planned and allowed
   std::function<void(uint64_t done, uint64_t total)> progress;  // bytes of weights
+  cuda::CompileProgress compiling;                              // before start() or after it
   std::function<void()> end;  // they are there, or will not be; also if start() was never called
 };
 

@@ -11,9 +11,9 @@ placement::DeviceState host_state() {
   return {.name = "CPU", .host = true, .total = memory.bytes, .free = memory.bytes, .granularity = 4096};
 }
 
-Result<std::vector<placement::DeviceState>> this_machine() {
+Result<std::vector<placement::DeviceState>> this_machine(const cuda::CompileProgress& compiling) {
   std::vector<placement::DeviceState> states;
-  for (const engine::DeviceFactory& open : find_gpus().gpus) {
+  for (const engine::DeviceFactory& open : find_gpus(compiling).gpus) {
     ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> gpu, open());
     states.push_back(engine::state_of(*gpu));
   }

@@ -4,13 +4,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cuda/cuda_device.h"
 #include "placement/plan.h"
 
 namespace hearth::fleet {
 
 // GPUs, then the host, as the load of a model would find them: with the GPUs open, so that context and kernels have
 // taken their memory.
-Result<std::vector<placement::DeviceState>> this_machine();
+Result<std::vector<placement::DeviceState>> this_machine(const cuda::CompileProgress& compiling = {});
 
 placement::DeviceState host_state();
 
