@@ -4,7 +4,8 @@
 # is none): several where a kernel uses what only newer GPUs have; the device takes the newest that fits.
 # nvcc stamps PTX with its own ISA version, which only its own generation of drivers accepts: the stamp is
 # lowered to HEARTH_PTX_VERSION, and ptxas proves for each of HEARTH_CUDA_TARGETS that this is legal. Its
-# machine code is embedded as well. Both are compressed: PTX to a tenth.
+# machine code is embedded as well. Both are compressed: PTX to a tenth. Drivers older than ptxas refuse its machine code,
+# so that with HEARTH_OLD_PTXAS an older one makes some for them too.
 #
 # Adds the table of images (src/cuda/images.h) to hearth_cuda; without nvcc or with -DHEARTH_CUDA=OFF it is empty.
 
@@ -22,15 +23,31 @@ if(HEARTH_NVIDIA_SMI AND NOT HEARTH_SANITIZE)
       list(APPEND default_targets ${capability})
     endif()
   endforeach()
+  if("90" IN_LIST default_targets)
+    list(APPEND default_targets 90a)
+  endif()
   list(REMOVE_DUPLICATES default_targets)
 endif()
 set(HEARTH_CUDA_TARGETS "${default_targets}" CACHE STRING
-  "Compute capabilities to make machine code for (a release: 75;80;86;89;90;100;120)")
+  "Compute capabilities to make machine code for (a release: 75;80;86;89;90;90a;100;120)")
+set(HEARTH_OLD_PTXAS "" CACHE FILEPATH "A ptxas of CUDA 11.8 or 12, for machine code that drivers before 580 take")
 # ISA 8.0 is that of CUDA 12.0, whose driver branch is 525.
 set(HEARTH_PTX_VERSION 8.0)
+# Newest GPUs that CUDA 11.8 knows, and its ISA.
+set(old_newest_target 90)
+set(old_ptx_version 7.8)
 
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 target_link_libraries(hearth_cuda PUBLIC PkgConfig::ZSTD)
+
+# The major version of the toolkit that a ptxas is of.
+function(ptxas_major ptxas out)
+  execute_process(COMMAND ${ptxas} --version OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT text MATCHES "release ([0-9]+)\\.")
+    message(FATAL_ERROR "${ptxas} does not say what toolkit it is of")
+  endif()
+  set(${out} ${CMAKE_MATCH_1} PARENT_SCOPE)
+endfunction()
 
 set(cuda_folder ${CMAKE_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${cuda_folder})
@@ -43,6 +60,13 @@ endif()
 if(HEARTH_NVCC)
   get_filename_component(cuda_bin ${HEARTH_NVCC} DIRECTORY)
   find_program(HEARTH_PTXAS ptxas HINTS ${cuda_bin} REQUIRED)
+  ptxas_major(${HEARTH_PTXAS} ptxas_toolkit)
+  if(HEARTH_OLD_PTXAS)
+    ptxas_major(${HEARTH_OLD_PTXAS} old_ptxas_toolkit)
+    if(NOT old_ptxas_toolkit LESS ptxas_toolkit)
+      message(FATAL_ERROR "HEARTH_OLD_PTXAS is of CUDA ${old_ptxas_toolkit}, which is not older than nvcc's ${ptxas_toolkit}")
+    endif()
+  endif()
   enable_language(ASM)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/kernels/*.cu)
 else()
@@ -57,14 +81,15 @@ set(image_rows "")
 set(image_files "")
 
 # One image of the table: `symbol` holds the compressed bytes of `file`.
-macro(add_cuda_image symbol file source capability exact kind)
+macro(add_cuda_image symbol file source capability exact kind toolkit)
   add_custom_command(OUTPUT ${file}.zst
     COMMAND ${CMAKE_COMMAND} -DIN=${file} -DOUT=${file}.zst -P ${CMAKE_SOURCE_DIR}/cmake/compress.cmake
     DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/compress.cmake COMMENT "Compressing ${symbol}" VERBATIM)
   string(APPEND image_assembly ".balign 16\n.globl ${symbol}\n.globl ${symbol}_end\n${symbol}:\n"
     ".incbin \"${file}.zst\"\n${symbol}_end:\n")
   string(APPEND image_externs "extern \"C\" const char ${symbol}[], ${symbol}_end[];\n")
-  string(APPEND image_rows "    {\"${source}\", ${capability}, ${exact}, ImageKind::${kind}, ${symbol}, ${symbol}_end},\n")
+  string(APPEND image_rows
+    "    {\"${source}\", ${capability}, ${exact}, ImageKind::${kind}, ${toolkit}, ${symbol}, ${symbol}_end},\n")
   list(APPEND image_files ${file}.zst)
 endmacro()
 
@@ -90,6 +115,18 @@ function(add_cuda_machine_code name ptx_capability target)
     DEPENDS ${ptx} COMMENT "CUDA ${name} machine code ${target}" VERBATIM)
 endfunction()
 
+function(add_old_cuda_machine_code name ptx_capability target)
+  set(ptx ${cuda_folder}/${name}_${ptx_capability}.ptx)
+  set(cubin ${cuda_folder}/${name}_${target}_old.cubin)
+  add_custom_command(OUTPUT ${cubin}
+    COMMAND ${CMAKE_COMMAND} -DIN=${ptx} -DOUT=${cubin}.ptx -DVERSION=${old_ptx_version}
+      -P ${CMAKE_SOURCE_DIR}/cmake/lower_ptx.cmake
+    COMMAND ${HEARTH_OLD_PTXAS} -arch=sm_${target} -O3 -o ${cubin} ${cubin}.ptx
+    COMMAND ${CMAKE_COMMAND} -E rm ${cubin}.ptx
+    DEPENDS ${ptx} ${CMAKE_SOURCE_DIR}/cmake/lower_ptx.cmake
+    COMMENT "CUDA ${name} machine code ${target} for older drivers" VERBATIM)
+endfunction()
+
 # "90a" counts as 90; such code runs on 9.0 alone.
 function(cuda_capability_number capability out)
   string(REGEX REPLACE "[a-z]$" "" number ${capability})
@@ -112,27 +149,38 @@ foreach(source IN LISTS cuda_sources)
       set(exact true)
     endif()
     add_cuda_image(hearth_image_${name}_ptx_${capability} ${cuda_folder}/${name}_${capability}.ptx ${name} ${number}
-      ${exact} kPtx)
+      ${exact} kPtx 0)
   endforeach()
-  # Machine code for a target comes from the newest PTX that it runs.
+  # Machine code for a target comes from the newest PTX that it runs. An "a" target runs that of its own and no other's;
+  # a file that has none for it is the plain target's, if there is one.
   foreach(target IN LISTS HEARTH_CUDA_TARGETS)
+    cuda_capability_number(${target} target_number)
+    set(target_exact false)
+    if(target MATCHES "a$")
+      set(target_exact true)
+      if(NOT target IN_LIST ptx_capabilities AND target_number IN_LIST HEARTH_CUDA_TARGETS)
+        continue()
+      endif()
+    endif()
     set(best "")
     foreach(capability IN LISTS ptx_capabilities)
       cuda_capability_number(${capability} number)
-      if((capability MATCHES "a$" AND number EQUAL target) OR (NOT capability MATCHES "a$" AND number LESS_EQUAL target))
+      if(capability STREQUAL target OR (NOT capability MATCHES "a$" AND number LESS_EQUAL target_number))
         set(best ${capability})
       endif()
     endforeach()
     if(best STREQUAL "")
       continue()
     endif()
-    set(machine ${target})
-    if(best MATCHES "a$")
-      set(machine ${best})
+    add_cuda_machine_code(${name} ${best} ${target})
+    add_cuda_image(hearth_image_${name}_machine_${target} ${cuda_folder}/${name}_${target}.cubin ${name} ${target_number}
+      ${target_exact} kMachineCode ${ptxas_toolkit})
+    if(HEARTH_OLD_PTXAS AND NOT target_exact AND NOT target_number GREATER old_newest_target
+       AND NOT best GREATER old_newest_target)
+      add_old_cuda_machine_code(${name} ${best} ${target})
+      add_cuda_image(hearth_image_${name}_machine_${target}_old ${cuda_folder}/${name}_${target}_old.cubin ${name}
+        ${target_number} false kMachineCode ${old_ptxas_toolkit})
     endif()
-    add_cuda_machine_code(${name} ${best} ${machine})
-    add_cuda_image(hearth_image_${name}_machine_${machine} ${cuda_folder}/${name}_${machine}.cubin ${name} ${target}
-      false kMachineCode)
   endforeach()
 endforeach()
 

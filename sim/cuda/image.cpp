@@ -49,6 +49,15 @@ int toolkit_of(const std::string& elf) {
   return major * 1000 + minor * 10;
 }
 
+// "-arch sm_90a" in the toolkit's note; the flags are those of sm_90.
+bool is_specific(const std::string& elf) {
+  constexpr std::string_view kArchitecture = "-arch sm_";
+  const auto at = elf.find(kArchitecture);
+  if (at == std::string::npos) return false;
+  const auto end = elf.find_first_not_of("0123456789", at + kArchitecture.size());
+  return end != std::string::npos && elf[end] == 'a';
+}
+
 ImageEntry read_elf(std::string bytes) {
   ImageEntry entry;
   const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
@@ -61,6 +70,7 @@ ImageEntry read_elf(std::string bytes) {
   const bool new_layout = static_cast<unsigned char>(bytes[EI_ABIVERSION]) >= 8;
   entry.architecture = static_cast<int>(new_layout ? (flags >> 8) & 0xff : flags & 0xff);
   entry.toolkit = toolkit_of(bytes);
+  entry.specific = is_specific(bytes);
   entry.bytes = std::move(bytes);
   return entry;
 }

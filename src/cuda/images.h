@@ -11,8 +11,9 @@ enum class ImageKind { kPtx, kMachineCode };
 struct Image {
   const char* source;      // the .cu file's name without its ending; its images are alternatives
   int compute_capability;  // 75 for 7.5. PTX runs from there on; machine code there and in later minor versions
-  bool exact;              // PTX of an "a" target: runs on this capability alone
+  bool exact;              // of an "a" target: runs on this capability alone
   ImageKind kind;
+  int toolkit;  // of machine code: the CUDA that made it; drivers refuse that of a newer major version than theirs
   const char* begin;  // a zstd frame
   const char* end;
 

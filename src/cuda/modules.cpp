@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <system_error>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -21,9 +22,9 @@ constexpr double kFirstLog_s = 1, kPatience_s = 10;
 constexpr uint32_t kPlainShared_bytes = 48 << 10;
 
 bool runs(const Image& image, int capability) {
-  if (image.kind == ImageKind::kMachineCode)
-    return image.compute_capability / 10 == capability / 10 && image.compute_capability <= capability;
-  return image.exact ? image.compute_capability == capability : image.compute_capability <= capability;
+  if (image.exact) return image.compute_capability == capability;
+  if (image.kind == ImageKind::kMachineCode && image.compute_capability / 10 != capability / 10) return false;
+  return image.compute_capability <= capability;
 }
 
 std::string capability_text(int capability) {
@@ -37,9 +38,10 @@ std::vector<const Image*> candidates(std::span<const Image> images, std::string_
   for (const Image& image : images)
     if (image.source == source && runs(image, compute_capability)) found.push_back(&image);
   std::stable_sort(found.begin(), found.end(), [](const Image* a, const Image* b) {
-    if (a->kind != b->kind) return a->kind == ImageKind::kMachineCode;
-    return a->compute_capability != b->compute_capability ? a->compute_capability > b->compute_capability
-                                                          : a->exact && !b->exact;
+    const auto rank = [](const Image& image) {
+      return std::tuple(image.kind == ImageKind::kMachineCode, image.compute_capability, image.exact, image.toolkit);
+    };
+    return rank(*a) > rank(*b);
   });
   return found;
 }
@@ -54,8 +56,9 @@ Result<Modules::Loaded> Modules::load_one(const std::string& source, std::atomic
     auto module = driver::Module::load(cuda_, content.c_str(), &report);
     if (module) {
       std::string reason = refused && !machine_code ? refused->cause() : std::string();
-      return Loaded{std::move(*module),
-                    {source, image->kind, image->compute_capability, report.compile_ms, std::move(reason)}};
+      return Loaded{
+          std::move(*module),
+          {source, image->kind, image->compute_capability, image->toolkit, report.compile_ms, std::move(reason)}};
     }
     // Drivers differ in how they refuse machine code of a newer toolkit; PTX they know.
     const ErrorKind kind = module.error().kind;

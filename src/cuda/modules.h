@@ -21,6 +21,7 @@ struct LoadedImage {
   std::string source;
   ImageKind kind = ImageKind::kPtx;
   int compute_capability = 0;
+  int toolkit = 0;       // see Image
   float compile_ms = 0;  // the driver's own compilation
   std::string refused;   // why machine code was not taken; empty if it was, or if there is none
 };

@@ -49,21 +49,28 @@ TEST(Images, MachineCodeIsElf) {
   }
 }
 
-// A made-up kernel with PTX for 7.5, 8.0 and exactly 9.0, and machine code for 7.5, 8.0, 8.6 and 9.0.
+// A made-up kernel with PTX for 7.5, 8.0 and exactly 9.0, and machine code for 7.5, 8.0, 8.6, 9.0 and exactly 9.0; that
+// for 8.6 by two toolkits.
 class Candidates : public testing::Test {
  protected:
-  static Image image(int capability, ImageKind kind, bool exact = false) {
-    return {"a", capability, exact, kind, nullptr, nullptr};
+  static Image ptx(int capability, bool exact = false) {
+    return {"a", capability, exact, ImageKind::kPtx, 0, nullptr, nullptr};
+  }
+  static Image code(int capability, bool exact = false, int toolkit = 13) {
+    return {"a", capability, exact, ImageKind::kMachineCode, toolkit, nullptr, nullptr};
   }
   static std::vector<std::string> of(int capability) {
-    const Image images[] = {image(75, ImageKind::kPtx),         image(80, ImageKind::kPtx),
-                            image(90, ImageKind::kPtx, true),   image(75, ImageKind::kMachineCode),
-                            image(80, ImageKind::kMachineCode), image(86, ImageKind::kMachineCode),
-                            image(90, ImageKind::kMachineCode), {"b", 75, false, ImageKind::kPtx, nullptr, nullptr}};
+    const Image images[] = {ptx(75),        ptx(80),
+                            ptx(90, true),  code(75),
+                            code(80),       code(86, false, 11),
+                            code(86),       code(90),
+                            code(90, true), {"b", 75, false, ImageKind::kPtx, 0, nullptr, nullptr}};
     std::vector<std::string> found;
-    for (const Image* candidate : candidates(images, "a", capability))
-      found.push_back((candidate->kind == ImageKind::kPtx ? "ptx " : "code ") +
-                      std::to_string(candidate->compute_capability) + (candidate->exact ? "a" : ""));
+    for (const Image* candidate : candidates(images, "a", capability)) {
+      std::string& name = found.emplace_back(candidate->kind == ImageKind::kPtx ? "ptx " : "code ");
+      name += std::to_string(candidate->compute_capability) + (candidate->exact ? "a" : "");
+      if (candidate->toolkit != 0 && candidate->toolkit != 13) name += " by " + std::to_string(candidate->toolkit);
+    }
     return found;
   }
   using Names = std::vector<std::string>;
@@ -71,12 +78,17 @@ class Candidates : public testing::Test {
 
 TEST_F(Candidates, MachineCodeOfTheSameGenerationComesFirst) {
   EXPECT_EQ(of(75), (Names{"code 75", "ptx 75"}));
-  EXPECT_EQ(of(86), (Names{"code 86", "code 80", "ptx 80", "ptx 75"}));
-  EXPECT_EQ(of(89), (Names{"code 86", "code 80", "ptx 80", "ptx 75"}));
+  EXPECT_EQ(of(80), (Names{"code 80", "ptx 80", "ptx 75"}));
 }
 
-TEST_F(Candidates, ExactPtxRunsOnItsOwnCapabilityAlone) {
-  EXPECT_EQ(of(90), (Names{"code 90", "ptx 90a", "ptx 80", "ptx 75"}));
+TEST_F(Candidates, ThatOfAnOlderToolkitIsThereForOlderDrivers) {
+  EXPECT_EQ(of(86), (Names{"code 86", "code 86 by 11", "code 80", "ptx 80", "ptx 75"}));
+  EXPECT_EQ(of(89), (Names{"code 86", "code 86 by 11", "code 80", "ptx 80", "ptx 75"}));
+}
+
+TEST_F(Candidates, ExactOnesRunOnTheirOwnCapabilityAloneAndComeFirstThere) {
+  EXPECT_EQ(of(90), (Names{"code 90a", "code 90", "ptx 90a", "ptx 80", "ptx 75"}));
+  EXPECT_EQ(of(91), (Names{"code 90", "ptx 80", "ptx 75"}));
   EXPECT_EQ(of(120), (Names{"ptx 80", "ptx 75"}));
 }
 

@@ -34,9 +34,10 @@ std::string machine_code(int capability, const std::string& toolkit) {
   using namespace std::string_literals;
   Elf64_Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_ABIVERSION] = 8;
+  const bool new_layout = toolkit >= "13";
+  header.e_ident[EI_ABIVERSION] = new_layout ? 8 : 7;
   header.e_machine = 190;
-  header.e_flags = static_cast<Elf64_Word>(capability << 8 | 2);
+  header.e_flags = static_cast<Elf64_Word>(new_layout ? capability << 8 | 2 : capability);
   const std::string note = "Cuda compilation tools, release " + toolkit + "\0.text.nothing\0"s;
   header.e_shoff = sizeof(header) + note.size();  // an empty section table: the end of the file
   return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + note;
@@ -69,10 +70,10 @@ class CudaDeviceModules : public testing::Test {
   }
 
   bool simulated() const { return std::getenv("HEARTH_SIM_PROFILE") != nullptr; }
-  void add(ImageKind kind, int capability, const std::string& content) {
+  void add(ImageKind kind, int capability, const std::string& content, int toolkit = 0) {
     contents_.push_back(std::make_unique<std::string>(compressed(content)));
     const std::string& bytes = *contents_.back();
-    images_.push_back({"a", capability, false, kind, bytes.data(), bytes.data() + bytes.size()});
+    images_.push_back({"a", capability, false, kind, toolkit, bytes.data(), bytes.data() + bytes.size()});
   }
   Modules modules(CompileProgress compiling = {}) const {
     return Modules(*cuda_, context_, chip_, images_, std::move(compiling));
@@ -95,7 +96,7 @@ class CudaDeviceModules : public testing::Test {
 };
 
 TEST_F(CudaDeviceModules, MachineCodeThatTheDriverRefusesIsReplacedByPtx) {
-  add(ImageKind::kMachineCode, chip_.compute_capability, machine_code(chip_.compute_capability, "13.0"));
+  add(ImageKind::kMachineCode, chip_.compute_capability, machine_code(chip_.compute_capability, "13.0"), 13);
   add(ImageKind::kPtx, 75, kPtx);
   Modules loaded = modules();
   ASSERT_TRUE(loaded.load({"a"}).ok());
@@ -111,6 +112,19 @@ TEST_F(CudaDeviceModules, MachineCodeThatTheDriverRefusesIsReplacedByPtx) {
   if (simulated() && driver_ < 13000) {
     EXPECT_NE(image.refused.find("machine code made by CUDA 13.0"), std::string::npos) << image.refused;
   }
+}
+
+TEST_F(CudaDeviceModules, OlderDriversTakeMachineCodeOfAnOlderToolkit) {
+  if (!simulated()) GTEST_SKIP() << "the machine code is for the simulated driver";
+  add(ImageKind::kMachineCode, chip_.compute_capability, machine_code(chip_.compute_capability, "11.8"), 11);
+  add(ImageKind::kMachineCode, chip_.compute_capability, machine_code(chip_.compute_capability, "13.0"), 13);
+  add(ImageKind::kPtx, 75, kPtx);
+  Modules loaded = modules();
+  ASSERT_TRUE(loaded.load({"a"}).ok());
+  const LoadedImage& image = loaded.loaded().at("a");
+  EXPECT_EQ(image.kind, ImageKind::kMachineCode);
+  EXPECT_EQ(image.toolkit, driver_ >= 13000 ? 13 : 11);
+  EXPECT_EQ(image.compile_ms, 0);
 }
 
 TEST_F(CudaDeviceModules, WhatTheDriverTakesInNoFormIsRefusedByName) {

@@ -22,9 +22,9 @@ class FatBinary {
   }
   // Machine code that nobody can run, with the marks by which a driver decides.
   FatBinary& elf(int architecture, const std::string& toolkit = "13.0", bool specific = false) {
-    return add(2, architecture, make_elf(architecture, toolkit), 0, specific);
+    return add(2, architecture, make_elf(architecture, toolkit, specific), 0, specific);
   }
-  static std::string make_elf(int architecture, const std::string& toolkit) {
+  static std::string make_elf(int architecture, const std::string& toolkit, bool specific = false) {
     Elf64_Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
     const bool new_layout = toolkit >= "13";
@@ -32,7 +32,8 @@ class FatBinary {
     header.e_machine = 190;
     header.e_flags = static_cast<Elf64_Word>(new_layout ? architecture << 8 | 2 : architecture);
     using namespace std::string_literals;
-    const std::string note = "Cuda compilation tools, release " + toolkit + "\0.text.fill\0.text.scale\0"s;
+    const std::string note = "Cuda compilation tools, release " + toolkit + " -arch sm_" +
+                             std::to_string(architecture) + (specific ? "a" : "") + "\0.text.fill\0.text.scale\0"s;
     header.e_shoff = sizeof(header) + note.size();  // an empty section table: the end of the file
     return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + note;
   }
@@ -176,6 +177,7 @@ TEST(SimModule, ACubinAloneNeedsPtxForTheSimulator) {
   EXPECT_EQ(load("tiny", elf.data()).result, CUDA_ERROR_NO_BINARY_FOR_GPU);
   EXPECT_EQ(load("tiny", FatBinary::make_elf(75, "12.8").data()).result, CUDA_ERROR_NO_BINARY_FOR_GPU);
   EXPECT_EQ(load("tiny", FatBinary::make_elf(86, "13.0").data()).result, CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
+  const std::string exact = FatBinary::make_elf(86, "12.8", true);
   // A folder of PTX: what has the same kernels stands in, the newest that is not too new.
   Folder folder;
   std::ofstream(folder / "older.ptx") << ptx("8.0", "sm_75");
@@ -184,6 +186,9 @@ TEST(SimModule, ACubinAloneNeedsPtxForTheSimulator) {
       << ".version 8.0\n.target sm_86\n.address_size 64\n.visible .entry x() { ret; }\n";
   setenv("HEARTH_SIM_PTX", (folder / "").c_str(), 1);
   EXPECT_EQ(load("tiny", elf.data()).binary_version, 86);
+  EXPECT_EQ(load("tiny", exact.data()).binary_version, 86);
+  EXPECT_EQ(load("tiny,compute_capability=8.9", exact.data()).result, CUDA_ERROR_NO_BINARY_FOR_GPU)
+      << "an \"a\" target";
   unsetenv("HEARTH_SIM_PTX");
 }
 
