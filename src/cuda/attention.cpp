@@ -87,7 +87,7 @@ Status CudaDevice::prepare_attention(const device::CacheShape& shape, uint32_t g
   const auto find = [&](CUfunction& function, const std::string& source, const std::string& name) -> Status {
     if (function != nullptr) return {};
     return in_context([&]() -> Status {
-      ASSIGN_OR_RETURN(function, modules_->find(source, name));
+      ASSIGN_OR_RETURN(function, modules_.find(source, name));
       return {};
     });
   };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "device/device.h"
@@ -16,15 +17,17 @@ namespace hearth::cuda {
 using CompileProgress = std::function<void(uint32_t done, uint32_t total)>;
 
 struct CudaOptions {
-  int ordinal = 0;     // as the driver counts
-  bool graphs = true;  // replay equal steps as CUDA graphs
+  int ordinal = 0;                // as the driver counts
+  bool graphs = true;             // replay equal steps as CUDA graphs
+  std::string holder = "hearth";  // in the ledger of the card: whose memory it is
   CompileProgress compiling = {};
 };
 
 // Errors: those of driver::Cuda::open() and of a start-up; kUnsupported: a GPU older than compute capability 7.5,
 // or kernels that the driver does not take; also "this build has no CUDA
-// kernels (nvcc was not found when hearth was built)". A context that an earlier error has broken is rebuilt: the
-// devices and buffers made in it must be gone.
+// kernels (nvcc was not found when hearth was built)". All devices of one card share its context, and are lost
+// together. The next one is made in a new context, for which it waits until those that were lost are gone; kDeviceLost
+// naming whose they are if they stay for half a minute.
 Result<std::unique_ptr<device::Device>> create_device(const CudaOptions& options);
 
 // False if nvcc was not found when hearth was built.

@@ -11,24 +11,13 @@
 namespace hearth::cuda {
 namespace {
 
-constexpr int kOldestCapability = 75;
 constexpr size_t kTableAddresses_bytes = size_t{1} << 30, kScratchAddresses_bytes = size_t{1} << 30;
+// Other models on a card notice its loss within a step, or a second where they are idle.
+constexpr std::chrono::seconds kPatience{30};
 
 CUdeviceptr address_of(const std::byte* at) {
   return reinterpret_cast<CUdeviceptr>(at);
 }
-
-struct Attributes {
-  const driver::Cuda& cuda;
-  CUdevice device;
-  Status status;
-
-  int operator()(CUdevice_attribute attribute) {
-    int value = 0;
-    if (status) status = driver::check(cuda.cuDeviceGetAttribute(&value, attribute, device), "asking what the GPU is");
-    return value;
-  }
-};
 
 device::StepShape largest(const device::StepShape& a, const device::StepShape& b) {
   device::StepShape most = a;
@@ -64,71 +53,35 @@ Result<std::unique_ptr<CudaDevice>> CudaDevice::create(const CudaOptions& option
   if (!has_kernels())
     return error(ErrorKind::kUnsupported, "this build has no CUDA kernels (nvcc was not found when hearth was built)");
   ASSIGN_OR_RETURN(const driver::Cuda* const cuda, driver::Cuda::open());
-  std::unique_ptr<CudaDevice> device(new CudaDevice(*cuda, options));
-  ASSIGN_OR_RETURN(device->context_, driver::Context::retain(*cuda, options.ordinal));
-  TRY(device->start());
+  ASSIGN_OR_RETURN(auto membership, GpuOwner::of(*cuda, options.ordinal).join(options.holder, kPatience));
+  std::unique_ptr<CudaDevice> device(new CudaDevice(*cuda, options, std::move(membership)));
+  TRY(device->in_context([&] { return device->start(); }));
   return device;
 }
 
 Status CudaDevice::start() {
-  const driver::CurrentContext current(context_);
-  TRY(current.status());
-  auto memory = context_.memory();
-  if (!memory && memory.error().kind == ErrorKind::kDeviceLost) {  // broken by an earlier user in this process
-    TRY(context_.reset());
-    memory = context_.memory();
-  }
-  if (!memory) return memory.error();
-
-  Attributes attribute{cuda_, context_.device(), {}};
-  char name[256] = {};
-  TRY(driver::check(cuda_.cuDeviceGetName(name, sizeof name - 1, context_.device()), "asking for the GPU's name"));
-  Chip chip;
-  chip.compute_capability = 10 * attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
-                            attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-  chip.multiprocessors = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT));
-  chip.shared_bytes_per_block = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN));
-  chip.shared_bytes_per_multiprocessor =
-      static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR));
-  chip.reserved_shared_bytes = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK));
-  chip.l2_bytes = static_cast<uint32_t>(attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE));
-  const uint64_t clock_khz = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE));
-  const uint64_t bus_bits = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
-  TRY(attribute.status);
-  if (chip.compute_capability < kOldestCapability)
-    return with_remedy(ErrorKind::kUnsupported,
-                       fmt::format("{} has compute capability {}.{}", name, chip.compute_capability / 10,
-                                   chip.compute_capability % 10),
-                       "hearth needs 7.5 (Turing, 2018) or newer");
-
   ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
   ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
-  modules_.emplace(cuda_, context_, chip, embedded_images(), options_.compiling);
   TRY(find_functions());
   ASSIGN_OR_RETURN(table_memory_, driver::DeviceMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
   ASSIGN_OR_RETURN(scratch_, driver::DeviceMemory::reserve(cuda_, context_.device(), kScratchAddresses_bytes));
-  matmul_.emplace(*modules_);
+  matmul_.emplace(modules_);
 
-  facts_.name = fmt::format("GPU {} ({})", options_.ordinal,
-                            std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
-  facts_.ordinal = options_.ordinal;
+  facts_ = generation().facts();
   if (!table_memory_.is_virtual())
     log_info("{} manages no virtual memory: what is allocated on it cannot grow in its place", facts_.name);
-  facts_.memory_bytes = memory->total_bytes;
   facts_.granularity_bytes = table_memory_.granule_bytes();
   sizing_ = CudaSizing(facts_.granularity_bytes);
-  facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
+  account();
   return {};
 }
 
 CudaDevice::~CudaDevice() {
   CHECK(buffers_.empty());  // they are freed through this object
-  if (context_.get() == nullptr) return;
   const driver::CurrentContext current(context_);
-  if (current.status()) (void)cuda_.cuStreamSynchronize(stream_.get());
+  if (current.status() && stream_) (void)cuda_.cuStreamSynchronize(stream_.get());
   graphs_.clear();
   matmul_.reset();
-  modules_.reset();
   tables_ = {};
   transfer_ = {};
   stream_ = {};
@@ -136,16 +89,8 @@ CudaDevice::~CudaDevice() {
   table_memory_ = {};
 }
 
-Status CudaDevice::lost() const {
-  const std::lock_guard lock(lost_mutex_);
-  if (lost_) return *lost_;
-  return {};
-}
-
-void CudaDevice::note(const Status& status) const {
-  if (status || status.error().kind != ErrorKind::kDeviceLost) return;
-  const std::lock_guard lock(lost_mutex_);
-  if (!lost_) lost_ = status.error();
+void CudaDevice::account() {
+  membership_->set_bytes(allocated_bytes());
 }
 
 void CudaDevice::fail(Status status) {
@@ -166,8 +111,11 @@ Result<device::Buffer> CudaDevice::alloc(size_t bytes) {
           grown.error().remedy);
     }
     const CUdeviceptr address = memory->address();
-    const std::lock_guard lock(memory_mutex_);
-    buffers_.emplace(address, std::move(*memory));
+    {
+      const std::lock_guard lock(memory_mutex_);
+      buffers_.emplace(address, std::move(*memory));
+    }
+    account();
     return device::Buffer(this, reinterpret_cast<std::byte*>(address), whole);
   });
 }
@@ -178,9 +126,12 @@ void CudaDevice::free(std::byte* data, size_t) {
     TRY(transfer_.order(stream_));
     return stream_.synchronize();
   });
-  const driver::CurrentContext current(context_);
-  const std::lock_guard lock(memory_mutex_);
-  buffers_.erase(address_of(data));
+  {
+    const driver::CurrentContext current(context_);
+    const std::lock_guard lock(memory_mutex_);
+    buffers_.erase(address_of(data));
+  }
+  account();
 }
 
 uint64_t CudaDevice::free_bytes() const {
@@ -219,7 +170,7 @@ Status CudaDevice::download(const std::byte* from, std::span<std::byte> to) {
 }
 
 Status CudaDevice::reserve(const device::StepShape& most) {
-  return in_context([&]() -> Status {
+  const Status status = in_context([&]() -> Status {
     TRY(stream_.synchronize());
     if (most.rows == 0) {
       reserved_ = {};
@@ -236,6 +187,8 @@ Status CudaDevice::reserve(const device::StepShape& most) {
       return prepare_attention(most.cache, most.heads / most.cache.kv_heads);
     return {};
   });
+  account();
+  return status;
 }
 
 void CudaDevice::begin(const device::Batch& batch) {

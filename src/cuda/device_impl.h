@@ -9,10 +9,10 @@
 
 #include "cuda/attention_rows.h"
 #include "cuda/cuda_device.h"
+#include "cuda/gpu_owner.h"
 #include "cuda/graphs.h"
 #include "cuda/kernels/args.h"
 #include "cuda/matmul.h"
-#include "cuda/modules.h"
 #include "cuda/sizing.h"
 #include "cuda/step_tables.h"
 #include "cuda/transfer.h"
@@ -62,7 +62,8 @@ class CudaDevice final : public device::Device {
   Status finish() override;
 
   const Graphs::Counts& graph_counts() const { return graphs_.counts(); }
-  const Modules& modules() const { return *modules_; }
+  const ModulesView& modules() const { return modules_; }
+  uint64_t generation_number() const { return generation().number(); }
   // What the last step launched.
   const LaunchList& launches() const { return list_; }
 
@@ -80,8 +81,13 @@ class CudaDevice final : public device::Device {
     std::span<std::byte> to;
   };
 
-  CudaDevice(const driver::Cuda& cuda, const CudaOptions& options)
-      : cuda_(cuda), options_(options), graphs_(cuda, options.graphs) {}
+  CudaDevice(const driver::Cuda& cuda, const CudaOptions& options, std::unique_ptr<GpuOwner::Membership> membership)
+      : cuda_(cuda),
+        options_(options),
+        membership_(std::move(membership)),
+        context_(generation().context()),
+        modules_(generation().modules(), options.compiling),
+        graphs_(cuda, options.graphs) {}
   Status start();
   Status find_functions();
   // Load kernels that only some models need, if they are not there yet.
@@ -92,9 +98,9 @@ class CudaDevice final : public device::Device {
   // Runs `work` with the context current. A sticky error makes the device Lost: from then on kDeviceLost at once.
   template <class Work>
   auto in_context(const Work& work) const -> decltype(work());
-  Status lost() const;
-  void note(const Status& status) const;  // remembers that the device is lost, if that is what it says
-  void fail(Status status);               // an op's failure, told by finish()
+  GpuGeneration& generation() const { return membership_->generation(); }
+  void account();            // tells the ledger what is held
+  void fail(Status status);  // an op's failure, told by finish()
 
   Status run_step();
   Result<device::Limits> measure();
@@ -113,9 +119,10 @@ class CudaDevice final : public device::Device {
   device::Facts facts_;
   CudaSizing sizing_;
   // Destroyed in reverse order, with the context current: see the destructor.
-  driver::Context context_;
+  std::unique_ptr<GpuOwner::Membership> membership_;
+  const driver::Context& context_;
+  ModulesView modules_;
   driver::Stream stream_;
-  std::optional<Modules> modules_;
   std::optional<Matmul> matmul_;
   Functions functions_{};
   Transfer transfer_;
@@ -127,9 +134,6 @@ class CudaDevice final : public device::Device {
   mutable std::mutex memory_mutex_;
   std::unordered_map<CUdeviceptr, driver::DeviceMemory> buffers_;
 
-  mutable std::mutex lost_mutex_;
-  mutable std::optional<Error> lost_;
-
   // The step between begin() and finish().
   const device::Batch* batch_ = nullptr;
   LaunchList list_;
@@ -139,11 +143,11 @@ class CudaDevice final : public device::Device {
 
 template <class Work>
 auto CudaDevice::in_context(const Work& work) const -> decltype(work()) {
-  TRY(lost());
+  TRY(generation().lost());
   const driver::CurrentContext current(context_);
   TRY(current.status());
   auto result = work();
-  if (!result.ok() && result.error().kind == ErrorKind::kDeviceLost) note(result.error());
+  if (!result.ok() && result.error().kind == ErrorKind::kDeviceLost) generation().lose(result.error());
   return result;
 }
 

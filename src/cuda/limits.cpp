@@ -44,10 +44,10 @@ Result<double> CudaDevice::seconds_of(const LaunchList& list) {
 // Grows the work until it takes long enough to be measured.
 Result<device::Limits> CudaDevice::measure() {
   device::Limits limits;
-  const uint32_t blocks = kBlocksPerMultiprocessor * modules_->chip().multiprocessors;
-  ASSIGN_OR_RETURN(const CUfunction read, modules_->find("limits", "read_all"));
-  ASSIGN_OR_RETURN(const CUfunction floats, modules_->find("limits", "multiply_floats"));
-  ASSIGN_OR_RETURN(const CUfunction bytes, modules_->find("limits", "multiply_bytes"));
+  const uint32_t blocks = kBlocksPerMultiprocessor * modules_.chip().multiprocessors;
+  ASSIGN_OR_RETURN(const CUfunction read, modules_.find("limits", "read_all"));
+  ASSIGN_OR_RETURN(const CUfunction floats, modules_.find("limits", "multiply_floats"));
+  ASSIGN_OR_RETURN(const CUfunction bytes, modules_.find("limits", "multiply_bytes"));
   ASSIGN_OR_RETURN(const device::Buffer sink, alloc(blocks * sizeof(uint32_t)));
   auto* const sink_words = reinterpret_cast<uint32_t*>(sink.data());
   const size_t most = std::clamp<size_t>(free_bytes() / 4, kLeastRead_bytes, kMostRead_bytes);

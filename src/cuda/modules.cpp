@@ -73,7 +73,12 @@ Result<Modules::Loaded> Modules::load_one(const std::string& source, std::atomic
                refused->message);
 }
 
-Status Modules::load(const std::vector<std::string>& sources) {
+Status Modules::load(const std::vector<std::string>& sources, const CompileProgress& compiling) {
+  const std::lock_guard lock(mutex_);
+  return load_missing(sources, compiling);
+}
+
+Status Modules::load_missing(const std::vector<std::string>& sources, const CompileProgress& compiling) {
   std::vector<std::string> wanted;
   std::atomic<bool> compiles = false;
   std::vector<Load> loads;
@@ -91,7 +96,7 @@ Status Modules::load(const std::vector<std::string>& sources) {
       loads.push_back(std::async(std::launch::deferred, work));
     }
   }
-  wait_for(loads, compiles);
+  wait_for(loads, compiles, compiling);
   Status status;
   for (size_t i = 0; i < loads.size(); ++i) {
     Result<Loaded> loaded = loads[i].get();
@@ -104,7 +109,8 @@ Status Modules::load(const std::vector<std::string>& sources) {
   return status;
 }
 
-void Modules::wait_for(std::span<const Load> loads, const std::atomic<bool>& compiles) const {
+void Modules::wait_for(std::span<const Load> loads, const std::atomic<bool>& compiles,
+                       const CompileProgress& compiling) {
   const auto is_done = [](const Load& load) { return load.wait_for(0s) == std::future_status::ready; };
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
@@ -114,7 +120,7 @@ void Modules::wait_for(std::span<const Load> loads, const std::atomic<bool>& com
   for (const Load& load : loads) {
     while (load.wait_for(kInterval) == std::future_status::timeout) {
       if (!compiles) continue;
-      if (compiling_) compiling_(static_cast<uint32_t>(std::ranges::count_if(loads, is_done)), total);
+      if (compiling) compiling(static_cast<uint32_t>(std::ranges::count_if(loads, is_done)), total);
       told = true;
       if (seconds() < next_log) continue;
       log_line(
@@ -125,7 +131,7 @@ void Modules::wait_for(std::span<const Load> loads, const std::atomic<bool>& com
       next_log = next_log < kPatience_s ? kPatience_s : next_log + kPatience_s;
     }
   }
-  if (told && compiling_) compiling_(total, total);
+  if (told && compiling) compiling(total, total);
   if (next_log > kFirstLog_s) log_info("the GPU driver has compiled {} files of kernels in {:.1f} s", total, seconds());
 }
 
@@ -136,8 +142,15 @@ void Modules::tell(const LoadedImage& image) {
   told_refusal_ = true;
 }
 
-Result<CUfunction> Modules::find(const std::string& source, const std::string& name, uint32_t dynamic_shared_bytes) {
-  if (!modules_.contains(source)) TRY(load({source}));
+std::map<std::string, LoadedImage> Modules::loaded() const {
+  const std::lock_guard lock(mutex_);
+  return loaded_;
+}
+
+Result<CUfunction> Modules::find(const std::string& source, const std::string& name, uint32_t dynamic_shared_bytes,
+                                 const CompileProgress& compiling) {
+  const std::lock_guard lock(mutex_);
+  if (!modules_.contains(source)) TRY(load_missing({source}, compiling));
   ASSIGN_OR_RETURN(const CUfunction function, modules_.at(source).function(name));
   if (dynamic_shared_bytes <= kPlainShared_bytes) return function;
   const auto set = [&](CUfunction_attribute attribute, uint32_t value) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct LoadedImage {
   std::string refused;   // why machine code was not taken; empty if it was, or if there is none
 };
 
+// Of one context, for all that use it: safe on any thread.
 class Modules final : public Kernels {
  public:
   // Nothing is loaded yet. The context must outlive this.
@@ -34,14 +36,20 @@ class Modules final : public Kernels {
       : cuda_(cuda), context_(context), chip_(chip), images_(images), compiling_(std::move(compiling)) {}
 
   // Loads files of kernels, several at once: compilers take seconds for some. What takes longer is told to the log as
-  // well. Errors: kUnsupported if one has no image that this driver and GPU take, naming the reason.
-  Status load(const std::vector<std::string>& sources);
+  // well. Errors: kUnsupported if one has no image that this driver and GPU take, naming the reason. `compiling` is
+  // told in place of the one that is told otherwise.
+  Status load(const std::vector<std::string>& sources) { return load(sources, compiling_); }
+  Status load(const std::vector<std::string>& sources, const CompileProgress& compiling);
 
   const Chip& chip() const override { return chip_; }
   Result<CUfunction> find(const std::string& source, const std::string& name,
-                          uint32_t dynamic_shared_bytes = 0) override;
+                          uint32_t dynamic_shared_bytes = 0) override {
+    return find(source, name, dynamic_shared_bytes, compiling_);
+  }
+  Result<CUfunction> find(const std::string& source, const std::string& name, uint32_t dynamic_shared_bytes,
+                          const CompileProgress& compiling);
 
-  const std::map<std::string, LoadedImage>& loaded() const { return loaded_; }  // by source
+  std::map<std::string, LoadedImage> loaded() const;  // by source
 
  private:
   struct Loaded {
@@ -51,7 +59,9 @@ class Modules final : public Kernels {
   using Load = std::future<Result<Loaded>>;
   // `compiles` becomes true before the driver's compiler is asked.
   Result<Loaded> load_one(const std::string& source, std::atomic<bool>& compiles) const;
-  void wait_for(std::span<const Load> loads, const std::atomic<bool>& compiles) const;
+  Status load_missing(const std::vector<std::string>& sources, const CompileProgress& compiling);  // under the mutex
+  static void wait_for(std::span<const Load> loads, const std::atomic<bool>& compiles,
+                       const CompileProgress& compiling);
   void tell(const LoadedImage& image);
 
   const driver::Cuda& cuda_;
@@ -59,9 +69,28 @@ class Modules final : public Kernels {
   const Chip chip_;
   const std::span<const Image> images_;
   const CompileProgress compiling_;
+  mutable std::mutex mutex_;
   std::map<std::string, driver::Module> modules_;
   std::map<std::string, LoadedImage> loaded_;
   bool told_refusal_ = false;
+};
+
+// The modules of a context for one of those that use it, who is told when the driver compiles for it.
+class ModulesView final : public Kernels {
+ public:
+  ModulesView(Modules& modules, CompileProgress compiling) : modules_(modules), compiling_(std::move(compiling)) {}
+
+  Status load(const std::vector<std::string>& sources) { return modules_.load(sources, compiling_); }
+  const Chip& chip() const override { return modules_.chip(); }
+  Result<CUfunction> find(const std::string& source, const std::string& name,
+                          uint32_t dynamic_shared_bytes = 0) override {
+    return modules_.find(source, name, dynamic_shared_bytes, compiling_);
+  }
+  std::map<std::string, LoadedImage> loaded() const { return modules_.loaded(); }
+
+ private:
+  Modules& modules_;
+  const CompileProgress compiling_;
 };
 
 // The images of one source in the order in which to try them on a GPU of this compute capability.

@@ -16,9 +16,9 @@ uint32_t blocks(uint64_t items, uint32_t per_block) {
 }  // namespace
 
 Status CudaDevice::find_functions() {
-  TRY(modules_->load({"activate", "attention_merge", "candidates", "embed", "experts", "norm", "rotate"}));
+  TRY(modules_.load({"activate", "attention_merge", "candidates", "embed", "experts", "norm", "rotate"}));
   const auto find = [&](CUfunction& function, const char* source, const std::string& name) -> Status {
-    ASSIGN_OR_RETURN(function, modules_->find(source, name));
+    ASSIGN_OR_RETURN(function, modules_.find(source, name));
     return {};
   };
   TRY(find(functions_.norm, "norm", "norm_rows"));
