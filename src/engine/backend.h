@@ -34,8 +34,10 @@ struct Backend {
   std::function<uint32_t()> most_candidates;
   // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
   std::function<Error(const device::Batch& batch)> diagnose;
-  // Every maintain_interval, and before a step when it is due: a look at free memory.
-  std::function<void()> maintain;
+  // Every maintain_interval, and before a step when it is due: a look at the devices, and at what is free on them.
+  // True: layers are on their way, one in each call, and the next call is due before the next step. An error that says
+  // kDeviceLost (by another model's fault, say) leads to recover() as that of forward() does.
+  std::function<Result<bool>()> maintain;
   std::chrono::milliseconds maintain_interval{1000};
   std::function<Status(const placement::Arrangement& target)> rearrange;
   std::function<Status(uint64_t bytes)> give_back;  // so much device memory is to be free for others

@@ -171,7 +171,8 @@ struct Engine::Impl {
   std::vector<float> logits;
   std::vector<sampling::TokenCandidate> best;  // of the row that is being sampled
   Clock::time_point maintained = Clock::now();
-  Stats counted;  // the sums; the rest is filled in by publish()
+  bool layers_move = false;  // see Backend::maintain
+  Stats counted;             // the sums; the rest is filled in by publish()
 
   // Shared, under `mutex`.
   mutable std::mutex mutex;
@@ -259,7 +260,7 @@ bool Engine::Impl::take_inbox() {
     std::unique_lock lock(mutex);
     const auto ready = [&] { return work_waits(); };
     if (backend.maintain)
-      wake.wait_for(lock, backend.maintain_interval, ready);
+      wake.wait_for(lock, layers_move ? std::chrono::milliseconds(0) : backend.maintain_interval, ready);
     else
       wake.wait(lock, ready);
     new_arrivals.swap(arrivals);
@@ -296,13 +297,20 @@ Status Engine::Impl::between_steps(std::function<Status()> run_there) {
 }
 
 void Engine::Impl::maintain() {
-  if (!backend.maintain || Clock::now() - maintained < backend.maintain_interval) return;
+  const bool due = layers_move || Clock::now() - maintained >= backend.maintain_interval;
+  if (!backend.maintain || !due) return;
   maintained = Clock::now();
+  layers_move = false;
   const Status status = guarded([&]() -> Status {
-    backend.maintain();
+    ASSIGN_OR_RETURN(layers_move, backend.maintain());
     return {};
   });
-  if (!status) log_error("engine: a look at free memory failed: {}", status.error().message);
+  if (status) return;
+  log_error("engine: a look at the devices failed: {}", status.error().message);
+  if (status.error().kind != ErrorKind::kDeviceLost) return;
+  scheduler.forget();  // between two steps: nobody's request need fail
+  recover(status.error());
+  publish();
 }
 
 // What waits will be computed on the new device; if there is none, it ends with the cause.

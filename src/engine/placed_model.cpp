@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -39,6 +40,11 @@ GpuProblem too_little_memory(std::span<const placement::DeviceState> states) {
 Status check_loaded(const models::Model* model) {
   if (model != nullptr) return {};
   return error(ErrorKind::kDeviceLost, "the model is on no device since one was lost");
+}
+
+// Whether the device is lost, maybe by the fault of another model on the same card: every call would say so.
+Status check_there(device::Device& device) {
+  return device.upload({}, nullptr);
 }
 
 std::string names_of_gpus(const std::vector<std::unique_ptr<device::Device>>& devices) {
@@ -95,6 +101,7 @@ DeviceStatus PlacedModel::status() const {
 // A GPU that cannot be opened is left out where another one can be, or where it only lacks memory: the host holds the
 // model then.
 Status PlacedModel::open_devices() {
+  move_.reset();
   model_.reset();
   devices_.clear();
   left_out_ = {};
@@ -281,38 +288,90 @@ Status PlacedModel::recover() {
   return {};
 }
 
-Status PlacedModel::rebalance(uint64_t give_back_bytes) {
-  TRY(check_loaded(model_.get()));
+std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_bytes) {
   const std::vector<placement::DeviceState> now = states();
   placement::Observation seen{.now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes};
   for (const placement::DeviceState& state : now) seen.free_bytes.push_back(state.free);
-  const auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
-  if (!target) return {};
-  return move(*target, give_back_bytes > 0 ? "memory was given back" : "other programs need memory");
+  return rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
 }
 
-// `why`: of layers that leave a GPU.
+Status PlacedModel::give_back(uint64_t bytes) {
+  TRY(check_loaded(model_.get()));
+  const auto target = decide(bytes);
+  return target ? move(*target, "memory was given back") : Status();
+}
+
+Result<bool> PlacedModel::maintain() {
+  if (model_ == nullptr) return false;  // the engine has told why
+  for (const auto& device : devices_) TRY(check_there(*device));
+  if (!options_.moves) return false;
+  if (!move_) {
+    auto target = decide(0);
+    if (!target) return false;
+    move_ = begin_move(std::move(*target), "other programs need memory");
+  }
+  const Result<bool> more = advance();
+  if (!more && more.error().kind == ErrorKind::kDeviceLost) return more;
+  const std::string failure = more ? "" : more.error().message;
+  if (!failure.empty() && failure != last_failure_) log_warn("layers could not move: {}", failure);
+  last_failure_ = failure;
+  return more && *more;
+}
+
+Result<bool> PlacedModel::advance() {
+  const auto host = static_cast<uint32_t>(devices_.size() - 1);
+  const placement::Arrangement before = model_->arrangement();
+  const Status moved = model_->rearrange(placement::one_move(before, move_->target, host));
+  const bool changed = !(model_->arrangement() == before);
+  if (changed) describe_move();
+  move_->begun |= changed;
+  if (moved && changed && !(model_->arrangement() == move_->target)) return true;
+  if (!moved) rebalancer_.hold(now_ms());
+  const Move ended = *std::exchange(move_, std::nullopt);
+  if (ended.begun) announce_move(ended);
+  TRY(moved);
+  return false;
+}
+
+// All at once, for those who wait for it.
 Status PlacedModel::move(const placement::Arrangement& target, const std::string& why) {
   TRY(check_loaded(model_.get()));
+  move_.reset();
+  const Move move = begin_move(target, why);
   const placement::Arrangement before = model_->arrangement();
   const Status moved = model_->rearrange(target);
   if (!moved) rebalancer_.hold(now_ms());
   if (model_->arrangement() == before) return moved;
+  describe_move();
+  announce_move(move);
+  return moved;
+}
+
+PlacedModel::Move PlacedModel::begin_move(placement::Arrangement target, std::string why) const {
+  const std::lock_guard lock(mutex_);
+  return {std::move(target), status_.layers_on_gpu(), status_.experts_on_cpu(), std::move(why), false};
+}
+
+void PlacedModel::describe_move() {
   const GpuProblem problem = too_little_memory(states());
+  const std::lock_guard lock(mutex_);
+  describe_layers(status_);
+  const bool whole = status_.wholly_on_gpu();
+  status_.cause = whole ? "" : problem.cause;
+  status_.remedy = whole ? "" : problem.remedy;
+  status_.noteworthy = !whole;
+}
+
+void PlacedModel::announce_move(const Move& move) {
   bool more = false;
   {
     const std::lock_guard lock(mutex_);
-    const uint32_t layers = status_.layers_on_gpu(), experts = status_.experts_on_cpu();
-    describe_layers(status_);
+    const uint32_t layers = status_.layers_on_gpu();
+    if (layers == move.layers_before && status_.experts_on_cpu() == move.experts_before) return;  // nothing came of it
     more =
-        status_.layers_on_gpu() > layers || (status_.layers_on_gpu() == layers && status_.experts_on_cpu() < experts);
-    const bool whole = status_.wholly_on_gpu();
-    status_.cause = whole ? "" : problem.cause;
-    status_.remedy = whole ? "" : problem.remedy;
-    status_.noteworthy = !whole;
+        layers > move.layers_before || (layers == move.layers_before && status_.experts_on_cpu() < move.experts_before);
   }
-  announce(more ? "memory became free" : why, more);
-  return moved;
+  announce(more ? "memory became free" : move.why, more);
 }
 
 Backend PlacedModel::backend() {
@@ -326,17 +385,12 @@ Backend PlacedModel::backend() {
   backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
-  if (factories_.size() == 1 || !options_.moves) return backend;
-  backend.rearrange = [this](const placement::Arrangement& target) { return move(target, "layers were moved"); };
+  if (factories_.size() == 1) return backend;
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
-  backend.maintain = [this] {
-    if (model_ == nullptr) return;  // the engine has told why
-    const Status status = rebalance(0);
-    const std::string failure = status ? "" : status.error().message;
-    if (!failure.empty() && failure != last_failure_) log_warn("layers could not move: {}", failure);
-    last_failure_ = failure;
-  };
-  backend.give_back = [this](uint64_t bytes) { return rebalance(bytes); };
+  backend.maintain = [this] { return maintain(); };
+  if (!options_.moves) return backend;
+  backend.rearrange = [this](const placement::Arrangement& target) { return move(target, "layers were moved"); };
+  backend.give_back = [this](uint64_t bytes) { return give_back(bytes); };
   return backend;
 }
 

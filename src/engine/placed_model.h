@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -68,6 +69,14 @@ class PlacedModel {
   Backend backend();
 
  private:
+  // Layers on their way, between steps.
+  struct Move {
+    placement::Arrangement target;
+    uint32_t layers_before = 0, experts_before = 0;  // as DeviceStatus counts them
+    std::string why;                                 // of layers that leave a GPU
+    bool begun = false;                              // something has moved
+  };
+
   PlacedModel(std::shared_ptr<const gguf::File> file, std::vector<DeviceFactory> factories, PlacedOptions options)
       : file_(std::move(file)),
         factories_(std::move(factories)),
@@ -84,8 +93,14 @@ class PlacedModel {
   Status load_planned();
   void give_up_scratch();
   Status recover();
-  Status rebalance(uint64_t give_back_bytes);
+  Result<bool> maintain();  // see Backend::maintain
+  std::optional<placement::Arrangement> decide(uint64_t give_back_bytes);
+  Status give_back(uint64_t bytes);
+  Result<bool> advance();  // one step of `move_`; whether there are more
   Status move(const placement::Arrangement& target, const std::string& why);
+  Move begin_move(placement::Arrangement target, std::string why) const;
+  void describe_move();
+  void announce_move(const Move& move);
 
   std::vector<uint64_t> free_bytes() const;
   void describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before);
@@ -101,7 +116,8 @@ class PlacedModel {
   std::vector<std::unique_ptr<device::Device>> devices_;  // the open ones: no more than there are factories
   GpuProblem left_out_;                                   // why a GPU could not be opened; empty: all could
   std::unique_ptr<models::Model> model_;                  // after the devices: it ends first
-  std::string last_failure_;                              // of a move
+  std::optional<Move> move_;
+  std::string last_failure_;  // of a move
 
   mutable std::mutex mutex_;
   DeviceStatus status_;

@@ -25,6 +25,22 @@ uint64_t less(uint64_t a, uint64_t b) {
 
 }  // namespace
 
+Arrangement one_move(const Arrangement& current, const Arrangement& target, uint32_t host) {
+  for (const bool to_host : {true, false}) {
+    const auto next = [&](uint32_t from, uint32_t to) { return (to == host) == to_host ? to : from; };
+    Arrangement moved = current;
+    moved.embedding = next(current.embedding, target.embedding);
+    moved.output = next(current.output, target.output);
+    if (!(moved == current)) return moved;
+    for (size_t i = current.layers.size(); i-- > 0;) {
+      const LayerDevices from = current.layers[i], to = target.layers[i];
+      moved.layers[i] = {next(from.layer, to.layer), next(from.experts, to.experts)};
+      if (!(moved == current)) return moved;
+    }
+  }
+  return target;
+}
+
 std::optional<Arrangement> Rebalancer::decide(const Arrangement& current, std::span<const ModelSizes> sizes,
                                               std::span<const DeviceState> devices, const Observation& seen) {
   std::vector<DeviceState> states(devices.begin(), devices.end());

@@ -28,6 +28,10 @@ struct Observation {
   uint64_t give_back_bytes = 0;      // asked for: so much more is to be free on the GPUs together
 };
 
+// One step from `current` towards `target`: the tables, or one layer; what goes to the host first (`host` is its
+// number), and the last layers before others. The target itself when nothing is left to do.
+Arrangement one_move(const Arrangement& current, const Arrangement& target, uint32_t host);
+
 class Rebalancer {
  public:
   explicit Rebalancer(const RebalanceOptions& options) : options_(options) {}

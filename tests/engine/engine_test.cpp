@@ -359,7 +359,7 @@ TEST_F(EngineTest, AnExceptionBetweenStepsFailsWhatWasAskedFor) {
   model_ = std::make_unique<FakeModel>(say("fine", 5), 16, 96);
   Backend backend = model_->backend();
   backend.rearrange = [](const placement::Arrangement&) -> Status { throw std::bad_alloc(); };
-  backend.maintain = [] { throw std::runtime_error("no free memory can be seen"); };
+  backend.maintain = []() -> Result<bool> { throw std::runtime_error("no free memory can be seen"); };
   backend.maintain_interval = std::chrono::milliseconds(0);
   engine_ = std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{});
   const Status moved = engine_->rebalance({});
@@ -425,7 +425,10 @@ TEST_F(EngineTest, TakesNoStepWhenThereIsNothingToDo) {
   Backend backend = model_->backend();
   std::counting_semaphore looks(0);
   backend.maintain_interval = std::chrono::milliseconds(1);
-  backend.maintain = [&] { looks.release(); };
+  backend.maintain = [&]() -> Result<bool> {
+    looks.release();
+    return false;
+  };
   engine_ = std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{});
   answer(prompt("hello"));
   const uint64_t steps = model_->steps();

@@ -315,7 +315,7 @@ TEST_F(Placed, WithoutMovesNothingLeavesTheGpu) {
   ASSERT_FALSE(given.ok());
   EXPECT_EQ(given.error().kind, ErrorKind::kUnsupported);
   card_->others_bytes = card_->total_bytes;
-  EXPECT_FALSE(placed_->backend().maintain) << "nothing ever looks at what is free";
+  wait_until([&, before = card_->looks.load()] { return card_->looks > before + 5; });  // is it still there?
   answer_all();
   EXPECT_TRUE(engine_->devices().wholly_on_gpu());
 }
@@ -357,6 +357,88 @@ TEST_F(Placed, ALostGpuIsMadeAnewAndOnlyWhatRanOnItFails) {
     const std::vector<Event> after = answer_all();
     for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(after[i].tokens, expected[i].tokens);
     EXPECT_EQ(card_->devices, 1) << "the lost one is gone";
+  }
+}
+
+// Several models on one card: a loss that one of them meets is everybody's.
+class Neighbours : public Placed {
+ protected:
+  struct Neighbour {
+    std::unique_ptr<PlacedModel> placed;
+    std::unique_ptr<Engine> engine;  // ends first
+  };
+
+  Neighbour load(bool moves = true) {
+    PlacedOptions options;
+    options.moves = moves;
+    options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
+    options.rebalance = {.grow_margin_bytes = 4096, .grow_after_ms = 4, .hold_ms = hold_ms_, .interval_ms = 2};
+    auto placed = PlacedModel::load(file_, factories(), options);
+    EXPECT_TRUE(placed.ok()) << (placed.ok() ? "" : placed.error().message);
+    Neighbour neighbour{std::move(*placed), nullptr};
+    neighbour.engine = std::make_unique<Engine>(neighbour.placed->backend(), std::make_shared<FakeTokenizer>(),
+                                                EngineOptions{.max_sequences = 4, .step_rows = 16});
+    return neighbour;
+  }
+  // Sends all requests to each; gives their answers, neighbour by neighbour.
+  static std::vector<std::vector<Event>> answer_all(std::vector<Neighbour>& neighbours) {
+    std::vector<std::vector<Receiver>> receivers(neighbours.size());
+    for (size_t n = 0; n < neighbours.size(); ++n) {
+      receivers[n] = std::vector<Receiver>(8);
+      for (int i = 0; i < 8; ++i) EXPECT_TRUE(neighbours[n].engine->submit(request(i), receivers[n][i].sink()).ok());
+    }
+    std::vector<std::vector<Event>> events(neighbours.size());
+    for (size_t n = 0; n < neighbours.size(); ++n)
+      for (Receiver& receiver : receivers[n]) {
+        events[n].push_back(receiver.wait());
+        EXPECT_TRUE(receiver.exactly_one_final());
+      }
+    return events;
+  }
+};
+
+TEST_F(Neighbours, ALossReachesIdleOnesToo) {
+  for (const bool moves : {true, false}) {
+    std::vector<Neighbour> neighbours;
+    for (int i = 0; i < 3; ++i) neighbours.push_back(load(moves));
+    ++card_->losses;
+    for (Neighbour& neighbour : neighbours)
+      wait_until([&] { return neighbour.engine->devices().recovery.count() > 0; });
+    for (const std::vector<Event>& events : answer_all(neighbours))
+      for (const Event& event : events) EXPECT_FALSE(event.error.has_value());
+    for (Neighbour& neighbour : neighbours) EXPECT_EQ(neighbour.engine->stats().devices_lost, 1u);
+  }
+}
+
+TEST_F(Neighbours, EachGetsOverALossOnceAndAnswersStayTheSame) {
+  start();
+  const std::vector<Event> expected = Placed::answer_all();
+  engine_.reset();
+  placed_.reset();
+  for (const size_t count : {2, 3}) {
+    for (int op = 0; op < 300; op += 43) {
+      std::vector<Neighbour> neighbours;
+      for (size_t i = 0; i < count; ++i) neighbours.push_back(load());
+      card_->ops_until_lost = op;
+      const std::vector<std::vector<Event>> events = answer_all(neighbours);
+      for (Neighbour& neighbour : neighbours) {
+        wait_until([&] { return neighbour.engine->devices().recovery.count() > 0; });
+        EXPECT_EQ(neighbour.engine->stats().devices_lost, 1u);
+        EXPECT_FALSE(neighbour.engine->broken().has_value());
+        EXPECT_TRUE(neighbour.engine->devices().wholly_on_gpu());
+      }
+      for (const std::vector<Event>& of_one : events)
+        for (size_t i = 0; i < of_one.size(); ++i) {
+          if (of_one[i].finish == FinishReason::kError)
+            EXPECT_EQ(of_one[i].error->kind, ErrorKind::kDeviceLost);
+          else
+            EXPECT_EQ(of_one[i].tokens, expected[i].tokens) << "request " << i << ", lost at op " << op;
+        }
+      const std::vector<std::vector<Event>> after = answer_all(neighbours);
+      for (const std::vector<Event>& of_one : after)
+        for (size_t i = 0; i < of_one.size(); ++i) EXPECT_EQ(of_one[i].tokens, expected[i].tokens);
+      EXPECT_EQ(card_->devices, static_cast<int>(count)) << "those that were lost are gone";
+    }
   }
 }
 

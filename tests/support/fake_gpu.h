@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -23,6 +24,9 @@ struct FakeCard {
   std::atomic<uint64_t> taken_bytes = 0;     // by devices on it
   std::atomic<int64_t> ops_until_lost = -1;  // counts down with every op; at 0 the device is lost; -1: never
   std::atomic<int> devices = 0;              // alive
+  std::atomic<int> losses = 0;               // each takes all devices that were there
+  std::atomic<int> looks = 0;                // whether a device is still there
+  std::mutex allocating;
   // Counts down with every allocation; at 0 other processes come to have `others_take_bytes`; -1: never.
   std::atomic<int64_t> allocations_until_taken = -1;
   uint64_t others_take_bytes = 0;
@@ -38,10 +42,12 @@ class FakeGpu final : public device::Device {
     EXPECT_TRUE(inner.ok());
     inner_ = std::move(*inner);
     ++card_->devices;
+    losses_ = card_->losses;
   }
   FakeGpu(std::shared_ptr<FakeCard> card, std::unique_ptr<device::Device> inner)
       : card_(std::move(card)), inner_(std::move(inner)) {
     ++card_->devices;
+    losses_ = card_->losses;
   }
   ~FakeGpu() override {
     CHECK(buffers_.empty());
@@ -61,6 +67,7 @@ class FakeGpu final : public device::Device {
       --card_->allocations_to_fail;
       return error(ErrorKind::kNoMemory, "GPU 0 (fake): {} bytes could not be had", bytes);
     }
+    const std::lock_guard lock(card_->allocating);
     const uint64_t grains = round_up(std::max<size_t>(bytes, 1), card_->granularity_bytes);
     if (grains > free_bytes())
       return error(ErrorKind::kNoMemory, "GPU 0 (fake): {} bytes needed, {} available", grains, free_bytes());
@@ -78,6 +85,7 @@ class FakeGpu final : public device::Device {
   uint64_t allocated_bytes() const override { return allocated_ + scratch_; }
   bool reads_host_memory() const override { return false; }
   Status upload(std::span<const std::byte> from, std::byte* to) override {
+    card_->looks += from.empty() ? 1 : 0;
     TRY(alive());
     return inner_->upload(from, to);
   }
@@ -150,11 +158,11 @@ class FakeGpu final : public device::Device {
  private:
   template <class Op>
   void op(const Op& run) {
-    if (card_->ops_until_lost >= 0 && card_->ops_until_lost-- == 0) lost_ = true;
-    if (!lost_) run();
+    if (card_->ops_until_lost >= 0 && card_->ops_until_lost-- == 0) ++card_->losses;
+    if (alive()) run();
   }
   Status alive() const {
-    if (!lost_) return {};
+    if (losses_ == card_->losses) return {};
     return error(ErrorKind::kDeviceLost, "GPU 0 (fake) is lost: an illegal address was encountered");
   }
   void free(std::byte* data, size_t bytes) override {
@@ -167,7 +175,7 @@ class FakeGpu final : public device::Device {
   std::unique_ptr<device::Device> inner_;
   std::map<std::byte*, device::Buffer> buffers_;
   uint64_t allocated_ = 0, scratch_ = 0;
-  bool lost_ = false;
+  int losses_ = 0;  // of the card, when this was made
 };
 
 }  // namespace hearth::test
