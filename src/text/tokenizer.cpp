@@ -82,8 +82,17 @@ TokenizerBase::TokenizerBase(const gguf::File& file, Vocabulary vocabulary)
     : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), strips_after_special_(strips_after_special(file)) {}
 
 std::vector<Token> TokenizerBase::encode(std::span<const Span> spans, bool add_special) const {
+  std::vector<Token> out;
+  if (add_special && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
+  encode_text(spans, true, &out);
+  if (add_special && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
+  return out;
+}
+
+// `first`: the text stands at the start, see encode_words().
+void TokenizerBase::encode_text(std::span<const Span> spans, bool first, std::vector<Token>* out) const {
   std::string joined;
-  std::string_view text = joined;
+  std::string_view text;
   if (spans.size() == 1) {
     text = spans[0].text;
   } else {
@@ -91,22 +100,17 @@ std::vector<Token> TokenizerBase::encode(std::span<const Span> spans, bool add_s
     text = joined;
   }
   SpecialTokens::Finder specials(specials_, text, spans);
-  std::vector<Token> out;
-  out.reserve(text.size() / 3 + 8);
-  if (add_special && vocabulary_.add_bos) out.push_back(vocabulary_.bos);
-  bool first = true;
+  out->reserve(out->size() + text.size() / 3 + 8);
   for (size_t at = 0; at < text.size();) {
     const SpecialTokens::Match special = specials.next(at);
-    if (special.begin > at) encode_words(text.substr(at, special.begin - at), first, &out);
+    if (special.begin > at) encode_words(text.substr(at, special.begin - at), first, out);
     at = special.end;
     if (special.token == kNoToken) break;
-    out.push_back(special.token);
+    out->push_back(special.token);
     first = true;
     if (strips_after_special_ && !keeps_space_behind(vocabulary_.bytes(special.token)))
       at = std::min(text.find_first_not_of(" \t\n\v\f\r", at), text.size());
   }
-  if (add_special && vocabulary_.add_eos) out.push_back(vocabulary_.eos);
-  return out;
 }
 
 std::string TokenizerBase::piece(Token token, bool special) const {

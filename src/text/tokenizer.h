@@ -29,6 +29,15 @@ struct EncodeOptions {
   bool parse_special = false;  // the whole text is as if a template had written it, see Span
 };
 
+// A prompt that asks a model for what is missing between two texts.
+struct FimPrompt {
+  std::vector<Token> tokens;
+  // What ends the answer besides the tokens that end every answer: marks, where the model begins another task.
+  std::vector<Token> stops;
+  // Tokens left out to keep the limit: the first of the prefix, the last of the suffix.
+  size_t dropped_prefix = 0, dropped_suffix = 0;
+};
+
 // Immutable once loaded; safe to use from several threads.
 class Tokenizer {
  public:
@@ -53,6 +62,15 @@ class Tokenizer {
     const Span whole{text, options.parse_special};
     return encode({&whole, 1}, options.add_special);
   }
+
+  // Whether the vocabulary has the marks to fill in the middle between two texts ("FIM"). That a model was trained to
+  // use them is not known: some families give all their models the same tokens.
+  virtual bool has_fim() const { return false; }
+  // The prompt for what is between `prefix` and `suffix`, with the start token where the vocabulary asks for it, in the
+  // order that the family was trained on. Both texts are users': nothing in them becomes a special token. Longer ones
+  // than `max_tokens` lose what is furthest from the gap; at least a quarter of the room is the suffix's. The answer is
+  // the pieces of what is generated, with no space taken away. Needs has_fim().
+  virtual FimPrompt encode_fim(std::string_view prefix, std::string_view suffix, size_t max_tokens) const;
 
   // The bytes a token stands for in a text (control tokens: empty unless `special`). May end inside
   // a UTF-8 sequence; see Utf8Stream. An id out of range gives an empty piece.

@@ -19,6 +19,8 @@ class TokenizerBase : public Tokenizer {
 
   using Tokenizer::encode;
   std::vector<Token> encode(std::span<const Span> spans, bool add_special) const override;
+  bool has_fim() const override { return vocabulary_.fim.complete(); }
+  FimPrompt encode_fim(std::string_view prefix, std::string_view suffix, size_t max_tokens) const override;
   std::string piece(Token token, bool special) const override;
   std::string decode(std::span<const Token> tokens, bool special) const override;
   size_t size() const override { return vocabulary_.size(); }
@@ -45,6 +47,8 @@ class TokenizerBase : public Tokenizer {
   Vocabulary vocabulary_;
 
  private:
+  void encode_text(std::span<const Span> spans, bool first, std::vector<Token>* out) const;
+
   SpecialTokens specials_;
   bool strips_after_special_;
 };

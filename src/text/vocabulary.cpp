@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -18,34 +19,43 @@ constexpr size_t kMaxTokens = 1u << 30;
 
 // Texts of tokens that end an answer, from the tokenizer_config.json of the models named. Files often
 // name only one of several in tokenizer.ggml.eos_token_id.
+// clang-format off
 const std::unordered_set<std::string_view> kEndTexts = {
-    "<|eot_id|>",
-    "<|eom_id|>",  // Llama 3
-    "<|im_end|>",  // ChatML: Qwen, Yi, SmolLM
-    "<|end|>",     // Phi-3
-    "<|return|>",
-    "<|call|>",       // gpt-oss
-    "<end_of_turn>",  // Gemma
-    "<|endoftext|>",
-    "<|end_of_text|>",  // GPT-2, Granite
-    "<|fim_pad|>",
-    "<|repo_name|>",
-    "<|fim_repo|>",
-    "<|file_sep|>",  // code completion: the next file begins
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",  // CodeLlama, Kimi
-    "<end_of_utterance>",
-    "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",  // SmolVLM, DeepSeek
-    "<|END_OF_TURN_TOKEN|>",                    // Command R
+    // Llama 3, Llama 4
+    "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>",
+    // ChatML: Qwen, Yi, SmolLM, Kimi, LFM2
+    "<|im_end|>",
+    // Phi-3; gpt-oss; Solar Open
+    "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>",
+    // Gemma, Gemma 4
+    "<end_of_turn>", "<eos>", "<turn|>", "<|tool_response>",
+    // GPT-2, Granite
+    "<|endoftext|>", "<|end_of_text|>",
+    // Code completion, where the next file begins: Qwen, StarCoder
+    "<|fim_pad|>", "<|repo_name|>", "<|fim_repo|>", "<|file_sep|>", "<fim_pad>", "<repo_name>", "<file_sep>",
+    // CodeLlama, deepseek-coder, Kimi
+    "<EOT>", "_<EOT>", " <EOT>", "\u2581<EOT>", "<|EOT|>", "[EOT]", "[EOS]",
+    // SmolVLM, DeepSeek, Command R
+    "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>", "<|END_OF_TURN_TOKEN|>",
+    // GLM (and <|user|>, see find_ends), MiniMax, Seed-OSS
+    "<|observation|>", "[e~[", "<seed:eos>",
+    // EXAONE, ERNIE, OpenChat, Apertus
+    "[|endofturn|]", "<|end_of_sentence|>", "<|end_of_turn|>", "<|assistant_end|>",
+    // Hunyuan, Nemotron Nano 2
+    "<|eos|>", "<\uFF5Chy_place\u2581holder\u2581no\u25812\uFF5C>", "<SPECIAL_12>",
 };
+// clang-format on
 
 bool begins_with_any(std::string_view text, std::initializer_list<std::string_view> all) {
   return std::any_of(all.begin(), all.end(), [&](std::string_view one) { return text.starts_with(one); });
 }
 bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> all) {
   return std::any_of(all.begin(), all.end(), [&](std::string_view one) { return text.ends_with(one); });
+}
+
+// Whether the text may be one of those above, or of FIM: nearly all tokens are sorted out by this.
+bool ends_like_mark(std::string_view text) {
+  return text.size() > 2 && (text.back() == '>' || text.back() == ']' || text.back() == '[');
 }
 
 // <think>, [INST], <|"|>, <\uFF5CUser\uFF5C>, >>TITLE<<, ]~b], \u25C1think\u25B7, also behind a space.
@@ -182,12 +192,15 @@ Status Vocabulary::load_roles(const gguf::File& file, const Defaults& defaults) 
   bos = if_present(defaults.bos);
   eos = if_present(defaults.eos);
   unknown = if_present(defaults.unknown);
-  Token eot = kNoToken, eom = kNoToken;
+  Token eot = kNoToken, eom = kNoToken, pad = kNoToken, repository = kNoToken, next_file = kNoToken;
   TRY(read_id(file, "tokenizer.ggml.bos_token_id", &bos));
   if (model == "bert") TRY(read_id(file, "tokenizer.ggml.cls_token_id", &bos));
   TRY(read_id(file, "tokenizer.ggml.eos_token_id", &eos));
   TRY(read_id(file, "tokenizer.ggml.eot_token_id", &eot));
   TRY(read_id(file, "tokenizer.ggml.eom_token_id", &eom));
+  TRY(read_id(file, "tokenizer.ggml.fim_pad_token_id", &pad));
+  TRY(read_id(file, "tokenizer.ggml.fim_rep_token_id", &repository));
+  TRY(read_id(file, "tokenizer.ggml.fim_sep_token_id", &next_file));
   TRY(read_id(file, "tokenizer.ggml.unknown_token_id", &unknown));
   TRY(read_id(file, "tokenizer.ggml.seperator_token_id", &separator));  // the key is spelled so
   add_bos = file.bool_or("tokenizer.ggml.add_bos_token", defaults.add_bos) && bos != kNoToken;
@@ -197,25 +210,63 @@ Status Vocabulary::load_roles(const gguf::File& file, const Defaults& defaults) 
       if (token != kNoToken) types_[static_cast<size_t>(token)] = TokenType::kControl;
     if (unknown != kNoToken) types_[static_cast<size_t>(unknown)] = TokenType::kUnknown;
   }
-  find_ends(std::array{eos, eot, eom});
+  find_ends(std::array{eos, eot, eom, pad, repository, next_file});
+  return find_fim(file);
+}
+
+Status Vocabulary::find_fim(const gguf::File& file) {
+  FimTokens found;
+  for (const char* key : {"tokenizer.ggml.prefix_token_id", "tokenizer.ggml.fim_pre_token_id"})
+    TRY(read_id(file, key, &found.prefix));
+  for (const char* key : {"tokenizer.ggml.suffix_token_id", "tokenizer.ggml.fim_suf_token_id"})
+    TRY(read_id(file, key, &found.suffix));
+  for (const char* key : {"tokenizer.ggml.middle_token_id", "tokenizer.ggml.fim_mid_token_id"})
+    TRY(read_id(file, key, &found.middle));
+
+  std::unordered_map<std::string_view, Token> known;
+  for (const FimTexts& family : known_fim_texts())
+    for (const std::string_view text : {family.prefix, family.suffix, family.middle}) known.emplace(text, kNoToken);
+  for (Token token = 0; contains(token); ++token) {
+    if (!ends_like_mark(bytes(token))) continue;
+    const auto one = known.find(bytes(token));
+    if (one != known.end() && one->second == kNoToken) one->second = token;
+  }
+  // The file's keys say which tokens, never in which order.
+  for (const FimTexts& family : known_fim_texts()) {
+    const FimTokens tokens{known[family.prefix], known[family.suffix], known[family.middle], family.suffix_first};
+    if (!tokens.complete() || (tokens.middle == kNoToken && !family.middle.empty())) continue;
+    if (found.prefix != kNoToken && found.prefix != tokens.prefix) continue;
+    if (found.suffix != kNoToken && found.suffix != tokens.suffix) continue;
+    found = tokens;
+    break;
+  }
+  if (!found.complete()) return {};
+  fim = found;
+  for (const Token token : {fim.prefix, fim.suffix, fim.middle})
+    if (token != kNoToken) types_[static_cast<size_t>(token)] = TokenType::kControl;
   return {};
 }
 
 void Vocabulary::find_ends(std::span<const Token> from_metadata) {
-  Token end = kNoToken, harmony_return = kNoToken, harmony_call = kNoToken;
+  std::vector<Token> ends;
+  std::unordered_set<std::string_view> texts;
   for (Token token = 0; contains(token); ++token) {
     const std::string_view text = bytes(token);
-    // "</s>" is an HTML tag to some vocabularies.
-    if (!kEndTexts.contains(text) && !(text == "</s>" && is_control(token))) continue;
-    ends_generation_[static_cast<size_t>(token)] = true;
+    // "</s>" is an HTML tag to some vocabularies, and <|user|> might be anything.
+    if (!ends_like_mark(text)) continue;
+    if (!kEndTexts.contains(text) && !((text == "</s>" || text == "<|user|>") && is_control(token))) continue;
     types_[static_cast<size_t>(token)] = TokenType::kControl;
-    if (text == "<|end|>") end = token;
-    if (text == "<|return|>") harmony_return = token;
-    if (text == "<|call|>") harmony_call = token;
+    ends.push_back(token);
+    texts.insert(text);
   }
-  // gpt-oss: <|end|> ends one message of several in an answer.
-  if (end != kNoToken && harmony_return != kNoToken && harmony_call != kNoToken)
-    ends_generation_[static_cast<size_t>(end)] = false;
+  const auto has = [&](std::string_view text) { return texts.contains(text); };
+  std::unordered_set<std::string_view> no_ends;
+  // gpt-oss, Solar Open: <|end|> ends one message of several in an answer.
+  if ((has("<|return|>") && has("<|call|>")) || (has("<|calls|>") && has("<|flush|>"))) no_ends.insert("<|end|>");
+  if (has("<|tool_response>")) no_ends.insert("</s>");
+  // GLM hands over to the user or a tool with the head of their turn; for others <|user|> ends nothing.
+  if (!has("<|observation|>")) no_ends.insert("<|user|>");
+  for (const Token token : ends) ends_generation_[static_cast<size_t>(token)] = !no_ends.contains(bytes(token));
   for (const Token token : from_metadata)
     if (token != kNoToken) ends_generation_[static_cast<size_t>(token)] = true;
 }

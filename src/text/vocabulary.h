@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "gguf/file.h"
+#include "text/fim.h"
 #include "text/tokenizer.h"
 
 namespace hearth::text {
@@ -47,6 +48,7 @@ class Vocabulary {
 
   Token bos = kNoToken, eos = kNoToken, unknown = kNoToken, separator = kNoToken;
   bool add_bos = false, add_eos = false;
+  FimTokens fim;           // all control tokens; complete() or none
   std::string model, pre;  // tokenizer.ggml.model, tokenizer.ggml.pre
 
  private:
@@ -54,6 +56,7 @@ class Vocabulary {
   void load_bytes(std::span<const std::string_view> texts, Decode decode);
   Status load_roles(const gguf::File& file, const Defaults& defaults);
   Status read_id(const gguf::File& file, std::string_view key, Token* id) const;
+  Status find_fim(const gguf::File& file);
   void find_ends(std::span<const Token> from_metadata);
 
   std::string arena_;         // all bytes, by token

@@ -145,6 +145,27 @@ TEST(Tokenizer, KnowsEveryFamilysEnd) {
                                          "[EOS]",
                                          "<|END_OF_TURN_TOKEN|>",
                                          "<end_of_utterance>",
+                                         "<|eot|>",
+                                         "<|eom|>",
+                                         "<|calls|>",
+                                         "<|flush|>",
+                                         "<eos>",
+                                         "<turn|>",
+                                         "<|tool_response>",
+                                         "<fim_pad>",
+                                         "<repo_name>",
+                                         "<file_sep>",
+                                         "▁<EOT>",
+                                         "<|EOT|>",
+                                         "<|observation|>",
+                                         "[e~[",
+                                         "<seed:eos>",
+                                         "[|endofturn|]",
+                                         "<|end_of_sentence|>",
+                                         "<|end_of_turn|>",
+                                         "<|assistant_end|>",
+                                         "<|eos|>",
+                                         "<SPECIAL_12>",
                                          "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
                                          "</s>"};
   for (const std::string& end : ends) {
@@ -159,9 +180,21 @@ TEST(Tokenizer, KnowsEveryFamilysEnd) {
 }
 
 TEST(Tokenizer, EndsNoHarmonyAnswerAtItsFirstMessage) {
-  const auto tokenizer = load(byte_pairs("gpt-4o", {}, {"<|end|>", "<|return|>", "<|call|>"}));
-  EXPECT_FALSE(tokenizer->is_end_of_generation(256));
-  EXPECT_TRUE(tokenizer->is_end_of_generation(257));
+  for (const auto& [one, other] : {std::pair("<|return|>", "<|call|>"), {"<|calls|>", "<|flush|>"}}) {
+    const auto tokenizer = load(byte_pairs("gpt-4o", {}, {"<|end|>", one, other}));
+    EXPECT_FALSE(tokenizer->is_end_of_generation(256)) << one;
+    EXPECT_TRUE(tokenizer->is_control(256)) << one;
+    EXPECT_TRUE(tokenizer->is_end_of_generation(257)) << one;
+    EXPECT_TRUE(load(byte_pairs("gpt-4o", {}, {"<|end|>", one}))->is_end_of_generation(256)) << one;
+  }
+}
+
+TEST(Tokenizer, EndsAnAnswerAtOneFamilysTurnsAndNotAtAnothers) {
+  // GLM's next turn ends an answer; Phi-3 has <|user|>, too.
+  EXPECT_TRUE(load(byte_pairs("gpt-2", {}, {"<|user|>", "<|observation|>"}))->is_end_of_generation(256));
+  EXPECT_FALSE(load(byte_pairs("gpt-2", {}, {"<|user|>", "<|end|>"}))->is_end_of_generation(256));
+  // Gemma 4 has </s> as a tag of HTML.
+  EXPECT_FALSE(load(byte_pairs("gpt-2", {}, {"</s>", "<|tool_response>"}))->is_end_of_generation(256));
 }
 
 TEST(BytePairs, JoinsInTheOrderOfTheMerges) {

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "boost/json.hpp"
@@ -148,6 +149,37 @@ TEST_P(Vocabularies, MakeNoSpecialTokenOfWhatAUserSays) {
     EXPECT_EQ(tokenizer->encode(text, {.add_special = false, .parse_special = true}), std::vector{token});
   }
   check(all);
+}
+
+TEST_P(Vocabularies, MakeNoFimMarkOfWhatAUserSays) {
+  REQUIRE_SHARED("models/vocab");
+  const auto tokenizer = load(GetParam());
+  const bool coder = std::set<std::string>{"qwen2", "deepseek-coder", "starcoder"}.contains(GetParam());
+  EXPECT_EQ(tokenizer->has_fim(), coder);
+  if (!coder) return;
+  std::string all;
+  for (const auto& [token, text] : special_texts(*open(GetParam()))) all += text;
+  const FimPrompt fim = tokenizer->encode_fim("def f():" + all, all + "return 1", 1 << 20);
+  const auto specials = special_texts(*open(GetParam()));
+  size_t marks = 0;
+  for (const Token token : fim.tokens) marks += specials.contains(token);
+  EXPECT_EQ(marks, tokenizer->adds_bos() ? 4u : 3u);
+  EXPECT_EQ(fim.stops.size(), 3u);
+}
+
+// The texts of the marks, from the models' cards.
+TEST(Fim, IsWrittenAsEachFamilyWasTrained) {
+  REQUIRE_SHARED("models/vocab");
+  const std::string prefix = "def add(a, b):\n    return ", suffix = "\n\nprint(add(1, 2))\n";
+  for (const auto& [name, before, between, behind] :
+       {std::tuple("qwen2", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+        {"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
+        {"deepseek-coder", "<｜begin▁of▁sentence｜><｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"}}) {
+    const auto tokenizer = load(name);
+    const FimPrompt fim = tokenizer->encode_fim(prefix, suffix, 1000);
+    EXPECT_EQ(tokenizer->decode(fim.tokens, true), before + prefix + between + suffix + behind) << name;
+    EXPECT_EQ(fim.dropped_prefix + fim.dropped_suffix, 0u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, Vocabularies,
