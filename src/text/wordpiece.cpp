@@ -10,6 +10,9 @@
 namespace hearth::text {
 namespace {
 
+// Longer words are unknown, as in BERT (max_input_chars_per_word).
+constexpr size_t kMaxWordChars = 100;
+
 // The blocks whose characters BERT takes for words, one each.
 bool is_ideograph(uint32_t code) {
   return (code >= 0x4E00 && code <= 0x9FFF) || (code >= 0x3400 && code <= 0x4DBF) ||
@@ -85,6 +88,12 @@ void WordPiece::encode_words(std::string_view text, bool, std::vector<Token>* ou
 
 void WordPiece::encode_word(std::string_view word, std::vector<Token>* out) const {
   const size_t first = out->size();
+  const auto begins_char = [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; };
+  // Its space is no character of the word.
+  if (static_cast<size_t>(std::count_if(word.begin(), word.end(), begins_char)) > kMaxWordChars + 1) {
+    if (vocabulary_.unknown != kNoToken) out->push_back(vocabulary_.unknown);
+    return;
+  }
   while (!word.empty()) {
     size_t bytes = std::min(word.size(), longest_bytes_);
     Token token = kNoToken;

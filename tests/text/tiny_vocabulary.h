@@ -41,7 +41,7 @@ struct TinyVocabulary {
     if (!pre.empty()) draft.metadata.push_back({"tokenizer.ggml.pre", string_value(pre)});
     draft.metadata.push_back({"tokenizer.ggml.tokens", array_value(8, tokens.size(), texts)});
     draft.metadata.push_back({"tokenizer.ggml.token_type", array_value(5, tokens.size(), types)});
-    if (model == "llama") draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
+    if (model == "llama" || model == "t5") draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
     if (model == "gpt2") draft.metadata.push_back({"tokenizer.ggml.merges", array_value(8, merges.size(), joined)});
     draft.metadata.insert(draft.metadata.end(), more.begin(), more.end());
     return draft.bytes();

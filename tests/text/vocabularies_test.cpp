@@ -184,7 +184,7 @@ TEST(Fim, IsWrittenAsEachFamilyWasTrained) {
 
 INSTANTIATE_TEST_SUITE_P(Real, Vocabularies,
                          testing::Values("llama-bpe", "qwen2", "llama-spm", "phi-3", "gpt-2", "deepseek-coder",
-                                         "deepseek-llm", "falcon", "starcoder", "bert-bge"),
+                                         "deepseek-llm", "falcon", "starcoder", "bert-bge", "unigram"),
                          [](const auto& test_case) {
                            std::string name = test_case.param;
                            std::replace(name.begin(), name.end(), '-', '_');
