@@ -44,6 +44,12 @@ std::vector<Case> make_cases() {
   words.tokens = {{"[UNK]", TokenType::kControl}, {"▁a"}, {"b"}, {"aa"}, {"▁é"}, {"▁!"}, {kMark, TokenType::kControl}};
   words.more = {{"tokenizer.ggml.unknown_token_id", test::u32_value(0)}};
   cases.push_back({load(words), false});
+  for (const bool merges : {false, true}) {
+    test::TinyVocabulary unigram = test::unigram();
+    unigram.tokens.push_back({kMark, TokenType::kControl});
+    unigram.more.push_back({"tokenizer.ggml.remove_extra_whitespaces", test::bool_value(merges)});
+    cases.push_back({load(unigram), false});
+  }
   for (const Pretokenizer& entry : all_pretokenizers()) {
     const auto vocabulary =
         test::byte_pairs(std::string(entry.names[0]), {"a a", "aa a", "a b", "Ġ a", "1 2", "Ã ©", "Ġ Ġ"}, {kMark});

@@ -41,7 +41,8 @@ struct TinyVocabulary {
     if (!pre.empty()) draft.metadata.push_back({"tokenizer.ggml.pre", string_value(pre)});
     draft.metadata.push_back({"tokenizer.ggml.tokens", array_value(8, tokens.size(), texts)});
     draft.metadata.push_back({"tokenizer.ggml.token_type", array_value(5, tokens.size(), types)});
-    if (model == "llama" || model == "t5") draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
+    if (model == "llama" || model == "t5")
+      draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
     if (model == "gpt2") draft.metadata.push_back({"tokenizer.ggml.merges", array_value(8, merges.size(), joined)});
     draft.metadata.insert(draft.metadata.end(), more.begin(), more.end());
     return draft.bytes();
@@ -93,6 +94,28 @@ inline TinyVocabulary byte_pairs(const std::string& pre, const std::vector<std::
     vocabulary.tokens.push_back({merge});
   }
   for (const std::string& text : specials) vocabulary.tokens.push_back({text, TokenType::kControl});
+  return vocabulary;
+}
+
+// A t5 vocabulary: <pad> </s> <unk>, a space (3), then x y z (4, 5, 6), xy (7), " x" (8). The character map turns "X"
+// into "x" and "Y" into "yy".
+inline TinyVocabulary unigram() {
+  TinyVocabulary vocabulary{.model = "t5", .pre = {}, .tokens = {}, .merges = {}};
+  vocabulary.tokens = {
+      {"<pad>", TokenType::kControl}, {"</s>", TokenType::kControl},  {"<unk>", TokenType::kUnknown},
+      {"▁", TokenType::kNormal, -2},  {"x", TokenType::kNormal, -3},  {"y", TokenType::kNormal, -3},
+      {"z", TokenType::kNormal, -3},  {"xy", TokenType::kNormal, -4}, {"▁x", TokenType::kNormal, -2.5f}};
+  // A double array: the root's children are at 256 ^ label, their leaves at 0 ^ what their own offset says.
+  std::vector<uint32_t> units(512, 0);
+  units[0] = 256u << 10;
+  units[256 ^ 'X'] = (('X' ^ 256u ^ 300u) << 10) | 1u << 8 | 'X';
+  units[256 ^ 'Y'] = (('Y' ^ 256u ^ 301u) << 10) | 1u << 8 | 'Y';
+  units[300] = 1u << 31 | 0;
+  units[301] = 1u << 31 | 2;
+  std::string bytes = gguf::test::raw(static_cast<uint32_t>(units.size() * sizeof(uint32_t)));
+  for (const uint32_t unit : units) bytes += gguf::test::raw(unit);
+  bytes += std::string("x\0yy\0", 5);
+  vocabulary.more = {{"tokenizer.ggml.precompiled_charsmap", gguf::test::array_value(0, bytes.size(), bytes)}};
   return vocabulary;
 }
 

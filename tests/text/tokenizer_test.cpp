@@ -350,6 +350,52 @@ TEST(WordPiece, TakesTheLongestBeginningOfEachPlainWord) {
   EXPECT_EQ(tokenizer->decode(Tokens{3, 4, 7}, false), "playing !");
 }
 
+TEST(WordPiece, TakesWordsOfMoreThan100CharactersForUnknown) {
+  TinyVocabulary vocabulary = wordpiece();
+  vocabulary.tokens.push_back({"▁é"});
+  vocabulary.tokens.push_back({"é"});
+  vocabulary.tokens.push_back({"▁e"});
+  const auto tokenizer = load(vocabulary);
+  EXPECT_EQ(tokenizer->encode(std::string(100, 'e'), kPlain).size(), 100u);
+  EXPECT_EQ(tokenizer->encode(std::string(101, 'e') + " play", kPlain), (Tokens{0, 3}));
+}
+
+TEST(Unigram, TakesTheBestSumOfScores) {
+  const auto tokenizer = load(test::unigram());
+  EXPECT_EQ(tokenizer->encode("xy", kPlain), (Tokens{8, 5}));  // " x" + y: -5.5; " " + xy: -6
+  EXPECT_EQ(tokenizer->encode("zxy", {}), (Tokens{3, 6, 7, 1}));
+  EXPECT_EQ(tokenizer->encode("XY", kPlain), (Tokens{8, 5, 5}));  // the character map
+  EXPECT_EQ(tokenizer->encode("", kPlain), Tokens{});
+  EXPECT_EQ(tokenizer->encode("z??\xFFz", kPlain), (Tokens{3, 6, 2, 6}));  // one unknown token for neighbours
+  EXPECT_EQ(tokenizer->encode("</s>", kPlain), (Tokens{3, 2}));
+  EXPECT_EQ(tokenizer->decode(Tokens{8, 5, 3, 6}, false), "xy z");
+  EXPECT_EQ(tokenizer->find("xy"), 7);
+  EXPECT_EQ(tokenizer->find("xyz"), kNoToken);
+}
+
+TEST(Unigram, MergesSpacesWhereTheFileSaysSo) {
+  TinyVocabulary vocabulary = test::unigram();
+  EXPECT_EQ(load(vocabulary)->encode(" z  z ", kPlain), (Tokens{3, 3, 6, 3, 3, 6, 3}));
+  vocabulary.more.push_back({"tokenizer.ggml.remove_extra_whitespaces", test::bool_value(true)});
+  EXPECT_EQ(load(vocabulary)->encode(" z  z ", kPlain), (Tokens{3, 6, 3, 6}));
+  vocabulary.more.push_back({"tokenizer.ggml.add_space_prefix", test::bool_value(false)});
+  EXPECT_EQ(load(vocabulary)->encode(" z  z ", kPlain), (Tokens{6, 3, 6}));
+}
+
+TEST(Unigram, StaysFastOnOneVeryLongWord) {
+  const size_t n = 1 << 20;
+  EXPECT_EQ(load(test::unigram())->encode(std::string(n, 'z'), kPlain).size(), n + 1);
+}
+
+TEST(Unigram, RefusesBrokenScoresAndMaps) {
+  TinyVocabulary vocabulary = test::unigram();
+  vocabulary.tokens[4].score = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_NE(error_of(vocabulary).find("token 4 is not finite"), std::string::npos);
+  vocabulary = test::unigram();
+  vocabulary.more[0].second = gguf::test::array_value(0, 6, std::string("\xFF\xFF\0\0ab", 6));
+  EXPECT_NE(error_of(vocabulary).find("precompiled_charsmap"), std::string::npos);
+}
+
 TEST(Tokenizer, RefusesWhatItCannotUse) {
   TinyVocabulary vocabulary = hello();
   vocabulary.model = "rwkv";
@@ -375,7 +421,7 @@ TEST(Tokenizer, SurvivesDamagedVocabularies) {
   std::mt19937_64 random(hearth::test::seed());
   int loaded = 0;
   for (const TinyVocabulary& vocabulary :
-       {hello(), byte_pairs("llama-bpe", {"a b", "ab c", "Ġ a"}, {"<x>"}), wordpiece()}) {
+       {hello(), byte_pairs("llama-bpe", {"a b", "ab c", "Ġ a"}, {"<x>"}), wordpiece(), test::unigram()}) {
     const std::string whole = vocabulary.bytes();
     for (int round = 0; round < 3000; ++round) {
       std::string damaged = whole;

@@ -182,6 +182,28 @@ TEST(Fim, IsWrittenAsEachFamilyWasTrained) {
   }
 }
 
+// Hugging Face's tokens for WordPiece, with its rule of 100 characters; SentencePiece's for XLM-R.
+TEST(Embedders, GiveTheTokensOfTheReference) {
+  REQUIRE_SHARED("golden/embeddings/index.json");
+  const auto index = boost::json::parse(read_text(test::shared("golden/embeddings/index.json")));
+  for (const auto& [name, model] : index.at("embeddings").as_object()) {
+    const auto file = gguf::File::open(test::shared(std::string(model.at("model").as_string())));
+    ASSERT_TRUE(file) << file.error().message;
+    const auto tokenizer = Tokenizer::load(**file);
+    ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+    for (const auto& row : model.at("rows").as_array()) {
+      const auto* parse = row.as_object().if_contains("parse_special");
+      std::vector<Token> expected;
+      for (const auto& token : row.at("tokens").as_array()) expected.push_back(token.to_number<Token>());
+      EXPECT_EQ((*tokenizer)
+                    ->encode(std::string_view(row.at("text").as_string()),
+                             {.add_special = true, .parse_special = parse == nullptr || parse->as_bool()}),
+                expected)
+          << std::string_view(name) << ": " << row.at("name");
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Real, Vocabularies,
                          testing::Values("llama-bpe", "qwen2", "llama-spm", "phi-3", "gpt-2", "deepseek-coder",
                                          "deepseek-llm", "falcon", "starcoder", "bert-bge", "unigram"),
