@@ -130,7 +130,8 @@ Format recognise(const Facts& facts) {
     });
     if (part) visible.emplace(token.id, token.text);
   }
-  return {family, std::move(reason), std::move(thinking), Markers(std::move(tokens)), std::move(visible)};
+  return {family,          std::move(reason), std::move(thinking), Markers(std::move(tokens)), std::move(visible),
+          !family->tools()};
 }
 
 std::vector<text::Token> end_tokens(const Family& family, const std::function<text::Token(std::string_view)>& find) {

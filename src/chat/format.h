@@ -22,13 +22,12 @@ struct Facts {
 };
 
 struct Format {
-  const Family* family;
-  std::string reason;              // why this one, for the log and `hearth show`
-  std::vector<Thinking> thinking;  // the markers of reasoning that this model has
-  Markers markers;
-  std::map<text::Token, std::string> visible;  // tokens that are markers, or parts of some: their text counts
-
-  bool generic_tools() const { return !family->tools(); }
+  const Family* family = nullptr;
+  std::string reason = {};              // why this one, for the log and `hearth show`
+  std::vector<Thinking> thinking = {};  // the markers of reasoning that this model has
+  Markers markers = Markers();
+  std::map<text::Token, std::string> visible = {};  // tokens that are markers, or parts of some: their text counts
+  bool generic_tools = false;                       // tools are called by the generic protocol (generic.h)
 };
 
 // Never fails: "plain" (content only, the generic protocol for tools) is what remains, and the reason says so.

@@ -51,7 +51,7 @@ Parser::Parser(const Format& format, ParserOptions options) : format_(format), o
     protocol_ = std::make_unique<HarmonyParser>(options_.prompt_end, context);
     return;
   }
-  const Markup& markup = format.generic_tools() && calls ? generic_markup() : format.family->markup;
+  const Markup& markup = format.generic_tools && calls ? generic_markup() : format.family->markup;
   const Beginning beginning = find_beginning(options_.prompt_end, format.thinking, markup);
   protocol_ = std::make_unique<MarkupParser>(markup, format.thinking, beginning, context);
 }

@@ -41,6 +41,7 @@ class Parser {
  public:
   // `format` must outlive it.
   Parser(const Format& format, ParserOptions options);
+  Parser(const Parser&) = delete;
 
   void feed(const Piece& piece, const Sink& sink);
   // Once, at the end: what was held back.

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cli/conversation.h"
+#include "cli/answering.h"
 #include "cli/input.h"
 #include "cli/line_editor.h"
 #include "cli/signals.h"
@@ -18,6 +18,7 @@ constexpr std::string_view kQuotes = "\"\"\"";
 constexpr const char* kHelp =
     "/set parameter NAME VALUE   set a sampling parameter, such as temperature 0.5\n"
     "/set system TEXT            set the system message\n"
+    "/set think on, off, hide    let it think before it answers, or not; or show no thoughts\n"
     "/set verbose, /set quiet    show times, rates and memory after each answer, or do not\n"
     "/show info                  what model this is\n"
     "/show parameters            the sampling parameters\n"
@@ -73,7 +74,7 @@ class Chat {
   std::string info() const;
 
   Session session_;
-  Conversation conversation_;
+  chat::Conversation conversation_;
   LineEditor editor_;
 };
 
@@ -128,21 +129,10 @@ Status Chat::run() {
 Status Chat::say(std::string message) {
   TRY(check_utf8(message, "the message"));
   conversation_.add("user", std::move(message));
-  Result<Conversation::Prompt> prompt = conversation_.prompt(session_.context, session_.spec.context);
-  if (!prompt) {
-    conversation_.remove_last();
-    return prompt.error();
+  if (const Status done = answer(session_, conversation_); !done) {
+    conversation_.shorten(conversation_.messages().size() - 1);
+    return done;
   }
-  if (prompt->dropped > 0) {
-    print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
-                           session_.context, prompt->dropped));
-  }
-  Result<Completion> done = complete(session_, std::move(prompt->tokens), conversation_.stops());
-  if (!done) {
-    conversation_.remove_last();
-    return done.error();
-  }
-  conversation_.add("assistant", std::move(done->text));
   editor_.expect_input();
   return print("\n");
 }
@@ -175,6 +165,10 @@ Status Chat::set(std::string_view what, std::string_view value) {
     while (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
     TRY(check_utf8(value, "the system message"));
     conversation_.set_system(std::string(value));
+  } else if (what == "think") {
+    ASSIGN_OR_RETURN(const ThinkingChoice choice, parse_thinking(take_word(value)));
+    session_.thinking = choice;
+    conversation_.set_think(choice.think);
   } else if (what == "parameter") {
     const std::string_view name = take_word(value);
     if (name == "num_ctx") return error(ErrorKind::kUsage, "num_ctx is set at the start, with --ctx");
@@ -182,8 +176,8 @@ Status Chat::set(std::string_view what, std::string_view value) {
     TRY(sampling::set(changed, name, value));
     session_.sampling = std::move(changed);
   } else {
-    return error(ErrorKind::kUsage, "/set {}: unknown; known are parameter NAME VALUE, system TEXT, verbose and quiet",
-                 what);
+    return error(ErrorKind::kUsage,
+                 "/set {}: unknown; known are parameter NAME VALUE, system TEXT, think, verbose and quiet", what);
   }
   return {};
 }
@@ -193,7 +187,7 @@ Result<std::string> Chat::show(std::string_view what) const {
   if (what == "system")
     return conversation_.system().empty() ? std::string("(no system message)") : conversation_.system();
   if (what == "template")
-    return std::string(session_.file->string_or("tokenizer.chat_template", "(this model has no chat template)"));
+    return session_.chat->has_template() ? session_.chat->template_text() : "(this model has no chat template)";
   if (what != "parameters") {
     return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
   }
@@ -216,16 +210,14 @@ std::string Chat::info() const {
       "workspace {}",
       "file", session_.file->path(), "architecture", session_.spec.architecture, "parameters",
       static_cast<double>(parameters) / 1e6, "context", session_.context, session_.spec.context, "chat template",
-      session_.chat_template != nullptr ? session_.chat_template->name : "none", "memory", size_text(memory.weights),
-      size_text(memory.cache), size_text(memory.workspace));
+      session_.chat->template_name(), "memory", size_text(memory.weights), size_text(memory.cache),
+      size_text(memory.workspace));
 }
 
 }  // namespace
 
 Status chat(const RunOptions& options) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
-  if (session.chat_template == nullptr)
-    print_note("note: without a chat template, this model goes on with the text it is given");
   set_log_level(LogLevel::kOff);  // the chat shows the rest itself, where it does not disturb
   return Chat(std::move(session)).run();
 }

@@ -39,7 +39,7 @@ class Events {
 }  // namespace
 
 Result<Completion> generate(engine::Engine& engine, engine::Request request,
-                            const std::function<Status(std::string_view)>& show) {
+                            const std::function<Status(const engine::Event&)>& show) {
   const auto events = std::make_shared<Events>();
   ASSIGN_OR_RETURN(const engine::RequestId id,
                    engine.submit(std::move(request), [events](const engine::Event& e) { events->push(e); }));
@@ -53,9 +53,9 @@ Result<Completion> generate(engine::Engine& engine, engine::Request request,
       stopped = true;
     }
     if (!event) continue;
-    if (!stopped && !event->text.empty()) {
+    if (!stopped && !event->error) {
       completion.text += event->text;
-      shown = show(event->text);
+      shown = show(*event);
       if (!shown) {
         engine.cancel(id);
         stopped = true;

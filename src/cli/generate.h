@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -17,9 +16,9 @@ struct Completion {
   engine::Usage usage;
 };
 
-// Submits and waits; `show` gets the text piece by piece. If show() fails, or once interrupted(), the request is
+// Submits and waits; `show` gets every event but an error's. If show() fails, or once interrupted(), the request is
 // cancelled, waited for, and not shown any more. Errors: those of submit() and show(), and the engine's.
 Result<Completion> generate(engine::Engine& engine, engine::Request request,
-                            const std::function<Status(std::string_view)>& show);
+                            const std::function<Status(const engine::Event&)>& show);
 
 }  // namespace hearth::cli

@@ -6,8 +6,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "chat/chat_model.h"
 #include "cli/command.h"
+#include "cli/session.h"
 #include "cli/terminal.h"
+#include "fleet/chat_model.h"
+#include "fleet/find_model.h"
 #include "template/go_template.h"
 #include "template/jinja.h"
 
@@ -15,7 +19,8 @@ namespace hearth::cli {
 namespace {
 
 struct Options {
-  std::string template_path, input_path;
+  std::optional<std::string> template_path, model;
+  std::string input_path;
   std::optional<std::string> now;
   bool go = false, data = false;
 };
@@ -62,14 +67,74 @@ Result<templates::Rendered> render_go(const Options& options, std::string_view s
   return options.data ? compiled.render_data(input, now) : compiled.render_request(input, now);
 }
 
+// The members of a request that are no part of what ChatModel has names for: variables of the template.
+std::string other_members(const boost::json::object& request) {
+  std::string out;
+  for (const auto& [key, value] : request) {
+    if (key == "messages" || key == "tools" || key == "think" || key == "add_generation_prompt") continue;
+    out += fmt::format("{}{}:{}", out.empty() ? "" : ",", boost::json::serialize(key), boost::json::serialize(value));
+  }
+  return out;
+}
+
+Result<chat::Think> read_think(const boost::json::object& request) {
+  const boost::json::value* value = request.if_contains("think");
+  if (value == nullptr || value->is_null()) return chat::Think::kDefault;
+  if (value->is_bool()) return value->as_bool() ? chat::Think::kOn : chat::Think::kOff;
+  if (!value->is_string()) return error(ErrorKind::kUsage, "\"think\" must be true, false or a level");
+  ASSIGN_OR_RETURN(const ThinkingChoice choice, parse_thinking(std::string_view(value->as_string())));
+  return choice.think;
+}
+
+Result<std::vector<chat::Message>> read_messages(const boost::json::object& request) {
+  const boost::json::value* list = request.if_contains("messages");
+  if (list == nullptr || !list->is_array()) return error(ErrorKind::kUsage, "the input has no list \"messages\"");
+  std::vector<chat::Message> messages;
+  for (const boost::json::value& one : list->as_array()) {
+    ASSIGN_OR_RETURN(chat::Message message, chat::message_from_json(one));
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+Result<templates::Rendered> render_for_model(const std::string& model, std::string_view input,
+                                             const std::optional<std::tm>& now) {
+  boost::system::error_code failed;
+  const boost::json::value value = boost::json::parse(input, failed);
+  const boost::json::object* request = failed ? nullptr : value.if_object();
+  if (request == nullptr) return error(ErrorKind::kUsage, "the input is no JSON object");
+  ASSIGN_OR_RETURN(const std::vector<chat::Message> messages, read_messages(*request));
+  std::vector<chat::Tool> tools;
+  if (const boost::json::value* given = request->if_contains("tools")) {
+    ASSIGN_OR_RETURN(tools, chat::tools_from_json(*given));
+  }
+  ASSIGN_OR_RETURN(const chat::Think think, read_think(*request));
+  ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_model(model));
+  ASSIGN_OR_RETURN(const auto file, gguf::File::open(found.model));
+  ASSIGN_OR_RETURN(auto tokenizer, text::Tokenizer::load(*file));
+  const auto chat = fleet::make_chat_model(found, *file, std::move(tokenizer));
+  for (const std::string& note : chat->notes()) print_note("note: " + note);
+  const std::string variables = other_members(*request);
+  ASSIGN_OR_RETURN(
+      chat::Prompt prompt,
+      chat->prompt({.messages = messages, .tools = tools, .think = think, .now = now, .variables = variables}));
+  return std::move(prompt.rendered);
+}
+
 Status run(const Options& options) {
   if (options.data && !options.go) return error(ErrorKind::kUsage, "--data belongs to --go");
+  if (options.template_path.has_value() == options.model.has_value())
+    return error(ErrorKind::kUsage, "render needs --template FILE or --model MODEL");
   std::optional<std::tm> now;
   if (options.now) {
     ASSIGN_OR_RETURN(now, parse_time(*options.now));
   }
-  ASSIGN_OR_RETURN(const std::string source, read_file(options.template_path));
   ASSIGN_OR_RETURN(const std::string input, read_file(options.input_path));
+  if (options.model) {
+    ASSIGN_OR_RETURN(const auto rendered, render_for_model(*options.model, input, now));
+    return print(rendered.text);
+  }
+  ASSIGN_OR_RETURN(const std::string source, read_file(*options.template_path));
   if (options.go) {
     ASSIGN_OR_RETURN(const auto rendered, render_go(options, source, input, now));
     return print(rendered.text);
@@ -81,7 +146,8 @@ Status run(const Options& options) {
 
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  arguments.required_text("--template", options->template_path, "The file with the template, in Jinja unless --go");
+  arguments.text("--template", options->template_path, "The file with the template, in Jinja unless --go");
+  arguments.text("--model", options->model, "In its place: a model, whose template writes the prompt as in a chat");
   arguments.required_text("--input", options->input_path,
                           "A JSON file: every key is a variable of the template (messages, tools, ...)");
   arguments.text("--now", options->now, "The time that the template sees, like 2026-01-02T03:04:05");
@@ -89,6 +155,8 @@ Action configure(Arguments& arguments) {
                  "The template is one of Ollama's, in Go; the input a request of /api/chat or /api/generate");
   arguments.flag("--data", options->data,
                  "With --go: the input is the root of the template ({\"$int\": 3} is an integer)");
+  arguments.exclude("--model", "--template");
+  arguments.exclude("--model", "--go");
   return [options] { return run(*options); };
 }
 

@@ -3,12 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "cli/answering.h"
 #include "cli/chat.h"
 #include "cli/command.h"
-#include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -19,6 +20,7 @@ namespace {
 struct Options {
   RunOptions run;
   std::vector<std::string> words;  // of the prompt
+  std::optional<std::string> tools_path;
 };
 
 // Every sampling parameter as an option of its name with dashes.
@@ -79,11 +81,21 @@ Result<std::string> read_prompt(const std::vector<std::string>& words) {
 
 Status run_once(const RunOptions& options, const std::string& prompt) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
-  Conversation conversation = start_conversation(session);
+  chat::Conversation conversation = start_conversation(session);
   conversation.add("user", prompt);
-  ASSIGN_OR_RETURN(Conversation::Prompt tokens, conversation.prompt(session.context, session.spec.context));
-  ASSIGN_OR_RETURN(const Completion done, complete(session, std::move(tokens.tokens), conversation.stops()));
-  return {};
+  return answer(session, conversation);
+}
+
+Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, read_text(path, "the file of tools"));
+  boost::system::error_code failed;
+  const boost::json::value value = boost::json::parse(text, failed);
+  if (failed) return error(ErrorKind::kUsage, "{}: this is no JSON: {}", path, failed.message());
+  const boost::json::object* object = value.if_object();
+  const boost::json::value* list = object != nullptr ? object->if_contains("tools") : nullptr;
+  auto tools = chat::tools_from_json(list != nullptr ? *list : value);
+  if (!tools) return error(ErrorKind::kUsage, "{}: {}", path, tools.error().message);
+  return tools;
 }
 
 Status run(const Options& options) {
@@ -91,6 +103,11 @@ Status run(const Options& options) {
   if (run.system) {
     ASSIGN_OR_RETURN(run.system, argument_text(*run.system, "the system message"));
   }
+  if (options.tools_path) {
+    ASSIGN_OR_RETURN(run.tools, read_tools(*options.tools_path));
+  }
+  if (!run.tool_command.empty() && run.tools.empty())
+    return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
   if (options.words.empty() && is_terminal(STDIN_FILENO)) return chat(run);
   ASSIGN_OR_RETURN(const std::string prompt, read_prompt(options.words));
   return run_once(run, prompt);
@@ -103,6 +120,16 @@ Action configure(Arguments& arguments) {
   arguments.text("--system", options->run.system, "The system message; \"\" takes the model's own away");
   arguments.flag("--raw", options->run.raw, "Give the prompt to the model as it is, without its chat template");
   arguments.exclude("--raw", "--system");
+  arguments.text("--tools", options->tools_path, "A JSON file of tools that the model may call, as in OpenAI's API");
+  arguments.text("--tool-command", options->run.tool_command,
+                 "A shell command that runs each call: JSON on its standard input, the result on its output");
+  arguments.exclude("--raw", "--tools");
+  const auto think = [options](const std::string& value) -> Status {
+    ASSIGN_OR_RETURN(options->run.thinking, parse_thinking(value));
+    return {};
+  };
+  arguments.each("--think", "{on,off,low,medium,high,hide}", think,
+                 "Whether and how long the model thinks before it answers; hide: thoughts are not shown", "Options");
   add_sampling_options(arguments, options->run.settings);
   return [options] { return run(*options); };
 }

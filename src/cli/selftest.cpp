@@ -109,7 +109,7 @@ Status measure_speed(engine::Engine& engine, const doctor::SelftestCase& longest
       request.options.logit_bias[token] = -std::numeric_limits<float>::infinity();
   }
   ASSIGN_OR_RETURN(const Completion completion,
-                   generate(engine, std::move(request), [](std::string_view) { return Status(); }));
+                   generate(engine, std::move(request), [](const engine::Event&) { return Status(); }));
   const auto rate = [](double tokens, std::chrono::nanoseconds time) {
     return tokens / std::max(1e-9, std::chrono::duration<double>(time).count());
   };
@@ -124,7 +124,7 @@ Status compare_answers(engine::Engine& engine, const doctor::SelftestCases& expe
   for (const doctor::SelftestCase& one : expected.cases) {
     const int most = static_cast<int>(one.answer_tokens.size());
     ASSIGN_OR_RETURN(const Completion completion,
-                     generate(engine, greedy(one, most), [](std::string_view) { return Status(); }));
+                     generate(engine, greedy(one, most), [](const engine::Event&) { return Status(); }));
     ++findings->answers;
     if (completion.text != one.answer || completion.usage.generated_tokens != one.answer_tokens.size())
       findings->mistakes.push_back(fmt::format("the answer should be {:?}, but is {:?}", one.answer, completion.text));

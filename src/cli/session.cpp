@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "doctor/slow_decode.h"
+#include "fleet/chat_model.h"
 #include "fleet/model_defaults.h"
 #include "models/token_cost.h"
 
@@ -46,6 +47,16 @@ void note_if_slow(const Session& session, const engine::Usage& usage) {
 
 }  // namespace
 
+Result<ThinkingChoice> parse_thinking(std::string_view text) {
+  using chat::Think;
+  constexpr std::pair<std::string_view, Think> kNames[] = {{"on", Think::kOn},     {"off", Think::kOff},
+                                                           {"low", Think::kLow},   {"medium", Think::kMedium},
+                                                           {"high", Think::kHigh}, {"hide", Think::kDefault}};
+  for (const auto& [name, think] : kNames)
+    if (text == name) return ThinkingChoice{think, text == "hide"};
+  return error(ErrorKind::kUsage, "thinking is on, off, low, medium, high or hide, not \"{}\"", text);
+}
+
 Result<Session> start_session(const RunOptions& options) {
   ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, fleet::answer_load_options(1)));
   Session session;
@@ -63,16 +74,26 @@ Result<Session> start_session(const RunOptions& options) {
   session.placed = std::move(loaded.placed);
   session.engine =
       std::make_unique<engine::Engine>(session.placed->backend(), loaded.tokenizer, engine::EngineOptions{});
+  session.chat = fleet::make_chat_model(loaded.found, *session.file, loaded.tokenizer, options.raw);
+  for (const std::string& note : session.chat->notes()) print_note("note: " + note);
+  if (!options.raw && !session.chat->has_template())
+    print_note("note: without a chat template, this model goes on with the text it is given");
+  session.thinking = options.thinking;
+  session.tools = options.tools;
+  session.tool_command = options.tool_command;
   if (options.raw) return session;
   session.system = options.system.value_or(loaded.found.system);
   session.messages = std::move(loaded.found.messages);
-  session.chat_template = text::find_chat_template(*session.file);
-  if (session.chat_template == nullptr)
-    session.chat_template = text::recognise_chat_template(loaded.found.template_text);
-  if (session.chat_template == nullptr && session.file->find("tokenizer.chat_template") != nullptr) {
-    print_note("note: the chat template of this model is not known here, so the text is given to it as it is");
-  }
   return session;
+}
+
+chat::Conversation start_conversation(const Session& session) {
+  chat::Conversation conversation(*session.chat);
+  conversation.set_system(session.system);
+  conversation.set_tools(session.tools);
+  conversation.set_think(session.thinking.think);
+  for (const store::Message& message : session.messages) conversation.add(message.role, message.content);
+  return conversation;
 }
 
 void note_changes(Session& session) {
@@ -81,17 +102,12 @@ void note_changes(Session& session) {
   session.changes_shown = devices.changes;
 }
 
-Result<Completion> complete(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops) {
-  const auto start = std::chrono::steady_clock::now();
-  engine::Request request{std::move(prompt), session.sampling, std::move(stops)};
-  ASSIGN_OR_RETURN(Completion completion,
-                   generate(*session.engine, std::move(request), [](std::string_view text) { return print(text); }));
-  if (!completion.text.ends_with('\n')) TRY(print("\n"));
+void note_completion(Session& session, const Completion& completion, std::chrono::nanoseconds duration) {
   note_if_cut(session, completion);
   note_if_slow(session, completion.usage);
   note_changes(session);
   if (session.verbose) {
-    const Report report{.total = std::chrono::steady_clock::now() - start + session.load_duration,
+    const Report report{.total = duration + session.load_duration,
                         .load = session.load_duration,
                         .read = session.read_duration,
                         .usage = completion.usage,
@@ -100,7 +116,6 @@ Result<Completion> complete(Session& session, std::vector<text::Token> prompt, s
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it
-  return completion;
 }
 
 }  // namespace hearth::cli

@@ -5,19 +5,29 @@
 #include <optional>
 #include <string>
 
+#include "chat/conversation.h"
 #include "cli/generate.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
 #include "sampling/options.h"
-#include "text/chat.h"
 
 namespace hearth::cli {
+
+struct ThinkingChoice {
+  chat::Think think = chat::Think::kDefault;
+  bool hidden = false;
+};
+// "on", "off", "low", "medium", "high" or "hide". Errors: kUsage.
+Result<ThinkingChoice> parse_thinking(std::string_view text);
 
 struct RunOptions {
   ModelOptions model;
   store::Parameters settings;         // sampling options that the user gave, by name; each valid for sampling::set()
   std::optional<std::string> system;  // not given: the model's own
   bool raw = false;                   // no chat template
+  ThinkingChoice thinking;
+  std::vector<chat::Tool> tools;  // that the model may call
+  std::string tool_command;       // runs its calls; empty: they are only shown
 };
 
 struct Session {
@@ -25,7 +35,7 @@ struct Session {
   models::Spec spec;
   std::unique_ptr<engine::PlacedModel> placed;  // outlives the engine; touched by it only
   std::unique_ptr<engine::Engine> engine;
-  const text::ChatTemplate* chat_template = nullptr;  // null with --raw, or if the model has none that is known
+  std::shared_ptr<const chat::ChatModel> chat;  // how it is talked to
   uint32_t context = 0;
   std::chrono::nanoseconds load_duration{0}, read_duration{0};
   uint64_t changes_shown = 0;  // see note_changes()
@@ -34,18 +44,24 @@ struct Session {
   sampling::Options sampling;
   std::string system;
   std::vector<store::Message> messages;  // the start of the conversation
+  ThinkingChoice thinking;
+  std::vector<chat::Tool> tools;
+  std::string tool_command;
 
   const text::Tokenizer& tokenizer() const { return engine->tokenizer(); }
 };
 
-// Notes on standard error if the model has a chat template that is not known, or parameters that are not.
+// Notes on standard error if the model has a chat template that cannot be used, or parameters that are not known.
 Result<Session> start_session(const RunOptions& options);
+
+// With the session's system message, its tools, and the messages that its model brings along. The session must outlive
+// it.
+chat::Conversation start_conversation(const Session& session);
 
 // If layers have moved or a device was made anew since the last time: one line on standard error.
 void note_changes(Session& session);
 
-// Generates with the session's options, prints the text as it comes, and after it a note if the context is full,
-// and if verbose the report.
-Result<Completion> complete(Session& session, std::vector<text::Token> prompt, std::vector<std::string> stops);
+// After an answer: notes if the context is full or the model slow, and if verbose the report.
+void note_completion(Session& session, const Completion& completion, std::chrono::nanoseconds duration);
 
 }  // namespace hearth::cli

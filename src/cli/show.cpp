@@ -10,11 +10,11 @@
 #include "cli/model_options.h"
 #include "cli/terminal.h"
 #include "cpu/cpu_device.h"
+#include "fleet/chat_model.h"
 #include "fleet/find_model.h"
 #include "fleet/model_facts.h"
 #include "fleet/model_options.h"
 #include "quant/bits_per_weight.h"
-#include "text/chat.h"
 
 namespace hearth::cli {
 namespace {
@@ -140,7 +140,7 @@ std::string token_text(const text::Tokenizer& tokenizer, text::Token token) {
   return fmt::format("{} {}", token, tokenizer.piece(token, true));
 }
 
-void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page& page) {
+void show_tokenizer(const gguf::File& file, Page& page) {
   page.section("Tokenizer");
   const auto loaded = text::Tokenizer::load(file);
   if (!loaded) {
@@ -155,12 +155,33 @@ void show_tokenizer(const gguf::File& file, const store::ModelFiles& found, Page
             token_text(tokenizer, tokenizer.bos()) + (tokenizer.adds_bos() ? ", added to every prompt" : ""));
   page.line("end token", token_text(tokenizer, tokenizer.eos()));
   for (const std::string& note : tokenizer.notes()) page.line("note", note);
-  const text::ChatTemplate* chat = text::find_chat_template(file);
-  if (chat == nullptr) chat = text::recognise_chat_template(found.template_text);
-  const bool has_template = file.find("tokenizer.chat_template") != nullptr || !found.template_text.empty();
-  page.line("chat template", chat != nullptr ? chat->name
-                             : has_template  ? "not known here: prompts are used as they are"
-                                             : "none");
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void show_chat(const gguf::File& file, const store::ModelFiles& found, Page& page) {
+  auto tokenizer = text::Tokenizer::load(file);
+  if (!tokenizer) return;
+  const auto made = fleet::make_chat_model(found, file, std::move(*tokenizer));
+  const chat::ChatModel& chat = *made;
+  page.section("Chat");
+  page.line("template", chat.template_name());
+  for (const std::string& note : chat.notes()) page.line("note", note);
+  if (chat.has_template()) {
+    page.line("can", joined(chat::describe(chat.capabilities())));
+    for (const std::string& repair : chat::describe_repairs(chat.capabilities())) page.line("repair", repair);
+    if (&chat.capabilities(true) != &chat.capabilities())
+      page.line("can, with tools", joined(chat::describe(chat.capabilities(true))));
+  }
+  page.line("family", fmt::format("{}: {}", chat.format().family->name, chat.format().reason));
+  if (chat.generic_tools()) page.line("tools", "by the generic protocol: the system message describes them");
+  std::vector<std::string> marks;
+  for (const chat::Thinking& thinking : chat.format().thinking)
+    marks.push_back(fmt::format("{} ... {}", thinking.opens, thinking.closes));
+  if (!marks.empty()) page.line("thinking", joined(marks));
+  if (!chat.stops().empty()) page.line("stops", joined(chat.stops()));
 }
 
 void show_brought_along(const store::ModelFiles& found, Page& page) {
@@ -210,7 +231,8 @@ Status run(const Options& options) {
   Page page;
   show_model(found, *file, facts, page);
   if (!file->tensors().empty()) show_formats(*file, page);
-  show_tokenizer(*file, found, page);
+  show_tokenizer(*file, page);
+  show_chat(*file, found, page);
   show_brought_along(found, page);
   TRY(show_memory(options, *file, facts.spec, page));
   if (options.tensors) show_tensors(*file, page);

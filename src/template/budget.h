@@ -27,13 +27,14 @@ template <class... Args>
 
 class Budget {
  public:
-  Budget() : limited_(kMaxMemory), arena_(kFirstBlock, &limited_) {}
+  explicit Budget(uint64_t most_steps = kMaxSteps)
+      : limited_(kMaxMemory), arena_(kFirstBlock, &limited_), most_steps_(most_steps) {}
   Budget(const Budget&) = delete;
 
   // Counts `steps` evaluations, or as many bytes or items gone through; fails when there were too many.
   void work(uint64_t steps) {
     steps_ += steps;
-    if (steps_ > kMaxSteps) fail("the template takes too many steps (more than {})", kMaxSteps);
+    if (steps_ > most_steps_) fail("the template takes too many steps (more than {})", most_steps_);
   }
 
   // An object that is never destroyed: what it owns must lie in the arena too.
@@ -88,6 +89,7 @@ class Budget {
 
   Limited limited_;
   std::pmr::monotonic_buffer_resource arena_;
+  const uint64_t most_steps_;
   uint64_t steps_ = 0;
   int depth_ = 0;
 };

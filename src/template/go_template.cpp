@@ -139,8 +139,9 @@ Result<Rendered> GoTemplate::render_data(std::string_view data, const std::optio
   }
 }
 
-Result<Rendered> GoTemplate::render_request(std::string_view request, const std::optional<std::tm>& now) const {
-  Budget budget;
+Result<Rendered> GoTemplate::render_request(std::string_view request, const std::optional<std::tm>& now,
+                                            uint64_t most_steps) const {
+  Budget budget(most_steps);
   try {
     const std::tm time = now ? *now : local_time();
     const go::CallContext context{budget, time};

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "template/limits.h"
 #include "template/rendered.h"
 
 namespace hearth::templates {
@@ -30,7 +31,8 @@ class GoTemplate {
   // `request`: JSON as /api/chat or /api/generate takes it (messages, tools, think; prompt, suffix, system). Rendered
   // with all messages if the template mentions them, else turn by turn. Texts of roles that are known and what the
   // template wrote count as the template's.
-  Result<Rendered> render_request(std::string_view request, const std::optional<std::tm>& now = {}) const;
+  Result<Rendered> render_request(std::string_view request, const std::optional<std::tm>& now = {},
+                                  uint64_t most_steps = kMaxSteps) const;
 
  private:
   struct Compiled;

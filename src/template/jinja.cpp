@@ -92,7 +92,7 @@ std::vector<Value> JinjaTemplate::Compiled::inputs(Budget& budget, const Map& va
 
 template <class Read>
 Result<Rendered> JinjaTemplate::Compiled::render(const Read& read, const RenderOptions& options) const {
-  Budget budget;
+  Budget budget(options.most_steps);
   try {
     const Value variables = read(budget);
     if (!variables.is(Kind::kMap)) return error(ErrorKind::kInvalidData, "the template's input is no JSON object");

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "template/limits.h"
 #include "template/rendered.h"
 
 namespace hearth::templates {
@@ -21,6 +22,7 @@ struct RenderOptions {
   // Texts of the input that count as written by the template: the values of these variables ("bos_token"), and texts
   // that are wholly one of these words ("user", so that '<|' + role + '|>' can be a token).
   std::set<std::string, std::less<>> trusted_variables, trusted_words;
+  uint64_t most_steps = kMaxSteps;
 };
 
 // Immutable; renders may run at the same time.

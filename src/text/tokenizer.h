@@ -89,6 +89,7 @@ class Tokenizer {
   virtual bool adds_bos() const = 0;
   virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom and their kin by text
   virtual bool is_control(Token token) const = 0;
+  virtual bool is_special(Token token) const { return is_control(token); }  // that, or user-defined
   virtual Token find(std::string_view text) const = 0;  // the token of exactly this text, or kNoToken
 
   // Of the longest piece: a text of n bytes has at least n / that many tokens, but for white space that some special

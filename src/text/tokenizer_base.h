@@ -33,6 +33,9 @@ class TokenizerBase : public Tokenizer {
     return vocabulary_.contains(token) && vocabulary_.ends_generation(token);
   }
   bool is_control(Token token) const override { return vocabulary_.contains(token) && vocabulary_.is_control(token); }
+  bool is_special(Token token) const override {
+    return is_control(token) || (vocabulary_.contains(token) && vocabulary_.type(token) == TokenType::kUserDefined);
+  }
   Token find(std::string_view text) const override;
 
  protected:

@@ -69,22 +69,23 @@ TEST(Run, TakesTextsLiterally) {
             hearth(Args{"run", tiny.write()} + options, "two words").out);
 }
 
-TEST(Run, KnownChatTemplatesAreAppliedUnlessRaw) {
+TEST(Run, ChatTemplatesAreAppliedUnlessRaw) {
   TinyModel tiny;
   const Args options = {"--temperature", "0", "--num-predict", "10", "--logit-bias", TinyModel::kNeverEnds};
   const std::string plain = tiny.write("plain.gguf");
   tiny.chat_template =
-      "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>'}}{% endfor %}";
+      "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>'}}{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
   const std::string chat = tiny.write("chat.gguf");
   const std::string as_it_is = hearth(Args{"run", plain, "hi"} + options).out;
   EXPECT_EQ(hearth(Args{"run", chat, "hi", "--raw"} + options).out, as_it_is);
   EXPECT_EQ(hearth(Args{"run", chat, "hi"} + options).out,
-            hearth(Args{"run", plain, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"} + options).out);
+            hearth(Args{"run", plain, "<|im_start|>user\nhi<|im_end|><|im_start|>assistant\n"} + options).out);
   EXPECT_NE(hearth(Args{"run", chat, "hi", "--system", "Be brief."} + options).out, as_it_is);
-  tiny.chat_template = "no family writes like this";
+  tiny.chat_template = "this shows nobody's text";
   const Finished unknown = hearth(Args{"run", tiny.write("unknown.gguf"), "hi"} + options);
   EXPECT_EQ(unknown.out, as_it_is);
-  EXPECT_NE(unknown.err.find("chat template of this model is not known"), std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.err.find("the chat template does not write what the user says"), std::string::npos) << unknown.err;
 }
 
 TEST(Run, VerboseReportsTimesRatesAndMemory) {

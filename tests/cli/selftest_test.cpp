@@ -10,7 +10,6 @@
 #include "doctor/selftest_cases.h"
 #include "gguf/file.h"
 #include "support/support.h"
-#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace hearth::test {
@@ -138,11 +137,15 @@ TEST(Demo, AnswersWithoutAnyOption) {
 TEST(Demo, TakesAnyText) {
   const auto file = gguf::File::open(demo().string());
   ASSERT_TRUE(file) << file.error().message;
-  const auto tokenizer = text::Tokenizer::load(**file);
-  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  EXPECT_STREQ(text::find_chat_template(**file)->name, "chatml");
-  EXPECT_GE((*tokenizer)->size(), 1000u);
-  EXPECT_LE((*tokenizer)->size(), 4000u);
+  auto loaded = text::Tokenizer::load(**file);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const std::shared_ptr<const text::Tokenizer> tokenizer = std::move(*loaded);
+  const chat::ChatModel chat(chat::read_facts(**file, *tokenizer, {}), tokenizer);
+  EXPECT_STREQ(chat.format().family->name, "hermes");
+  EXPECT_TRUE(chat.capabilities().tools);
+  EXPECT_TRUE(chat.capabilities().parallel_calls);
+  EXPECT_GE(tokenizer->size(), 1000u);
+  EXPECT_LE(tokenizer->size(), 4000u);
   std::mt19937_64 random(seed());
   std::vector<std::string> texts = {"", " ", "  Gr\u00f6\u00dfe\n\n\u6771\u4eac \U0001f642 12345\t!",
                                     "what's {\"a\": [1, 22, 333]}"};
@@ -151,7 +154,7 @@ TEST(Demo, TakesAnyText) {
     for (int k = 0; k < 40; ++k) text += static_cast<char>(random());
     texts.push_back(text);
   }
-  for (const std::string& text : texts) EXPECT_EQ((*tokenizer)->decode((*tokenizer)->encode(text, {}), false), text);
+  for (const std::string& text : texts) EXPECT_EQ(tokenizer->decode(tokenizer->encode(text, {}), false), text);
 }
 
 TEST(Demo, CanBeQuantisedToKTypes) {

@@ -2,11 +2,11 @@
 // recognised; a model that is accepted has dimensions that a forward pass may trust.
 #include <cstdlib>
 
+#include "chat/chat_model.h"
 #include "fuzz/model_seed.h"
 #include "fuzz/seeds.h"
 #include "models/architecture.h"
 #include "models/measure.h"
-#include "text/chat.h"
 #include "text/tokenizer.h"
 
 using namespace hearth;
@@ -63,10 +63,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const text::Token token :
          (*tokenizer)->encode("Hello <s> \xC3\xA9\n12", {.add_special = true, .parse_special = true}))
       require(token >= 0 && static_cast<size_t>(token) < (*tokenizer)->size());
-  }
-  if (const text::ChatTemplate* chat = text::find_chat_template(**file)) {
-    const text::Message message{"user", "hi"};
-    require(!chat->render({&message, 1}).empty());
+    chat::ChatFacts facts = chat::read_facts(**file, **tokenizer, {});
+    const chat::ChatModel chat(std::move(facts), std::move(*tokenizer));
+    const chat::Message message{.role = "user", .content = "hi"};
+    const auto prompt = chat.prompt({.messages = {&message, 1}});
+    require(prompt.ok() || !prompt.error().message.empty());
+    if (prompt) chat.encode(prompt->rendered);
   }
   return 0;
 }

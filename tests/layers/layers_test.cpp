@@ -18,7 +18,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"gguf", {"base", "quant"}},
     {"text", {"base", "gguf"}},
     {"template", {"base"}},
-    {"chat", {"base", "text"}},
+    {"chat", {"base", "gguf", "template", "text"}},
     {"sampling", {"base"}},
     {"device", {"base", "quant"}},
     {"placement", {"base"}},
@@ -32,7 +32,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"store", {"base", "gguf"}},
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
-      "store"}},
+      "store", "chat"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base", "quant", "gguf", "text", "template", "chat", "sampling", "device", "cpu", "cuda", "placement", "models",

@@ -1,7 +1,7 @@
 // answer_prompts MODEL.gguf: greedy answers of hearth's engine to many prompts at once.
 //
-// Standard input: lines of JSON {"prompt": "..."}, the whole text with its control tokens. Standard output: lines of
-// JSON {"answer": "..."}, in the same order.
+// Standard input: lines of JSON {"messages": [...]}, which the model's own chat template turns into prompts. Standard
+// output: lines of JSON {"answer": "..."}, in the same order.
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <cstdio>
@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "fleet/chat_model.h"
 #include "fleet/find_model.h"
 #include "fleet/load_model.h"
 
@@ -42,15 +43,23 @@ class Answers {
   size_t left_;
 };
 
-std::vector<std::string> read_prompts(std::istream& in) {
-  std::vector<std::string> prompts;
-  for (std::string line; std::getline(in, line);)
-    prompts.emplace_back(boost::json::parse(line).at("prompt").as_string());
-  return prompts;
+using Conversation = std::vector<chat::Message>;
+
+Result<std::vector<Conversation>> read_conversations(std::istream& in) {
+  std::vector<Conversation> all;
+  for (std::string line; std::getline(in, line);) {
+    Conversation one;
+    for (const boost::json::value& json : boost::json::parse(line).at("messages").as_array()) {
+      ASSIGN_OR_RETURN(chat::Message message, chat::message_from_json(json));
+      one.push_back(std::move(message));
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
 }
 
 Status answer(const std::string& path) {
-  const std::vector<std::string> prompts = read_prompts(std::cin);
+  ASSIGN_OR_RETURN(const std::vector<Conversation> conversations, read_conversations(std::cin));
   fleet::ModelOptions options;
   options.context = 1024;
   const uint32_t pages = kSequences * (options.context / device::kPage_tokens);
@@ -60,12 +69,15 @@ Status answer(const std::string& path) {
       fleet::load_model(std::move(found), options, {.logit_rows = kSequences, .pages = pages}, fleet::LoadObserver()));
   engine::EngineOptions engine_options;
   engine_options.max_sequences = kSequences;
-  engine_options.queue = static_cast<uint32_t>(prompts.size());
+  engine_options.queue = static_cast<uint32_t>(conversations.size());
   engine::Engine engine(loaded.placed->backend(), loaded.tokenizer, engine_options);
-  Answers answers(prompts.size());
-  for (size_t i = 0; i < prompts.size(); ++i) {
+  const auto chat = fleet::make_chat_model(loaded.found, *loaded.file, loaded.tokenizer);
+  Answers answers(conversations.size());
+  for (size_t i = 0; i < conversations.size(); ++i) {
     engine::Request request;
-    request.prompt = loaded.tokenizer->encode(prompts[i], {.parse_special = true});
+    ASSIGN_OR_RETURN(const chat::Prompt prompt, chat->prompt({.messages = conversations[i]}));
+    request.prompt = chat->encode(prompt.rendered);
+    request.stops = chat->stops();
     request.options.temperature = 0;
     request.options.num_predict = kMost_tokens;
     TRY(engine.submit(std::move(request), [&answers, i](const engine::Event& event) { answers.add(i, event); }));

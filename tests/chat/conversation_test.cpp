@@ -1,37 +1,15 @@
 // Conversations kept within the context, with a tokenizer whose tokens are bytes.
-#include "cli/conversation.h"
+#include "chat/conversation.h"
 
 #include <fmt/format.h>
 
+#include "chat/byte_tokenizer.h"
 #include "support/support.h"
 
-namespace hearth::cli {
+namespace hearth::chat {
 namespace {
 
-class ByteTokenizer : public text::Tokenizer {
- public:
-  using Tokenizer::encode;
-  std::vector<text::Token> encode(std::span<const text::Span> spans, bool) const override {
-    std::vector<text::Token> tokens;
-    for (const text::Span& span : spans) tokens.insert(tokens.end(), span.text.begin(), span.text.end());
-    return tokens;
-  }
-  std::string piece(text::Token token, bool) const override { return {static_cast<char>(token)}; }
-  std::string decode(std::span<const text::Token> tokens, bool) const override {
-    return {tokens.begin(), tokens.end()};
-  }
-  size_t size() const override { return 256; }
-  std::string_view model_name() const override { return "bytes"; }
-  std::string_view pre_name() const override { return ""; }
-  text::Token bos() const override { return text::kNoToken; }
-  text::Token eos() const override { return text::kNoToken; }
-  bool adds_bos() const override { return false; }
-  bool is_end_of_generation(text::Token) const override { return false; }
-  bool is_control(text::Token) const override { return false; }
-  text::Token find(std::string_view) const override { return text::kNoToken; }
-};
-
-class CountingTokenizer : public ByteTokenizer {
+class CountingTokenizer : public test::ByteTokenizer {
  public:
   std::vector<text::Token> encode(std::span<const text::Span> spans, bool add_special) const override {
     for (const text::Span& span : spans) bytes += span.text.size();
@@ -40,48 +18,74 @@ class CountingTokenizer : public ByteTokenizer {
   mutable size_t bytes = 0;
 };
 
-const text::ChatTemplate kBrackets = {.name = "brackets",
-                                      .marks = {},
-                                      .user = {"[u:", "]"},
-                                      .assistant = {"[a:", "]"},
-                                      .system = {"[s:", "]"},
-                                      .answer = "[a:",
-                                      .stops = {"]"}};
-const ByteTokenizer kTokenizer;
+constexpr const char* kBrackets =
+    "{% for m in messages %}[{{ m.role[0] }}:{{ m.content }}]{% endfor %}"
+    "{% if add_generation_prompt %}[a:{% endif %}";
+
+std::string text_of(const std::vector<text::Token>& tokens) {
+  return test::ByteTokenizer().decode(tokens, true);
+}
 
 std::string prompt_text(Conversation& conversation, uint32_t context) {
-  const auto prompt = conversation.prompt(context);
-  return prompt ? kTokenizer.decode(prompt->tokens, true) : fmt::format("error: {}", prompt.error().message);
+  const auto ready = conversation.prompt(context);
+  return ready ? text_of(ready->tokens) : fmt::format("error: {}", ready.error().message);
+}
+
+ChatModel model_with(const char* chat_template,
+                     std::shared_ptr<const text::Tokenizer> tokenizer = std::make_shared<test::ByteTokenizer>()) {
+  return ChatModel({.jinja = chat_template}, std::move(tokenizer));
+}
+
+const ChatModel& brackets() {
+  static const ChatModel model = model_with(kBrackets);
+  return model;
 }
 
 TEST(Conversation, IsRenderedByTheTemplateWithTheSystemMessageFirst) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.set_system("S");
   conversation.add("user", "one");
   conversation.add("assistant", "two");
   conversation.add("user", "three");
   EXPECT_EQ(prompt_text(conversation, 1000), "[s:S][u:one][a:two][u:three][a:");
-  EXPECT_EQ(conversation.stops(), std::vector<std::string>{"]"});
+}
+
+// The tokenizer would cut the answer's text into other tokens than the model chose.
+TEST(Conversation, KeepsTheTokensOfAnswers) {
+  const ChatModel model = model_with(kBrackets, std::make_shared<test::PairTokenizer>());
+  Conversation conversation(model);
+  conversation.add("user", "x");
+  const auto first = conversation.prompt(1000);
+  ASSERT_TRUE(first);
+  const std::vector<text::Token> answer = {'a', 'b', 'c'};
+  conversation.add_answer({.role = "assistant", .content = "abc"}, answer);
+  conversation.add("user", "y");
+  const auto second = conversation.prompt(1000);
+  ASSERT_TRUE(second);
+  std::vector<text::Token> seen = first->tokens;
+  seen.insert(seen.end(), answer.begin(), answer.end());
+  ASSERT_GT(second->tokens.size(), seen.size());
+  EXPECT_TRUE(std::equal(seen.begin(), seen.end(), second->tokens.begin()));
 }
 
 TEST(Conversation, WithoutATemplateIsTheTextAsItIs) {
-  Conversation conversation(kTokenizer, nullptr);
+  const ChatModel model = model_with("");
+  Conversation conversation(model);
   conversation.add("user", "Once upon");
   EXPECT_EQ(prompt_text(conversation, 1000), "Once upon");
   conversation.add("assistant", " a time");
   conversation.add("user", " there");
   EXPECT_EQ(prompt_text(conversation, 1000), "Once upon a time there");
-  EXPECT_TRUE(conversation.stops().empty());
 }
 
 TEST(Conversation, WithoutAMessageThereIsNoPrompt) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.set_system("S");
   EXPECT_EQ(prompt_text(conversation, 1000), "error: there is no message to answer");
 }
 
 TEST(Conversation, DropsWholeOldTurnsButNeverTheSystemMessage) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.set_system("S");
   for (const char* text : {"1111111111", "2222222222", "3333333333"}) {
     conversation.add("user", text);
@@ -90,14 +94,14 @@ TEST(Conversation, DropsWholeOldTurnsButNeverTheSystemMessage) {
   conversation.add("user", "now");
   auto prompt = conversation.prompt(80);  // a quarter is kept for the answer: 60 of 74 may stay; 40 if it is too much
   ASSERT_TRUE(prompt);
-  EXPECT_EQ(kTokenizer.decode(prompt->tokens, true), "[s:S][u:3333333333][a:ok][u:now][a:");
+  EXPECT_EQ(text_of(prompt->tokens), "[s:S][u:3333333333][a:ok][u:now][a:");
   EXPECT_EQ(prompt->dropped, 4u);
   prompt = conversation.prompt(80);
   EXPECT_EQ(prompt->dropped, 0u) << "they are gone";
 }
 
 TEST(Conversation, AShortPromptMayFillAllButTheRoomForAnAnswer) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.add("user", std::string(2000, 'x'));
   conversation.add("assistant", "ok");
   conversation.add("user", std::string(8192 - 512 - 2017, 'x'));
@@ -111,7 +115,7 @@ TEST(Conversation, AShortPromptMayFillAllButTheRoomForAnAnswer) {
 }
 
 TEST(Conversation, MostTurnsOfAFullContextBeginWithThePromptBefore) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.set_system("S");
   std::vector<text::Token> before;
   int full = 0, cached = 0;
@@ -134,8 +138,9 @@ TEST(Conversation, MostTurnsOfAFullContextBeginWithThePromptBefore) {
 
 // Each turn once more for each that is dropped would be 100 million tokens.
 TEST(Conversation, ManyMessagesAreNotTokenizedAgainAndAgain) {
-  const CountingTokenizer tokenizer;
-  Conversation conversation(tokenizer, &kBrackets);
+  const auto tokenizer = std::make_shared<CountingTokenizer>();
+  const ChatModel model = model_with(kBrackets, tokenizer);
+  Conversation conversation(model);
   for (int turn = 0; turn < 10'000; ++turn) {
     conversation.add("user", fmt::format("question {}", turn));
     conversation.add("assistant", fmt::format("answer {}", turn));
@@ -145,11 +150,11 @@ TEST(Conversation, ManyMessagesAreNotTokenizedAgainAndAgain) {
   ASSERT_TRUE(prompt);
   EXPECT_LE(prompt->tokens.size(), 2048u);
   EXPECT_GT(prompt->tokens.size(), 2000u) << "as much as half of the context holds";
-  EXPECT_LT(tokenizer.bytes, 20 * 4096u);
+  EXPECT_LT(tokenizer->bytes, 20 * 4096u);
 }
 
 TEST(Conversation, ALastMessageThatIsTooLongIsRefusedAndNothingIsForgotten) {
-  Conversation conversation(kTokenizer, &kBrackets);
+  Conversation conversation(brackets());
   conversation.add("user", std::string(45, 'x'));
   EXPECT_EQ(prompt_text(conversation, 60).find("error"), std::string::npos) << "a short answer is better than none";
   conversation.add("user", std::string(60, 'x'));
@@ -161,12 +166,13 @@ TEST(Conversation, ALastMessageThatIsTooLongIsRefusedAndNothingIsForgotten) {
 }
 
 TEST(Conversation, AMessageThatIsFarTooLongIsNotTokenized) {
-  const CountingTokenizer tokenizer;
-  Conversation conversation(tokenizer, &kBrackets);
+  const auto tokenizer = std::make_shared<CountingTokenizer>();
+  const ChatModel model = model_with(kBrackets, tokenizer);
+  Conversation conversation(model);
   conversation.add("user", std::string(10'000'000, 'x'));
   EXPECT_FALSE(conversation.prompt(4096).ok());
-  EXPECT_EQ(tokenizer.bytes, 0u);
+  EXPECT_EQ(tokenizer->bytes, 0u);
 }
 
 }  // namespace
-}  // namespace hearth::cli
+}  // namespace hearth::chat

@@ -1,0 +1,26 @@
+// How a template wants its messages: the same conversation in JSON differs from template to template.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "chat/message.h"
+
+namespace hearth::chat {
+
+struct MessageForm {
+  enum class EmptyContent { kText, kNull, kAbsent };  // of a message that is calls alone
+
+  Arguments arguments = Arguments::kObject;
+  EmptyContent empty_content = EmptyContent::kText;
+  bool content_is_list = false;                            // [{"type": "text", "text": ...}]
+  bool nine_character_ids = false;                         // of calls
+  std::string_view reasoning_field = "reasoning_content";  // empty: reasoning is left out
+};
+
+// JSON lists. The arguments of calls are copied byte for byte, so that no digit of a number is lost.
+std::string messages_json(std::span<const Message> messages, const MessageForm& form);
+std::string tools_json(std::span<const Tool> tools);  // empty if there are none
+
+}  // namespace hearth::chat

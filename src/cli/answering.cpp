@@ -1,0 +1,157 @@
+#include "cli/answering.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/outside_text.h"
+#include "chat/answer.h"
+#include "chat/json_scanner.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "cli/tool_command.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr std::string_view kGrey = "\x1b[90m", kNormal = "\x1b[0m";
+
+// {"id": ..., "name": ..., "arguments": {...}}: what is printed, and what a tool's command reads.
+std::string call_json(const chat::ToolCall& call) {
+  const auto quoted = [](std::string_view text) {
+    std::string out = "\"";
+    chat::append_escaped(text, &out);
+    return out + '"';
+  };
+  return fmt::format(R"({{"id": {}, "name": {}, "arguments": {}}})", quoted(call.id), quoted(call.name),
+                     call.arguments);
+}
+
+// Shows an answer's parts where they belong.
+class Display {
+ public:
+  explicit Display(const Session& session)
+      : shows_thinking_(!session.thinking.hidden && is_terminal(STDOUT_FILENO)), colours_(has_colours(STDERR_FILENO)) {}
+
+  Status show(const chat::Delta& delta) {
+    using Kind = chat::Delta::Kind;
+    if (delta.kind == Kind::kProblem) log_info("{}", delta.text);
+    if (delta.kind == Kind::kReasoning && shows_thinking_) think(delta.text);
+    if (delta.kind != Kind::kContent || delta.text.empty()) return {};
+    end_thinking();
+    ends_in_line_ = delta.text.ends_with('\n');
+    wrote_ = true;
+    return print(delta.text);
+  }
+  // The line is ended, if there is one.
+  Status finish() {
+    end_thinking();
+    return wrote_ && !ends_in_line_ ? print("\n") : Status();
+  }
+  bool wrote() const { return wrote_; }
+
+ private:
+  void think(std::string_view text) {
+    if (!std::exchange(thinking_, true) && colours_) write_error(kGrey);
+    write_error(printable(text, "\n\t"));
+  }
+  void end_thinking() {
+    if (!std::exchange(thinking_, false)) return;
+    if (colours_) write_error(kNormal);
+    write_error("\n\n");
+  }
+  static void write_error(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+  bool shows_thinking_, colours_;
+  bool thinking_ = false, wrote_ = false, ends_in_line_ = false;
+};
+
+class Turn {
+ public:
+  Turn(Session& session, chat::Conversation& conversation) : session_(session), conversation_(conversation) {}
+
+  Status run() {
+    for (int round = 0; round < kMaxToolRounds; ++round) {
+      ASSIGN_OR_RETURN(const chat::Message message, answer());
+      if (message.calls.empty()) return {};
+      if (session_.tool_command.empty()) return print_calls(message.calls);
+      TRY(run_calls(message.calls));
+    }
+    return error(ErrorKind::kUsage, "the model has called tools {} times in a row; it is given no more",
+                 kMaxToolRounds);
+  }
+
+ private:
+  // One answer of the model's, which is added to the conversation.
+  Result<chat::Message> answer() {
+    const auto start = std::chrono::steady_clock::now();
+    ASSIGN_OR_RETURN(const chat::Conversation::Ready ready,
+                     conversation_.prompt(session_.context, session_.spec.context));
+    if (ready.dropped > 0) {
+      print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
+                             session_.context, ready.dropped));
+    }
+    chat::Answer read = conversation_.answer_to(ready);
+    Display display(session_);
+    Status shown;
+    const chat::Sink show = [&](const chat::Delta& delta) {
+      if (shown) shown = display.show(delta);
+    };
+    engine::Request request{ready.tokens, session_.sampling, session_.chat->stops()};
+    ASSIGN_OR_RETURN(const Completion completion,
+                     generate(*session_.engine, std::move(request), [&](const engine::Event& event) {
+                       read.add(event.text, event.tokens, show);
+                       return shown;
+                     }));
+    const bool stopped = completion.finish == engine::FinishReason::kStop;
+    read.finish(stopped ? chat::Ending::kStop : chat::Ending::kLength, show);
+    TRY(shown);
+    TRY(display.finish());
+    chat::Message message = read.message();
+    drop_broken(message, stopped);
+    if (!display.wrote() && message.calls.empty()) TRY(print("\n"));
+    note_completion(session_, completion, std::chrono::steady_clock::now() - start);
+    conversation_.add_answer(message, read.tokens());
+    return message;
+  }
+
+  // Calls that are not whole: nobody can run them.
+  static void drop_broken(chat::Message& message, bool stopped) {
+    const auto broken = [](const chat::ToolCall& call) { return !call.complete; };
+    for (const chat::ToolCall& call : message.calls) {
+      if (broken(call))
+        print_note(fmt::format("note: the call of {} is not whole{}, so it is left out", call.name,
+                               stopped ? "" : " (the answer was cut)"));
+    }
+    std::erase_if(message.calls, broken);
+  }
+
+  static Status print_calls(const std::vector<chat::ToolCall>& calls) {
+    for (const chat::ToolCall& call : calls) TRY(print(call_json(call) + "\n"));
+    return {};
+  }
+
+  Status run_calls(const std::vector<chat::ToolCall>& calls) {
+    for (const chat::ToolCall& call : calls) {
+      if (interrupted()) return Error{ErrorKind::kCancelled, {}};
+      print_note(fmt::format("note: calls {} {}", call.name, call.arguments));
+      ASSIGN_OR_RETURN(std::string result, run_tool_command(session_.tool_command, call_json(call)));
+      conversation_.add({.role = "tool", .content = std::move(result), .call_id = call.id, .tool_name = call.name});
+    }
+    return {};
+  }
+
+  Session& session_;
+  chat::Conversation& conversation_;
+};
+
+}  // namespace
+
+Status answer(Session& session, chat::Conversation& conversation) {
+  const size_t before = conversation.messages().size();
+  Status done = Turn(session, conversation).run();
+  if (!done) conversation.shorten(before);
+  return done;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,26 @@
+#include "fleet/chat_model.h"
+
+#include <cstdlib>
+
+#include "base/text.h"
+
+namespace hearth::fleet {
+namespace {
+
+std::optional<bool> prefers_ollama_template() {
+  const char* value = std::getenv("OLLAMA_GO_TEMPLATE");
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return !same_ignoring_case(value, "0") && !same_ignoring_case(value, "false");
+}
+
+}  // namespace
+
+std::shared_ptr<const chat::ChatModel> make_chat_model(const store::ModelFiles& found, const gguf::File& file,
+                                                       std::shared_ptr<const text::Tokenizer> tokenizer, bool raw) {
+  chat::ChatFacts facts = chat::read_facts(file, *tokenizer, found.template_text);
+  facts.raw = raw;
+  facts.prefers_ollama = prefers_ollama_template();
+  return std::make_shared<const chat::ChatModel>(std::move(facts), std::move(tokenizer));
+}
+
+}  // namespace hearth::fleet
