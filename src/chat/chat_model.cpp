@@ -96,6 +96,9 @@ void ChatModel::choose(const ChatFacts& facts) {
   if (!facts.jinja.empty()) jinja = compile(make_jinja_renderer(facts.jinja, facts.texts), "the chat template");
   if (!facts.jinja_for_tools.empty())
     for_tools = compile(make_jinja_renderer(facts.jinja_for_tools, facts.texts), "the chat template for tools");
+  if (facts.ollama.find(".Suffix") != std::string::npos) {
+    if (auto renderer = make_ollama_renderer(facts.ollama)) for_suffix_ = std::move(*renderer);
+  }
   if (!facts.ollama.empty()) ollama = compile(make_ollama_renderer(facts.ollama), "the TEMPLATE of the Ollama model");
   const Compiled& richest = for_tools.renderer ? for_tools : jinja;
   const bool ollama_wins =
@@ -175,6 +178,23 @@ void ChatModel::close_thinking(Prompt* prompt) const {
       open ? fmt::format("\n{}\n\n", marks.closes) : fmt::format("{}\n\n{}\n\n", marks.opens, marks.closes);
   append(text, Origin::kTemplate, &prompt->rendered);
   prompt->end += text;
+}
+
+Result<text::FimPrompt> ChatModel::fill_in(std::string_view prefix, std::string_view suffix, size_t max_tokens) const {
+  if (for_suffix_ != nullptr) {
+    ASSIGN_OR_RETURN(const Rendered rendered, for_suffix_->fill_in(prefix, suffix));
+    text::FimPrompt prompt{.tokens = encode(rendered), .stops = {}};
+    if (prompt.tokens.size() > max_tokens)
+      return error(ErrorKind::kTooLong, "the two texts have {} tokens; there is room for {}", prompt.tokens.size(),
+                   max_tokens);
+    return prompt;
+  }
+  if (!tokenizer_->has_fim()) {
+    return error(
+        ErrorKind::kUnsupported,
+        "this model cannot fill in between two texts: neither its template nor its vocabulary has marks for that");
+  }
+  return tokenizer_->encode_fim(prefix, suffix, max_tokens);
 }
 
 std::vector<text::Token> ChatModel::encode_more(const Rendered& rendered) const {

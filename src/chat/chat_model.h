@@ -53,6 +53,10 @@ class ChatModel {
 
   // Errors: kUsage if there is no message; kInvalidData where the template fails, with its words.
   Result<Prompt> prompt(const PromptRequest& request) const;
+  // The prompt for what is between two texts: of a TEMPLATE that mentions the suffix, else with the vocabulary's marks.
+  // Texts that are longer than `max_tokens` lose what is furthest from the gap. Errors: kUnsupported where there is
+  // neither; kTooLong for a template's prompt, which nothing can be taken from.
+  Result<text::FimPrompt> fill_in(std::string_view prefix, std::string_view suffix, size_t max_tokens) const;
   // With the start token where the vocabulary asks for one, and never two.
   std::vector<text::Token> encode(const templates::Rendered& rendered) const;
   // The same for what stands behind other tokens: without the start token.
@@ -86,7 +90,8 @@ class ChatModel {
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool raw_;
-  Compiled usual_, for_tools_;  // the second may be absent
+  Compiled usual_, for_tools_;            // the second may be absent
+  std::unique_ptr<Renderer> for_suffix_;  // null: the template has no place for one
   std::string template_name_, template_text_;
   Format format_;
   std::vector<std::string> stops_, notes_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "chat/json_scanner.h"
 #include "template/go_template.h"
 #include "template/jinja.h"
@@ -66,12 +67,19 @@ class Ollama : public Renderer {
     if (!input.variables.empty()) text += fmt::format(",{}", input.variables);
     return compiled_.render_request(text + "}", input.now, input.most_steps);
   }
+  Result<templates::Rendered> fill_in(std::string_view prefix, std::string_view suffix) const override {
+    return compiled_.render_request(fmt::format(R"({{"prompt":{},"suffix":{}}})", quoted(prefix), quoted(suffix)));
+  }
 
  private:
   templates::GoTemplate compiled_;
 };
 
 }  // namespace
+
+Result<templates::Rendered> Renderer::fill_in(std::string_view, std::string_view) const {
+  return error(ErrorKind::kUnsupported, "this template has no place for a suffix");
+}
 
 Result<std::unique_ptr<Renderer>> make_jinja_renderer(std::string_view source, SpecialTexts texts) {
   ASSIGN_OR_RETURN(templates::JinjaTemplate compiled, templates::JinjaTemplate::parse(source));

@@ -27,6 +27,8 @@ class Renderer {
  public:
   virtual ~Renderer() = default;
   virtual Result<templates::Rendered> render(const RenderInput& input) const = 0;
+  // The prompt for what is between two texts. Errors: kUnsupported for what knows no such thing.
+  virtual Result<templates::Rendered> fill_in(std::string_view prefix, std::string_view suffix) const;
 };
 
 struct SpecialTexts {

@@ -17,10 +17,12 @@
 namespace hearth::cli {
 namespace {
 
+constexpr uint32_t kInfillRoom_tokens = 512;  // for what is filled in, or a quarter of a small context
+
 struct Options {
   RunOptions run;
   std::vector<std::string> words;  // of the prompt
-  std::optional<std::string> tools_path;
+  std::optional<std::string> tools_path, suffix;
 };
 
 // Every sampling parameter as an option of its name with dashes.
@@ -98,6 +100,24 @@ Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
   return tools;
 }
 
+Status fill_in(const RunOptions& options, const std::string& prefix, const std::string& suffix) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSIGN_OR_RETURN(Session session, start_session(options));
+  const uint32_t most = session.context - std::min(kInfillRoom_tokens, session.context / 4);
+  ASSIGN_OR_RETURN(text::FimPrompt prompt, session.chat->fill_in(prefix, suffix, most));
+  if (prompt.dropped_prefix + prompt.dropped_suffix > 0) {
+    print_note(fmt::format("note: the context of {} tokens is full; the first {} tokens and the last {} are left out",
+                           session.context, prompt.dropped_prefix, prompt.dropped_suffix));
+  }
+  engine::Request request{std::move(prompt.tokens), session.sampling, {}};
+  for (const text::Token stop : prompt.stops) request.stops.push_back(session.tokenizer().piece(stop, true));
+  ASSIGN_OR_RETURN(const Completion completion, generate(*session.engine, std::move(request),
+                                                         [](const engine::Event& event) { return print(event.text); }));
+  if (!completion.text.ends_with('\n')) TRY(print("\n"));
+  note_completion(session, completion, std::chrono::steady_clock::now() - start);
+  return {};
+}
+
 Status run(const Options& options) {
   RunOptions run = options.run;
   if (run.system) {
@@ -108,8 +128,12 @@ Status run(const Options& options) {
   }
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
-  if (options.words.empty() && is_terminal(STDIN_FILENO)) return chat(run);
+  if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return chat(run);
   ASSIGN_OR_RETURN(const std::string prompt, read_prompt(options.words));
+  if (options.suffix) {
+    ASSIGN_OR_RETURN(const std::string suffix, argument_text(*options.suffix, "the suffix"));
+    return fill_in(run, prompt, suffix);
+  }
   return run_once(run, prompt);
 }
 
@@ -124,6 +148,8 @@ Action configure(Arguments& arguments) {
   arguments.text("--tool-command", options->run.tool_command,
                  "A shell command that runs each call: JSON on its standard input, the result on its output");
   arguments.exclude("--raw", "--tools");
+  arguments.text("--suffix", options->suffix, "What follows the prompt: the model fills in between (code models)");
+  for (const char* other : {"--raw", "--system", "--tools"}) arguments.exclude("--suffix", other);
   const auto think = [options](const std::string& value) -> Status {
     ASSIGN_OR_RETURN(options->run.thinking, parse_thinking(value));
     return {};

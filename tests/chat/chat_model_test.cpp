@@ -344,5 +344,24 @@ TEST(ChatModel, OllamasTemplatesTakeToolsAndCallsToo) {
   EXPECT_EQ(written(model, {.messages = talk}), R"((user)Hi(assistant)<tool_call>temp {"city":"Oslo"}(tool)5)");
 }
 
+// -- fill in the middle
+// --------------------------------------------------------------------------------------------------
+
+TEST(ChatModel, ATemplateWithAPlaceForTheSuffixFillsIn) {
+  const auto marks = tokenizer({"<pre>", "<suf>", "<mid>"});
+  const ChatModel model(
+      {.ollama = "{{ if .Suffix }}<pre>{{ .Prompt }}<suf>{{ .Suffix }}<mid>{{ else }}{{ .Prompt }}{{ end }}"}, marks);
+  const auto prompt = model.fill_in("a<mid>", "b", 100);
+  ASSERT_TRUE(prompt) << prompt.error().message;
+  EXPECT_EQ(prompt->tokens, (std::vector<text::Token>{256, 'a', '<', 'm', 'i', 'd', '>', 257, 'b', 258}));
+  EXPECT_EQ(model.fill_in("abc", "def", 5).error().kind, ErrorKind::kTooLong);
+}
+
+TEST(ChatModel, WithoutMarksNothingIsFilledIn) {
+  const auto prompt = model_with(kChatml).fill_in("a", "b", 100);
+  ASSERT_FALSE(prompt);
+  EXPECT_EQ(prompt.error().kind, ErrorKind::kUnsupported);
+}
+
 }  // namespace
 }  // namespace hearth::chat

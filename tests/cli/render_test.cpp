@@ -75,5 +75,16 @@ TEST_F(Render, TellsWrongUsage) {
   EXPECT_EQ(test::hearth({"render", "--template", "/nonexistent/t", "--input", "/nonexistent/i"}).code, 1);
 }
 
+TEST_F(Render, AModelsOwnTemplateIsRenderedAsAChatWould) {
+  const std::string input =
+      file("i.json", R"({"messages": [{"role": "user", "content": "Hi"}], "tools": [{"name": "f"}]})");
+  const auto result = test::hearth({"render", "--model", "demo", "--input", input});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(result.out.starts_with("<|im_start|>system\nYou can call these functions:\n<tools>")) << result.out;
+  EXPECT_TRUE(result.out.ends_with("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")) << result.out;
+  EXPECT_EQ(test::hearth({"render", "--input", input}).code, 2);
+  EXPECT_EQ(test::hearth({"render", "--model", "demo", "--input", file("j.json", "{}")}).code, 2);
+}
+
 }  // namespace
 }  // namespace hearth

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/fnv1a.h"
+#include "chat/chat_model.h"
 #include "cli/process.h"
 #include "doctor/selftest_cases.h"
 #include "gguf/file.h"

@@ -17,14 +17,13 @@ TEST(Show, TellsWhatAModelIsAndWhatItNeeds) {
   TinyModel tiny;
   tiny.context = 2048;
   const std::string path = tiny.write();
-  expect_parts(
-      hearth({"show", path}),
-      {"architecture      llama\n", "context           2048 tokens\n", "layers            1\n",
-       "heads             2 for queries, 2 for keys and values, 16 wide\n", "parameters        26.9 K\n",
-       "F32              12      26.9 K   105 KiB 100.0 %        32.00\n", "vocabulary        259 tokens\n",
-       "start token       1 <s>, added to every prompt\n", "end token         2 </s>\n", "template          none: texts are put one after the other\n",
-       "family            plain: ",
-       "context           2048 tokens, f16 cache\n", "cache             256 KiB\n"});
+  expect_parts(hearth({"show", path}),
+               {"architecture      llama\n", "context           2048 tokens\n", "layers            1\n",
+                "heads             2 for queries, 2 for keys and values, 16 wide\n", "parameters        26.9 K\n",
+                "F32              12      26.9 K   105 KiB 100.0 %        32.00\n", "vocabulary        259 tokens\n",
+                "start token       1 <s>, added to every prompt\n", "end token         2 </s>\n",
+                "template          none: texts are put one after the other\n", "family            plain: ",
+                "context           2048 tokens, f16 cache\n", "cache             256 KiB\n"});
   expect_parts(hearth({"show", path, "--ctx", "1024", "--kv-type", "f32"}),
                {"context           1024 tokens, f32 cache\n", "cache             256 KiB\n"});
   EXPECT_EQ(hearth({"show", path}).out.find("blk.0.ffn_up.weight"), std::string::npos);
