@@ -25,6 +25,11 @@ template <class... Args>
   throw Failure{fmt::format(format, std::forward<Args>(args)...)};
 }
 
+// Where lists and maps are gone through: `depth` of them inside each other.
+inline void check_depth(int depth) {
+  if (depth > kMaxValueDepth) fail("lists or maps are nested too deeply (more than {} levels)", kMaxValueDepth);
+}
+
 class Budget {
  public:
   explicit Budget(uint64_t most_steps = kMaxSteps)

@@ -241,7 +241,7 @@ std::string type_script_name(std::string_view name) {
 }
 
 std::string type_script(const Value& property, int depth) {
-  if (depth > kMaxValueDepth) fail("a type is nested too deeply");
+  check_depth(depth);
   if (!property.is(Kind::kMap) || property.as_map().type != kProperty) return "any";
   std::string names;
   const auto add = [&names](const std::string& name) { names += names.empty() ? name : " | " + name; };

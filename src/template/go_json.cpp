@@ -12,8 +12,7 @@ class Writer {
   explicit Writer(TextBuilder& out) : out_(out) {}
 
   void write(const Value& value, int depth) {
-    if (depth > kMaxValueDepth)
-      fail("lists or maps are nested too deeply for JSON (more than {} levels)", kMaxValueDepth);
+    check_depth(depth);
     out_.budget().work(1);
     switch (value.kind()) {
       case Kind::kBool:

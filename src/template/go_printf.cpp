@@ -123,7 +123,7 @@ class Printer {
   }
 
   void write(const Value& value, const FormatSpec& spec, std::string_view verb, int depth) {
-    if (depth > kMaxValueDepth) fail("a value to be printed is nested too deeply");
+    check_depth(depth);
     out_.budget().work(1);
     if (spec.type == 'T') return padded(go_type(value), spec);
     const bool as_text = spec.type == 'v' || spec.type == 's';

@@ -8,10 +8,6 @@ namespace {
 
 constexpr uint8_t kNilBit = 0x80;
 
-void check_depth(int depth) {
-  if (depth > kMaxValueDepth) fail("lists or maps are nested too deeply (more than {} levels)", kMaxValueDepth);
-}
-
 // The digits of a float and the place of its point, as the shortest text that reads back.
 std::string scientific(double value) {
   char buffer[64];

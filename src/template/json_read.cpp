@@ -114,7 +114,7 @@ Value read_json(Budget& budget, std::string_view text, Origin origin) {
 }
 
 Value from_json(Budget& budget, const json::value& value, int depth) {
-  if (depth > kMaxValueDepth) fail("the input is nested too deeply (more than {} levels)", kMaxValueDepth);
+  check_depth(depth);
   switch (value.kind()) {
     case json::kind::null:
       return Value::none();

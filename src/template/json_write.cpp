@@ -11,8 +11,7 @@ class JsonWriter {
   JsonWriter(TextBuilder& out, const JsonStyle& style) : out_(out), style_(style) {}
 
   void write(const Value& value, size_t depth) {
-    if (depth > kMaxValueDepth)
-      fail("lists or maps are nested too deeply for JSON (more than {} levels)", kMaxValueDepth);
+    check_depth(static_cast<int>(depth));
     out_.budget().work(1);
     switch (value.kind()) {
       case Kind::kNone:

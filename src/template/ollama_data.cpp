@@ -219,7 +219,7 @@ class Reader {
   }
 
   Value property(const Value& json, int depth) {
-    if (depth > kMaxValueDepth) fail("a tool's properties are nested too deeply");
+    check_depth(depth);
     const Members members(budget_, json, "a tool's property");
     Map* result = make_struct(kProperty);
     Value any_of = nil_list(budget_);
@@ -276,7 +276,7 @@ Request read_request(Budget& budget, const Value& json) {
 }
 
 Value plain_data(Budget& budget, const Value& json, int depth) {
-  if (depth > kMaxValueDepth) fail("the input is nested too deeply (more than {} levels)", kMaxValueDepth);
+  check_depth(depth);
   switch (json.kind()) {
     case Kind::kInt:
     case Kind::kBig:

@@ -120,8 +120,7 @@ void print(TextBuilder& out, const Value& value) {
 }
 
 void print_quoted(TextBuilder& out, const Value& value, int depth) {
-  if (depth > kMaxValueDepth)
-    fail("lists or maps are nested too deeply to be printed (more than {} levels)", kMaxValueDepth);
+  check_depth(depth);
   out.budget().work(1);
   switch (value.kind()) {
     case Kind::kMissing:

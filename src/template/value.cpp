@@ -65,10 +65,6 @@ void append_to(Budget& budget, Growth* growth, const String& string) {
   });
 }
 
-[[noreturn]] void fail_depth() {
-  fail("lists or maps are nested too deeply (more than {} levels)", kMaxValueDepth);
-}
-
 }  // namespace
 
 size_t Map::position(const Value& key, size_t hash) const {
@@ -267,7 +263,7 @@ double to_double(const Value& number) {
 
 bool equal(Budget& budget, const Value& a, const Value& b, int depth) {
   budget.work(1);
-  if (depth > kMaxValueDepth) fail_depth();
+  check_depth(depth);
   if (a.is_number() && b.is_number()) return equal_numbers(a, b);
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
@@ -290,7 +286,7 @@ bool equal(Budget& budget, const Value& a, const Value& b, int depth) {
 
 bool less(Budget& budget, const Value& a, const Value& b, int depth) {
   budget.work(1);
-  if (depth > kMaxValueDepth) fail_depth();
+  check_depth(depth);
   if (a.is(Kind::kUndefined)) fail_undefined(a);
   if (b.is(Kind::kUndefined)) fail_undefined(b);
   if (a.is_number() && b.is_number()) {
@@ -313,7 +309,7 @@ bool less(Budget& budget, const Value& a, const Value& b, int depth) {
 }
 
 size_t hash_of(const Value& value, int depth) {
-  if (depth > kMaxValueDepth) fail_depth();
+  check_depth(depth);
   switch (value.kind()) {
     case Kind::kString:
       return std::hash<std::string_view>()(value.text());

@@ -76,7 +76,7 @@ TEST(ModelFiles, AMappedModelAnswersAsACopiedOne) {
   EXPECT_EQ(mapped.code, 0) << mapped.err;
   EXPECT_GT(copied.out.size(), 5u);
   EXPECT_EQ(mapped.out, copied.out);
-  EXPECT_EQ(mapped.err, "");
+  EXPECT_EQ(mapped.err, TinyModel::kNote);
   EXPECT_EQ(answer("maybe").code, 2);
 }
 

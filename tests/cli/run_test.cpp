@@ -27,7 +27,8 @@ TEST(Run, IsRepeatableAndEndsAfterNumPredictTokens) {
     EXPECT_EQ(first.out, second.out);
     EXPECT_TRUE(first.out.ends_with('\n'));
     EXPECT_GT(first.out.size(), 5u);
-    EXPECT_EQ(first.err, "");
+    EXPECT_EQ(first.err, TinyModel::kNote);
+    EXPECT_EQ(hearth(base + options + Args{"--raw"}).err, "");
   }
   EXPECT_NE(hearth(base + Args{"--seed", "3"}).out, hearth(base + Args{"--seed", "4"}).out);
 }
@@ -163,7 +164,7 @@ TEST(Run, AClosedPipeEndsItQuietly) {
   process.close_output();
   const Finished done = process.finish();
   EXPECT_EQ(done.code, 1);
-  EXPECT_EQ(done.err, "");
+  EXPECT_EQ(done.err, TinyModel::kNote);
 }
 
 TEST(Run, StopsAtAStopString) {

@@ -16,6 +16,8 @@ namespace hearth::test {
 class TinyModel {
  public:
   static constexpr uint32_t kVocabulary = 259, kWidth = 32, kInner = 64;
+  // What `run` says of it unless it has a chat template.
+  static constexpr const char* kNote = "note: without a chat template, this model goes on with the text it is given\n";
   static constexpr const char* kNeverEnds = "2=-inf";  // logit bias: </s> is not chosen
 
   uint32_t context = 1 << 20;
