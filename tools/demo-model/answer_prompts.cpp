@@ -49,7 +49,8 @@ Result<std::vector<Conversation>> read_conversations(std::istream& in) {
   std::vector<Conversation> all;
   for (std::string line; std::getline(in, line);) {
     Conversation one;
-    for (const boost::json::value& json : boost::json::parse(line).at("messages").as_array()) {
+    const boost::json::value request = boost::json::parse(line);
+    for (const boost::json::value& json : request.at("messages").as_array()) {
       ASSIGN_OR_RETURN(chat::Message message, chat::message_from_json(json));
       one.push_back(std::move(message));
     }
