@@ -65,6 +65,16 @@ TEST_F(AnswerTest, WhatAStopTextCutIsNotPartOfIt) {
   EXPECT_EQ(finish().content, "one t");
 }
 
+// A token of two bytes, of which the stop text took the second.
+TEST_F(AnswerTest, OfATokenThatAStopTextCutThereIsWhatWasBeforeIt) {
+  const test::PairTokenizer pairs;
+  Answer answer(format_, {.tools = tools_}, pairs);
+  const text::Span text{"one tS", false};
+  answer.add("one t", pairs.encode({&text, 1}, false), [](const Delta&) {});
+  answer.finish(Ending::kStop, [](const Delta&) {});
+  EXPECT_EQ(answer.message().content, "one t");
+}
+
 TEST_F(AnswerTest, ACharacterOfSeveralTokensIsOne) {
   begin();
   add("", Tokens{0xC3});

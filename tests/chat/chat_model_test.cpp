@@ -185,13 +185,14 @@ TEST(ChatModel, IdsAreShortenedTogetherWhereTheTemplateInsists) {
 
 TEST(ChatModel, MissingIdsAndNamesOfResultsAreFilledIn) {
   const std::string text = written(
-      "{% for m in messages %}{% for c in m.tool_calls %}<{{ c.id }}>{% endfor %}{% if m.role == 'tool' %}"
+      "{# <tool_call> #}{{ tools | tojson if tools }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}"
+      "<{{ c.id }} {{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %}{% if m.role == 'tool' %}"
       "({{ m.tool_call_id }} {{ m.name }}){% endif %}{% endfor %}",
       {{"user", "Hi"},
        calls({{.id = {}, .name = "a", .arguments = "{}"}, {.id = {}, .name = "b", .arguments = "{}"}}),
        {.role = "tool", .content = "2", .tool_name = "b"},
        result("1")});
-  EXPECT_EQ(text.find("(call_00000002 b)(call_00000001 a)"), text.find('(')) << text;
+  EXPECT_EQ(text, "Hi<call_00000001 a {}><call_00000002 b {}>2(call_00000002 b)1(call_00000001 a)");
 }
 
 TEST(ChatModel, SeveralCallsAreSplitWhereOnlyOneFits) {
