@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "chat/json_scanner.h"
-#include "template/go_template.h"
+#include "chat/ollama_template.h"
 #include "template/jinja.h"
 
 namespace hearth::chat {
@@ -59,20 +59,20 @@ class Jinja : public Renderer {
 
 class Ollama : public Renderer {
  public:
-  explicit Ollama(templates::GoTemplate compiled) : compiled_(std::move(compiled)) {}
+  explicit Ollama(OllamaTemplate compiled) : compiled_(std::move(compiled)) {}
 
   Result<templates::Rendered> render(const RenderInput& input) const override {
     std::string text = fmt::format(R"({{"messages":{})", input.messages);
     if (!input.tools.empty()) text += fmt::format(R"(,"tools":{})", input.tools);
     if (!input.variables.empty()) text += fmt::format(",{}", input.variables);
-    return compiled_.render_request(text + "}", input.now, input.most_steps);
+    return compiled_.render(text + "}", input.now, input.most_steps);
   }
   Result<templates::Rendered> fill_in(std::string_view prefix, std::string_view suffix) const override {
-    return compiled_.render_request(fmt::format(R"({{"prompt":{},"suffix":{}}})", quoted(prefix), quoted(suffix)));
+    return compiled_.render(fmt::format(R"({{"prompt":{},"suffix":{}}})", quoted(prefix), quoted(suffix)));
   }
 
  private:
-  templates::GoTemplate compiled_;
+  OllamaTemplate compiled_;
 };
 
 }  // namespace
@@ -87,7 +87,7 @@ Result<std::unique_ptr<Renderer>> make_jinja_renderer(std::string_view source, S
 }
 
 Result<std::unique_ptr<Renderer>> make_ollama_renderer(std::string_view source) {
-  ASSIGN_OR_RETURN(templates::GoTemplate compiled, templates::GoTemplate::parse_for_chat(source));
+  ASSIGN_OR_RETURN(OllamaTemplate compiled, OllamaTemplate::parse(source));
   return std::unique_ptr<Renderer>(std::make_unique<Ollama>(std::move(compiled)));
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "chat/chat_model.h"
+#include "chat/ollama_template.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -62,9 +63,12 @@ Result<std::tm> parse_time(const std::string& text) {
 
 Result<templates::Rendered> render_go(const Options& options, std::string_view source, std::string_view input,
                                       const std::optional<std::tm>& now) {
-  ASSIGN_OR_RETURN(const auto compiled,
-                   options.data ? templates::GoTemplate::parse(source) : templates::GoTemplate::parse_for_chat(source));
-  return options.data ? compiled.render_data(input, now) : compiled.render_request(input, now);
+  if (!options.data) {
+    ASSIGN_OR_RETURN(const auto compiled, chat::OllamaTemplate::parse(source));
+    return compiled.render(input, now);
+  }
+  ASSIGN_OR_RETURN(const auto compiled, templates::GoTemplate::parse(source));
+  return compiled.render_data(input, now);
 }
 
 // The members of a request that are no part of what ChatModel has names for: variables of the template.

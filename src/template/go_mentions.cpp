@@ -36,19 +36,19 @@ void collect(const NodeList& list, Mentions* found) {
   }
 }
 
-// Whether the list has an action that prints the response; what follows it is dropped.
-bool cut(NodeList& list) {
+// Whether the list has an action that prints the field; what follows it is dropped.
+bool cut(NodeList& list, const std::string& field) {
   for (size_t i = 0; i < list.nodes.size(); ++i) {
     Node& node = *list.nodes[i];
     bool done = false;
     if (node.kind == Node::Kind::kAction) {
       Mentions found;
       collect(*node.pipeline, &found);
-      done = found.contains("response");
-    } else if (cut(node.body)) {
+      done = found.contains(field);
+    } else if (cut(node.body, field)) {
       done = node.drops_otherwise = true;
     } else {
-      done = cut(node.otherwise);
+      done = cut(node.otherwise, field);
     }
     if (done) {
       list.kept = i + 1;
@@ -65,8 +65,8 @@ void collect_mentions(const Tree& tree, Mentions* found) {
   for (const auto& [name, body] : tree.templates) collect(body, found);
 }
 
-void cut_at_response(Tree& tree) {
-  cut(tree.root);
+void cut_behind(Tree& tree, const std::string& field) {
+  cut(tree.root, field);
 }
 
 }  // namespace hearth::templates::go

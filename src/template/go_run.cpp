@@ -2,9 +2,9 @@
 
 namespace hearth::templates::go {
 
-void Run::execute(const Value& root, bool last_turn) {
+void Run::execute(const Value& root, bool only_kept) {
   static const std::string kRoot;
-  last_turn_ = last_turn;
+  only_kept_ = only_kept;
   variables_ = {{&kRoot, root}};
   run(tree_.root, root);
 }
@@ -12,7 +12,7 @@ void Run::execute(const Value& root, bool last_turn) {
 Run::Flow Run::run(const NodeList& list, const Value& dot) {
   const Budget::Nested nested(context_.budget);
   context_.budget.work(1);
-  const size_t count = last_turn_ ? std::min(list.kept, list.nodes.size()) : list.nodes.size();
+  const size_t count = only_kept_ ? std::min(list.kept, list.nodes.size()) : list.nodes.size();
   for (size_t i = 0; i < count; ++i) {
     context_.budget.work(1);
     try {
@@ -59,7 +59,7 @@ Run::Flow Run::choose(const Node& node, const Value& dot) {
   Flow flow = Flow::kNext;
   if (is_true(value)) {
     flow = run(node.body, node.kind == Node::Kind::kWith ? value : dot);
-  } else if (!(last_turn_ && node.drops_otherwise)) {
+  } else if (!(only_kept_ && node.drops_otherwise)) {
     flow = run(node.otherwise, dot);
   }
   variables_.resize(scope);
@@ -100,7 +100,7 @@ void Run::range(const Node& node, const Value& dot) {
   } else if (!value.is(Kind::kNone)) {
     fail("a range cannot go through a value of type {}", go_type(value));
   }
-  if (!any && !(last_turn_ && node.drops_otherwise)) run(node.otherwise, dot);
+  if (!any && !(only_kept_ && node.drops_otherwise)) run(node.otherwise, dot);
 }
 
 void Run::call_template(const Node& node, const Value& dot) {

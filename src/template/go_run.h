@@ -12,8 +12,8 @@ class Run {
  public:
   Run(const Tree& tree, const CallContext& context, TextBuilder& out) : tree_(tree), context_(context), out_(out) {}
 
-  // `last_turn`: only up to the response, see cut_at_response().
-  void execute(const Value& root, bool last_turn = false);
+  // `only_kept`: see cut_behind().
+  void execute(const Value& root, bool only_kept = false);
 
  private:
   enum class Flow : uint8_t { kNext, kBreak, kContinue };
@@ -39,7 +39,7 @@ class Run {
   const CallContext& context_;
   TextBuilder& out_;
   std::vector<Variable> variables_;
-  bool last_turn_ = false;
+  bool only_kept_ = false;
 };
 
 }  // namespace hearth::templates::go

@@ -59,10 +59,10 @@ struct Tree {
 // Fails, with the line, for what is no template.
 Tree parse(std::string_view source);
 bool is_function(std::string_view name);
-// Collects the lower-case names of all fields that pipelines use. Ollama decides by them how a template is rendered; it
-// looks neither into declarations nor at fields of parentheses, and refuses a {{template}} without a value.
+// Collects the lower-case names of all fields that pipelines use, but neither in declarations nor behind parentheses.
+// Fails for a {{template}} without a value, of which nobody knows what it uses.
 void collect_mentions(const Tree& tree, std::map<std::string, bool>* found);
-// Marks what of the template remains up to the first action that prints the response.
-void cut_at_response(Tree& tree);
+// Marks what of the template remains up to the first action that prints this field (in lower case).
+void cut_behind(Tree& tree, const std::string& field);
 
 }  // namespace hearth::templates::go

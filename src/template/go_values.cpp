@@ -194,4 +194,28 @@ void print(TextBuilder& out, const Value& value, int depth) {
   }
 }
 
+Value plain_data(Budget& budget, const Value& json, int depth) {
+  check_depth(depth);
+  switch (json.kind()) {
+    case Kind::kInt:
+    case Kind::kBig:
+      return Value::number(to_double(json));
+    case Kind::kList: {
+      templates::List* list = make_list(budget);
+      for (const Value& item : json.as_list().items) list->items.push_back(plain_data(budget, item, depth + 1));
+      return Value::list(list);
+    }
+    case Kind::kMap: {
+      const Map& given = json.as_map();
+      const Value* integer = given.entries.size() == 1 ? given.find("$int") : nullptr;
+      if (integer != nullptr && integer->is(Kind::kInt)) return *integer;
+      Map* map = budget.make<Map>(budget);
+      for (const auto& [key, value] : given.entries) map->set(key, plain_data(budget, value, depth + 1));
+      return Value::map(map);
+    }
+    default:
+      return json;
+  }
+}
+
 }  // namespace hearth::templates::go

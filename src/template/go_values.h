@@ -55,4 +55,7 @@ std::string float_text(double value);
 Value print_formatted(Budget& budget, const String& format, std::span<const Value> arguments);  // Sprintf
 Value print_all(Budget& budget, std::span<const Value> arguments);                              // Sprint
 
+// The values with {"$int": n} in place of integers, and all other numbers as floats.
+Value plain_data(Budget& budget, const Value& json, int depth = 0);
+
 }  // namespace hearth::templates::go

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "fuzz/seeds.h"
+#include "chat/ollama_template.h"
 #include "template/go_template.h"
 
 using namespace hearth;
@@ -46,11 +47,11 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  if (const auto compiled = GoTemplate::parse_for_chat(text)) check(compiled->render_request(kRequest));
+  if (const auto compiled = chat::OllamaTemplate::parse(text)) check(compiled->render(kRequest));
   if (const auto compiled = GoTemplate::parse(text))
     check(compiled->render_data(R"({"a":{"$int":3},"l":[1,"x",null],"m":{"b":2}})"));
   static const auto kPrinter =
-      GoTemplate::parse_for_chat("{{ json .Messages }}{{ .Messages }}{{ .Tools }}{{ .System }}");
-  check(kPrinter->render_request(text));
+      chat::OllamaTemplate::parse("{{ json .Messages }}{{ .Messages }}{{ .Tools }}{{ .System }}");
+  check(kPrinter->render(text));
   return 0;
 }

@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto load_plan = models::plan_load(**file, {});
   require(load_plan.ok() || !load_plan.error().message.empty());
   if (load_plan) check(*load_plan);
-  if (const auto tokenizer = text::Tokenizer::load(**file)) {
+  if (auto tokenizer = text::Tokenizer::load(**file)) {
     for (const text::Token token :
          (*tokenizer)->encode("Hello <s> \xC3\xA9\n12", {.add_special = true, .parse_special = true}))
       require(token >= 0 && static_cast<size_t>(token) < (*tokenizer)->size());

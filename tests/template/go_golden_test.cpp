@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "chat/ollama_template.h"
 #include "support/support.h"
 #include "template/go_template.h"
 
@@ -37,7 +38,8 @@ void expect_result(const Result<Rendered>& got, const json::object& expected, co
   EXPECT_EQ(got->text, text) << name;
 }
 
-void expect_stage(const Result<GoTemplate>& parsed, const json::object& expected, const std::string& name) {
+template <class Template>
+void expect_stage(const Result<Template>& parsed, const json::object& expected, const std::string& name) {
   const bool fails_to_parse = expected.contains("error") && expected.at("stage").as_string() == "parse";
   EXPECT_EQ(parsed.ok(), !fails_to_parse) << name << (parsed ? "" : ": " + parsed.error().message);
 }
@@ -54,15 +56,16 @@ TEST(GoGolden, CasesOfTheLanguage) {
     const std::string name(entry.at("name").as_string()), source(entry.at("template").as_string());
     if (kLeftOut.contains(name)) continue;
     ++cases;
-    const bool chat = entry.contains("conversation");
-    const auto parsed = chat ? GoTemplate::parse_for_chat(source) : GoTemplate::parse(source);
-    expect_stage(parsed, entry, name);
-    if (!parsed) continue;
-    const auto input = chat
-                           ? json::serialize(conversations.at("conversations").at(entry.at("conversation").as_string()))
-                           : json::serialize(entry.at("data"));
-    expect_result(chat ? parsed->render_request(input, golden_time()) : parsed->render_data(input, golden_time()),
-                  entry, name);
+    if (entry.contains("conversation")) {
+      const auto parsed = chat::OllamaTemplate::parse(source);
+      expect_stage(parsed, entry, name);
+      const json::value& request = conversations.at("conversations").at(entry.at("conversation").as_string());
+      if (parsed) expect_result(parsed->render(json::serialize(request), golden_time()), entry, name);
+    } else {
+      const auto parsed = GoTemplate::parse(source);
+      expect_stage(parsed, entry, name);
+      if (parsed) expect_result(parsed->render_data(json::serialize(entry.at("data")), golden_time()), entry, name);
+    }
   }
   EXPECT_GT(cases, 180u);
 }
@@ -73,14 +76,14 @@ TEST(GoGolden, TemplatesOfTheLibrary) {
   const json::value conversations = json::parse(read_text("golden/go-templates/conversations.json"));
   size_t renders = 0;
   for (const auto& [name, results] : expected.at("renderings").as_object()) {
-    const auto parsed = GoTemplate::parse_for_chat(read_text("golden/go-templates/" + std::string(name) + ".gotmpl"));
+    const auto parsed = chat::OllamaTemplate::parse(read_text("golden/go-templates/" + std::string(name) + ".gotmpl"));
     for (const auto& [conversation, result] : results.as_object()) {
       const std::string what = std::string(name) + " " + std::string(conversation);
       ++renders;
       expect_stage(parsed, result.as_object(), what);
       if (!parsed) continue;
       const std::string request = json::serialize(conversations.at("conversations").at(conversation));
-      expect_result(parsed->render_request(request, golden_time()), result.as_object(), what);
+      expect_result(parsed->render(request, golden_time()), result.as_object(), what);
     }
   }
   EXPECT_GT(renders, 400u);

@@ -1,17 +1,16 @@
 // Go templates by example: the language and Ollama's data. The golden sets have many more cases.
 #include <gtest/gtest.h>
 
-#include <functional>
-
+#include "chat/ollama_template.h"
 #include "template/go_template.h"
 
 namespace hearth::templates {
 namespace {
 
-std::string outcome(const Result<GoTemplate>& compiled,
-                    const std::function<Result<Rendered>(const GoTemplate&)>& render) {
+template <class Template, class Render>
+std::string outcome(const Result<Template>& compiled, const Render& render) {
   if (!compiled) return "error: " + compiled.error().message;
-  const auto rendered = render(*compiled);
+  const Result<Rendered> rendered = render(*compiled);
   return rendered ? rendered->text : "error: " + rendered.error().message;
 }
 
@@ -20,8 +19,8 @@ std::string data(std::string_view source, std::string_view root) {
 }
 
 std::string chat(std::string_view source, std::string_view request) {
-  return outcome(GoTemplate::parse_for_chat(source),
-                 [&](const GoTemplate& compiled) { return compiled.render_request(request); });
+  return outcome(hearth::chat::OllamaTemplate::parse(source),
+                 [&](const hearth::chat::OllamaTemplate& compiled) { return compiled.render(request); });
 }
 
 TEST(GoTemplate, TrimsWhereItIsTold) {

@@ -1,5 +1,6 @@
 // Which bytes of a prompt the template wrote and which came from the input: what decides whether the text of a special
 // token becomes that token. Here what came from the input stands between « and ».
+#include "chat/ollama_template.h"
 #include "template/go_template.h"
 #include "template/render_for_test.h"
 
@@ -54,9 +55,9 @@ TEST(Origin, TrustedVariablesAndWordsAreTheTemplates) {
 }
 
 std::string marked_go(std::string_view source, std::string_view request) {
-  const auto compiled = GoTemplate::parse_for_chat(source);
+  const auto compiled = chat::OllamaTemplate::parse(source);
   EXPECT_TRUE(compiled);
-  const auto rendered = compiled->render_request(request);
+  const auto rendered = compiled->render(request);
   EXPECT_TRUE(rendered) << rendered.error().message;
   return rendered ? marked(*rendered) : "";
 }

@@ -1,8 +1,12 @@
-#include "template/ollama_data.h"
+#include "chat/ollama_data.h"
 
 #include <array>
 
-namespace hearth::templates::go {
+namespace hearth::chat {
+
+using namespace templates;
+using namespace templates::go;
+
 namespace {
 
 constexpr std::array<std::string_view, 4> kRoles = {"system", "user", "assistant", "tool"};
@@ -54,9 +58,9 @@ class Reader {
  public:
   explicit Reader(Budget& budget) : budget_(budget) {}
 
-  Request read(const Value& json) {
+  OllamaRequest read(const Value& json) {
     const Members members(budget_, json, "the request");
-    Request request;
+    OllamaRequest request;
     request.prompt = members.text("prompt");
     request.suffix = members.text("suffix");
     request.tools = tools(members.list("tools"));
@@ -251,7 +255,7 @@ class Reader {
     return Value::list(names);
   }
 
-  void thinking(const Value& think, Request* request) {
+  void thinking(const Value& think, OllamaRequest* request) {
     request->think_level = make_string(budget_, "");
     if (think.is(Kind::kBool)) {
       request->think_is_set = true;
@@ -271,32 +275,8 @@ class Reader {
 
 }  // namespace
 
-Request read_request(Budget& budget, const Value& json) {
+OllamaRequest read_request(Budget& budget, const Value& json) {
   return Reader(budget).read(json);
 }
 
-Value plain_data(Budget& budget, const Value& json, int depth) {
-  check_depth(depth);
-  switch (json.kind()) {
-    case Kind::kInt:
-    case Kind::kBig:
-      return Value::number(to_double(json));
-    case Kind::kList: {
-      templates::List* list = make_list(budget);
-      for (const Value& item : json.as_list().items) list->items.push_back(plain_data(budget, item, depth + 1));
-      return Value::list(list);
-    }
-    case Kind::kMap: {
-      const Map& given = json.as_map();
-      const Value* integer = given.entries.size() == 1 ? given.find("$int") : nullptr;
-      if (integer != nullptr && integer->is(Kind::kInt)) return *integer;
-      Map* map = budget.make<Map>(budget);
-      for (const auto& [key, value] : given.entries) map->set(key, plain_data(budget, value, depth + 1));
-      return Value::map(map);
-    }
-    default:
-      return json;
-  }
-}
-
-}  // namespace hearth::templates::go
+}  // namespace hearth::chat
