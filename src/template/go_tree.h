@@ -37,7 +37,7 @@ struct Pipeline {
 struct Node;
 struct NodeList {
   std::vector<std::unique_ptr<Node>> nodes;
-  size_t kept = SIZE_MAX;  // nodes that the last turn executes, see cut_at_response()
+  size_t kept = SIZE_MAX;  // nodes that the last turn executes, see cut_behind()
 };
 
 struct Node {

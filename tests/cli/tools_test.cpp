@@ -75,7 +75,8 @@ TEST(ToolCommand, NeitherSideWaitsForTheOther) {
   const std::string large(1 << 19, 'x');
   EXPECT_EQ(run_tool_command("cat", large).value(), large);
   EXPECT_EQ(run_tool_command("true", large).value(), "");
-  EXPECT_EQ(run_tool_command("head -c 3000000 /dev/zero | tr '\\0' y", "").value().size(), size_t{1} << 20) << "cut at its limit";
+  EXPECT_EQ(run_tool_command("head -c 3000000 /dev/zero | tr '\\0' y", "").value().size(), size_t{1} << 20)
+      << "cut at its limit";
 }
 
 TEST(Thinking, AWordThatIsNoneOfThemIsRefused) {
