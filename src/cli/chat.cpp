@@ -118,8 +118,9 @@ Status Chat::run() {
     } else {
       done = say(std::move(message));
     }
-    if (interrupted() && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
-    if (done) continue;
+    const bool stopped = interrupted();
+    if (stopped && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
+    if (done || stopped) continue;  // Ctrl-C may end a tool's command, too
     if (const auto broken = session_.engine->broken()) return *broken;
     if (!can_go_on(done.error())) return done;
     print_error(done.error().message);

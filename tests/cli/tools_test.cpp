@@ -47,6 +47,23 @@ TEST(Tools, ACommandRunsThemUntilTheModelAnswers) {
   EXPECT_NE(call.find(R"("arguments": {"city": "Oslo"}})"), std::string::npos) << call;
 }
 
+TEST(Tools, ControlCEndsTheCommandAndNotTheChat) {
+  const TemporaryFolder folder;
+  test::Process chat({"run", "demo", "--gpu", "off", "--temperature", "0", "--tools", tools_file(folder),
+                      "--tool-command", "sleep 600"},
+                     test::Process::Streams::kTerminal, {"TERM=xterm", "HEARTH_HISTORY=/dev/null"});
+  EXPECT_TRUE(chat.wait_for(">>> "));
+  chat.write("What is the weather in Oslo?\r");
+  EXPECT_TRUE(chat.wait_for("calls get_weather"));
+  chat.write("\x03");
+  EXPECT_TRUE(chat.wait_for(">>> "));
+  chat.write("What is the capital of France?\r");
+  EXPECT_TRUE(chat.wait_for("Paris"));
+  EXPECT_TRUE(chat.wait_for(">>> "));
+  chat.write("/bye\r");
+  EXPECT_EQ(chat.finish().code, 0);
+}
+
 TEST(Tools, WhatIsNoListOfToolsIsRefused) {
   const TemporaryFolder folder;
   const std::string path = folder / "tools.json";
