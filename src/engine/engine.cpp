@@ -360,7 +360,7 @@ Status Engine::Impl::compute(const sched::Step& step) {
   scheduler.commit(step);
   ++counted.steps;
   for (const sched::StepSequence& part : step.sequences) {
-    const bool decodes = part.sample && actives.at(part.id)->generation.generated_tokens() > 0;
+    const bool decodes = part.samples > 0 && actives.at(part.id)->generation.generated_tokens() > 0;
     counted.tokens_prefilled += part.rows - (decodes ? 1 : 0);
   }
   // What receivers made of the step before comes first: they may have cancelled.
@@ -374,7 +374,7 @@ Status Engine::Impl::compute(const sched::Step& step) {
 void Engine::Impl::sample(const sched::Step& step, const device::Readout& readout) {
   size_t row = 0, full = 0;  // of those that sample; of those with all logits
   for (const sched::StepSequence& part : step.sequences) {
-    if (!part.sample) continue;
+    if (part.samples == 0) continue;
     const bool whole = full < readout.full_rows.size() && readout.full_rows[full] == row;
     const auto found = actives.find(part.id);
     if (found != actives.end()) {
@@ -426,7 +426,7 @@ device::Readout Engine::Impl::wanted(const sched::Step& step) {
   device::Readout readout;
   uint32_t row = 0;
   for (const sched::StepSequence& part : step.sequences) {
-    if (!part.sample) continue;
+    if (part.samples == 0) continue;
     const auto needed = actives.at(part.id)->generation.logits_needed();
     if (needed && std::min<size_t>(*needed, backend.vocabulary) <= most) {
       // Few different numbers, so that equal steps come again.

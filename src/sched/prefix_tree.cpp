@@ -6,8 +6,9 @@
 
 namespace hearth::sched {
 
-bool PrefixTree::Node::Less::operator()(std::span<const Token> a, std::span<const Token> b) const {
-  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+bool PrefixTree::Node::Less::operator()(const Edge& a, const Edge& b) const {
+  if (a.salt != b.salt) return a.salt < b.salt;
+  return std::lexicographical_compare(a.tokens.begin(), a.tokens.end(), b.tokens.begin(), b.tokens.end());
 }
 
 PrefixTree::~PrefixTree() {
@@ -16,20 +17,20 @@ PrefixTree::~PrefixTree() {
   CHECK(root_.children_.empty());
 }
 
-PrefixTree::Node* PrefixTree::descend(Node* node, std::span<const Token> tokens) {
-  const auto found = node->children_.find(tokens);
+PrefixTree::Node* PrefixTree::descend(Node* node, const Edge& edge) {
+  const auto found = node->children_.find(edge);
   if (found == node->children_.end()) return nullptr;
   hold(found->second.get());
   return found->second.get();
 }
 
-PrefixTree::Node* PrefixTree::insert(Node* node, std::span<const Token> tokens, Page page) {
-  if (Node* known = descend(node, tokens)) {
+PrefixTree::Node* PrefixTree::insert(Node* node, const Edge& edge, Page page) {
+  if (Node* known = descend(node, edge)) {
     pool_.give_back(page);
     return known;
   }
   const auto [entry, added] =
-      node->children_.emplace(std::vector<Token>(tokens.begin(), tokens.end()), std::make_unique<Node>());
+      node->children_.emplace(Node::Key{{edge.tokens.begin(), edge.tokens.end()}, edge.salt}, std::make_unique<Node>());
   CHECK(added);
   Node* child = entry->second.get();
   child->parent_ = node;
@@ -71,14 +72,14 @@ void PrefixTree::forget(Node* node) {
   if (top == nullptr) return;
   std::vector<Node*> below{top};  // parents before children
   for (size_t i = 0; i < below.size(); ++i)
-    for (const auto& [tokens, child] : below[i]->children_) below.push_back(child.get());
+    for (const auto& [edge, child] : below[i]->children_) below.push_back(child.get());
   for (size_t i = below.size(); i-- > 0;) remove(below[i]);
 }
 
 std::vector<const PrefixTree::Node*> PrefixTree::nodes() const {
   std::vector<const Node*> nodes{&root_};
   for (size_t i = 0; i < nodes.size(); ++i) {
-    for (const auto& [tokens, child] : nodes[i]->children_) nodes.push_back(child.get());
+    for (const auto& [edge, child] : nodes[i]->children_) nodes.push_back(child.get());
   }
   nodes.erase(nodes.begin());
   return nodes;

@@ -22,6 +22,13 @@ using Token = int32_t;
 
 class PrefixTree {
  public:
+  // What leads from a node to a child: one page full of tokens. Those of different salts (users who must not share,
+  // adapters, images) never meet.
+  struct Edge {
+    std::span<const Token> tokens;
+    uint64_t salt = 0;
+  };
+
   class Node {
    public:
     Page page() const { return page_; }
@@ -31,15 +38,21 @@ class PrefixTree {
 
    private:
     friend class PrefixTree;
+    struct Key {
+      std::vector<Token> tokens;
+      uint64_t salt;
+      operator Edge() const { return {tokens, salt}; }
+    };
     struct Less {
       using is_transparent = void;
-      bool operator()(std::span<const Token> a, std::span<const Token> b) const;
+      bool operator()(const Edge& a, const Edge& b) const;
     };
+    using Children = std::map<Key, std::unique_ptr<Node>, Less>;
     Node* parent_ = nullptr;
     Page page_ = -1;
     uint32_t depth_ = 0, holders_ = 0;
-    std::map<std::vector<Token>, std::unique_ptr<Node>, Less> children_;
-    std::map<std::vector<Token>, std::unique_ptr<Node>, Less>::iterator in_parent_;
+    Children children_;
+    Children::iterator in_parent_;
     std::list<Node*>::iterator in_idle_;  // valid while nobody holds this node
   };
 
@@ -50,14 +63,13 @@ class PrefixTree {
 
   Node* root() { return &root_; }
 
-  // Extends the caller's hold from `node` to its child with these tokens (one page full). Null, and no
-  // change, if there is none.
-  Node* descend(Node* node, std::span<const Token> tokens);
+  // Extends the caller's hold from `node` to that child. Null, and no change, if there is none.
+  Node* descend(Node* node, const Edge& edge);
 
-  // Adds the caller's `page`, full of `tokens`, below `node` and extends the caller's hold to it. The page
-  // is the tree's from now on. If the tree knows these tokens already, `page` goes back to the pool: use
+  // Adds the caller's `page`, full of the edge's tokens, below `node` and extends the caller's hold to it. The page
+  // is the tree's from now on. If the tree knows this edge already, `page` goes back to the pool: use
   // the page of the node returned.
-  Node* insert(Node* node, std::span<const Token> tokens, Page page);
+  Node* insert(Node* node, const Edge& edge, Page page);
 
   // Ends the caller's hold on `node` and on all its ancestors.
   void release(Node* node);

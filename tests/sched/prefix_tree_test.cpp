@@ -32,16 +32,16 @@ TEST(PrefixTree, FindsTheLongestCachedPrefix) {
   PagePool pool(8);
   PrefixTree tree(pool);
   const Page first = pool.take(), second = pool.take();
-  auto* node = tree.insert(tree.root(), Tokens{1, 2}, first);
-  node = tree.insert(node, Tokens{3, 4}, second);
+  auto* node = tree.insert(tree.root(), {Tokens{1, 2}}, first);
+  node = tree.insert(node, {Tokens{3, 4}}, second);
   tree.release(node);
 
-  EXPECT_EQ(tree.descend(tree.root(), Tokens{1, 3}), nullptr);
-  auto* found = tree.descend(tree.root(), Tokens{1, 2});
+  EXPECT_EQ(tree.descend(tree.root(), {Tokens{1, 3}}), nullptr);
+  auto* found = tree.descend(tree.root(), {Tokens{1, 2}});
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->page(), first);
-  EXPECT_EQ(tree.descend(found, Tokens{1, 2}), nullptr);
-  found = tree.descend(found, Tokens{3, 4});
+  EXPECT_EQ(tree.descend(found, {Tokens{1, 2}}), nullptr);
+  found = tree.descend(found, {Tokens{3, 4}});
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->page(), second);
   EXPECT_EQ(found->depth(), 2u);
@@ -51,8 +51,8 @@ TEST(PrefixTree, FindsTheLongestCachedPrefix) {
 TEST(PrefixTree, KeepsThePageItKnowsAndGivesTheSecondBack) {
   PagePool pool(4);
   PrefixTree tree(pool);
-  auto* mine = tree.insert(tree.root(), Tokens{1, 2}, pool.take());
-  auto* other = tree.insert(tree.root(), Tokens{1, 2}, pool.take());
+  auto* mine = tree.insert(tree.root(), {Tokens{1, 2}}, pool.take());
+  auto* other = tree.insert(tree.root(), {Tokens{1, 2}}, pool.take());
   EXPECT_EQ(mine, other);
   EXPECT_EQ(mine->holders(), 2u);
   EXPECT_EQ(pool.unused(), 3u);
@@ -66,16 +66,16 @@ TEST(PrefixTree, KeepsThePageItKnowsAndGivesTheSecondBack) {
 TEST(PrefixTree, EvictsWhatWasUsedLeastRecentlyAndLeavesBeforeTheirParents) {
   PagePool pool(8);
   PrefixTree tree(pool);
-  auto* a = tree.insert(tree.root(), Tokens{1}, pool.take());
-  auto* a_then_b = tree.insert(a, Tokens{2}, pool.take());
+  auto* a = tree.insert(tree.root(), {Tokens{1}}, pool.take());
+  auto* a_then_b = tree.insert(a, {Tokens{2}}, pool.take());
   tree.release(a_then_b);
-  tree.release(tree.insert(tree.root(), Tokens{9}, pool.take()));
-  tree.release(tree.descend(tree.root(), Tokens{1}));  // used again: now {9} is older than {1}
+  tree.release(tree.insert(tree.root(), {Tokens{9}}, pool.take()));
+  tree.release(tree.descend(tree.root(), {Tokens{1}}));  // used again: now {9} is older than {1}
 
   const auto known = [&](const Tokens& tokens) {
     auto* node = tree.root();
     for (Token token : tokens) {
-      auto* child = tree.descend(node, Tokens{token});
+      auto* child = tree.descend(node, {Tokens{token}});
       if (child == nullptr) {
         tree.release(node);
         return false;
@@ -98,18 +98,18 @@ TEST(PrefixTree, EvictsWhatWasUsedLeastRecentlyAndLeavesBeforeTheirParents) {
 TEST(PrefixTree, ForgetsAPathAndWhatFollowsIt) {
   PagePool pool(8);
   PrefixTree tree(pool);
-  auto* one = tree.insert(tree.root(), Tokens{1}, pool.take());
-  auto* two = tree.insert(one, Tokens{2}, pool.take());
-  auto* three = tree.insert(two, Tokens{3}, pool.take());
+  auto* one = tree.insert(tree.root(), {Tokens{1}}, pool.take());
+  auto* two = tree.insert(one, {Tokens{2}}, pool.take());
+  auto* three = tree.insert(two, {Tokens{3}}, pool.take());
   tree.release(three);
-  auto* four = tree.insert(tree.descend(tree.descend(tree.root(), Tokens{1}), Tokens{2}), Tokens{4}, pool.take());
-  tree.release(tree.insert(tree.root(), Tokens{9}, pool.take()));
+  auto* four = tree.insert(tree.descend(tree.descend(tree.root(), {Tokens{1}}), {Tokens{2}}), {Tokens{4}}, pool.take());
+  tree.release(tree.insert(tree.root(), {Tokens{9}}, pool.take()));
 
   tree.forget(four);
   EXPECT_EQ(tree.nodes().size(), 5u) << "it is held, and with it what comes before";
   tree.forget(three);
   EXPECT_EQ(tree.nodes().size(), 4u);
-  auto* holder_of_one = tree.descend(tree.root(), Tokens{1});
+  auto* holder_of_one = tree.descend(tree.root(), {Tokens{1}});
   tree.release(four);
   tree.forget(four);
   EXPECT_EQ(tree.nodes().size(), 2u) << "{1} is held, {9} lies elsewhere";

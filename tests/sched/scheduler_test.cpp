@@ -1,6 +1,5 @@
 #include "sched/scheduler.h"
 
-#include <map>
 #include <numeric>
 
 #include "support/support.h"
@@ -34,7 +33,7 @@ Step run_step(Scheduler& scheduler, Token token = 100) {
   scheduler.commit(step);
   scheduler.check_invariants();
   for (const StepSequence& part : step.sequences) {
-    if (part.sample) {
+    if (part.samples > 0) {
       EXPECT_TRUE(scheduler.append(part.id, token));
     }
   }
@@ -49,7 +48,7 @@ TEST(Scheduler, CutsALongPromptAndSamplesAfterItsLastToken) {
   EXPECT_EQ(step.tokens, counting(8));
   EXPECT_EQ(step.sequences[0].first_position, 0u);
   EXPECT_EQ(step.sequences[0].pages.size(), 2u);
-  EXPECT_FALSE(step.sequences[0].sample);
+  EXPECT_EQ(step.sequences[0].samples, 0u);
   EXPECT_TRUE(step.logit_rows.empty());
   scheduler.commit(step);
 
@@ -61,7 +60,7 @@ TEST(Scheduler, CutsALongPromptAndSamplesAfterItsLastToken) {
   EXPECT_EQ(step.tokens, counting(3, 16));
   EXPECT_EQ(step.sequences[0].first_position, 16u);
   EXPECT_EQ(step.sequences[0].pages.size(), 5u);
-  EXPECT_TRUE(step.sequences[0].sample);
+  EXPECT_EQ(step.sequences[0].samples, 1u);
   EXPECT_EQ(step.logit_rows, std::vector<uint32_t>{2});
 }
 
@@ -120,8 +119,9 @@ TEST(Scheduler, SharesWhatAnOlderSequenceComputesWhileAYoungerOneRuns) {
   scheduler.add(2, counting(21));
   EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
   EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
-  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 5}, {2, 3}})) << "16 of 21 tokens are known by now";
-  EXPECT_EQ(scheduler.counts().tokens_cached, 16u);
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 5}})) << "16 of 21 tokens are known by now, 4 will be";
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 1}, {2, 1}}));
+  EXPECT_EQ(scheduler.counts().tokens_cached, 20u);
 }
 
 TEST(Scheduler, EvictsIdlePrefixesWhenPagesAreNeeded) {
@@ -150,7 +150,7 @@ TEST(Scheduler, PreemptsTheYoungestAndComputesItAgainWithItsAnswerSoFar) {
   const Step step = run_step(scheduler);
   EXPECT_EQ(step.sequences[0].id, 2u);
   EXPECT_EQ(step.sequences[0].first_position + step.sequences[0].rows, 9u);
-  EXPECT_TRUE(step.sequences[0].sample);
+  EXPECT_EQ(step.sequences[0].samples, 1u);
 }
 
 // Without a page to spare it would be admitted, and lose its pages as soon as the first one grows.
@@ -174,7 +174,7 @@ TEST(Scheduler, OneAloneCanFillTheWholeCache) {
   for (int i = 0; i < 15; ++i) run_step(scheduler);
   const Step step = scheduler.plan();
   scheduler.commit(step);
-  EXPECT_TRUE(step.sequences[0].sample);
+  EXPECT_EQ(step.sequences[0].samples, 1u);
   EXPECT_FALSE(scheduler.append(1, 7)) << "the context is full";
   scheduler.remove(1);
   EXPECT_TRUE(scheduler.empty());
@@ -209,157 +209,99 @@ TEST(Scheduler, KeepsNothingOfADistrustedSequence) {
   EXPECT_EQ(scheduler.counts().tokens_cached, 4u);
 }
 
-// Random traces: arrivals with common prefixes, answers of random length, cancellations, failures, scarce
-// pages. A shadow cache remembers what was written to which page, so that wrong sharing shows.
-class Trace {
- public:
-  Trace(std::mt19937_64& random, const SchedulerOptions& options)
-      : random_(random),
-        options_(options),
-        scheduler_(options),
-        cache_(size_t{options.pages} * options.page_tokens, -1) {}
+TEST(Scheduler, ComputesAPrefixOnceForAllThatComeTogether) {
+  Scheduler scheduler(options(64, 4, 32));
+  for (SequenceId id : {1, 2, 3}) scheduler.add(id, counting(13));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 13}}));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 1}, {2, 1}, {3, 1}})) << "three pages are known by now";
+  EXPECT_EQ(scheduler.counts().tokens_cached, 24u);
+}
 
-  void run(int requests) {
-    int idle_steps = 0;
-    while ((requests > 0 || !scheduler_.empty()) && !testing::Test::HasFailure()) {
-      if (requests > 0 && below(3) == 0) {
-        arrive();
-        --requests;
-      }
-      if (below(20) == 0 && !alive_.empty()) cancel();
-      const uint64_t before = tokens_done_;
-      step();
-      scheduler_.check_invariants();
-      idle_steps = tokens_done_ == before && !scheduler_.empty() ? idle_steps + 1 : 0;
-      ASSERT_LT(idle_steps, 30) << "no progress";
-    }
-    EXPECT_TRUE(alive_.empty());
-    const Counts counts = scheduler_.counts();
-    EXPECT_EQ(counts.pages_unused + counts.pages_evictable, options_.pages) << "a page leaked";
-  }
-  Counts counts() const { return scheduler_.counts(); }
+TEST(Scheduler, SharesNothingBetweenDifferentSalts) {
+  Scheduler scheduler(options(64, 4, 64));
+  scheduler.add(1, counting(13), {.salt = 5});
+  scheduler.add(2, counting(13), {.salt = 6});
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 13}, {2, 13}}));
+  scheduler.add(3, counting(13));
+  scheduler.add(4, counting(13), {.salt = 6});
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 1}, {2, 1}, {4, 1}, {3, 13}}));
+  EXPECT_EQ(scheduler.counts().tokens_cached, 12u);
+}
 
- private:
-  struct Alive {
-    Tokens tokens;
-    size_t ends_at = 0;
-  };
+TEST(Scheduler, TakesSeveralTokensAtOnce) {
+  Scheduler scheduler(options(16));
+  scheduler.add(1, counting(3));
+  scheduler.commit(scheduler.plan());
+  EXPECT_EQ(scheduler.append(1, counting(6, 3)), 6u);
+  const Step step = run_step(scheduler);
+  EXPECT_EQ(step.tokens, counting(6, 3));
+  EXPECT_EQ(step.sequences[0].samples, 1u);
+  EXPECT_EQ(step.logit_rows, std::vector<uint32_t>{5});
+  EXPECT_EQ(scheduler.append(1, counting(100)), 54u) << "as many as the context takes";
+  EXPECT_FALSE(scheduler.append(1, 7));
+}
 
-  size_t below(size_t bound) { return random_() % bound; }
+TEST(Scheduler, ComputesDraftsWithLogitsAndKeepsWhatIsConfirmed) {
+  Scheduler scheduler(options(16));
+  scheduler.add(1, counting(3));
+  scheduler.commit(scheduler.plan());
+  EXPECT_TRUE(scheduler.append(1, 3));
+  EXPECT_EQ(scheduler.draft(1, counting(4, 4)), 4u);
+  Step step = scheduler.plan();
+  EXPECT_EQ(step.tokens, counting(5, 3));
+  EXPECT_EQ(step.sequences[0].samples, 5u);
+  EXPECT_EQ(step.logit_rows, (std::vector<uint32_t>{0, 1, 2, 3, 4}));
+  scheduler.commit(step);
+  EXPECT_EQ(scheduler.counts().pages_evictable, 0u);
+  EXPECT_EQ(scheduler.append(1, Tokens{4, 5, 90}), 3u) << "two are confirmed, the third is not";
+  scheduler.check_invariants();
+  step = scheduler.plan();
+  EXPECT_EQ(step.tokens, Tokens{90}) << "the confirmed ones are in the cache";
+  EXPECT_EQ(step.sequences[0].first_position, 6u);
+  EXPECT_EQ(step.sequences[0].samples, 1u);
+}
 
-  void arrive() {
-    const size_t length = 1 + below(scheduler_.context());
-    Alive alive;
-    const size_t common = below(length + 1);  // two tokens only: prefixes of all kinds are common
-    for (size_t i = 0; i < length; ++i) alive.tokens.push_back(i < common ? Token{7} : static_cast<Token>(below(2)));
-    alive.ends_at = length + 1 + below(40);
-    scheduler_.add(++last_id_, alive.tokens);
-    alive_[last_id_] = std::move(alive);
-  }
+TEST(Scheduler, SharesNoPageWithADraftOnIt) {
+  Scheduler scheduler(options(16));
+  scheduler.add(1, counting(3));
+  scheduler.commit(scheduler.plan());
+  EXPECT_TRUE(scheduler.append(1, 3));
+  scheduler.draft(1, counting(4, 4));
+  scheduler.commit(scheduler.plan());  // two pages are full, the second of drafts
+  scheduler.append(1, Tokens{4});
+  scheduler.remove(1);
+  scheduler.check_invariants();
+  EXPECT_EQ(scheduler.counts().pages_evictable, 1u);
+  scheduler.add(2, counting(9));
+  EXPECT_EQ(scheduler.plan().sequences[0].cached_tokens, 4u);
+}
 
-  void cancel() {
-    auto victim = alive_.begin();
-    std::advance(victim, static_cast<long>(below(alive_.size())));
-    if (below(2) == 0) scheduler_.distrust(victim->first);
-    scheduler_.remove(victim->first);
-    alive_.erase(victim);
-  }
+TEST(Scheduler, VerifiesOnlyAsManyDraftsAsTheStepHasLogitsFor) {
+  SchedulerOptions few = options(16, 2);
+  few.logit_rows = 4;
+  Scheduler scheduler(few);
+  for (SequenceId id : {1, 2}) scheduler.add(id, counting(3, static_cast<Token>(id * 20)));
+  run_step(scheduler);
+  for (SequenceId id : {1, 2}) scheduler.draft(id, counting(4));
+  const Step step = scheduler.plan();
+  EXPECT_EQ(parts(step), (Parts{{1, 3}, {2, 1}}));
+  EXPECT_EQ(step.sequences[0].samples, 3u);
+  EXPECT_EQ(step.sequences[1].samples, 1u);
+  EXPECT_EQ(step.sequences[1].first_sample, 3u);
+}
 
-  void step() {
-    const Step step = scheduler_.plan();
-    if (scheduler_.empty()) return;
-    ASSERT_FALSE(step.empty());
-    ASSERT_LE(step.tokens.size(), options_.step_rows);
-    if (below(50) == 0) return fail(step);
-    check_order(step);
-    for (const StepSequence& part : step.sequences) compute(step, part);
-    scheduler_.commit(step);
-    tokens_done_ += step.tokens.size();
-    for (const StepSequence& part : step.sequences) {
-      if (part.sample) sample(part.id);
-    }
-  }
-
-  void fail(const Step& step) {
-    for (const StepSequence& part : step.sequences) {
-      scheduler_.remove(part.id);
-      ASSERT_EQ(alive_.erase(part.id), 1u);
-    }
-    scheduler_.forget();
-    std::fill(cache_.begin(), cache_.end(), -1);
-    tokens_done_ += step.tokens.size();
-  }
-
-  // Decoding sequences first, each kind in order of arrival; the oldest always takes part.
-  void check_order(const Step& step) {
-    ASSERT_TRUE(std::any_of(step.sequences.begin(), step.sequences.end(),
-                            [&](const StepSequence& part) { return part.id == alive_.begin()->first; }));
-    size_t logit_rows = 0;
-    uint32_t next_row = 0;
-    for (size_t i = 0; i < step.sequences.size(); ++i) {
-      const StepSequence& part = step.sequences[i];
-      ASSERT_EQ(part.first_row, next_row);
-      next_row += part.rows;
-      if (part.sample) {
-        ASSERT_EQ(step.logit_rows[logit_rows++], next_row - 1);
-      }
-      if (i == 0) continue;
-      const StepSequence& earlier = step.sequences[i - 1];
-      ASSERT_TRUE(earlier.id < part.id || (earlier.sample && earlier.rows == 1));
-    }
-    ASSERT_EQ(next_row, step.tokens.size());
-    ASSERT_EQ(logit_rows, step.logit_rows.size());
-  }
-
-  // Writes the rows to the shadow cache, then reads back all that the last row would attend to.
-  void compute(const Step& step, const StepSequence& part) {
-    const Tokens& tokens = alive_.at(part.id).tokens;
-    for (uint32_t i = 0; i < part.rows; ++i) cell(part, part.first_position + i) = step.tokens[part.first_row + i];
-    const uint32_t end = part.first_position + part.rows;
-    for (uint32_t i = 0; i < end; ++i) ASSERT_EQ(cell(part, i), tokens[i]) << "position " << i << " of " << part.id;
-    ASSERT_EQ(part.sample, end == tokens.size());
-  }
-
-  Token& cell(const StepSequence& part, uint32_t position) {
-    const Page page = part.pages[position / options_.page_tokens];
-    return cache_[static_cast<size_t>(page) * options_.page_tokens + position % options_.page_tokens];
-  }
-
-  void sample(SequenceId id) {
-    Alive& alive = alive_.at(id);
-    const Token token = static_cast<Token>(below(2));
-    alive.tokens.push_back(token);
-    if (scheduler_.append(id, token) && alive.tokens.size() < alive.ends_at) return;
-    scheduler_.remove(id);
-    alive_.erase(id);
-  }
-
-  std::mt19937_64& random_;
-  SchedulerOptions options_;
-  Scheduler scheduler_;
-  Tokens cache_;
-  std::map<SequenceId, Alive> alive_;
-  SequenceId last_id_ = 0;
-  uint64_t tokens_done_ = 0;
-};
-
-TEST(Scheduler, RandomTracesLeakNothingShareRightlyAndAlwaysAdvance) {
-  std::mt19937_64 random(test::seed());
-  uint64_t preemptions = 0, tokens_cached = 0;
-  for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i) {
-    SchedulerOptions options;
-    options.page_tokens = 1 + static_cast<uint32_t>(random() % 5);
-    options.pages = 1 + static_cast<uint32_t>(random() % 24);
-    options.context = 1 + static_cast<uint32_t>(random() % 60);
-    options.max_sequences = 1 + static_cast<uint32_t>(random() % 6);
-    options.step_rows = options.max_sequences + static_cast<uint32_t>(random() % 12);
-    Trace trace(random, options);
-    trace.run(40);
-    preemptions += trace.counts().preemptions;
-    tokens_cached += trace.counts().tokens_cached;
-  }
-  EXPECT_GT(preemptions, 100u) << "the traces no longer try this";
-  EXPECT_GT(tokens_cached, 1000u) << "the traces no longer try this";
+TEST(Scheduler, TruncatesAndGivesPagesBack) {
+  Scheduler scheduler(options(16));
+  scheduler.add(1, counting(6));
+  run_step(scheduler);
+  scheduler.append(1, counting(7, 200));
+  (void)scheduler.plan();
+  EXPECT_EQ(scheduler.counts().pages_unused, 12u);
+  scheduler.truncate(1, 5);
+  scheduler.check_invariants();
+  EXPECT_EQ(scheduler.counts().pages_unused, 14u);
+  EXPECT_TRUE(scheduler.append(1, 9));
+  EXPECT_EQ(run_step(scheduler).tokens, Tokens{9});
 }
 
 }  // namespace
