@@ -1,18 +1,16 @@
 #include "sampling/select.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace hearth::sampling {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr size_t kBlock = 32;  // logits that are compared at once
-
-bool better(const TokenCandidate& a, const TokenCandidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
 
 float largest_of_block(const float* values) {
   float lanes[8];
@@ -23,7 +21,7 @@ float largest_of_block(const float* values) {
   return *std::max_element(lanes, lanes + 8);
 }
 
-float largest_logit(const std::vector<TokenCandidate>& candidates) {
+float largest_logit_of(const std::vector<TokenCandidate>& candidates) {
   float largest = -kInfinity;
   for (const TokenCandidate& candidate : candidates) largest = std::max(largest, candidate.logit);
   return largest;
@@ -53,7 +51,78 @@ void keep_mass(std::vector<TokenCandidate>& candidates, float p, Before before) 
   }
 }
 
+// exp(x) for x <= 0, written so that compilers make vectors of it: 2^n by its exponent, 2^f for |f| <= 1/2 by the
+// series of exp(f ln 2) to the sixth power. Below -87 it is that of -87.
+inline float exp_of_negative(float x) {
+  constexpr float kRound = 12582912.0f;                     // 1.5 * 2^23: adding it leaves no bits behind the point
+  constexpr int32_t kMost = std::bit_cast<int32_t>(87.0f);  // as integers, of which compilers make vectors
+  x = -std::bit_cast<float>(std::min(std::bit_cast<int32_t>(x) & 0x7fffffff, kMost));
+  const float t = x * 1.44269504f, shifted = t + kRound, f = t - (shifted - kRound);
+  float power = 1.5403530e-4f;
+  power = power * f + 1.3333558e-3f;
+  power = power * f + 9.6181291e-3f;
+  power = power * f + 5.5504109e-2f;
+  power = power * f + 2.4022651e-1f;
+  power = power * f + 6.9314718e-1f;
+  power = power * f + 1.0f;
+  const int32_t n = std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kRound);
+  return std::bit_cast<float>(std::bit_cast<int32_t>(power) + n * (1 << 23));
+}
+
 }  // namespace
+
+float largest_logit(std::span<const float> logits) {
+  float largest = -kInfinity;
+  size_t i = 0;
+  for (; i + kBlock <= logits.size(); i += kBlock) largest = std::max(largest, largest_of_block(&logits[i]));
+  for (; i < logits.size(); ++i) largest = std::max(largest, logits[i]);
+  return largest;
+}
+
+double sum_of_weights(std::span<const float> logits, float largest, float temperature) {
+  constexpr size_t kLanes = 16, kPiece = 512;  // so few are added up as floats
+  const float factor = std::min(1 / temperature, std::numeric_limits<float>::max());
+  float weights[kPiece];
+  double total = 0;
+  for (size_t first = 0; first < logits.size(); first += kPiece) {
+    const std::span<const float> piece = logits.subspan(first, std::min(kPiece, logits.size() - first));
+    for (size_t i = 0; i < piece.size(); ++i) weights[i] = exp_of_negative((piece[i] - largest) * factor);
+    std::fill(weights + piece.size(), weights + kPiece, 0.0f);
+    float lanes[kLanes] = {};
+    for (size_t i = 0; i < kPiece; i += kLanes)
+      for (size_t j = 0; j < kLanes; ++j) lanes[j] += weights[i + j];
+    total += std::accumulate(lanes, lanes + kLanes, 0.0);
+  }
+  return total;
+}
+
+size_t cut_mass(std::span<TokenCandidate> candidates, double mass) {
+  constexpr size_t kFew = 64;
+  const auto at = candidates.begin();
+  size_t first = 0, end = candidates.size();  // where the last one is
+  while (end - first > kFew) {
+    const size_t middle = first + (end - first) / 2;
+    std::nth_element(at + first, at + middle, at + end, better);
+    double upper = 0;
+    for (size_t i = first; i < middle; ++i) upper += candidates[i].weight;
+    if (upper >= mass) {
+      end = middle;
+    } else {
+      mass -= upper;
+      first = middle;
+    }
+  }
+  std::sort(at + first, at + end, better);
+  for (; first + 1 < end; ++first) {
+    mass -= candidates[first].weight;
+    if (mass <= 0) break;
+  }
+  return first + 1;
+}
+
+bool better(const TokenCandidate& a, const TokenCandidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
 
 float limited(float logit) {
   return std::isnan(logit) ? -kInfinity : std::min(logit, std::numeric_limits<float>::max());
@@ -109,7 +178,7 @@ void sort_best(std::vector<TokenCandidate>& candidates, size_t k) {
 }
 
 double set_weights(std::vector<TokenCandidate>& candidates, float temperature) {
-  const float largest = largest_logit(candidates);
+  const float largest = largest_logit_of(candidates);
   double total = 0;
   for (TokenCandidate& candidate : candidates) {
     candidate.weight = std::exp((candidate.logit - largest) / temperature);
@@ -124,7 +193,7 @@ void keep_top_p(std::vector<TokenCandidate>& candidates, float p) {
 
 void keep_typical(std::vector<TokenCandidate>& candidates, float p) {
   // With w = exp(l - m) and Z = sum w: -log(w/Z) - H = (m - l) - sum (w/Z) (m - l); log Z cancels out.
-  const float largest = largest_logit(candidates);
+  const float largest = largest_logit_of(candidates);
   double expected = 0;
   for (const TokenCandidate& candidate : candidates) {
     if (candidate.weight > 0) expected += double(candidate.weight) * (largest - candidate.logit);

@@ -14,6 +14,15 @@ namespace hearth::sampling {
 // need not think of them.
 float limited(float logit);
 
+// The order of candidates: the larger logit first, of equal ones the smaller token.
+bool better(const TokenCandidate& a, const TokenCandidate& b);
+
+// -infinity if there is none.
+float largest_logit(std::span<const float> logits);
+
+// Sum of exp((logit - largest) / temperature), up to a relative error of 1e-6; no logit may be larger.
+double sum_of_weights(std::span<const float> logits, float largest, float temperature);
+
 // The smallest index of the largest value; nothing if all are -infinity.
 std::optional<int32_t> most_likely(std::span<const float> logits);
 
@@ -26,6 +35,10 @@ void sort_best(std::vector<TokenCandidate>& candidates, size_t k);
 
 // Sets the weights from the logits divided by `temperature` (> 0); returns their sum.
 double set_weights(std::vector<TokenCandidate>& candidates, float temperature);
+
+// Reorders them so that the smallest set, taken by descending logit, that has at least `mass` of the weight is in
+// front, its last one at its end; returns its size (at least 1). Without a full sort.
+size_t cut_mass(std::span<TokenCandidate> candidates, double mass);
 
 // The smallest set, taken by descending weight, that has at least `p` of the weight; at least one.
 void keep_top_p(std::vector<TokenCandidate>& candidates, float p);

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "sampling/constraint.h"
 #include "sampling/sampler.h"
 #include "sampling/select.h"
 #include "support/support.h"
@@ -40,7 +41,7 @@ TEST(LogitsNeeded, AllLogitsExactlyWhereTheRestCouldMatter) {
   int all = 0, some = 0;
   for (const float temperature : {0.0f, 0.8f})
     for (const int mirostat : {0, 1, 2})
-      for (const int top_k : {-1, 0, 1, 40})
+      for (const auto& [top_k, typical] : {std::pair(-1, 1.0f), {0, 1.0f}, {0, 0.9f}, {1, 0.9f}, {40, 1.0f}})
         for (const float repeat : {0.9f, 1.0f, 1.1f})
           for (const float presence : {-0.1f, 0.0f, 0.1f})
             for (const float frequency : {-0.1f, 0.0f, 0.1f})
@@ -50,16 +51,20 @@ TEST(LogitsNeeded, AllLogitsExactlyWhereTheRestCouldMatter) {
                   options.temperature = temperature;
                   options.mirostat = mirostat;
                   options.top_k = top_k;
+                  options.typical_p = typical;
                   options.repeat_penalty = repeat;
                   options.presence_penalty = presence;
                   options.frequency_penalty = frequency;
                   if (bias != 0) options.logit_bias = {{3, bias}};
-                  const bool any_may_be_drawn = temperature > 0 && (mirostat != 0 || top_k <= 0);
+                  const bool any_may_be_drawn = temperature > 0 && (mirostat != 0 || (top_k <= 0 && typical < 1));
                   const bool any_may_rise = changed > 0 && (repeat < 1 || presence < 0 || frequency < 0 || bias > 0);
                   const auto needed = logits_needed(options, changed);
                   ASSERT_EQ(needed.has_value(), !any_may_be_drawn && !any_may_rise);
                   if (needed) {
-                    ASSERT_EQ(*needed, (temperature == 0 ? 1u : static_cast<size_t>(top_k)) + changed);
+                    ASSERT_EQ(*needed, (temperature == 0 ? 1u
+                                        : top_k <= 0     ? 256u
+                                                         : static_cast<size_t>(top_k)) +
+                                           changed);
                   }
                   ++(needed ? some : all);
                 }
@@ -145,10 +150,12 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
       for (const TokenCandidate& candidate : best(values, vocabulary))
         total += std::exp(candidate.logit - few[0].logit);
       std::vector<float> scratch = values;
-      const auto all = from_all.sample(scratch), best_only = from_best.sample({few, total});
+      const auto all = from_all.sample(scratch);
+      const auto best_only = from_best.sample({few, total, vocabulary});
       ASSERT_EQ(all.ok(), best_only.ok());
       if (!all.ok()) continue;  // all are banned
-      const Choice &a = *all, &b = *best_only;
+      ASSERT_TRUE(best_only->has_value());
+      const Choice &a = *all, &b = **best_only;
       ASSERT_EQ(a.token, b.token) << "round " << round << " step " << step;
       // A token that nothing but banned ones leave over has none.
       ASSERT_TRUE(a.logprob == b.logprob || std::abs(a.logprob - b.logprob) < 1e-5) << a.logprob << " " << b.logprob;
@@ -163,13 +170,64 @@ TEST_F(SameTokens, FromTheBestAsFromAll) {
   }
 }
 
+// Without top_k, and with a mask: a few candidates decide as a rule, and where they do not they change nothing.
+TEST_F(SameTokens, WhereTheBestDecideAndElseFromAllAfterwards) {
+  int decided = 0, open = 0;
+  for (int round = 0; round < 800; ++round) {
+    const size_t vocabulary = one_of({3, 60, 300, 3000});
+    Options chosen = options(vocabulary);
+    if (below(4) != 0) {
+      chosen.top_k = 0;
+      chosen.typical_p = 1;
+    }
+    Sampler from_all(chosen, 50), from_best(chosen, 50);
+    const std::vector<int32_t> banned(below(3), static_cast<int32_t>(below(vocabulary)));
+    const float spread = one_of({0.3f, 1.0f, 3.0f});
+    for (int step = 0; step < 8; ++step) {
+      std::vector<float> values(vocabulary);
+      std::normal_distribution<float> normal(0, spread);
+      for (float& value : values) value = normal(random);
+      std::vector<uint64_t> mask(below(2) == 0 ? 0 : mask_words(vocabulary));
+      for (uint64_t& word : mask) word = one_of<uint64_t>({~uint64_t{0}, random(), random() & random() & random(), 0});
+      for (Sampler* sampler : {&from_all, &from_best}) sampler->restrict_to(mask, banned);
+
+      const std::vector<TokenCandidate> few = best(values, 1 + below(vocabulary));
+      const float top = few[0].logit;
+      const double total = sum_of_weights(values, top, 1);
+      const auto best_only = from_best.sample({few, total, vocabulary});
+      std::vector<float> scratch = values;
+      const auto all = from_all.sample(scratch);
+      if (!all.ok()) {
+        ASSERT_TRUE(!best_only.ok() || !best_only->has_value());
+        break;
+      }
+      ASSERT_TRUE(best_only.ok());
+      int32_t token = -1;
+      if (*best_only) {
+        token = (*best_only)->token;
+        ++decided;
+      } else {
+        ++open;
+        token = from_best.sample(values)->token;
+      }
+      ASSERT_EQ(token, all->token) << "round " << round << " step " << step;
+      ASSERT_TRUE(mask.empty() || is_set(mask, token));
+      ASSERT_TRUE(std::ranges::find(banned, token) == banned.end());
+      from_all.accept(token);
+      from_best.accept(token);
+    }
+  }
+  EXPECT_GT(decided, 1000);
+  EXPECT_GT(open, 700);
+}
+
 TEST_F(SameTokens, BrokenLogitsShowInTheTotalOrTheBest) {
   Sampler sampler({}, 1);
   const std::vector<TokenCandidate> sound = best({9, 8}, 2), broken = best({kInf, 8}, 2);
-  EXPECT_TRUE(sampler.sample({sound, 2}).ok());
+  EXPECT_TRUE(sampler.sample({sound, 2, 2}).ok());
   for (const auto& [list, total] :
        {std::pair(sound, std::nan("")), std::pair(sound, HUGE_VAL), std::pair(broken, 2.0)}) {
-    const auto choice = sampler.sample({list, total});
+    const auto choice = sampler.sample({list, total, 2});
     ASSERT_FALSE(choice.ok());
     EXPECT_EQ(choice.error().kind, ErrorKind::kInvalidData);
   }
@@ -178,7 +236,7 @@ TEST_F(SameTokens, BrokenLogitsShowInTheTotalOrTheBest) {
 TEST_F(SameTokens, BanningAllTokensIsTheSameMistake) {
   Options options;
   options.logit_bias = {{0, -kInf}, {1, -kInf}};
-  const auto choice = Sampler(options, 1).sample({best({9, 8}, 2), 2});
+  const auto choice = Sampler(options, 1).sample({best({9, 8}, 2), 2, 2});
   ASSERT_FALSE(choice.ok());
   EXPECT_EQ(choice.error().kind, ErrorKind::kUsage);
 }
@@ -191,8 +249,8 @@ TEST_F(SameTokens, NeededIsNotMoreThanNecessary) {
   Sampler sampler(options, 1);
   EXPECT_EQ(sampler.logits_needed(), 3u);
   const std::vector<float> values = {9, 8, 7, 6};
-  EXPECT_EQ(sampler.sample({best(values, 3), 1})->token, 2);
-  EXPECT_EQ(sampler.sample({best(values, 2), 1})->token, 0) << "which is wrong";
+  EXPECT_EQ((*sampler.sample({best(values, 3), 1, 4}))->token, 2);
+  EXPECT_FALSE(sampler.sample({best(values, 2), 1, 4})->has_value()) << "it would be the wrong one";
 }
 
 }  // namespace
