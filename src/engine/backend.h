@@ -32,6 +32,15 @@ struct Backend {
   // about what forward() gives.
   // What device::Readout::candidates may be in the next forward(); absent: 0.
   std::function<uint32_t()> most_candidates;
+  // Needed if most_candidates() is ever not 0. The whole logits of a row of the last forward(), by its place in
+  // batch.logit_rows.
+  std::function<Status(uint32_t row, std::span<float> logits)> read_logits;
+  // Calls body(0) .. body(count - 1), some at the same time, and returns when all are done; absent: one after the
+  // other.
+  std::function<void(uint32_t count, const std::function<void(uint32_t)>& body)> parallel;
+  // On how many engines' behalf the host computes now, this one included: they share the time that a step may take.
+  // Absent: 1.
+  std::function<uint32_t()> sharers;
   // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
   std::function<Error(const device::Batch& batch)> diagnose;
   // Every maintain_interval, and before a step when it is due: a look at the devices, and at what is free on them.

@@ -17,6 +17,10 @@
 #include "sampling/sampler.h"
 #include "text/tokenizer.h"
 
+namespace hearth::sampling {
+class Constraint;
+}
+
 namespace hearth::placement {
 struct Arrangement;
 }
@@ -31,19 +35,32 @@ struct EngineOptions {
   uint32_t max_sequences = 1;  // that run at the same time; more wait in a queue
   uint32_t queue = 512;        // that may wait
   uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
+  // What a step may take, as far as that is learned, so that nobody waits longer for the next token; but see
+  // sched::Scheduler::plan(). 0: 100 ms for a model that is wholly on GPUs, else 250.
+  std::chrono::milliseconds step_bound{0};
 };
 
 struct Request {
   std::vector<text::Token> prompt;  // must not be empty
   sampling::Options options;        // num_predict 0: the prompt is computed (and cached), nothing generated
   std::vector<std::string> stops;   // beside options.stop: the chat template's
+
+  std::string user = {};  // among whom the model is shared equally; empty: all who gave no name together
+  int32_t priority = 0;   // requests of a higher one go before all others
+  // It ends with kTimeout then, whether it waits or runs.
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  uint32_t min_tokens = 0;  // before so many it does not end by itself, nor at a control token that a stop names
+  bool ignore_eos = false;  // nor ever
+  uint64_t cache_salt = 0;  // computed prefixes are shared with requests of the same salt only
+  // What the answer must obey; the request's own. It may make an answer end in spite of min_tokens and ignore_eos.
+  std::shared_ptr<sampling::Constraint> constraint = nullptr;
 };
 
 enum class FinishReason {
   kStop,       // an end-of-generation token, or a stop string (which is not part of the text)
   kLength,     // num_predict tokens, or the context is full
-  kCancelled,  // by cancel(), by the engine's end, or because the sink threw
-  kError,      // no token can be had: a device failed, numbers are broken, memory ran out; see Event::error
+  kCancelled,  // by cancel(), by the engine's end, or because the sink threw or was too slow by megabytes
+  kError,      // no token can be had: a device failed, numbers are broken, memory or time ran out; see Event::error
 };
 
 // Counts and times of one request. Durations in nanoseconds.
@@ -66,9 +83,11 @@ struct Event {
 };
 
 using RequestId = uint64_t;
-// Called on one thread of the engine's for all requests, in order, maybe before submit() returns, while the next step
-// runs. Must not block: what the next step gives waits. May submit and cancel (its own request gets nothing but the
-// last event after that), must not destroy the engine. If it throws, its request is cancelled.
+// Called on threads of the engine's, one call at a time for each request, in order, maybe before submit() returns,
+// while the next step runs. What comes while it is called is one event afterwards. Should not block (see
+// engine/event_queue.h for readers that do): the engine waits a moment for it, once. May submit and cancel (its own
+// request gets nothing but the last event after that), must not destroy the engine. If it throws, its request is
+// cancelled.
 using EventSink = std::function<void(const Event&)>;
 
 struct Stats {
@@ -92,8 +111,15 @@ class Engine {
   // (queue full), kDeviceLost (see broken()), kCancelled (the engine ends). On success `sink` will get events, the last
   // one with `finish`.
   Result<RequestId> submit(Request request, EventSink sink);
+  // Several answers to one prompt, one for each sink; all or none are accepted. The prompt is computed once. A seed
+  // that is given is the first one's; the others get the numbers that follow it.
+  Result<std::vector<RequestId>> submit(const Request& request, std::vector<EventSink> sinks);
   // The request ends with kCancelled, soon; nothing happens if it has ended.
   void cancel(RequestId id);
+
+  // Accepts nothing more, and waits until all requests have ended; those that have not by `deadline` are cancelled.
+  // False: some were. Not from a sink.
+  bool drain(std::chrono::steady_clock::time_point deadline);
 
   // Moves layers between two steps, without changing any answer, and waits until that is done. Not from a
   // sink. Errors: those of Model::rearrange(), kUnsupported (the model lies on one device for good),

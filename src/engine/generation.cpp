@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace hearth::engine {
 namespace {
 
@@ -11,59 +13,115 @@ std::vector<std::string> all_stops(const Request& request) {
   return stops;
 }
 
+Event nothing_wanted() {
+  Event event;
+  event.finish = FinishReason::kLength;
+  return event;
+}
+
 }  // namespace
 
-Generation::Generation(const Request& request, const text::Tokenizer& tokenizer, size_t context_tokens)
-    : tokenizer_(tokenizer), sampler_(request.options, context_tokens), stops_(all_stops(request)) {
+Generation::Generation(const Request& request, const text::Tokenizer& tokenizer, std::span<const text::Token> ends,
+                       size_t context_tokens, size_t logits)
+    : tokenizer_(tokenizer),
+      sampler_(request.options, context_tokens),
+      stops_(all_stops(request)),
+      ends_(ends.begin(), ends.end()),
+      constraint_(request.constraint),
+      context_tokens_(context_tokens),
+      prompt_tokens_(request.prompt.size()),
+      min_tokens_(request.min_tokens),
+      ignores_end_(request.ignore_eos) {
   for (text::Token token : request.prompt) sampler_.accept(token);
   for (const std::string& stop : all_stops(request)) {
     const text::Token token = tokenizer.find(stop);
     if (token != text::kNoToken && tokenizer.is_control(token)) stop_tokens_.push_back(token);
   }
+  ends_.insert(ends_.end(), stop_tokens_.begin(), stop_tokens_.end());
+  if (constraint_) mask_.resize(sampling::mask_words(logits));
 }
 
 bool Generation::ends_with(text::Token token) const {
   return tokenizer_.is_end_of_generation(token) || std::ranges::find(stop_tokens_, token) != stop_tokens_.end();
 }
 
+std::optional<size_t> Generation::logits_needed() {
+  // A grammar's text may have to end; see build_mask().
+  const bool banned = may_not_end() && !constraint_;
+  sampler_.restrict_to(mask_, banned ? std::span<const text::Token>(ends_) : std::span<const text::Token>());
+  return sampler_.logits_needed();
+}
+
+void Generation::build_mask() {
+  masked_ = constraint_->allowed(mask_);
+  if (!masked_ || !may_not_end()) return;
+  std::vector<uint64_t> longer = mask_;
+  for (const text::Token token : ends_) longer[static_cast<size_t>(token) / 64] &= ~(uint64_t{1} << (token % 64));
+  if (std::ranges::any_of(longer, [](uint64_t word) { return word != 0; })) mask_.swap(longer);
+  sampler_.restrict_to(mask_, {});
+}
+
 Result<Event> Generation::next(std::span<float> logits) {
-  return next_from(logits);
-}
-
-Result<Event> Generation::next(const sampling::BestLogits& logits) {
-  return next_from(logits);
-}
-
-template <class Logits>
-Result<Event> Generation::next_from(const Logits& logits) {
-  Event event;
-  const int num_predict = sampler_.options().num_predict;
-  if (num_predict == 0) {
+  TRY(masked_);
+  if (sampler_.options().num_predict == 0) {
     TRY(sampling::check_finite(logits));  // what is in the cache now may be used by others
-    event.finish = FinishReason::kLength;
-    return event;
+    return nothing_wanted();
   }
-
   ASSIGN_OR_RETURN(sampling::Choice choice, sampler_.sample(logits));
-  const text::Token token = choice.token;
+  return go_on(std::move(choice));
+}
+
+Result<std::optional<Event>> Generation::next(const sampling::BestLogits& logits) {
+  TRY(masked_);
+  if (sampler_.options().num_predict == 0) {
+    TRY(sampling::check_finite(logits));
+    return std::optional(nothing_wanted());
+  }
+  ASSIGN_OR_RETURN(std::optional<sampling::Choice> choice, sampler_.sample(logits));
+  if (!choice) return std::optional<Event>();
+  ASSIGN_OR_RETURN(Event event, go_on(std::move(*choice)));
+  return std::optional(std::move(event));
+}
+
+// The token, and what has to follow it. Every token has log probabilities where they are wanted, so that there each is
+// sampled.
+Result<Event> Generation::go_on(sampling::Choice choice) {
+  Event event;
+  const bool logprobs = sampler_.options().logprobs > 0;
+  TRY(take(choice.token, event));
+  if (logprobs) event.choices.push_back(std::move(choice));
+  while (constraint_ && !logprobs && !event.finish) {
+    const std::vector<int32_t> forced = constraint_->forced();
+    if (forced.empty()) break;
+    for (const int32_t token : forced) {
+      // The last one that the context takes is sampled, or not needed.
+      if (event.finish || prompt_tokens_ + generated_ >= context_tokens_) return event;
+      TRY(take(token, event));
+    }
+  }
+  return event;
+}
+
+Status Generation::take(text::Token token, Event& event) {
+  if (constraint_ && !constraint_->accept(token))
+    return error(ErrorKind::kUnsupported, "the grammar does not take token {}, which it had allowed", token);
+  const int num_predict = sampler_.options().num_predict;
   sampler_.accept(token);
   ++generated_;
   event.tokens.push_back(token);
-  if (sampler_.options().logprobs > 0) event.choices.push_back(std::move(choice));
-
   if (ends_with(token)) {
     event.finish = FinishReason::kStop;
-    return event;
+    return {};
   }
   auto [text, stopped] = stops_.feed(utf8_.feed(tokenizer_.piece(token, false)));
-  event.text = std::move(text);
+  event.text += text;
   stopped_ = stopped;
-  if (stopped) {
+  if (stopped || (constraint_ && constraint_->ended())) {
     event.finish = FinishReason::kStop;
   } else if (num_predict > 0 && generated_ >= static_cast<uint32_t>(num_predict)) {
     event.finish = FinishReason::kLength;
   }
-  return event;
+  return {};
 }
 
 std::string Generation::rest() {

@@ -383,6 +383,7 @@ Backend PlacedModel::backend() {
   };
   backend.diagnose = [this](const device::Batch& batch) { return model_->diagnose(batch); };
   backend.most_candidates = [this] { return model_->most_candidates(); };
+  backend.read_logits = [this](uint32_t row, std::span<float> logits) { return model_->read_logits(row, logits); };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
   if (factories_.size() == 1) return backend;

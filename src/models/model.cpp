@@ -239,6 +239,12 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   return shards.check_weights();
 }
 
+Status Model::read_logits(uint32_t row, std::span<float> logits) const {
+  const Shards& shards = impl_->shards;
+  CHECK(row < options().logit_rows && logits.size() == spec().vocabulary);
+  return device::download_floats(shards.device(arrangement().output), shards.logits() + row * logits.size(), logits);
+}
+
 Error Model::diagnose(const device::Batch& batch) const {
   return models::diagnose(impl_->load_plan, impl_->shards, batch);
 }

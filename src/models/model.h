@@ -49,6 +49,9 @@ class Model {
   Status forward(const device::Batch& batch, device::Readout& readout);
   // The same with the whole logits of every row of batch.logit_rows: spec().vocabulary values each.
   Status forward(const device::Batch& batch, std::span<float> logits);
+  // The whole logits of a row of the last forward(), by its place in batch.logit_rows; until the next one, and while
+  // nothing is rearranged.
+  Status read_logits(uint32_t row, std::span<float> logits) const;
   // After logits that are not finite: why; see models/diagnose.h.
   Error diagnose(const device::Batch& batch) const;
   // Readout::candidates may be so many now: what the device of the output matrix finds. 0: none.

@@ -113,6 +113,11 @@ class FakeModel {
     backend.sequences = sequences;
     backend.forward = [this](const device::Batch& batch, device::Readout& readout) { return forward(batch, readout); };
     backend.most_candidates = [this] { return most_candidates_; };
+    backend.read_logits = [this](uint32_t row, std::span<float> logits) {
+      std::ranges::copy(last_logits_.at(row), logits.begin());
+      ++rows_read_;
+      return Status();
+    };
     return backend;
   }
 
@@ -147,6 +152,7 @@ class FakeModel {
   uint64_t unwritten_reads() const { return unwritten_reads_; }
   uint64_t full_rows() const { return full_rows_; }            // of whole logits
   uint64_t candidate_rows() const { return candidate_rows_; }  // of candidates alone
+  uint64_t rows_read() const { return rows_read_; }            // afterwards
 
  private:
   static constexpr Token kUnwritten = -1;
@@ -162,6 +168,7 @@ class FakeModel {
     if (readout.candidates > most_candidates_) return Error{ErrorKind::kUsage, "more candidates than there are"};
     uint32_t logit_row = 0;
     readout.best.clear();
+    last_logits_.clear();
     for (const device::BatchSequence& sequence : batch.sequences) {
       for (uint32_t i = 0; i < sequence.rows; ++i) {
         const uint32_t row = sequence.first_row + i;
@@ -169,6 +176,7 @@ class FakeModel {
         if (logit_row == batch.logit_rows.size() || batch.logit_rows[logit_row] != row) continue;
         std::array<float, FakeTokenizer::kVocabulary> logits;
         predict_(read(sequence, sequence.first_position + i + 1), logits);
+        last_logits_.push_back(logits);
         give(logits, logit_row++, readout);
       }
     }
@@ -221,8 +229,9 @@ class FakeModel {
   const uint32_t pages_, context_, most_candidates_;
   uint32_t most_sequences_ = 0;
   std::vector<Token> cache_;
+  std::vector<std::array<float, FakeTokenizer::kVocabulary>> last_logits_;
   std::atomic<int> fails_after_ = -1, throws_after_ = -1;
-  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0;
+  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0, rows_read_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false, inside_ = false;
