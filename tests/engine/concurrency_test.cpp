@@ -171,7 +171,7 @@ TEST(EngineConcurrency, FewLogitsGiveTheSameAnswersAsAll) {
         ASSERT_EQ(few.choices[c].most_likely[j].token, all.choices[c].most_likely[j].token);
     }
   }
-  EXPECT_GT(decided_by_few, 1000u);
+  EXPECT_GT(decided_by_few, 400u);
 }
 
 // Receivers see what the device does meanwhile: each event but the last is handled while the next step runs, since
