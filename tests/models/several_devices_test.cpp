@@ -96,6 +96,23 @@ TEST_P(SeveralDevices, GiveTheSameBitsInEveryArrangement) {
     ASSERT_EQ(run(*load({&gpu, host.get()}, arrangement)), expected);
 }
 
+TEST_P(SeveralDevices, GiveARowOfTheLastStepOnceMore) {
+  const auto host = cpu();
+  FakeGpu gpu(card_);
+  for (const Arrangement& arrangement : all_arrangements(has_experts())) {
+    const auto model = load({&gpu, host.get()}, arrangement);
+    std::vector<Sequence> sequence = scattered_sequences(some_tokens(20), 1, model->options().pages, 5);
+    const uint32_t rows = 20;
+    const std::vector<float> all = step(*model, sequence, {&rows, 1});
+    const size_t width = model->spec().vocabulary;
+    for (const uint32_t row : {0u, 7u, 19u}) {
+      std::vector<float> again(width);
+      ASSERT_TRUE(model->read_logits(row, again).ok());
+      ASSERT_TRUE(std::ranges::equal(again, std::span(all).subspan(row * width, width)));
+    }
+  }
+}
+
 TEST_P(SeveralDevices, OfDifferentKindsAgreeWithinTheirRounding) {
   const auto host = cpu();
   const std::vector<float> expected = run(*load({host.get()}, placement::all_on(0, SmallModel::kLayers)));
