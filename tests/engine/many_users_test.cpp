@@ -323,12 +323,12 @@ TEST_F(ManyUsers, SequencesOfAStepAreSampledOnAPool) {
 TEST_F(ManyUsers, ALongPromptDoesNotHoldUpTheOthersNextTokens) {
   FakeModel model(babble(1'000'000), 64, 1000);
   Backend backend = model.backend();
-  uint32_t largest = 0;
-  bool late = false;
+  std::atomic<uint32_t> largest = 0;
+  std::atomic<bool> late = false;
   const auto forward = backend.forward;
   backend.forward = [&](const device::Batch& batch, device::Readout& readout) {
     std::this_thread::sleep_for(milliseconds(batch.rows()));
-    if (late) largest = std::max(largest, batch.rows());
+    if (late) largest = std::max(largest.load(), batch.rows());
     return forward(batch, readout);
   };
   Engine engine(backend, std::make_shared<FakeTokenizer>(), {.max_sequences = 4, .step_bound = milliseconds(10)});
