@@ -30,6 +30,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"engine", {"base", "models", "placement", "sched", "sampling", "text", "device", "gguf"}},
     {"doctor", {"base", "driver", "placement"}},
     {"store", {"base", "gguf"}},
+    {"http", {"base"}},
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
       "store", "chat"}},
