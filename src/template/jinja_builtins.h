@@ -59,7 +59,7 @@ std::array<Value, N> bind_arguments(const Arguments& arguments, const std::array
   if (arguments.positional.size() > N) {
     fail("there are {} arguments too many in a call", arguments.positional.size() - N);
   }
-  std::copy(arguments.positional.begin(), arguments.positional.end(), bound.begin());
+  for (size_t i = 0; i < arguments.positional.size(); ++i) bound[i] = arguments.positional[i];
   for (const auto& [name, value] : arguments.named) {
     const auto at = static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
     if (at == N) fail("there is no parameter named '{}'", name);
