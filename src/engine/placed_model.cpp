@@ -169,7 +169,19 @@ void PlacedModel::give_up_scratch() {
     if (!device->reads_host_memory()) (void)device->reserve({});  // fails only if lost, which its next use will tell
 }
 
+// What was lost goes first: others may wait for it, who load, and whose end is waited for here.
 Status PlacedModel::open() {
+  move_.reset();
+  model_.reset();
+  devices_.clear();
+  book_->begin_load(id_);
+  const Status opened = open_and_load();
+  if (opened) look(states());  // others reckon with it from now on
+  book_->end(id_);
+  return opened;
+}
+
+Status PlacedModel::open_and_load() {
   const int last = options_.moves ? kPlansWithAllFree + kSmallerPlans : kPlansWithAllFree - 1;
   std::optional<Error> failure;
   for (int attempt = 0;; ++attempt) {
@@ -265,7 +277,6 @@ void PlacedModel::describe_loss(const Error& error) {
 }
 
 void PlacedModel::announce(const std::string& what, bool good) {
-  const std::lock_guard lock(mutex_);
   ++status_.changes;
   status_.last_change = fmt::format("{}: {}", what, status_.placement());
   log_line(good ? LogLevel::kInfo : LogLevel::kWarn, status_.last_change);
@@ -279,26 +290,56 @@ Status PlacedModel::recover() {
     return opened;
   }
   const std::chrono::nanoseconds duration = Clock::now() - start;
-  {
-    const std::lock_guard lock(mutex_);
-    status_.recovery = duration;
-  }
+  const std::lock_guard lock(mutex_);
+  status_.recovery = duration;
   announce(fmt::format("{} was lost and made anew in {:.2f} s", lost, std::chrono::duration<double>(duration).count()),
            false);
   return {};
 }
 
+void PlacedModel::look(std::span<const placement::DeviceState> states) {
+  const std::vector<placement::Share> shares = placement::shares_of(model_->arrangement(), model_->sizes(), states);
+  std::map<std::string, uint64_t> taken;
+  for (size_t i = 0; i < states.size(); ++i)
+    if (!states[i].host) taken[states[i].name] += shares[i].used() ? shares[i].total() : 0;
+  book_->look(id_, std::move(taken), computed_ns_, now_ms());
+}
+
 std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_bytes) {
   const std::vector<placement::DeviceState> now = states();
   placement::Observation seen{.now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes};
-  for (const placement::DeviceState& state : now) seen.free_bytes.push_back(state.free);
-  return rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
+  look(now);
+  for (const placement::DeviceState& state : now) {
+    // Where another one gives way it is as if the reserve were there, and no more than that.
+    const bool waits = !state.host && state.free < state.reserve && !book_->gives_first(id_, state.name, seen.now_ms);
+    seen.free_bytes.push_back(waits ? state.reserve : state.free);
+  }
+  auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
+  if (target && !agreed(*target, seen.now_ms)) return std::nullopt;
+  return target;
+}
+
+bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
+  const std::vector<placement::DeviceState> devices = states();
+  const std::vector<placement::Share> before = placement::shares_of(model_->arrangement(), model_->sizes(), devices),
+                                      after = placement::shares_of(target, model_->sizes(), devices);
+  CardBook::Cards grows, gives;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    if (devices[i].host) continue;
+    if (after[i].total() > before[i].total()) grows.insert(devices[i].name);
+    if (after[i].total() < before[i].total()) gives.insert(devices[i].name);
+  }
+  if (!grows.empty()) return book_->begin_growth(id_, grows, now);
+  book_->gave_way(gives, now, options_.rebalance.hold_ms);
+  return true;
 }
 
 Status PlacedModel::give_back(uint64_t bytes) {
   TRY(check_loaded(model_.get()));
   const auto target = decide(bytes);
-  return target ? move(*target, "memory was given back") : Status();
+  const Status moved = target ? move(*target, "memory was given back") : Status();
+  book_->end(id_);
+  return moved;
 }
 
 Result<bool> PlacedModel::maintain() {
@@ -309,6 +350,8 @@ Result<bool> PlacedModel::maintain() {
     auto target = decide(0);
     if (!target) return false;
     move_ = begin_move(std::move(*target), "other programs need memory");
+  } else {
+    look(states());
   }
   const Result<bool> more = advance();
   if (!more && more.error().kind == ErrorKind::kDeviceLost) return more;
@@ -323,12 +366,16 @@ Result<bool> PlacedModel::advance() {
   const placement::Arrangement before = model_->arrangement();
   const Status moved = model_->rearrange(placement::one_move(before, move_->target, host));
   const bool changed = !(model_->arrangement() == before);
-  if (changed) describe_move();
+  const bool ended = !moved || !changed || model_->arrangement() == move_->target;
   move_->begun |= changed;
-  if (moved && changed && !(model_->arrangement() == move_->target)) return true;
-  if (!moved) rebalancer_.hold(now_ms());
-  const Move ended = *std::exchange(move_, std::nullopt);
-  if (ended.begun) announce_move(ended);
+  if (move_->begun) describe_move(*move_, ended);
+  if (!ended) return true;
+  move_.reset();
+  book_->end(id_);
+  if (!moved) {
+    rebalancer_.hold(now_ms());
+    book_->cannot_give(id_, now_ms() + options_.rebalance.hold_ms);
+  }
   TRY(moved);
   return false;
 }
@@ -337,13 +384,13 @@ Result<bool> PlacedModel::advance() {
 Status PlacedModel::move(const placement::Arrangement& target, const std::string& why) {
   TRY(check_loaded(model_.get()));
   move_.reset();
+  book_->end(id_);
   const Move move = begin_move(target, why);
   const placement::Arrangement before = model_->arrangement();
   const Status moved = model_->rearrange(target);
   if (!moved) rebalancer_.hold(now_ms());
   if (model_->arrangement() == before) return moved;
-  describe_move();
-  announce_move(move);
+  describe_move(move, true);
   return moved;
 }
 
@@ -352,7 +399,7 @@ PlacedModel::Move PlacedModel::begin_move(placement::Arrangement target, std::st
   return {std::move(target), status_.layers_on_gpu(), status_.experts_on_cpu(), std::move(why), false};
 }
 
-void PlacedModel::describe_move() {
+void PlacedModel::describe_move(const Move& move, bool ended) {
   const GpuProblem problem = too_little_memory(states());
   const std::lock_guard lock(mutex_);
   describe_layers(status_);
@@ -360,17 +407,10 @@ void PlacedModel::describe_move() {
   status_.cause = whole ? "" : problem.cause;
   status_.remedy = whole ? "" : problem.remedy;
   status_.noteworthy = !whole;
-}
-
-void PlacedModel::announce_move(const Move& move) {
-  bool more = false;
-  {
-    const std::lock_guard lock(mutex_);
-    const uint32_t layers = status_.layers_on_gpu();
-    if (layers == move.layers_before && status_.experts_on_cpu() == move.experts_before) return;  // nothing came of it
-    more =
-        layers > move.layers_before || (layers == move.layers_before && status_.experts_on_cpu() < move.experts_before);
-  }
+  if (!ended) return;
+  const uint32_t layers = status_.layers_on_gpu();
+  const bool more =
+      layers > move.layers_before || (layers == move.layers_before && status_.experts_on_cpu() < move.experts_before);
   announce(more ? "memory became free" : move.why, more);
 }
 
@@ -379,6 +419,7 @@ Backend PlacedModel::backend() {
   // Not by the model's address: a lost device brings another.
   backend.rearrange = {};
   backend.forward = [this](const device::Batch& batch, device::Readout& readout) {
+    computed_ns_ = Clock::now().time_since_epoch().count();
     return model_->forward(batch, readout);
   };
   backend.diagnose = [this](const device::Batch& batch) { return model_->diagnose(batch); };

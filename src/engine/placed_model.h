@@ -5,10 +5,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
 #include "engine/backend.h"
+#include "engine/card_book.h"
 #include "engine/device_status.h"
 #include "models/model.h"
 #include "placement/rebalance.h"
@@ -36,6 +38,8 @@ struct PlacedOptions {
   bool gpu_wanted = true;  // for the status
   // Layers follow free memory; false: what lies on a GPU stays there, or cannot be used at all.
   bool moves = true;
+  // Shared by all models that may lie on the same cards; none: this one is alone there.
+  std::shared_ptr<CardBook> book = {};
   // Looks at a plan before anything of the model is read; an error refuses it. What it gives is shown as the reason
   // where the plan leaves something on the host.
   std::function<Result<GpuProblem>(const Proposal& proposal)> review = {};
@@ -55,6 +59,8 @@ class PlacedModel {
   // Errors: those of the factories, of `review` and of Model::load().
   static Result<std::unique_ptr<PlacedModel>> load(std::shared_ptr<const gguf::File> file,
                                                    std::vector<DeviceFactory> factories, PlacedOptions options);
+
+  ~PlacedModel() { book_->leave(id_); }
 
   models::Model& model() { return *model_; }
   // The device with most of the layers.
@@ -81,9 +87,12 @@ class PlacedModel {
       : file_(std::move(file)),
         factories_(std::move(factories)),
         options_(std::move(options)),
+        book_(options_.book != nullptr ? options_.book : std::make_shared<CardBook>()),
+        id_(book_->join()),
         rebalancer_(options_.rebalance) {}
 
   Status open();  // devices and model, from nothing
+  Status open_and_load();
   Status open_devices();
   // The states that the plan of an attempt reckons with; attempts count from 0.
   std::vector<placement::DeviceState> states_for(int attempt) const;
@@ -95,22 +104,27 @@ class PlacedModel {
   Status recover();
   Result<bool> maintain();  // see Backend::maintain
   std::optional<placement::Arrangement> decide(uint64_t give_back_bytes);
+  // Whether the book lets it happen now.
+  bool agreed(const placement::Arrangement& target, int64_t now);
+  void look(std::span<const placement::DeviceState> states);  // tells the book
   Status give_back(uint64_t bytes);
   Result<bool> advance();  // one step of `move_`; whether there are more
   Status move(const placement::Arrangement& target, const std::string& why);
   Move begin_move(placement::Arrangement target, std::string why) const;
-  void describe_move();
-  void announce_move(const Move& move);
+  void describe_move(const Move& move, bool ended);
 
   std::vector<uint64_t> free_bytes() const;
   void describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before);
   void describe_layers(DeviceStatus& status) const;
   void describe_loss(const Error& error);
-  void announce(const std::string& what, bool good);
+  void announce(const std::string& what, bool good);  // under the mutex
 
   const std::shared_ptr<const gguf::File> file_;
   std::vector<DeviceFactory> factories_;
   const PlacedOptions options_;
+  const std::shared_ptr<CardBook> book_;
+  const CardBook::Id id_;
+  int64_t computed_ns_ = 0;  // when a step began last
   placement::Rebalancer rebalancer_;
   placement::Plan plan_;
   std::vector<std::unique_ptr<device::Device>> devices_;  // the open ones: no more than there are factories

@@ -160,6 +160,12 @@ class LoadSupervisor {
   std::chrono::steady_clock::time_point start_;
 };
 
+// All models of this process share its cards.
+std::shared_ptr<engine::CardBook> card_book() {
+  static const auto book = std::make_shared<engine::CardBook>();
+  return book;
+}
+
 Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
                const models::LoadOptions& load, const LoadObserver& observer, LoadedModel& loaded) {
   const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu), observer);
@@ -169,6 +175,7 @@ Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, co
   placed.load.progress = [supervisor](uint64_t done, uint64_t total) { supervisor->update(done, total); };
   placed.reserve_bytes = placement::kReserve_bytes;
   placed.rebalance.plan.experts_last = options.experts_last;
+  placed.book = card_book();
   placed.gpu_wanted = options.gpu != GpuPolicy::kOff;
   placed.moves = options.gpu != GpuPolicy::kRequire;  // to the CPU, that is
   placed.review = [supervisor, load](const Proposal& proposal) { return supervisor->review(proposal, load); };

@@ -371,6 +371,8 @@ class Neighbours : public Placed {
   Neighbour load(bool moves = true) {
     PlacedOptions options;
     options.moves = moves;
+    options.book = book_;
+    options.reserve_bytes = kReserve_bytes;
     options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
     options.rebalance = {.grow_margin_bytes = 4096, .grow_after_ms = 4, .hold_ms = hold_ms_, .interval_ms = 2};
     auto placed = PlacedModel::load(file_, factories(), options);
@@ -380,6 +382,34 @@ class Neighbours : public Placed {
                                                 EngineOptions{.max_sequences = 4, .step_rows = 16});
     return neighbour;
   }
+  static void answer(Neighbour& neighbour) {
+    Receiver receiver;
+    EXPECT_TRUE(neighbour.engine->submit(request(0), receiver.sink()).ok());
+    EXPECT_EQ(receiver.wait().error, std::nullopt);
+  }
+  static uint64_t changes(const Neighbour& neighbour) { return neighbour.engine->devices().changes; }
+  // So many looks of every engine, in which nothing may happen.
+  void expect_rest(const std::vector<Neighbour>& neighbours, int looks) {
+    std::vector<uint64_t> before;
+    for (const Neighbour& neighbour : neighbours) before.push_back(changes(neighbour));
+    const int all = looks * static_cast<int>(neighbours.size());
+    wait_until([&, start = card_->looks.load()] { return card_->looks > start + all; });
+    for (size_t i = 0; i < neighbours.size(); ++i) EXPECT_EQ(changes(neighbours[i]), before[i]) << "neighbour " << i;
+  }
+  // Until nothing has moved for several times as long as anything waits here.
+  void settle(const std::vector<Neighbour>& neighbours) const {
+    uint64_t moves = UINT64_MAX;
+    wait_until([&] {
+      uint64_t now = 0;
+      for (const Neighbour& neighbour : neighbours) now += changes(neighbour);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5 * hold_ms_));
+      return now == std::exchange(moves, now);
+    });
+  }
+  uint64_t free() const { return card_->total_bytes - card_->taken_bytes - card_->others_bytes; }
+
+  static constexpr uint64_t kReserve_bytes = 64 << 10;
+  const std::shared_ptr<CardBook> book_ = std::make_shared<CardBook>();
   // Sends all requests to each; gives their answers, neighbour by neighbour.
   static std::vector<std::vector<Event>> answer_all(std::vector<Neighbour>& neighbours) {
     std::vector<std::vector<Receiver>> receivers(neighbours.size());
@@ -407,6 +437,82 @@ TEST_F(Neighbours, ALossReachesIdleOnesToo) {
     for (const std::vector<Event>& events : answer_all(neighbours))
       for (const Event& event : events) EXPECT_FALSE(event.error.has_value());
     for (Neighbour& neighbour : neighbours) EXPECT_EQ(neighbour.engine->stats().devices_lost, 1u);
+  }
+}
+
+TEST_F(Neighbours, TheOneThatIsIdleGivesWay) {
+  hold_ms_ = int64_t{24} * 3600 * 1000;
+  for (const size_t busy : {0, 1, 2}) {
+    card_->others_bytes = 0;
+    std::vector<Neighbour> neighbours;
+    for (int i = 0; i < 3; ++i) neighbours.push_back(load());
+    const uint64_t each = card_->taken_bytes / 3;
+    answer(neighbours[busy]);
+    answer(neighbours[(busy + 1) % 3]);
+    const size_t idle = (busy + 2) % 3;
+    card_->others_bytes += free() - kReserve_bytes / 4;
+    wait_until([&] { return changes(neighbours[idle]) == 1; });
+    expect_rest(neighbours, 10);
+    EXPECT_TRUE(neighbours[busy].engine->devices().wholly_on_gpu());
+    EXPECT_TRUE(neighbours[(busy + 1) % 3].engine->devices().wholly_on_gpu());
+    EXPECT_GE(free(), kReserve_bytes);
+    // More than that one has: the next one follows, and the one that computed last is last.
+    card_->others_bytes += free() + each / 2;
+    wait_until([&] { return changes(neighbours[busy]) == 1; });
+    expect_rest(neighbours, 10);
+    EXPECT_TRUE(neighbours[(busy + 1) % 3].engine->devices().wholly_on_gpu());
+  }
+}
+
+TEST_F(Neighbours, MemoryForOneIsTakenByOne) {
+  std::vector<Neighbour> neighbours;
+  for (int i = 0; i < 2; ++i) neighbours.push_back(load());
+  const uint64_t each = card_->taken_bytes / 2;
+  for (const size_t busy : {0, 1}) {
+    card_->others_bytes = card_->total_bytes;
+    for (Neighbour& neighbour : neighbours)
+      wait_until([&] { return neighbour.engine->devices().layers_on_gpu() == 0; });
+    answer(neighbours[busy]);
+    card_->others_bytes = card_->total_bytes - each - kReserve_bytes - 8192;
+    const auto whole = [](const Neighbour& neighbour) { return neighbour.engine->devices().wholly_on_gpu(); };
+    wait_until([&] { return std::ranges::any_of(neighbours, whole); });
+    expect_rest(neighbours, 30);
+    EXPECT_GE(free(), kReserve_bytes);
+    EXPECT_EQ(std::ranges::count_if(neighbours, whole), 1);
+    uint32_t layers = 0;
+    for (const Neighbour& neighbour : neighbours) layers += neighbour.engine->devices().layers_on_gpu();
+    EXPECT_EQ(layers, 3u) << "the other one has not tried";
+  }
+}
+
+// Two and three models on two cards while other programs come and go: no answer changes, and all comes to rest.
+TEST_F(Neighbours, AnswersStayTheSameWhileMemoryComesAndGoesOnTwoCards) {
+  start();
+  const std::vector<Event> expected = Placed::answer_all();
+  engine_.reset();
+  placed_.reset();
+  second_card_ = std::make_shared<FakeCard>();
+  second_card_->name = "GPU 1 (fake)";
+  std::mt19937_64 random(hearth::test::seed());
+  for (const size_t count : {2, 3}) {
+    std::vector<Neighbour> neighbours;
+    for (size_t i = 0; i < count; ++i) neighbours.push_back(load());
+    std::atomic<bool> done = false;
+    std::jthread others([&] {
+      while (!done) {
+        for (const auto& card : {card_, second_card_})
+          card->others_bytes = card->total_bytes - random() % (3 * count * (256 << 10));
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      }
+    });
+    for (int round = 0; round < 5; ++round)
+      for (const std::vector<Event>& of_one : answer_all(neighbours))
+        for (size_t i = 0; i < of_one.size(); ++i) EXPECT_EQ(of_one[i].tokens, expected[i].tokens) << "request " << i;
+    done = true;
+    others.join();
+    for (const auto& card : {card_, second_card_}) card->others_bytes = 0;
+    for (Neighbour& neighbour : neighbours) wait_until([&] { return neighbour.engine->devices().wholly_on_gpu(); });
+    expect_rest(neighbours, 30);
   }
 }
 

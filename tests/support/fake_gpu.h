@@ -18,6 +18,7 @@ namespace hearth::test {
 
 // The card itself, which stays when a device on it is lost and made anew.
 struct FakeCard {
+  std::string name = "GPU 0 (fake)";
   uint64_t total_bytes = uint64_t{1} << 30;
   uint64_t granularity_bytes = 4096;
   std::atomic<uint64_t> others_bytes = 0;    // taken by other processes
@@ -56,7 +57,7 @@ class FakeGpu final : public device::Device {
   }
 
   device::Facts facts() const override {
-    return {"GPU 0 (fake)", card_->total_bytes, card_->granularity_bytes, uint64_t{100} << 30};
+    return {card_->name, card_->total_bytes, card_->granularity_bytes, uint64_t{100} << 30};
   }
   Result<device::Buffer> alloc(size_t bytes) override {
     TRY(alive());
