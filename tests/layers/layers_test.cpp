@@ -20,6 +20,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"template", {"base"}},
     {"chat", {"base", "gguf", "template", "text"}},
     {"sampling", {"base"}},
+    {"grammar", {"base", "sampling", "text"}},
     {"device", {"base", "quant"}},
     {"placement", {"base"}},
     {"cpu", {"base", "device", "quant"}},

@@ -1,0 +1,211 @@
+#include "grammar/token_trie.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "grammar/regexes.h"
+#include "sampling/constraint.h"
+
+namespace hearth::grammar {
+namespace {
+
+constexpr size_t kMost_unit_counts = 24;  // of different units; each takes a few hundred kilobytes
+
+constexpr size_t kMost_prefix_masks = 24;
+
+size_t common_prefix(std::string_view a, std::string_view b) {
+  return static_cast<size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+// Lays texts out as a tree; `at_end(node, i)` is told where the i-th of the sorted texts ends. `Node` has byte, depth
+// and end.
+template <class Node, class AtEnd>
+std::vector<Node> lay_out(const std::vector<std::string_view>& sorted, const AtEnd& at_end) {
+  std::vector<Node> nodes(1);
+  std::vector<uint32_t> path{0};  // the nodes from the root to the last
+  const auto leave = [&](size_t depth) {
+    for (; path.size() > depth + 1; path.pop_back()) nodes[path.back()].end = static_cast<uint32_t>(nodes.size());
+  };
+  std::string_view last;
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    const std::string_view text = sorted[i];
+    const size_t shared = common_prefix(last, text);
+    leave(shared);
+    for (size_t depth = shared; depth < text.size(); ++depth) {
+      path.push_back(static_cast<uint32_t>(nodes.size()));
+      Node node{};
+      node.byte = static_cast<uint8_t>(text[depth]);
+      node.depth = static_cast<uint16_t>(depth + 1);
+      nodes.push_back(node);
+    }
+    at_end(nodes[path.back()], i);
+    last = text;
+  }
+  leave(0);
+  nodes[0].end = static_cast<uint32_t>(nodes.size());
+  return nodes;
+}
+
+}  // namespace
+
+std::string token_mark(int32_t token) {
+  const char mark = static_cast<char>(kTokenMark);
+  return mark + std::to_string(token) + mark;
+}
+
+TokenTrie::TokenTrie(const text::Tokenizer& tokenizer) : tokenizer_(&tokenizer) {
+  const auto size = static_cast<int32_t>(tokenizer.size());
+  texts_.resize(tokenizer.size());
+  same_text_.assign(tokenizer.size(), -1);
+  std::vector<int32_t> order;
+  for (int32_t token = 0; token < size; ++token) {
+    std::string& text = texts_[static_cast<size_t>(token)];
+    if (tokenizer.is_end_of_generation(token)) {
+      ends_.push_back(token);
+      continue;
+    }
+    text = tokenizer.is_control(token) ? token_mark(token) : tokenizer.piece(token, false);
+    const bool ambiguous = !tokenizer.is_control(token) && text.find(static_cast<char>(kTokenMark)) != text.npos;
+    if (ambiguous || text.size() > 60'000) text.clear();
+    if (!text.empty()) order.push_back(token);
+  }
+  std::ranges::stable_sort(order, {}, [&](int32_t token) { return text(token); });
+  std::vector<std::string_view> sorted(order.size());
+  std::ranges::transform(order, sorted.begin(), [&](int32_t token) { return text(token); });
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i + 1 < order.size() && sorted[i] == sorted[i + 1]) same_text_[static_cast<size_t>(order[i])] = order[i + 1];
+  }
+  nodes_ = lay_out<Node>(sorted, [&](Node& node, size_t i) {
+    if (node.token <= 0) node.token = order[i] + 1;  // zero means none, until all is laid out
+  });
+  for (Node& node : nodes_) --node.token;
+}
+
+bool TokenTrie::is_end(int32_t token) const {
+  return std::ranges::binary_search(ends_, token);
+}
+
+uint32_t TokenTrie::child(uint32_t node, uint8_t byte) const {
+  for (uint32_t i = node + 1; i < nodes_[node].end; i = nodes_[i].end) {
+    if (nodes_[i].byte == byte) return i;
+    if (nodes_[i].byte > byte) break;
+  }
+  return 0;
+}
+
+int32_t TokenTrie::find(std::string_view text) const {
+  uint32_t node = 0;
+  for (const char c : text) {
+    node = child(node, static_cast<uint8_t>(c));
+    if (node == 0) return -1;
+  }
+  return nodes_[node].token;
+}
+
+int32_t TokenTrie::longest(std::string_view text) const {
+  uint32_t node = 0;
+  int32_t best = -1;
+  for (const char c : text) {
+    node = child(node, static_cast<uint8_t>(c));
+    if (node == 0) break;
+    if (nodes_[node].token >= 0) best = nodes_[node].token;
+  }
+  return best;
+}
+
+// As the tokenizer does, unless that gives another text (a space in front, a mark); then the longest first.
+std::vector<int32_t> TokenTrie::encode(std::string_view text) const {
+  std::vector<int32_t> tokens = tokenizer_->encode(text, {.add_special = false, .parse_special = false});
+  std::string back;
+  for (const int32_t token : tokens) {
+    if (token >= 0 && static_cast<size_t>(token) < texts_.size()) back += this->text(token);
+  }
+  if (back == text) return tokens;
+  tokens.clear();
+  while (!text.empty()) {
+    const int32_t token = longest(text);
+    if (token < 0) break;
+    tokens.push_back(token);
+    text.remove_prefix(this->text(token).size());
+  }
+  return tokens;
+}
+
+std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const {
+  std::string key = regexes.text(unit);
+  for (const uint64_t word : leave.words) key.append(reinterpret_cast<const char*>(&word), sizeof word);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = counts_.find(key); found != counts_.end()) return found->second;
+  }
+  std::shared_ptr<const UnitCounts> counts = count_units(regexes, unit, leave);
+  const std::scoped_lock lock(mutex_);
+  if (counts_.size() >= kMost_unit_counts)
+    counts_.erase(std::next(counts_.begin(), static_cast<long>(counts->rest.size() % counts_.size())));
+  return counts_.emplace(std::move(key), std::move(counts)).first->second;
+}
+
+std::shared_ptr<UnitCounts> TokenTrie::count_units(Regexes& regexes, uint32_t unit, const ByteSet& leave) const {
+  const auto counts = std::make_shared<UnitCounts>();
+  struct State {
+    uint32_t regex, units;
+  };
+  std::vector<State> states(1, {unit, 0});
+  std::vector<std::pair<uint32_t, int32_t>> inside;
+  struct Leaving {
+    std::string_view rest;
+    uint32_t units;
+    int32_t token;
+  };
+  std::vector<Leaving> leaving;
+  for (uint32_t i = 1; i < nodes_.size();) {
+    const Node& node = nodes_[i];
+    const State before = states[node.depth - 1u];
+    if (before.regex == unit && leave.has(node.byte)) {
+      for (uint32_t j = i; j < node.end; ++j) {
+        for (int32_t token = nodes_[j].token; token >= 0; token = same_text(token))
+          leaving.push_back({text(token).substr(node.depth - 1u), before.units, token});
+      }
+      i = node.end;
+      continue;
+    }
+    State after{regexes.derivative(before.regex, node.byte), before.units};
+    if (after.regex == Regexes::kEmpty) {
+      i = node.end;
+      continue;
+    }
+    if (after.regex == Regexes::kEpsilon) after = {unit, before.units + 1};
+    states.resize(node.depth);
+    states.push_back(after);
+    for (int32_t token = node.token; token >= 0; token = same_text(token))
+      inside.emplace_back(after.units + (after.regex == unit ? 0 : 1), token);
+    ++i;
+  }
+  std::ranges::sort(inside);
+  counts->all.assign(sampling::mask_words(vocabulary()), 0);
+  for (const auto& [units, token] : inside) {
+    counts->ends.resize(units, static_cast<uint32_t>(counts->inside.size()));
+    counts->inside.push_back(token);
+    counts->all[static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
+  }
+  counts->ends.push_back(static_cast<uint32_t>(counts->inside.size()));
+  std::vector<uint64_t> mask(counts->all.size());
+  for (size_t c = 0, i = 0; c < std::min(counts->ends.size(), kMost_prefix_masks); ++c) {
+    for (; i < counts->ends[c]; ++i) {
+      const auto token = static_cast<size_t>(counts->inside[i]);
+      mask[token / 64] |= uint64_t{1} << (token % 64);
+    }
+    counts->at_most.push_back(mask);
+  }
+
+  std::ranges::sort(leaving, {}, [](const Leaving& l) { return std::tuple(l.rest, l.units, l.token); });
+  std::vector<std::string_view> texts(leaving.size());
+  std::ranges::transform(leaving, texts.begin(), &Leaving::rest);
+  for (const Leaving& l : leaving) counts->leaving.emplace_back(l.units, l.token);
+  counts->rest = lay_out<UnitCounts::Node>(texts, [](UnitCounts::Node& node, size_t i) {
+    if (node.count++ == 0) node.first = static_cast<uint32_t>(i);
+  });
+  return counts;
+}
+
+}  // namespace hearth::grammar

@@ -1,0 +1,87 @@
+// The texts of a vocabulary as a tree of bytes, laid out so that a walk over it reads memory in order. Made once for
+// each tokenizer; immutable but for a cache, safe to use from several threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grammar/byte_set.h"
+#include "text/tokenizer.h"
+
+namespace hearth::grammar {
+
+class Regexes;
+
+// A control token has no text of its own. In grammars it is kTokenMark, its number in decimal, kTokenMark: a byte that
+// no text in UTF-8 has.
+inline constexpr uint8_t kTokenMark = 0xFF;
+std::string token_mark(int32_t token);
+
+// Tokens by how many units (characters, say) they hold: the whole units and one that has begun.
+struct UnitCounts {
+  // Those within the units: by count, the fewest first; ends[c]: how many have at most c.
+  std::vector<int32_t> inside;
+  std::vector<uint32_t> ends;
+  std::vector<uint64_t> all;  // all of them, as a mask
+  // at_most[c]: those with at most c, as a mask, for the first few c.
+  std::vector<std::vector<uint64_t>> at_most;
+  // Those that go on with something else: what follows the units, as a tree in the form of TokenTrie's; at its nodes,
+  // the tokens that end there with the count of their units.
+  struct Node {
+    uint8_t byte;
+    uint16_t depth;
+    uint32_t end;           // behind its subtree
+    uint32_t first, count;  // of leaving
+  };
+  std::vector<Node> rest;
+  std::vector<std::pair<uint32_t, int32_t>> leaving;  // (units, token)
+};
+
+class TokenTrie {
+ public:
+  struct Node {
+    uint32_t end;    // the number of the node behind its subtree
+    int32_t token;   // that ends here, or -1
+    uint16_t depth;  // bytes from the root
+    uint8_t byte;
+  };
+
+  explicit TokenTrie(const text::Tokenizer& tokenizer);
+  TokenTrie(const TokenTrie&) = delete;
+
+  // In depth-first order; node 0 is the root.
+  std::span<const Node> nodes() const { return nodes_; }
+  size_t vocabulary() const { return texts_.size(); }
+  // Empty for tokens that no text has.
+  std::string_view text(int32_t token) const { return texts_[static_cast<size_t>(token)]; }
+  // The next token with the same text, or -1.
+  int32_t same_text(int32_t token) const { return same_text_[static_cast<size_t>(token)]; }
+  std::span<const int32_t> ends() const { return ends_; }  // tokens that end generation
+  bool is_end(int32_t token) const;
+  // The token of exactly this text, or -1; the longest token that begins `text`, or -1.
+  int32_t find(std::string_view text) const;
+  int32_t longest(std::string_view text) const;
+  uint32_t child(uint32_t node, uint8_t byte) const;  // 0 if there is none
+  std::vector<int32_t> encode(std::string_view text) const;
+
+  // How the tokens are made of texts of `unit` (a prefix code) and may leave it with a byte of `leave`. Cached.
+  std::shared_ptr<const UnitCounts> unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
+
+ private:
+  std::shared_ptr<UnitCounts> count_units(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
+
+  std::vector<Node> nodes_;
+  std::vector<std::string> texts_;
+  std::vector<int32_t> same_text_, ends_;
+  const text::Tokenizer* tokenizer_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const UnitCounts>> counts_;
+};
+
+}  // namespace hearth::grammar
