@@ -16,9 +16,11 @@ constexpr RegexId kInProgress = ~RegexId{0};
 SchemaScalars::SchemaScalars(Regexes& regexes, SchemaDocument& document)
     : regexes_(regexes),
       document_(document),
-      any_string_(repeated({CharSet::any(), 0, kUnbounded})),
+      any_string_(Regexes::kEmpty),
       number_(plain_number(regexes)),
-      free_char_(json_char_freely(regexes)) {}
+      free_char_(json_char_freely(regexes)) {
+  any_string_ = repeated({CharSet::any(), 0, kUnbounded});
+}
 
 RegexId SchemaScalars::repeated(const PatternLanguage::Repeated& form) {
   const RegexId regex = regexes_.repeat(json_char(regexes_, form.chars), form.least, form.most);
