@@ -240,6 +240,9 @@ std::vector<SchemaCase> SchemaCases::dependencies(const JsonValue& schema) {
       met[0].present.push_back({name, std::nullopt});
       if (dependent.is(JsonValue::Type::kArray)) {
         for (const JsonValue& other : dependent.items) met[0].present.push_back({other.text, std::nullopt});
+        // Neither order is declared: both.
+        met.push_back(met[0]);
+        std::ranges::rotate(met[1].present, met[1].present.begin() + 1);
       } else {
         met = product(met, expand({&dependent}, ValueType::kObject), ValueType::kObject, schema, keyword);
       }

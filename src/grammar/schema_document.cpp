@@ -11,6 +11,25 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kTypeNames = {"null", "boolean", "number", "string", "array", "object"};
 
+// Keywords whose value is a schema or a list of them; whose members' values are.
+constexpr std::array<std::string_view, 15> kSchemas = {"items",
+                                                       "prefixItems",
+                                                       "additionalItems",
+                                                       "contains",
+                                                       "additionalProperties",
+                                                       "propertyNames",
+                                                       "unevaluatedItems",
+                                                       "unevaluatedProperties",
+                                                       "allOf",
+                                                       "anyOf",
+                                                       "oneOf",
+                                                       "not",
+                                                       "if",
+                                                       "then",
+                                                       "else"};
+constexpr std::array<std::string_view, 6> kSchemasByName = {"properties",  "patternProperties", "$defs",
+                                                            "definitions", "dependentSchemas",  "dependencies"};
+
 // Joins a reference to a base (RFC 3986, section 5.2, without the dots).
 std::string join(const std::string& base, const std::string& reference) {
   const size_t colon = reference.find(':');
@@ -81,14 +100,15 @@ SchemaDocument::SchemaDocument(const JsonValue& root, const SchemaOptions& optio
     if (draft->text.find("draft-04") != std::string::npos) id_keyword_ = "id";
   }
   places_[""] = &root;
-  index(root, "");
+  index(root, "", true);
 }
 
-void SchemaDocument::index(const JsonValue& schema, const std::string& base) {
-  for (const JsonValue& item : schema.items) index(item, base);
+// Names count only where schemas are: what an unknown keyword holds is none.
+void SchemaDocument::index(const JsonValue& schema, const std::string& base, bool is_schema) {
+  for (const JsonValue& item : schema.items) index(item, base, is_schema);
   if (!schema.is(JsonValue::Type::kObject)) return;
   std::string here = base;
-  const bool hidden = old_ && schema.find("$ref") != nullptr;
+  const bool hidden = !is_schema || (old_ && schema.find("$ref") != nullptr);
   if (const JsonValue* id = schema.find(id_keyword_); !hidden && id != nullptr && id->is(JsonValue::Type::kString)) {
     if (id->text.starts_with('#')) {
       places_[base + id->text] = &schema;
@@ -98,13 +118,19 @@ void SchemaDocument::index(const JsonValue& schema, const std::string& base) {
     }
   }
   for (const char* anchor : {"$anchor", "$dynamicAnchor"}) {
-    if (const JsonValue* name = schema.find(anchor); name != nullptr && name->is(JsonValue::Type::kString)) {
+    if (const JsonValue* name = schema.find(anchor);
+        is_schema && name != nullptr && name->is(JsonValue::Type::kString)) {
       places_[here + '#' + name->text] = &schema;
     }
   }
   if (!here.empty() && schema.find("$ref") != nullptr) bases_[&schema] = here;
   for (const auto& [name, member] : schema.members) {
-    if (name != "enum" && name != "const" && name != "default" && name != "examples") index(member, here);
+    if (name == "enum" || name == "const" || name == "default" || name == "examples") continue;
+    if (std::ranges::find(kSchemasByName, name) != kSchemasByName.end()) {
+      for (const auto& [key, part] : member.members) index(part, here, is_schema);
+    } else {
+      index(member, here, is_schema && std::ranges::find(kSchemas, name) != kSchemas.end());
+    }
   }
 }
 

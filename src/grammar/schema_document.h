@@ -56,7 +56,7 @@ class SchemaDocument {
   void check(const JsonValue& schema);
 
  private:
-  void index(const JsonValue& schema, const std::string& base);
+  void index(const JsonValue& schema, const std::string& base, bool is_schema);
   const JsonValue* at_pointer(const JsonValue& from, std::string_view pointer) const;
   std::string path(const JsonValue& schema) const;
 

@@ -1,0 +1,97 @@
+// Masks of a real vocabulary: each token of them is one that the text can go on with, and no other.
+#include <random>
+
+#include "gguf/file.h"
+#include "grammar/machine.h"
+#include "grammar/schema.h"
+#include "grammar/token_constraint.h"
+#include "support/support.h"
+
+namespace hearth::grammar {
+namespace {
+
+constexpr const char* kSchemas[] = {
+    R"({"type":"object","properties":{"name":{"type":"string","maxLength":9},"n":{"type":"integer","minimum":3,"maximum":250},"on":{"type":"boolean"}},"required":["n"]})",
+    R"({"type":"array","items":{"enum":["once","upon","a time",1.5,null]},"minItems":2,"maxItems":4})",
+    R"({"type":"string","pattern":"^[a-z]{2,5}( [a-z]+){1,3}$"})",
+    R"({"type":"object","additionalProperties":{"type":"string","minLength":2,"maxLength":6},"maxProperties":2})",
+};
+
+std::unique_ptr<text::Tokenizer> tokenizer() {
+  const auto file = gguf::File::open(test::shared("models/stories260K.gguf").string());
+  EXPECT_TRUE(file.ok());
+  auto loaded = text::Tokenizer::load(**file);
+  EXPECT_TRUE(loaded.ok());
+  return std::move(*loaded);
+}
+
+TEST(TokenConstraint, MasksHoldWhatMayComeAndNothingElse) {
+  REQUIRE_SHARED("models/stories260K.gguf");
+  const auto tokens = tokenizer();
+  const auto trie = std::make_shared<TokenTrie>(*tokens);
+  std::mt19937_64 random(test::seed());
+  std::vector<uint64_t> mask(sampling::mask_words(tokens->size()));
+  for (const char* schema : kSchemas) {
+    const auto grammar = compile_schema(schema, {}, nullptr);
+    ASSERT_TRUE(grammar.ok()) << grammar.error().message;
+    for (int run = 0; run < 8; ++run) {
+      const auto constraint = make_constraint(*grammar, trie);
+      std::string text;
+      for (int step = 0; step < 120 && !constraint->ended(); ++step) {
+        ASSERT_TRUE(constraint->allowed(mask).ok());
+        std::vector<int32_t> choices;
+        for (int32_t token = 0; token < static_cast<int32_t>(tokens->size()); ++token) {
+          ASSERT_EQ(sampling::is_set(mask, token), constraint->is_allowed(token))
+              << schema << "\n"
+              << text << "\ntoken " << token << ": " << tokens->piece(token, true);
+          if (sampling::is_set(mask, token)) choices.push_back(token);
+        }
+        ASSERT_FALSE(choices.empty()) << schema << "\n" << text;
+        const int32_t chosen = choices[random() % choices.size()];
+        const auto fork = constraint->clone();
+        ASSERT_TRUE(constraint->accept(chosen));
+        constraint->rollback(1);
+        ASSERT_TRUE(constraint->accept(chosen));
+        ASSERT_TRUE(fork->is_allowed(chosen));  // the copy has not moved
+        text += tokens->piece(chosen, false);
+      }
+      if (constraint->may_end()) {
+        Machine machine(*grammar, nullptr);
+        EXPECT_TRUE(machine.accepts(machine.step(machine.start(), text))) << text;
+      }
+    }
+  }
+}
+
+TEST(TokenConstraint, WhatCanOnlyGoOneWayIsForced) {
+  REQUIRE_SHARED("models/stories260K.gguf");
+  const auto tokens = tokenizer();
+  const auto trie = std::make_shared<TokenTrie>(*tokens);
+  const auto grammar = compile_schema(R"({"enum":["once upon a time"]})", {}, nullptr);
+  ASSERT_TRUE(grammar.ok());
+  const auto constraint = make_constraint(*grammar, trie);
+  std::string text;
+  for (const int32_t token : constraint->forced()) {
+    ASSERT_TRUE(constraint->accept(token));
+    text += trie->text(token);
+  }
+  EXPECT_EQ(text, "\"once upon a time\"");
+  EXPECT_TRUE(constraint->ended());
+}
+
+TEST(SchemaErrors, AnImpossibleSchemaIsRefusedAtTheStart) {
+  const auto endless =
+      compile_schema(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", {}, nullptr);
+  ASSERT_FALSE(endless.ok());
+  EXPECT_NE(endless.error().message.find("no text"), std::string::npos) << endless.error().message;
+  const auto unique = compile_schema(R"({"properties":{"a":{"type":"array","uniqueItems":true}}})", {}, nullptr);
+  ASSERT_FALSE(unique.ok());
+  EXPECT_NE(unique.error().message.find("\"uniqueItems\" at #/properties/a"), std::string::npos)
+      << unique.error().message;
+  std::vector<std::string> warnings;
+  EXPECT_TRUE(compile_schema(R"({"type":"array","uniqueItems":true})", {.lenient = true}, &warnings).ok());
+  EXPECT_EQ(warnings.size(), 1u);
+}
+
+}  // namespace
+}  // namespace hearth::grammar
