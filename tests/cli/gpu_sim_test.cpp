@@ -12,8 +12,8 @@ class GpuStart : public SimulatedGpu {
  protected:
   Finished run(const std::string& profile, const std::string& faults, const std::string& policy,
                const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> args = {"run", model_,   "hello", "--gpu",     policy, "--num-predict",
-                                     "2",   "--seed", "1",     "--threads", "1"};
+    std::vector<std::string> args = {"run",           model_, "hello",  "--raw", "--gpu",     policy,
+                                     "--num-predict", "2",    "--seed", "1",     "--threads", "1"};
     args.insert(args.end(), more.begin(), more.end());
     return on(profile, faults, args);
   }
@@ -98,8 +98,8 @@ TEST_F(GpuStart, AGpuWithoutVirtualMemoryHoldsTheModelAndGivesAllBack) {
   const std::string leaks = tiny_.file("leaks");
   std::vector<std::string> environment = machine("tiny,vmm=0");
   environment.push_back("HEARTH_SIM_LEAKS=" + leaks);
-  const std::vector<std::string> args = {"run", model_,      "hello", "--gpu",     "require", "--num-predict",
-                                         "4",   "--threads", "1",     "--verbose", "--seed",  "1"};
+  const std::vector<std::string> args = {"run", model_,      "hello", "--raw",     "--gpu",  "require", "--num-predict",
+                                         "4",   "--threads", "1",     "--verbose", "--seed", "1"};
   const Finished plain = on(environment, args);
   EXPECT_EQ(plain.code, 0) << plain.err;
   EXPECT_NE(plain.err.find("2/2 layers on GPU 0 (NVIDIA Tiny GPU)"), std::string::npos) << plain.err;
@@ -116,7 +116,7 @@ TEST_F(GpuStart, AModelThatDoesNotFitSaysHowMuchIsMissing) {
 }
 
 TEST_F(GpuStart, ACompilerThatTakesItsTimeIsShown) {
-  const std::vector<std::string> args = {"run", model_, "hello", "--num-predict", "2", "--threads", "1"};
+  const std::vector<std::string> args = {"run", model_, "hello", "--raw", "--num-predict", "2", "--threads", "1"};
   Process process(args, Process::Streams::kTerminal, machine("tiny", "slow-compile seconds=2 at=2"));
   EXPECT_TRUE(process.wait_for("compiling kernels for this GPU (first start) ["));
   const Finished shown = process.finish();
@@ -138,8 +138,9 @@ TEST_F(GpuStart, ACompilerThatTakesLongIsALineOfTheLogWhereThereIsNoTerminal) {
 
 TEST_F(GpuStart, HiddenGpusAreToldByTheirCause) {
   const auto run_with = [&](const std::string& profile, const std::string& list) {
-    return on(machine(profile, "", "CUDA_VISIBLE_DEVICES=" + list),
-              {"run", model_, "hello", "--gpu", "require", "--num-predict", "2", "--threads", "1", "--verbose"});
+    return on(
+        machine(profile, "", "CUDA_VISIBLE_DEVICES=" + list),
+        {"run", model_, "hello", "--raw", "--gpu", "require", "--num-predict", "2", "--threads", "1", "--verbose"});
   };
   for (const char* list : {"", "-1", "7", "GPU-0badc0de"}) {
     const Finished hidden = run_with("tiny-two,memory_mib=64", list);

@@ -31,8 +31,9 @@ class Gpu : public ::testing::Test {
  protected:
   Finished run(const std::string& policy, std::vector<std::string> environment) {
     environment.insert(environment.begin(), kFakeDriver);
-    return run_with({"run", model_, "hello", "--gpu", policy, "--num-predict", "3", "--seed", "1", "--threads", "1"},
-                    environment);
+    return run_with(
+        {"run", model_, "hello", "--raw", "--gpu", policy, "--num-predict", "3", "--seed", "1", "--threads", "1"},
+        environment);
   }
   // What both policies say and do about a GPU that cannot be used because of `cause`.
   void expect_refusal(const std::vector<std::string>& environment, const std::string& cause,
@@ -109,7 +110,7 @@ TEST_F(Gpu, ABuildWithoutKernelsSaysSo) {
 // Nobody who has no GPU wants to hear of it each time, unless he insists.
 TEST_F(Gpu, WithoutAnySignOfAGpuOnlyRequireComplains) {
   if (driver::look_at_machine().has_gpu() || driver::Cuda::open().ok()) GTEST_SKIP() << "there is a GPU here";
-  const std::vector<std::string> run = {"run", model_, "hello", "--num-predict", "2", "--gpu"};
+  const std::vector<std::string> run = {"run", model_, "hello", "--raw", "--num-predict", "2", "--gpu"};
   const auto with = [&](const char* policy) {
     std::vector<std::string> args = run;
     args.push_back(policy);
@@ -160,7 +161,7 @@ TEST_F(Gpu, BenchShowsWhereTheModelIsAndWhy) {
 }
 
 TEST_F(Gpu, VerboseShowsWhereTheModelIs) {
-  const Finished done = hearth({"run", model_, "hello", "--gpu", "off", "--num-predict", "2", "--verbose"});
+  const Finished done = hearth({"run", model_, "hello", "--raw", "--gpu", "off", "--num-predict", "2", "--verbose"});
   EXPECT_NE(done.err.find("placement:            2/2 layers on CPU ("), std::string::npos) << done.err;
 }
 

@@ -38,8 +38,8 @@ class Placement : public SimulatedGpu {
   void others_leave() const { std::ofstream(left()) << "\n"; }
 
   Args run(const Args& more = {}) const {
-    Args args = {"run",           model_, "hello",         "--ctx", kContext,       "--threads",          "1",
-                 "--temperature", "0",    "--num-predict", "6",     "--logit-bias", TinyModel::kNeverEnds};
+    Args args = {"run", model_,          "hello", "--raw",         "--ctx", kContext,       "--threads",
+                 "1",   "--temperature", "0",     "--num-predict", "6",     "--logit-bias", TinyModel::kNeverEnds};
     args.insert(args.end(), more.begin(), more.end());
     return args;
   }
@@ -289,8 +289,9 @@ TEST_F(Placement, ExpertsGoToTheCpuBeforeLayersOnDemand) {
   tiny_.experts = 128;  // 3 MiB of a layer
   const std::string model = tiny_.write("experts.gguf");
   const auto run_experts = [&](const std::string& profile, const Args& more) {
-    Args args = {"run",           model, "hello",         "--ctx", "512",          "--threads",           "1",
-                 "--temperature", "0",   "--num-predict", "4",     "--logit-bias", TinyModel::kNeverEnds, "--verbose"};
+    Args args = {"run",      model,           "hello", "--raw",         "--ctx", "512",          "--threads",
+                 "1",        "--temperature", "0",     "--num-predict", "4",     "--logit-bias", TinyModel::kNeverEnds,
+                 "--verbose"};
     args.insert(args.end(), more.begin(), more.end());
     return on(profile, "", args);
   };

@@ -38,7 +38,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base", "quant", "gguf", "text", "template", "chat", "sampling", "device", "cpu", "cuda", "placement", "models",
-      "engine", "store", "doctor", "fleet"}},
+      "engine", "store", "doctor", "fleet", "grammar"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {
