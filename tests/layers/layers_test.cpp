@@ -32,6 +32,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"doctor", {"base", "driver", "placement"}},
     {"store", {"base", "gguf"}},
     {"http", {"base"}},
+    {"api", {"base", "http", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
       "store", "chat"}},

@@ -1,0 +1,33 @@
+// Requests of Ollama's API (https://github.com/ollama/ollama/blob/main/docs/api.md) as hearth's own.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/json.h"
+#include "api/service.h"
+
+namespace hearth::api::ollama {
+
+// A request of /api/generate or /api/chat.
+struct Ask {
+  AnswerRequest request;
+  bool stream = true;
+  bool load_only = false;  // nothing to answer: the model is loaded, or, with unload, let go
+  bool unload = false;
+  std::vector<std::string> warnings = {};  // what was ignored, for the log
+};
+
+// Errors: kUsage, with what is wrong.
+Result<Ask> decode_generate(std::string_view body);
+Result<Ask> decode_chat(std::string_view body);
+
+// A JSON number of seconds, or a duration as Go writes it ("5m", "-1s", "1.5h"); a text without a unit only if it is
+// zero.
+Result<Nanoseconds> decode_keep_alive(const boost::json::value& value);
+
+// Of the field `model`, or its older name `name`, without the blanks around it; empty if absent.
+Result<std::string> decode_model(const Fields& fields);
+
+}  // namespace hearth::api::ollama

@@ -1,0 +1,29 @@
+// Answers in the form of Ollama's API.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/deliver.h"
+#include "api/service.h"
+
+namespace hearth::api::ollama {
+
+// {"error": message}.
+http::Response problem(unsigned status, const std::string& message);
+// Of a request for `model`, with the status and the words that clients know.
+http::Response failure(const Error& error, const std::string& model);
+
+http::Response json_response(const std::string& body);
+// RFC 3339 in UTC with nanoseconds.
+std::string timestamp(std::chrono::system_clock::time_point time);
+
+enum class Form { kGenerate, kChat };
+std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model);
+
+// The reply to a request that only loads ("load") or lets go ("unload").
+std::string load_reply(Form form, const std::string& model, std::string_view reason);
+
+std::string tags(const std::vector<ModelSummary>& models);
+
+}  // namespace hearth::api::ollama

@@ -1,0 +1,89 @@
+#include "api/ollama/routes.h"
+
+#include <boost/json.hpp>
+
+#include "api/ollama/decode.h"
+#include "api/ollama/encode.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace hearth::api::ollama {
+namespace {
+
+namespace json = boost::json;
+using ServicePtr = std::shared_ptr<const Service>;
+
+void refuse_unoffered(const Call& call) {
+  call.exchange->send(problem(501, fmt::format("{} is not offered by this server yet", call.request.head.path)));
+}
+
+// Ollama's check of a cloud model's mark, of which none is served here.
+bool is_cloud(const std::string& model) {
+  return model.ends_with(":cloud") || model.ends_with("-cloud");
+}
+
+void load_or_unload(const Service& service, Form form, Ask ask, const Call& call) {
+  const std::string model = ask.request.model;
+  if (ask.unload ? !service.unload : !service.load) return refuse_unoffered(call);
+  const auto reply = [form, model, exchange = call.exchange](std::string_view reason, const Status& status) {
+    exchange->send(status ? json_response(load_reply(form, model, reason)) : failure(status.error(), model));
+  };
+  if (ask.unload) return reply("unload", service.unload(model));
+  const auto slot = std::make_shared<CancelSlot>();
+  call.exchange->on_gone([slot] { slot->fire(); });
+  slot->set(service.load({model, ask.request.load, ask.request.keep_alive, call.caller},
+                         [reply](const Status& status) { reply("load", status); }));
+}
+
+void answer(const Service& service, Form form, const Call& call) {
+  Result<Ask> ask =
+      form == Form::kChat ? decode_chat(call.request.body.text()) : decode_generate(call.request.body.text());
+  if (!ask) return call.exchange->send(problem(400, ask.error().message));
+  for (const std::string& warning : ask->warnings) log_warn("{}: {}", call.request.head.path, warning);
+  AnswerRequest& request = ask->request;
+  if (request.model.empty()) return call.exchange->send(problem(404, "model '' not found"));
+  if (is_cloud(request.model)) {
+    return call.exchange->send(problem(403, "ollama cloud is disabled: remote model is unavailable"));
+  }
+  if (ask->load_only) return load_or_unload(service, form, std::move(ask).value(), call);
+  if (!service.answer) return refuse_unoffered(call);
+  request.caller = call.caller;
+  const auto writer = make_writer(form, request.model);
+  deliver(service, std::move(request), call.exchange, writer, ask->stream);
+}
+
+void list(const Service& service, const Call& call) {
+  if (!service.list) return refuse_unoffered(call);
+  const auto models = service.list();
+  call.exchange->send(models ? json_response(tags(*models)) : failure(models.error(), ""));
+}
+
+}  // namespace
+
+void add_routes(Router& router, ServicePtr service) {
+  router.add_problems("/api/", problem);
+  const auto add = [&](const char* method, const char* path, auto run) {
+    router.add({method, path, [service, run](const Call& call) { run(*service, call); }});
+  };
+  add("GET", "/", [](const Service&, const Call& call) {
+    call.exchange->send(
+        {{.status = 200, .headers = {{"Content-Type", "text/plain; charset=utf-8"}}}, "Ollama is running"});
+  });
+  add("GET", "/api/version", [](const Service& s, const Call& call) {
+    call.exchange->send(json_response(json::serialize(json::object{{"version", s.version}})));
+  });
+  add("GET", "/api/status", [](const Service&, const Call& call) {
+    call.exchange->send(json_response(R"({"cloud":{"disabled":true,"source":"env"}})"));
+  });
+  add("GET", "/api/tags", list);
+  add("POST", "/api/generate", [](const Service& s, const Call& call) { answer(s, Form::kGenerate, call); });
+  add("POST", "/api/chat", [](const Service& s, const Call& call) { answer(s, Form::kChat, call); });
+  for (const char* path :
+       {"/api/show", "/api/embed", "/api/embeddings", "/api/copy", "/api/create", "/api/pull", "/api/push"}) {
+    add("POST", path, [](const Service&, const Call& call) { refuse_unoffered(call); });
+  }
+  add("DELETE", "/api/delete", [](const Service&, const Call& call) { refuse_unoffered(call); });
+  add("GET", "/api/ps", [](const Service&, const Call& call) { refuse_unoffered(call); });
+}
+
+}  // namespace hearth::api::ollama
