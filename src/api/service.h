@@ -151,7 +151,7 @@ struct ModelSummary {
   std::string name;      // "llama3.2:latest"
   int64_t modified = 0;  // seconds since 1970
   uint64_t bytes = 0;
-  std::string digest;  // 64 hex digits
+  std::string digest = {};  // 64 hex digits
   std::string architecture = {}, parameter_size = {}, quantization = {};
   uint32_t context = 0, width = 0;
   std::vector<std::string> capabilities = {};  // "completion", "tools", "thinking", ...
@@ -170,7 +170,7 @@ struct RunningModel {
   uint64_t bytes = 0, gpu_bytes = 0;
   uint32_t context = 0;
   std::optional<int64_t> expires = {};  // seconds since 1970; not given: never
-  std::string placement, cause, remedy;
+  std::string placement = {}, cause = {}, remedy = {};
 };
 
 struct Service {

@@ -332,5 +332,30 @@ TEST_F(OllamaApi, ListsModels) {
   EXPECT_EQ(model.at("capabilities").at(0), "completion");
 }
 
+TEST_F(OllamaApi, ListsWhatRunsAndWhyNotOnTheGpu) {
+  EXPECT_EQ(ask(router_, "GET", "/api/ps")->head.status, 501u);
+  service_->running = [] {
+    return std::vector<RunningModel>{{.summary = {.name = "a:latest"},
+                                      .bytes = 7,
+                                      .gpu_bytes = 0,
+                                      .context = 8192,
+                                      .expires = 1787338102,
+                                      .placement = "on the CPU",
+                                      .cause = "no driver",
+                                      .remedy = "install it"},
+                                     {.summary = {.name = "b:latest"}, .bytes = 7, .gpu_bytes = 7, .context = 1}};
+  };
+  const auto list = ask(router_, "GET", "/api/ps")->object().at("models").as_array();
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].at("size"), 7);
+  EXPECT_EQ(list[0].at("size_vram"), 0);
+  EXPECT_EQ(list[0].at("context_length"), 8192);
+  EXPECT_EQ(list[0].at("expires_at"), "2026-08-21T18:48:22.000000000Z");
+  EXPECT_EQ(list[0].at("cause"), "no driver");
+  EXPECT_EQ(list[0].at("remedy"), "install it");
+  EXPECT_TRUE(list[1].at("expires_at").as_string().starts_with("2318-"));
+  EXPECT_FALSE(list[1].as_object().contains("cause"));
+}
+
 }  // namespace
 }  // namespace hearth::api::ollama

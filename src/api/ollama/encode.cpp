@@ -196,6 +196,25 @@ std::string rfc3339(int64_t seconds, long nanoseconds) {
                      utc.tm_hour, utc.tm_min, utc.tm_sec, nanoseconds);
 }
 
+// Year 2318, as Ollama says "for ever"; clients read years of four digits.
+constexpr int64_t kNever = 10'998'547'200;
+
+json::object summary(const ModelSummary& model) {
+  json::object details{{"parent_model", ""},
+                       {"format", "gguf"},
+                       {"family", model.architecture},
+                       {"families", json::array{model.architecture}},
+                       {"parameter_size", model.parameter_size},
+                       {"quantization_level", model.quantization}};
+  if (model.context > 0) details["context_length"] = model.context;
+  if (model.width > 0) details["embedding_length"] = model.width;
+  return {{"name", model.name},
+          {"model", model.name},
+          {"size", model.bytes},
+          {"digest", model.digest},
+          {"details", std::move(details)}};
+}
+
 }  // namespace
 
 http::Response json_response(const std::string& body) {
@@ -237,19 +256,27 @@ std::string load_reply(Form form, const std::string& model, std::string_view rea
 std::string tags(const std::vector<ModelSummary>& models) {
   json::array list;
   for (const ModelSummary& model : models) {
-    json::object details{{"parent_model", ""},
-                         {"format", "gguf"},
-                         {"family", model.architecture},
-                         {"families", json::array{model.architecture}},
-                         {"parameter_size", model.parameter_size},
-                         {"quantization_level", model.quantization}};
-    if (model.context > 0) details["context_length"] = model.context;
-    if (model.width > 0) details["embedding_length"] = model.width;
-    json::object object{{"name", model.name},  {"model", model.name},    {"modified_at", rfc3339(model.modified, 0)},
-                        {"size", model.bytes}, {"digest", model.digest}, {"details", std::move(details)}};
+    json::object object = summary(model);
+    object["modified_at"] = rfc3339(model.modified, 0);
     if (!model.capabilities.empty()) {
       object["capabilities"] = json::array(model.capabilities.begin(), model.capabilities.end());
     }
+    list.push_back(std::move(object));
+  }
+  return json::serialize(json::object{{"models", std::move(list)}});
+}
+
+std::string running(const std::vector<RunningModel>& models) {
+  json::array list;
+  for (const RunningModel& model : models) {
+    json::object object = summary(model.summary);
+    object["size"] = model.bytes;
+    object["size_vram"] = model.gpu_bytes;
+    object["context_length"] = model.context;
+    object["expires_at"] = rfc3339(model.expires.value_or(kNever), 0);
+    object["placement"] = model.placement;
+    if (!model.cause.empty()) object["cause"] = model.cause;
+    if (!model.remedy.empty()) object["remedy"] = model.remedy;
     list.push_back(std::move(object));
   }
   return json::serialize(json::object{{"models", std::move(list)}});

@@ -25,5 +25,7 @@ std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model);
 std::string load_reply(Form form, const std::string& model, std::string_view reason);
 
 std::string tags(const std::vector<ModelSummary>& models);
+// With what Ollama lacks: `placement`, and `cause` and `remedy` where not all of a model is on GPUs.
+std::string running(const std::vector<RunningModel>& models);
 
 }  // namespace hearth::api::ollama

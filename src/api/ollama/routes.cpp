@@ -83,7 +83,10 @@ void add_routes(Router& router, ServicePtr service) {
     add("POST", path, [](const Service&, const Call& call) { refuse_unoffered(call); });
   }
   add("DELETE", "/api/delete", [](const Service&, const Call& call) { refuse_unoffered(call); });
-  add("GET", "/api/ps", [](const Service&, const Call& call) { refuse_unoffered(call); });
+  add("GET", "/api/ps", [](const Service& s, const Call& call) {
+    if (!s.running) return refuse_unoffered(call);
+    call.exchange->send(json_response(running(s.running())));
+  });
 }
 
 }  // namespace hearth::api::ollama
