@@ -1,5 +1,9 @@
-// A fixed team of threads that run one parallel section after another, without locks or allocation per
-// section. Between sections workers spin for a short while and then sleep.
+// A fixed team of threads that run one parallel section after another, without locks or allocation per section.
+//
+// A section ends when its items are done, not when the workers are: one that was asleep or whose processor another
+// program has joins late or never, and what it would have done the others do. Only an item that somebody holds is
+// waited for. Workers spin between sections and sleep when none comes; sooner where processors are contended. Where
+// workers cost more than they save (TeamGauge) sections run on the caller alone.
 #pragma once
 
 #include <atomic>
@@ -8,7 +12,10 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
+
+#include "base/team_gauge.h"
 
 namespace hearth {
 
@@ -22,51 +29,57 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // Runs body(thread) once on every thread, 0 being the caller; returns when all are done. If it throws, on any of
-  // them, so does this then. Not reentrant; sections are started by one thread at a time.
-  template <class Body>
-  void on_all(Body&& body) {
-    run([](void* context, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(thread); },
-        const_cast<void*>(static_cast<const void*>(&body)));
-  }
-
-  // Runs body(item, thread) for every item of [0, items). Each thread has a contiguous share and takes
-  // from the others' when it is done with its own. Few items run on the caller alone.
+  // Runs body(item, thread) for every item of [0, items); thread 0 is the caller, who always works too. Each thread has
+  // a contiguous share and takes from the others' when it is done with its own. Returns when all items are done; if an
+  // item throws, so does this then. Not reentrant; sections are started by one thread at a time.
   template <class Body>
   void for_each(uint32_t items, Body&& body) {
-    if (items <= 1 || threads_ == 1) {
-      for (uint32_t i = 0; i < items; ++i) body(i, 0);
+    if (items > 1 && threads_ > 1 && wants_team()) {
+      run(
+          items,
+          [](void* context, uint32_t item, int thread) {
+            (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread);
+          },
+          const_cast<void*>(static_cast<const void*>(&body)));
       return;
     }
-    share(items);
-    on_all([&](int thread) {
-      for (int k = 0; k < threads_; ++k) {
-        Share& from = shares_[static_cast<size_t>((thread + k) % threads_)];
-        for (uint32_t i; (i = from.next.fetch_add(1, std::memory_order_relaxed)) < from.end;) body(i, thread);
-      }
-    });
+    for (uint32_t i = 0; i < items; ++i) body(i, 0);
   }
 
  private:
-  using Function = void (*)(void* context, int thread);
+  using Function = void (*)(void* context, uint32_t item, int thread);
+  // Items end - left to end are still to be taken. Who takes one keeps its section from ending, so that a thread that
+  // comes late takes nothing or becomes part of whichever section runs.
   struct alignas(64) Share {
-    std::atomic<uint32_t> next{0};
+    std::atomic<uint32_t> left{0};
     uint32_t end = 0;
   };
 
-  void run(Function function, void* context);
-  void call(int thread);
-  void share(uint32_t items);
+  bool wants_team() const;
+  void run(uint32_t items, Function function, void* context);
+  void publish(uint32_t items);
+  void wait_for_workers();
+  // Takes and runs items until there are none; how many.
+  uint32_t run_items(int thread);
+  void run_item(uint32_t item, int thread);
   void work(int thread);
+  // Waits for a section other than `seen`.
+  uint32_t next_section(uint32_t seen);
+  bool contended() const;
+  void note_contention();
   void stop();
 
   const int threads_;
   std::unique_ptr<Share[]> shares_;
+  TeamGauge gauge_;
   Function function_ = nullptr;
   void* context_ = nullptr;
-  alignas(64) std::atomic<uint32_t> section_{0};  // counts started sections
-  alignas(64) std::atomic<int> running_{0};       // workers that are not done with the current one
+  alignas(64) std::atomic<uint32_t> section_{0};  // the current one's number
+  std::atomic<uint32_t> asleep_{0};               // workers that wait for it to change
   std::atomic<bool> stop_{false};
+  std::atomic<int64_t> contended_until_ns_{0};
+  alignas(64) std::atomic<uint32_t> left_{0};  // items of the current section that are not done
+  std::atomic<bool> caller_asleep_{false};     // until left_ is 0
   std::mutex failure_mutex_;
   std::exception_ptr failure_;  // the first of the current section
   std::vector<std::thread> workers_;

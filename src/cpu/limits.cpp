@@ -29,17 +29,19 @@ device::Limits CpuDevice::measure_limits() {
   const double threads = pool_.threads();
   if (Result<device::Buffer> buffer = alloc(kRead_bytes); buffer.ok()) {
     const size_t share = kRead_bytes / static_cast<size_t>(pool_.threads()) / 4096 * 4096;
-    pool_.on_all(
-        [&](int thread) { std::memset(buffer->data() + static_cast<size_t>(thread) * share, thread + 1, share); });
+    const auto on_parts = [&](const auto& body) { pool_.for_each(static_cast<uint32_t>(pool_.threads()), body); };
+    on_parts(
+        [&](uint32_t part, int) { std::memset(buffer->data() + part * share, static_cast<int>(part) + 1, share); });
     std::atomic<uint64_t> sink{0};
     const double seconds = best_seconds([&] {
-      pool_.on_all(
-          [&](int thread) { sink += kernels_.read_all(buffer->data() + static_cast<size_t>(thread) * share, share); });
+      on_parts([&](uint32_t part, int) { sink += kernels_.read_all(buffer->data() + part * share, share); });
     });
     limits.read_bytes_per_s = static_cast<double>(share) * threads / seconds;
   }
   const auto rate = [&](void (*rounds)(), double ops) {
-    return ops * kLimitRounds * threads / best_seconds([&] { pool_.on_all([&](int) { rounds(); }); });
+    return ops * kLimitRounds * threads / best_seconds([&] {
+             pool_.for_each(static_cast<uint32_t>(pool_.threads()), [&](uint32_t, int) { rounds(); });
+           });
   };
   limits.float_ops_per_s = rate(kernels_.float_rounds, kernels_.float_round_ops);
   limits.int8_ops_per_s = rate(kernels_.int8_rounds, kernels_.int8_round_ops);
