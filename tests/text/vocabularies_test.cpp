@@ -157,10 +157,11 @@ TEST_P(Vocabularies, MakeNoFimMarkOfWhatAUserSays) {
   const bool coder = std::set<std::string>{"qwen2", "deepseek-coder", "starcoder"}.contains(GetParam());
   EXPECT_EQ(tokenizer->has_fim(), coder);
   if (!coder) return;
+  const auto file = open(GetParam());  // holds the texts
+  const auto specials = special_texts(*file);
   std::string all;
-  for (const auto& [token, text] : special_texts(*open(GetParam()))) all += text;
+  for (const auto& [token, text] : specials) all += text;
   const FimPrompt fim = tokenizer->encode_fim("def f():" + all, all + "return 1", 1 << 20);
-  const auto specials = special_texts(*open(GetParam()));
   size_t marks = 0;
   for (const Token token : fim.tokens) marks += specials.contains(token);
   EXPECT_EQ(marks, tokenizer->adds_bos() ? 4u : 3u);
