@@ -47,7 +47,7 @@ Message result(const char* id, const char* name, const char* content) {
 
 class Prober {
  public:
-  explicit Prober(const Renderer& renderer) : renderer_(renderer), tools_(tools_json(probe_tools())) {}
+  explicit Prober(const Renderer& renderer) : renderer_(renderer), tools_(tools_json(probe_tools(), {})) {}
 
   Capabilities find() {
     find_content();
@@ -131,8 +131,21 @@ class Prober {
     return false;
   }
 
+  void find_tool_form() {
+    if (!can_.tools) return;
+    const auto shows = [&](std::string_view parameters) {
+      const std::string tool =
+          std::string(R"([{"type":"function","function":{"name":")") + kTool + R"(","description":"x")";
+      return has(render({{"user", kUser}}, tool + std::string(parameters) + "}}]"), kTool);
+    };
+    can_.form.needs_parameters = !shows("");
+    can_.form.needs_type = !shows(R"(,"parameters":{"properties":{}})");
+    can_.form.needs_properties = !shows(R"(,"parameters":{"type":"object"})");
+  }
+
   void find_calls() {
     can_.tools = has(render({{"user", kUser}}, tools_), kTool);
+    find_tool_form();
     can_.tool_calls = find_call_form();
     can_.tool_results = can_.tool_calls && has(render(conversation_with_call()), kResult);
     const auto both =

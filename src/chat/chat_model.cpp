@@ -152,7 +152,7 @@ Result<Prompt> ChatModel::prompt(const PromptRequest& request) const {
   const auto repaired =
       repair(messages, can, {.generic_tools = generic ? request.tools : std::span<const Tool>(), .generic = generic});
   const std::string list = messages_json(repaired, can.form);
-  const std::string tools = generic ? std::string() : tools_json(request.tools);
+  const std::string tools = generic ? std::string() : tools_json(request.tools, can.form);
   std::string variables = thinking_variables(request.think);
   if (!request.variables.empty()) variables += fmt::format("{}{}", variables.empty() ? "" : ",", request.variables);
   Prompt prompt;

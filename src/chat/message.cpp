@@ -87,6 +87,7 @@ json::object to_json(const Message& message, Arguments arguments) {
 }
 
 json::object to_json(const Tool& tool) {
+  if (!tool.given.empty()) return tool.given;
   json::object function{{"name", tool.name}};
   put(&function, "description", tool.description);
   function["parameters"] = tool.parameters;
@@ -123,6 +124,8 @@ Result<Tool> tool_from_json(const json::value& value) {
   }
   if (object == nullptr) return error(ErrorKind::kUsage, "a tool must be an object with a 'function'");
   Tool out;
+  out.given =
+      object == value.if_object() ? json::object{{"type", "function"}, {"function", value}} : value.get_object();
   ASSIGN_OR_RETURN(out.name, text_of(*object, "name"));
   if (out.name.empty()) return error(ErrorKind::kUsage, "a tool has no 'name'");
   ASSIGN_OR_RETURN(out.description, text_of(*object, "description"));

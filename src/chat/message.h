@@ -14,6 +14,8 @@ namespace hearth::chat {
 struct Tool {
   std::string name, description;
   boost::json::object parameters;  // JSON schema of an object; empty if the tool takes nothing
+  // The entry as it came, if it came as JSON: templates print tools whole, with all their members in their order.
+  boost::json::object given = {};
 };
 
 struct ToolCall {
@@ -35,7 +37,7 @@ enum class Arguments { kText, kObject };
 
 // Absent parts are left out. Arguments that are no JSON object stay a text.
 boost::json::object to_json(const Message& message, Arguments arguments);
-boost::json::object to_json(const Tool& tool);
+boost::json::object to_json(const Tool& tool);  // as it was given, if it was
 
 // Content may be a text, null or a list of text parts (joined by line breaks); reasoning may be called
 // reasoning_content, reasoning or thinking; arguments may be a text or an object. Errors: kUsage, naming the member.

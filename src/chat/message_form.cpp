@@ -93,6 +93,16 @@ class Writer {
   const MessageForm& form_;
 };
 
+void complete(boost::json::object* function, const MessageForm& form) {
+  boost::json::value* given = function->if_contains("parameters");
+  const bool absent = given == nullptr || !given->is_object();
+  if (absent && !form.needs_parameters) return;
+  if (absent) (*function)["parameters"] = boost::json::object();
+  boost::json::object& parameters = (*function)["parameters"].as_object();
+  if (form.needs_type && !parameters.contains("type")) parameters["type"] = "object";
+  if (form.needs_properties && !parameters.contains("properties")) parameters["properties"] = boost::json::object();
+}
+
 }  // namespace
 
 std::string messages_json(std::span<const Message> messages, const MessageForm& form) {
@@ -106,15 +116,12 @@ std::string messages_json(std::span<const Message> messages, const MessageForm& 
   return out += ']';
 }
 
-std::string tools_json(std::span<const Tool> tools) {
+std::string tools_json(std::span<const Tool> tools, const MessageForm& form) {
   if (tools.empty()) return {};
   std::string out = "[";
   for (const Tool& tool : tools) {
     boost::json::object json = to_json(tool);
-    boost::json::object& parameters = json["function"].as_object()["parameters"].as_object();
-    // Templates go through the properties without asking whether there are any.
-    if (!parameters.contains("type")) parameters["type"] = "object";
-    if (!parameters.contains("properties")) parameters["properties"] = boost::json::object();
+    complete(&json["function"].as_object(), form);
     out += (out.size() > 1 ? "," : "") + boost::json::serialize(json);
   }
   return out += ']';

@@ -14,13 +14,15 @@ struct MessageForm {
 
   Arguments arguments = Arguments::kObject;
   EmptyContent empty_content = EmptyContent::kText;
-  bool content_is_list = false;                            // [{"type": "text", "text": ...}]
-  bool nine_character_ids = false;                         // of calls
+  bool content_is_list = false;     // [{"type": "text", "text": ...}]
+  bool nine_character_ids = false;  // of calls
+  // What the schema of a tool's arguments must have, since the template goes on without asking.
+  bool needs_parameters = true, needs_type = true, needs_properties = true;
   std::string_view reasoning_field = "reasoning_content";  // empty: reasoning is left out
 };
 
 // JSON lists. The arguments of calls are copied byte for byte, so that no digit of a number is lost.
 std::string messages_json(std::span<const Message> messages, const MessageForm& form);
-std::string tools_json(std::span<const Tool> tools);  // empty if there are none
+std::string tools_json(std::span<const Tool> tools, const MessageForm& form);  // empty if there are none
 
 }  // namespace hearth::chat

@@ -112,6 +112,30 @@ TEST(ChatModel, TheStartTokenIsThereOnce) {
 // -- repairs
 // -------------------------------------------------------------------------------------------------------------
 
+// Templates print tools whole: all members, in their order, and none that was not there.
+TEST(ChatModel, ToolsReachTheTemplateAsTheyWereGiven) {
+  constexpr const char* kPrints = "{% for t in tools %}{{ t | tojson }};{% endfor %}{{ messages[0].content }}";
+  const std::string first =
+      R"({"function": {"parameters": {"type": "object", "properties": {"a": {"minimum": 0.5}}}, "strict": true, )"
+      R"("name": "f"}, "type": "function", "cache": null})";
+  const std::string second = R"({"type": "function", "function": {"name": "g", "returns": {"type": "string"}}})";
+  const auto given = tools_from_json(boost::json::parse("[" + first + "," + second + "]"));
+  ASSERT_TRUE(given);
+  EXPECT_EQ(written(ChatModel({.jinja = kPrints, .family = "hermes"}, tokenizer()), {.messages = kHi, .tools = *given}),
+            first + ";" + second + ";Hi");
+}
+
+TEST(ChatModel, WhatATemplateNeedsOfAToolIsAdded) {
+  constexpr const char* kLoops =
+      "{% for t in tools %}{{ t.function.name }}({% for k, v in t.function.parameters.properties.items() %}{{ k }}"
+      "{% endfor %}){% endfor %}{{ messages[0].content }}";
+  const auto given =
+      tools_from_json(boost::json::parse(R"([{"name":"f"},{"name":"g","parameters":{"type":"object"}}])"));
+  ASSERT_TRUE(given);
+  EXPECT_EQ(written(ChatModel({.jinja = kLoops, .family = "hermes"}, tokenizer()), {.messages = kHi, .tools = *given}),
+            "f()g()Hi");
+}
+
 TEST(ChatModel, WithoutASystemRoleItGoesToTheUser) {
   constexpr const char* kRefuses =
       "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
