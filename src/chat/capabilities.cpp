@@ -162,12 +162,21 @@ class Prober {
     between[1].reasoning = kReasoning;
     const Messages before = {
         {"user", kUser}, {.role = "assistant", .content = kAnswer, .reasoning = kReasoning}, {"user", kOther}};
+    const auto shows = [&](const Messages& messages) {
+      const auto text = render(messages);
+      // Not a list of blocks as Python prints it.
+      return has(text, kReasoning) && !has(text, "'type'") && !has(text, "\"type\": \"thinking\"");
+    };
+    const auto shown = [&] { return (can_.tool_calls && shows(between)) || shows(before); };
     for (const char* field : {"reasoning_content", "thinking", "reasoning"}) {
       can_.form.reasoning_field = field;
-      if ((can_.tool_calls && has(render(between), kReasoning)) || has(render(before), kReasoning)) return;
+      if (shown()) return;
     }
-    can_.reasoning_history = false;
     can_.form.reasoning_field = {};
+    can_.form.thinking_blocks = true;
+    if (shown()) return;
+    can_.form.thinking_blocks = false;
+    can_.reasoning_history = false;
   }
 
   void find_switches() {

@@ -43,6 +43,23 @@ Result<std::string> read_content(const json::object& object) {
   return content;
 }
 
+// Mistral's blocks: {"type": "thinking", "thinking": a text, or a list of text parts}.
+Result<std::string> read_thinking(const json::object& object) {
+  std::string thinking;
+  const json::value* content = object.if_contains("content");
+  if (content == nullptr || !content->is_array()) return thinking;
+  for (const json::value& part : content->as_array()) {
+    const json::object* fields = part.if_object();
+    const json::value* block = fields == nullptr ? nullptr : fields->if_contains("thinking");
+    if (block == nullptr) continue;
+    ASSIGN_OR_RETURN(const std::string text,
+                     block->is_array() ? read_content({{"content", *block}}) : text_of(*fields, "thinking"));
+    if (!thinking.empty() && !text.empty()) thinking += '\n';
+    thinking += text;
+  }
+  return thinking;
+}
+
 Result<std::string> read_arguments(const json::object& function) {
   const json::value* value = function.if_contains("arguments");
   if (value == nullptr || value->is_null()) return std::string("{}");
@@ -101,6 +118,7 @@ Result<Message> message_from_json(const json::value& value) {
   ASSIGN_OR_RETURN(out.role, text_of(*object, "role"));
   if (out.role.empty()) return error(ErrorKind::kUsage, "a message has no 'role'");
   ASSIGN_OR_RETURN(out.content, read_content(*object));
+  ASSIGN_OR_RETURN(out.reasoning, read_thinking(*object));
   for (const char* key : {"reasoning_content", "reasoning", "thinking"}) {
     if (!out.reasoning.empty() || !object->contains(key)) continue;
     ASSIGN_OR_RETURN(out.reasoning, text_of(*object, key));

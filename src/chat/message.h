@@ -39,8 +39,9 @@ enum class Arguments { kText, kObject };
 boost::json::object to_json(const Message& message, Arguments arguments);
 boost::json::object to_json(const Tool& tool);  // as it was given, if it was
 
-// Content may be a text, null or a list of text parts (joined by line breaks); reasoning may be called
-// reasoning_content, reasoning or thinking; arguments may be a text or an object. Errors: kUsage, naming the member.
+// Content may be a text, null or a list of text parts (joined by line breaks) and of blocks of reasoning,
+// as Mistral has them; reasoning may also be called reasoning_content, reasoning or thinking; arguments may be a text
+// or an object. Errors: kUsage, naming the member.
 Result<Message> message_from_json(const boost::json::value& value);
 // {"type": "function", "function": {...}} or the inner object alone. Errors: kUsage.
 Result<Tool> tool_from_json(const boost::json::value& value);

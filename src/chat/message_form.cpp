@@ -64,12 +64,23 @@ class Writer {
 
   void append_content(const Message& message, std::string* out) const {
     using Empty = MessageForm::EmptyContent;
-    if (message.content.empty() && !message.calls.empty() && form_.empty_content != Empty::kText) {
+    const bool thinks = form_.thinking_blocks && !message.reasoning.empty();
+    if (message.content.empty() && !thinks && !message.calls.empty() && form_.empty_content != Empty::kText) {
       if (form_.empty_content == Empty::kNull) *out += R"(,"content":null)";
       return;
     }
-    if (!form_.content_is_list) return append_member("content", message.content, out);
-    *out += R"(,"content":[{"type":"text")";
+    if (!form_.content_is_list && !thinks) return append_member("content", message.content, out);
+    *out += R"(,"content":[)";
+    if (thinks) {
+      *out += R"({"type":"thinking")";
+      append_member("thinking", message.reasoning, out);
+      *out += message.content.empty() ? "}" : "},";
+    }
+    if (thinks && message.content.empty()) {
+      *out += ']';
+      return;
+    }
+    *out += R"({"type":"text")";
     append_member("text", message.content, out);
     *out += "}]";
   }

@@ -15,10 +15,11 @@ struct MessageForm {
   Arguments arguments = Arguments::kObject;
   EmptyContent empty_content = EmptyContent::kText;
   bool content_is_list = false;     // [{"type": "text", "text": ...}]
+  bool thinking_blocks = false;     // reasoning: [{"type": "thinking", "thinking": ...}, ...]
   bool nine_character_ids = false;  // of calls
   // What the schema of a tool's arguments must have, since the template goes on without asking.
   bool needs_parameters = true, needs_type = true, needs_properties = true;
-  std::string_view reasoning_field = "reasoning_content";  // empty: reasoning is left out
+  std::string_view reasoning_field = "reasoning_content";  // empty: it is left out, or in blocks
 };
 
 // JSON lists. The arguments of calls are copied byte for byte, so that no digit of a number is lost.

@@ -136,6 +136,17 @@ TEST(ChatModel, WhatATemplateNeedsOfAToolIsAdded) {
             "f()g()Hi");
 }
 
+// As Mistral's newer templates want it.
+TEST(ChatModel, ReasoningGoesIntoBlocksWhereTheTemplateReadsThose) {
+  constexpr const char* kBlocks =
+      "{% for m in messages %}[{{ m.role }}]{% if m.content is string %}{{ m.content }}{% else %}"
+      "{% for b in m.content %}{% if b.type == 'thinking' %}[THINK]{{ b.thinking }}[/THINK]{% else %}{{ b.text }}"
+      "{% endif %}{% endfor %}{% endif %}{% endfor %}";
+  const std::vector<Message> talk = {
+      {"user", "Hi"}, {.role = "assistant", .content = "Yes.", .reasoning = "Hm."}, {"user", "And?"}};
+  EXPECT_EQ(written(kBlocks, talk), "[user]Hi[assistant][THINK]Hm.[/THINK]Yes.[user]And?");
+}
+
 TEST(ChatModel, WithoutASystemRoleItGoesToTheUser) {
   constexpr const char* kRefuses =
       "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"

@@ -21,6 +21,15 @@ TEST(Message, IsReadAndWrittenAsJson) {
             R"({"city":"Oslo"})");
 }
 
+TEST(Message, BlocksOfThinkingAreReasoning) {
+  const auto message = message_from_json(
+      json::parse(R"({"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]},)"
+                  R"({"type":"thinking","thinking":"So."},{"type":"text","text":"Yes."}]})"));
+  ASSERT_TRUE(message.ok());
+  EXPECT_EQ(message->reasoning, "Hm.\nSo.");
+  EXPECT_EQ(message->content, "Yes.");
+}
+
 TEST(Message, ContentMayBeParts) {
   const auto message = message_from_json(json::parse(
       R"({"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]})"));
