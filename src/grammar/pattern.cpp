@@ -453,10 +453,12 @@ class Builder {
         return start ? behind : Regexes::kEmpty;
       case Node::Kind::kEnd:
         return regexes_.nullable(behind) ? Regexes::kEpsilon : Regexes::kEmpty;
+      // `behind` says which characters there are. With any bytes behind what was looked for, it is known at once when
+      // nothing can help any more; with characters, that would be a search through the counts in `behind`.
       case Node::Kind::kAhead:
-        return regexes_.both(build(node.children[0], any_, start), behind);
+        return regexes_.both(build(node.children[0], Regexes::kAll, start), behind);
       case Node::Kind::kNotAhead:
-        return regexes_.without(behind, build(node.children[0], any_, start));
+        return regexes_.without(behind, build(node.children[0], Regexes::kAll, start));
       case Node::Kind::kChoice: {
         std::vector<RegexId> parts;
         for (const Node& child : node.children) parts.push_back(build(child, behind, start));

@@ -79,6 +79,18 @@ TEST(TokenConstraint, WhatCanOnlyGoOneWayIsForced) {
   EXPECT_TRUE(constraint->ended());
 }
 
+// A host name has counts within counts (63 and 253 characters): no search may go through their product.
+TEST(Formats, ALabelThatIsRefusedIsFoundOutWithoutASearch) {
+  const auto grammar = compile_schema(R"({"type":"string","format":"hostname"})", {}, nullptr);
+  ASSERT_TRUE(grammar.ok());
+  Machine machine(*grammar, nullptr);
+  const size_t before = machine.memory_bytes();
+  EXPECT_EQ(machine.step(machine.start(), "\"xn--4gbwdl"), Machine::kDead);
+  EXPECT_EQ(machine.step(machine.start(), "\"www.ab--c.org"), Machine::kDead);
+  EXPECT_NE(machine.step(machine.start(), "\"www.abc--d.org"), Machine::kDead);
+  EXPECT_LT(machine.memory_bytes() - before, size_t{1} << 20);
+}
+
 TEST(SchemaErrors, AnImpossibleSchemaIsRefusedAtTheStart) {
   const auto endless =
       compile_schema(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", {}, nullptr);
