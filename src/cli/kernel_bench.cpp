@@ -6,7 +6,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <functional>
+#include <iterator>
+#include <map>
 #include <numeric>
 
 #include "base/checked.h"
@@ -24,7 +25,8 @@ constexpr uint32_t kStepKernels = 330;  // about as many as a step of 32 layers 
 
 class KernelBench {
  public:
-  KernelBench(device::Device& device, const KernelBenchOptions& options) : device_(device), options_(options) {
+  KernelBench(device::Device& device, const KernelBenchOptions& options, const Clock& now)
+      : device_(device), options_(options), now_(now), end_(now() + options.seconds) {
     pool_bytes_ = std::min<size_t>(kMostPool_bytes, device.free_bytes() / 4);
     rows_ = options.rows;
     if (rows_.empty()) rows_ = {1, 4, 8, 16, 32, 64, device.reads_host_memory() ? kChunk_rows : 4096};
@@ -32,7 +34,8 @@ class KernelBench {
     shape_ = {device::CacheType::kF16, heads_ / kGroup, kHead, kHead};
   }
 
-  Result<std::vector<KernelTime>> measure() {
+  Result<KernelReport> measure() {
+    report_.limits = device_.measure_limits();
     const uint32_t most_rows = std::max(kChunk_rows, *std::ranges::max_element(rows_));
     const uint32_t longest = std::max(most_rows, *std::ranges::max_element(options_.lengths));
     device::StepShape most;
@@ -51,10 +54,12 @@ class KernelBench {
     ASSIGN_OR_RETURN(values_, zeros(size_t{std::max(most_rows, 64u)} * 2 * most.width * sizeof(float)));
     ASSIGN_OR_RETURN(results_,
                      zeros(std::max(size_t{most_rows} * 2 * most.width, size_t{64} * widest) * sizeof(float)));
-    for (const std::string& format : options_.formats) TRY(products(format));
-    TRY(attention());
-    TRY(small_kernels());
-    return std::move(times_);
+    // The quick ones first: they leave what they do not need to the others.
+    size_t parts = options_.formats.size() + 2;
+    TRY(small_kernels(share(end_, parts--)));
+    TRY(attention(share(end_, parts--)));
+    for (const std::string& format : options_.formats) TRY(products(format, share(end_, parts--)));
+    return std::move(report_);
   }
 
  private:
@@ -68,25 +73,55 @@ class KernelBench {
     return buffer;
   }
 
-  // Seconds that `queue`, called with 0, 1, 2, ..., takes each time, as part of a step on this batch that is long
-  // enough to be measured.
-  Result<double> seconds_of(const device::Batch& batch, const std::function<void(uint32_t)>& queue) {
+  // When the first of so many parts that are to be done until `end` should be done.
+  double share(double end, size_t parts) const {
+    const double now = now_();
+    return now + std::max(0.0, end - now) / static_cast<double>(parts);
+  }
+
+  // One thing to be measured, if it can be done until `end`.
+  struct Work {
+    const char* kind;
+    std::string name;
+    double bytes = 0, operations = 0;
+    bool int8 = false;
+    double end = 0;
+    double expected_s = 0;  // 0: nobody knows
+  };
+
+  void skip(const Work& work) { report_.skipped.push_back(fmt::format("{} {}", work.kind, work.name)); }
+
+  // What `queue`, called with 0, 1, 2, ..., takes each time, as part of a step on this batch that is long enough to be
+  // measured. Returns seconds, what was expected if it was left out.
+  Result<double> time(const Work& work, const device::Batch& batch, const std::function<void(uint32_t)>& queue) {
+    if (now_() + work.expected_s >= work.end) {
+      skip(work);
+      return work.expected_s;
+    }
+    ASSIGN_OR_RETURN(const double seconds, seconds_of(batch, work.end, queue));
+    report_.times.push_back({work.kind, work.name, seconds, work.bytes, work.operations, work.int8});
+    return seconds;
+  }
+
+  Result<double> seconds_of(const device::Batch& batch, double end, const std::function<void(uint32_t)>& queue) {
     uint32_t repeats = 1;
+    double stopped = 0;
     const auto once = [&]() -> Result<double> {
-      const auto start = std::chrono::steady_clock::now();
+      const double start = now_();
       device_.begin(batch);
       for (uint32_t i = 0; i < repeats; ++i) queue(i);
       TRY(device_.finish());
-      return std::max(1e-9, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      stopped = now_();
+      return std::max(1e-9, stopped - start);
     };
     ASSIGN_OR_RETURN(double seconds, once());
-    while (seconds < kLongEnough_s && repeats < kMostRepeats) {
+    while (seconds < kLongEnough_s && repeats < kMostRepeats && stopped + seconds < end) {
       const double factor = std::clamp(1.2 * kLongEnough_s / seconds, 2.0, 16.0);
       repeats = std::min(kMostRepeats, static_cast<uint32_t>(repeats * factor));
       ASSIGN_OR_RETURN(seconds, once());
     }
     // The second time a GPU makes a graph of the step, from then on it replays it.
-    for (int i = 0; i < 4 && seconds < kTooLong_s; ++i) {
+    for (int i = 0; i < 4 && seconds < kTooLong_s && stopped + seconds < end; ++i) {
       ASSIGN_OR_RETURN(const double again, once());
       seconds = i < 1 ? again : std::min(seconds, again);
     }
@@ -98,10 +133,6 @@ class KernelBench {
     batch.tokens = std::span(tokens_).first(rows);
     batch.sequences = {{0, rows, first_position, pages_}};
     return batch;
-  }
-
-  void add(const char* kind, std::string name, double seconds, double bytes, double operations, bool int8 = false) {
-    times_.push_back({kind, std::move(name), seconds, bytes, operations, int8});
   }
 
   // Copies of one matrix, so many that no cache holds them.
@@ -149,36 +180,54 @@ class KernelBench {
   }
 
   // The products of a layer: queries with keys and values, attention's output, gate with up, down.
-  Status products(const std::string& name) {
+  Status products(const std::string& name, double end) {
     const quant::Format* format = quant::find_name(name);
     if (format == nullptr || format->encode == nullptr)
       return error(ErrorKind::kUsage, "--formats: there is no format {} that can be written", name);
     const uint32_t width = options_.width, inner = options_.feed_forward;
     const uint32_t key_values = 2 * shape_.kv_heads * kHead;
-    for (const auto& [rows, cols] :
-         {std::pair{width + key_values, width}, {width, width}, {2 * inner, width}, {width, inner}}) {
+    const std::pair<uint32_t, uint32_t> shapes[] = {
+        {width + key_values, width}, {width, width}, {2 * inner, width}, {width, inner}};
+    size_t parts = std::size(shapes);
+    for (const auto& [rows, cols] : shapes) {
       if (cols % format->block_values != 0)
         return error(ErrorKind::kUsage, "--formats: {} columns are no whole blocks of {}", cols, name);
-      ASSIGN_OR_RETURN(const Pool pool, make_pool(*format, rows, cols));
-      for (const uint32_t count : rows_) {
-        device::Operand in;
-        ASSIGN_OR_RETURN(const device::Buffer memory, make_operand(pool.copies[0], count, in));
-        const device::Batch batch = batch_of(count, 0);
-        ASSIGN_OR_RETURN(
-            const double seconds, seconds_of(batch, [&, height = rows](uint32_t i) {
-              const device::Projection out{pool.copies[i % pool.copies.size()], {}, floats(results_), height, false};
-              device_.project(in, count, {&out, 1});
-            }));
-        add("project", fmt::format("{} {} x {}, {} rows", format->name, rows, cols, count), seconds,
-            static_cast<double>(pool.copies[0].bytes()), 2.0 * rows * cols * count, format->block_values > 1);
-      }
+      TRY(products_with(*format, rows, cols, share(end, parts--)));
+    }
+    return {};
+  }
+
+  Status products_with(const quant::Format& format, uint32_t rows, uint32_t cols, double end) {
+    std::vector<Work> works;
+    for (const uint32_t count : rows_)
+      works.push_back({"project", fmt::format("{} {} x {}, {} rows", format.name, rows, cols, count),
+                       static_cast<double>(rows * format.bytes(cols)), 2.0 * rows * cols * count,
+                       format.block_values > 1, end});
+    if (now_() >= end) {  // preparing weights takes time too
+      for (const Work& work : works) skip(work);
+      return {};
+    }
+    ASSIGN_OR_RETURN(const Pool pool, make_pool(format, rows, cols));
+    double known_s = 0;
+    for (size_t w = 0; w < works.size(); ++w) {
+      const uint32_t count = rows_[w];
+      if (w > 0) works[w].expected_s = known_s * count / rows_[w - 1];
+      device::Operand in;
+      ASSIGN_OR_RETURN(const device::Buffer memory, make_operand(pool.copies[0], count, in));
+      const device::Batch batch = batch_of(count, 0);
+      ASSIGN_OR_RETURN(
+          known_s, time(works[w], batch, [&, height = rows](uint32_t i) {
+            const device::Projection out{pool.copies[i % pool.copies.size()], {}, floats(results_), height, false};
+            device_.project(in, count, {&out, 1});
+          }));
     }
     return {};
   }
 
   // One row at the end of a sequence, as in generation, and a chunk of rows, as in a prompt.
-  Status attention() {
+  Status attention(double end) {
     const size_t page = device_.page_bytes(shape_);
+    std::map<uint32_t, double> known_s;  // of one operation, by rows
     for (const uint32_t length : options_.lengths) {
       const size_t layer = page * divide_up(length, device::kPage_tokens);
       const size_t count = std::clamp<size_t>(divide_up(pool_bytes_, layer), 1, kMostCopies);
@@ -195,25 +244,31 @@ class KernelBench {
                          device_.alloc(rows * device_.operand_bytes(args.out.forms, args.out.width)));
         args.out.data = out.data();
         const device::Batch batch = batch_of(rows, length - rows);
-        ASSIGN_OR_RETURN(const double seconds, seconds_of(batch, [&](uint32_t i) {
+        // Every row sees those before it: products with keys and with values.
+        const double operations = 4.0 * heads_ * kHead * rows * (length - (rows - 1) / 2.0);
+        const Work work{"attention",
+                        fmt::format("{} rows at the end of {}", rows, length),
+                        static_cast<double>(layer),
+                        operations,
+                        false,
+                        end,
+                        known_s[rows] * operations};
+        ASSIGN_OR_RETURN(const double seconds, time(work, batch, [&](uint32_t i) {
                            args.cache = {shape_, memory.data() + i % count * layer, page};
                            device_.attention(args);
                          }));
-        // Every row sees those before it: products with keys and with values.
-        const double seen = rows * (length - (rows - 1) / 2.0);
-        add("attention", fmt::format("{} rows at the end of {}", rows, length), seconds, static_cast<double>(layer),
-            4.0 * heads_ * kHead * seen);
+        known_s[rows] = seconds / operations;
       }
     }
     return {};
   }
 
-  Status small_kernels() {
+  Status small_kernels(double end) {
     for (const uint32_t rows : {1u, 64u}) {
       const device::Batch batch = batch_of(rows, 0);
       const auto measure = [&](const char* kernel, const std::function<void(uint32_t)>& queue) -> Status {
-        ASSIGN_OR_RETURN(const double seconds, seconds_of(batch, queue));
-        add("small", fmt::format("{}, {} rows", kernel, rows), seconds, 0, 0);
+        ASSIGN_OR_RETURN([[maybe_unused]] const double seconds,
+                         time({"small", fmt::format("{}, {} rows", kernel, rows), 0, 0, false, end}, batch, queue));
         return {};
       };
       const device::Matrix weight{quant::find_name("Q8_0"), nullptr, 1, options_.feed_forward};
@@ -238,10 +293,10 @@ class KernelBench {
       TRY(measure("candidates", [&](uint32_t) { device_.candidates(candidates); }));
     }
     const device::Batch batch = batch_of(1, 0);
-    ASSIGN_OR_RETURN(const double seconds, seconds_of(batch, [&](uint32_t) {
+    const Work work{"small", fmt::format("{} kernels with nothing to do", kStepKernels), 0, 0, false, end};
+    ASSIGN_OR_RETURN([[maybe_unused]] const double seconds, time(work, batch, [&](uint32_t) {
                        for (uint32_t i = 0; i < kStepKernels; ++i) device_.soft_cap(floats(results_), 1, 1, 30);
                      }));
-    add("small", fmt::format("{} kernels with nothing to do", kStepKernels), seconds, 0, 0);
     return {};
   }
 
@@ -265,19 +320,25 @@ class KernelBench {
 
   device::Device& device_;
   const KernelBenchOptions& options_;
+  const Clock& now_;
+  const double end_;
   size_t pool_bytes_ = 0;
   std::vector<uint32_t> rows_;
   uint32_t heads_ = 0;
   device::CacheShape shape_;
   std::vector<int32_t> tokens_, pages_;
   device::Buffer values_, results_;  // inputs, which are zeros, and what comes of them
-  std::vector<KernelTime> times_;
+  KernelReport report_;
 };
 
 }  // namespace
 
-Result<std::vector<KernelTime>> measure_kernels(device::Device& device, const KernelBenchOptions& options) {
-  return KernelBench(device, options).measure();
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Result<KernelReport> measure_kernels(device::Device& device, const KernelBenchOptions& options, const Clock& now) {
+  return KernelBench(device, options, now).measure();
 }
 
 }  // namespace hearth::cli

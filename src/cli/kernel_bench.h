@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct KernelBenchOptions {
   std::vector<uint32_t> lengths{1024, 4096, 8192, 32768};  // positions that attention looks at
   uint32_t width = 4096, feed_forward = 14336;             // of the layer; heads have 128 values, four share a kv head
   uint32_t vocabulary = 128256;
+  uint32_t seconds = 20;  // for all of it, shared by the kinds of work; what does not fit is left out
 };
 
 // Once: what it took, and what it moved and calculated. Bytes are those of weights or of the cache, which are much
@@ -27,7 +29,19 @@ struct KernelTime {
   bool int8 = false;  // the operations are on 8-bit numbers
 };
 
-// Errors: kUsage for a format that there is not or that nobody can write, kNoMemory, kDeviceLost.
-Result<std::vector<KernelTime>> measure_kernels(device::Device& device, const KernelBenchOptions& options);
+struct KernelReport {
+  device::Limits limits;  // measured in the same run
+  std::vector<KernelTime> times;
+  std::vector<std::string> skipped;  // "project Q4_K 28672 x 4096, 512 rows": there was no time for them
+};
+
+using Clock = std::function<double()>;  // seconds since some start
+double steady_seconds();
+
+// Takes no longer than options.seconds by more than the preparation of one kind of weights or one measurement for which
+// nothing before it could say how long it takes. Errors: kUsage for a format that there is not or that nobody can
+// write, kNoMemory, kDeviceLost.
+Result<KernelReport> measure_kernels(device::Device& device, const KernelBenchOptions& options,
+                                     const Clock& now = steady_seconds);
 
 }  // namespace hearth::cli
