@@ -41,8 +41,8 @@ TEST(BenchKernels, CountsBytesOfWeightsAndOperations) {
   ASSERT_EQ(done.code, 0) << done.err;
   const boost::json::value report = boost::json::parse(done.out);
   const boost::json::array& kernels = report.at("kernels").as_array();
-  const auto first_product =
-      std::ranges::find_if(kernels, [](const boost::json::value& kernel) { return kernel.at("kind") == "project"; });
+  const auto first_product = std::ranges::find_if(
+      kernels, [](const boost::json::value& kernel) { return kernel.at("kind").as_string() == "project"; });
   ASSERT_NE(first_product, kernels.end());
   const boost::json::value& first = *first_product;  // queries, keys and values
   EXPECT_EQ(first.at("name").as_string(), "Q8_0 768 x 512, 1 rows");
