@@ -215,8 +215,13 @@ Status CudaDevice::finish() {
 Status CudaDevice::run_step() {
   TRY(transfer_.order(stream_));
   TRY(graphs_.run(list_, stream_));
-  for (const Download& download : downloads_) TRY(transfer_.download(address_of(download.from), download.to, stream_));
-  return stream_.synchronize();
+  const auto start = std::chrono::steady_clock::now();
+  const std::chrono::microseconds spin = short_waits_.spin();
+  for (const Download& download : downloads_)
+    TRY(transfer_.download(address_of(download.from), download.to, stream_, spin));
+  TRY(stream_.synchronize(spin));
+  short_waits_.took(std::chrono::steady_clock::now() - start);
+  return {};
 }
 
 }  // namespace hearth::cuda

@@ -13,6 +13,7 @@
 #include "cuda/graphs.h"
 #include "cuda/kernels/args.h"
 #include "cuda/matmul.h"
+#include "cuda/short_waits.h"
 #include "cuda/sizing.h"
 #include "cuda/step_tables.h"
 #include "cuda/transfer.h"
@@ -127,6 +128,7 @@ class CudaDevice final : public device::Device {
   Functions functions_{};
   Transfer transfer_;
   Graphs graphs_;
+  ShortWaits short_waits_;
   StepTablesBuffer tables_;
   driver::DeviceMemory table_memory_, scratch_;
   device::StepShape reserved_;

@@ -67,7 +67,8 @@ Status Transfer::order(const driver::Stream& stream) {
   return {};
 }
 
-Status Transfer::download(CUdeviceptr from, std::span<std::byte> to, const driver::Stream& stream) {
+Status Transfer::download(CUdeviceptr from, std::span<std::byte> to, const driver::Stream& stream,
+                          std::chrono::microseconds spin) {
   TRY(order(stream));
   while (!to.empty()) {
     Buffer& buffer = buffers_[next_];
@@ -76,7 +77,7 @@ Status Transfer::download(CUdeviceptr from, std::span<std::byte> to, const drive
     const size_t bytes = std::min(to.size(), kBuffer_bytes);
     TRY(driver::check(cuda_->cuMemcpyDtoHAsync(buffer.memory.data(), from, bytes, stream.get()),
                       "copying from the GPU"));
-    TRY(stream.synchronize());
+    TRY(stream.synchronize(spin));
     std::memcpy(to.data(), buffer.memory.data(), bytes);
     to = to.subspan(bytes);
     from += bytes;

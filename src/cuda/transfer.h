@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <span>
 
@@ -23,8 +24,10 @@ class Transfer {
   Status upload(std::span<const std::byte> from, CUdeviceptr to);
   // Work queued on `stream` from now on waits for all uploads so far.
   Status order(const driver::Stream& stream);
-  // Waits. What the bytes depend on must have been queued on `stream`.
-  Status download(CUdeviceptr from, std::span<std::byte> to, const driver::Stream& stream);
+  // Waits, for each buffer's worth like Stream::synchronize(spin). What the bytes depend on must have been queued on
+  // `stream`.
+  Status download(CUdeviceptr from, std::span<std::byte> to, const driver::Stream& stream,
+                  std::chrono::microseconds spin = {});
 
  private:
   struct Buffer {

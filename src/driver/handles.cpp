@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <thread>
 
 #include "base/check.h"
 #include "base/checked.h"
@@ -68,7 +69,13 @@ Result<Stream> Stream::create(const Cuda& cuda) {
   return Stream(cuda, raw);
 }
 
-Status Stream::synchronize() const {
+Status Stream::synchronize(std::chrono::microseconds spin) const {
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < spin) {
+    ASSIGN_OR_RETURN(const bool ended, idle());
+    if (ended) return {};
+    std::this_thread::yield();  // whoever has work goes first
+  }
   return check(cuda_->cuStreamSynchronize(raw_), "waiting for a stream");
 }
 

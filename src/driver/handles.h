@@ -3,6 +3,7 @@
 // before that context is released. Errors of calls: see check(); after a sticky one all fail with kDeviceLost.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -92,7 +93,9 @@ class Stream : public Handle<CUstream, &Cuda::cuStreamDestroy> {
   using Handle::Handle;
   static Result<Stream> create(const Cuda& cuda);  // does not wait for the default stream
 
-  Status synchronize() const;  // waits for all work queued so far
+  // Waits for all work queued so far. For `spin` it asks again and again, which sees the end at once; then it sleeps,
+  // and is woken some tens of microseconds late.
+  Status synchronize(std::chrono::microseconds spin = {}) const;
   Result<bool> idle() const;
   Status wait(const Event& event) const;  // later work on this stream waits for the event's last record
 };

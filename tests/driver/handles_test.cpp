@@ -133,6 +133,33 @@ TEST_F(HandlesTest, StreamsTellStickyErrorsFromBusyOnes) {
   EXPECT_EQ(stream->synchronize().error().kind, ErrorKind::kDeviceLost);
 }
 
+TEST_F(HandlesTest, WaitingForAStreamAsksForAWhileBeforeItSleeps) {
+  using namespace std::chrono_literals;
+  auto stream = Stream::create(*cuda_);
+  ASSERT_TRUE(stream.ok());
+  const auto counts = [&] { return std::pair(ask("fake_stream_queries"), ask("fake_stream_waits")); };
+  counts();
+  ASSERT_TRUE(stream->synchronize());
+  EXPECT_EQ(counts(), std::pair(0, 1)) << "sleeps at once";
+  ASSERT_TRUE(stream->synchronize(1h));
+  EXPECT_EQ(counts(), std::pair(1, 0)) << "has ended already";
+  {
+    const Environment busy("FAKE_CUDA_BUSY_QUERIES", "5");
+    ASSERT_TRUE(stream->synchronize(1h));
+    EXPECT_EQ(counts(), std::pair(6, 0)) << "ends while it asks";
+  }
+  {
+    const Environment busy("FAKE_CUDA_BUSY_QUERIES", "1000000000");
+    ASSERT_TRUE(stream->synchronize(20ms));
+    const auto [queries, waits] = counts();
+    EXPECT_GT(queries, 0);
+    EXPECT_EQ(waits, 1) << "sleeps when it takes too long";
+  }
+  const Environment lost("FAKE_CUDA_STREAM", "700");
+  EXPECT_EQ(stream->synchronize(1h).error().kind, ErrorKind::kDeviceLost);
+  EXPECT_EQ(counts(), std::pair(1, 0)) << "does not ask a broken context again";
+}
+
 TEST_F(HandlesTest, AModuleThatIsRejectedBringsTheCompilersWords) {
   const auto module = Module::load(*cuda_, "no PTX");
   ASSERT_FALSE(module.ok());

@@ -14,6 +14,7 @@
 #include <set>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "driver/cuda_abi.h"
 
@@ -35,6 +36,7 @@ std::set<CUdeviceptr> mapped, accessible;
 CUmemGenericAllocationHandle next_handle = 1;
 thread_local CUcontext current = nullptr;
 int context_users = 0;
+int stream_queries = 0, stream_waits = 0;
 
 }  // namespace
 
@@ -205,9 +207,12 @@ CUresult cuStreamDestroy_v2(CUstream) {
   return CUDA_SUCCESS;
 }
 CUresult cuStreamSynchronize(CUstream) {
+  ++stream_waits;
   return answer("FAKE_CUDA_STREAM");
 }
 CUresult cuStreamQuery(CUstream) {
+  ++stream_queries;
+  if (number("FAKE_CUDA_BUSY_QUERIES", 0) >= stream_queries) return CUDA_ERROR_NOT_READY;
   return answer("FAKE_CUDA_STREAM");
 }
 
@@ -243,6 +248,12 @@ int fake_allocated() {
 }
 int fake_accessible() {
   return static_cast<int>(accessible.size());
+}
+int fake_stream_queries() {
+  return std::exchange(stream_queries, 0);
+}
+int fake_stream_waits() {
+  return std::exchange(stream_waits, 0);
 }
 int fake_context_users() {
   return context_users;
