@@ -98,6 +98,7 @@ class Turn {
       if (shown) shown = display.show(delta);
     };
     engine::Request request{ready.tokens, session_.sampling, session_.chat->stops()};
+    if (session_.constraint != nullptr) request.constraint = session_.constraint->clone();
     ASSIGN_OR_RETURN(const Completion completion,
                      generate(*session_.engine, std::move(request), [&](const engine::Event& event) {
                        read.add(event.text, event.tokens, show);

@@ -13,6 +13,7 @@
 #include "cli/input.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "grammar/schema.h"
 
 namespace hearth::cli {
 namespace {
@@ -22,7 +23,8 @@ constexpr uint32_t kInfillRoom_tokens = 512;  // for what is filled in, or a qua
 struct Options {
   RunOptions run;
   std::vector<std::string> words;  // of the prompt
-  std::optional<std::string> tools_path, suffix;
+  std::optional<std::string> tools_path, suffix, format;
+  grammar::SchemaOptions schema;
 };
 
 // Every sampling parameter as an option of its name with dashes.
@@ -100,6 +102,16 @@ Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
   return tools;
 }
 
+// "json", or the file of a JSON schema.
+Result<std::shared_ptr<const grammar::Grammar>> read_format(const std::string& format,
+                                                            const grammar::SchemaOptions& options) {
+  if (format == "json") return grammar::compile_any_object();
+  ASSIGN_OR_RETURN(const std::string schema, read_text(format, "the schema"));
+  auto compiled = grammar::compile_schema(schema, options, nullptr);
+  if (!compiled) return error(ErrorKind::kUsage, "{}: {}", format, compiled.error().message);
+  return compiled;
+}
+
 Status fill_in(const RunOptions& options, const std::string& prefix, const std::string& suffix) {
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(Session session, start_session(options));
@@ -126,6 +138,9 @@ Status run(const Options& options) {
   if (options.tools_path) {
     ASSIGN_OR_RETURN(run.tools, read_tools(*options.tools_path));
   }
+  if (options.format) {
+    ASSIGN_OR_RETURN(run.grammar, read_format(*options.format, options.schema));
+  }
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
   if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return chat(run);
@@ -150,6 +165,11 @@ Action configure(Arguments& arguments) {
   arguments.exclude("--raw", "--tools");
   arguments.text("--suffix", options->suffix, "What follows the prompt: the model fills in between (code models)");
   for (const char* other : {"--raw", "--system", "--tools"}) arguments.exclude("--suffix", other);
+  arguments.text("--format", options->format,
+                 "json, or the file of a JSON schema: every answer is such a text from its first token on");
+  for (const char* other : {"--tools", "--suffix"}) arguments.exclude("--format", other);
+  arguments.flag("--open-objects", options->schema.open_objects,
+                 "With --format: objects without additionalProperties may have undeclared members");
   const auto think = [options](const std::string& value) -> Status {
     ASSIGN_OR_RETURN(options->run.thinking, parse_thinking(value));
     return {};

@@ -8,6 +8,7 @@
 #include "doctor/slow_decode.h"
 #include "fleet/chat_model.h"
 #include "fleet/model_defaults.h"
+#include "grammar/token_constraint.h"
 #include "models/token_cost.h"
 
 namespace hearth::cli {
@@ -81,6 +82,10 @@ Result<Session> start_session(const RunOptions& options) {
   session.thinking = options.thinking;
   session.tools = options.tools;
   session.tool_command = options.tool_command;
+  if (options.grammar != nullptr) {
+    session.constraint =
+        grammar::make_constraint(options.grammar, std::make_shared<grammar::TokenTrie>(session.tokenizer()));
+  }
   if (options.raw) return session;
   session.system = options.system.value_or(loaded.found.system);
   session.messages = std::move(loaded.found.messages);

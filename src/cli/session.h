@@ -9,6 +9,8 @@
 #include "cli/generate.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
+#include "grammar/grammar.h"
+#include "sampling/constraint.h"
 #include "sampling/options.h"
 
 namespace hearth::cli {
@@ -26,8 +28,9 @@ struct RunOptions {
   std::optional<std::string> system;  // not given: the model's own
   bool raw = false;                   // no chat template
   ThinkingChoice thinking;
-  std::vector<chat::Tool> tools;  // that the model may call
-  std::string tool_command;       // runs its calls; empty: they are only shown
+  std::vector<chat::Tool> tools;                    // that the model may call
+  std::string tool_command;                         // runs its calls; empty: they are only shown
+  std::shared_ptr<const grammar::Grammar> grammar;  // of every answer; null: free text
 };
 
 struct Session {
@@ -47,6 +50,7 @@ struct Session {
   ThinkingChoice thinking;
   std::vector<chat::Tool> tools;
   std::string tool_command;
+  std::unique_ptr<const sampling::Constraint> constraint;  // at its start: each answer has a clone; null: free text
 
   const text::Tokenizer& tokenizer() const { return engine->tokenizer(); }
 };
