@@ -403,7 +403,10 @@ Result<NodeId> add_schema(Grammar& grammar, const JsonValue& schema, const Schem
     SchemaDocument document(schema, options, warnings);
     return Compiler(grammar, document).compile({{&schema}});
   } catch (const SchemaFailure& failure) {
-    return failure.error;
+    if (!options.lenient) return failure.error;
+    // What was added before is reached by nothing.
+    if (warnings != nullptr) warnings->push_back(failure.error.message + "; any object is allowed instead");
+    return add_any_object(grammar);
   }
 }
 

@@ -105,5 +105,20 @@ TEST(SchemaErrors, AnImpossibleSchemaIsRefusedAtTheStart) {
   EXPECT_EQ(warnings.size(), 1u);
 }
 
+TEST(SchemaErrors, LenientAllowsAnyObjectWhereASchemaCannotBeRead) {
+  for (const char* schema : {R"({"type":"object","properties":{"a":{"$ref":"#/nowhere"}}})", R"({"$ref":"#"})",
+                             R"({"type":"object","properties":{"a":{"minimum":"x","type":"number"}}})"}) {
+    EXPECT_FALSE(compile_schema(schema, {}, nullptr).ok()) << schema;
+    std::vector<std::string> warnings;
+    const auto grammar = compile_schema(schema, {.lenient = true}, &warnings);
+    ASSERT_TRUE(grammar.ok()) << schema << ": " << grammar.error().message;
+    ASSERT_EQ(warnings.size(), 1u) << schema;
+    EXPECT_NE(warnings[0].find("any object"), std::string::npos) << warnings[0];
+    Machine machine(*grammar, nullptr);
+    EXPECT_TRUE(machine.accepts(machine.step(machine.start(), R"({"b":[1]})"))) << schema;
+    EXPECT_EQ(machine.step(machine.start(), "["), Machine::kDead) << schema;
+  }
+}
+
 }  // namespace
 }  // namespace hearth::grammar
