@@ -69,6 +69,10 @@ bool take_interrupt() {
   return received.compare_exchange_strong(expected, 0);
 }
 
+void take_any_signal() {
+  received = 0;
+}
+
 bool wait_readable(int fd) {
   while (!interrupted()) {
     pollfd fds[2] = {{fd, POLLIN, 0}, {wake, POLLIN, 0}};

@@ -21,9 +21,11 @@ class InterruptScope {
 
 // Whether a signal arrived in the present InterruptScope. Safe on every thread.
 bool interrupted();
-// Forgets a SIGINT (and arms the scope again); false if none had arrived. the others cannot be taken.
+// Forgets a SIGINT (and arms the scope again); false if none had arrived. The others cannot be taken.
 bool take_interrupt();
-// Waits until `fd` can be read (or is at its end): true. False once interrupted().
+// Forgets what arrived, whatever it was: the process has done what was asked and goes its own way.
+void take_any_signal();
+// Waits until `fd` can be read (or is at its end): true. False once interrupted(). A negative one never can.
 bool wait_readable(int fd);
 
 }  // namespace hearth::cli

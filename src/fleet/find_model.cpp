@@ -33,6 +33,15 @@ Result<store::ModelFiles> find_model(const std::string& model) {
   return store::resolve_path(path);
 }
 
+Result<store::ModelFiles> find_named_model(const std::string& name) {
+  auto found = store::resolve_name(name, store::model_folders());
+  if (found || found.error().kind != ErrorKind::kNotFound || (name != kDemo && name != kDemo_name)) return found;
+  ASSIGN_OR_RETURN(const std::string path, find_demo());
+  ASSIGN_OR_RETURN(store::ModelFiles demo, store::resolve_path(path));
+  demo.name = kDemo_name;
+  return demo;
+}
+
 Result<std::shared_ptr<const gguf::File>> open_model(const std::string& model) {
   ASSIGN_OR_RETURN(const store::ModelFiles found, find_model(model));
   return gguf::File::open(found.model);

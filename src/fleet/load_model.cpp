@@ -55,6 +55,9 @@ Result<LoadedModel> load_model(store::ModelFiles found, const ModelOptions& opti
   }
   const uint32_t preferred = load.context != 0 ? load.context : context_parameter(loaded.found.parameters);
   ASSIGN_OR_RETURN(load.context, choose_context(options, preferred, *loaded.file));
+  if (load.pages == 0 && load.sequences > 1) {  // else they would put each other back all the time
+    ASSIGN_OR_RETURN(load.pages, pages_for(load.sequences, load.context));
+  }
   load.cache = cache_type(options.kv_type);
   load.copy_weights = copies_weights(options, *loaded.file);
   TRY(load_on_devices(options, load, observer, loaded));

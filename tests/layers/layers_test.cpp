@@ -36,10 +36,14 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
       "store", "chat"}},
+    // Wires the server: dialects to models.
+    {"serve",
+     {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
+      "api"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base", "quant", "gguf", "text", "template", "chat", "sampling", "device", "cpu", "cuda", "placement", "models",
-      "engine", "store", "doctor", "fleet", "grammar"}},
+      "engine", "store", "doctor", "fleet", "grammar", "serve"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {

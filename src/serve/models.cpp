@@ -1,0 +1,359 @@
+#include "serve/models.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "fleet/chat_model.h"
+#include "fleet/model_defaults.h"
+#include "fleet/model_facts.h"
+
+namespace hearth::serve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::nanoseconds kFor_ever{std::chrono::hours(24 * 365 * 100)};
+
+Error ending() {
+  return error(ErrorKind::kCancelled, "the server ends");
+}
+
+// "8.0B", "1.1M", as Ollama writes it.
+std::string count_text(uint64_t parameters) {
+  const auto value = static_cast<double>(parameters);
+  if (parameters >= 1'000'000'000) return fmt::format("{:.1f}B", value / 1e9);
+  if (parameters >= 1'000'000) return fmt::format("{:.2f}M", value / 1e6);
+  return parameters >= 1000 ? fmt::format("{:.2f}K", value / 1e3) : fmt::format("{}", parameters);
+}
+
+uint64_t gpu_bytes(const engine::DeviceStatus& status) {
+  uint64_t bytes = 0;
+  for (const auto& device : status.devices) bytes += device.gpu ? device.memory.total() : 0;
+  return bytes;
+}
+
+void log_placement(const std::string& name, const engine::DeviceStatus& status) {
+  log_info("{}: offloaded {}/{} layers to GPU", name, status.layers_on_gpu(), status.layers.size());
+  log_info("{}: {}", name, status.placement());
+  if (const std::string warning = status.warning(); !warning.empty()) log_warn("{}: {}", name, warning);
+}
+
+// The modification time of a file in seconds since 1970; 0 if it has none.
+int64_t modified(const std::string& path) {
+  std::error_code failed;
+  const auto time = std::filesystem::last_write_time(path, failed);
+  if (failed) return 0;
+  const auto system = std::chrono::file_clock::to_sys(time);
+  return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::shared_ptr<const grammar::TokenTrie> Resident::trie() {
+  std::call_once(trie_made_, [this] { trie_ = std::make_shared<const grammar::TokenTrie>(engine->tokenizer()); });
+  return trie_;
+}
+
+api::ModelSummary summarize(const store::ModelFiles& found, const gguf::File& file) {
+  const fleet::ModelFacts facts = fleet::facts_of(file);
+  api::ModelSummary summary{.name = found.name, .modified = modified(found.model), .bytes = file.file_bytes()};
+  const std::string blob = std::filesystem::path(found.model).filename().string();
+  constexpr size_t kPrefix = 7, kDigits = 64;  // sha256-...
+  if (blob.starts_with("sha256") && blob.size() == kPrefix + kDigits) summary.digest = blob.substr(kPrefix);
+  summary.architecture = facts.architecture;
+  summary.parameter_size = count_text(facts.parameters);
+  summary.quantization = facts.recipe.empty() ? "unknown" : facts.recipe;
+  if (facts.spec) {
+    summary.context = facts.spec->context;
+    summary.width = facts.spec->width;
+  }
+  return summary;
+}
+
+Resident& Models::Lease::operator*() const {
+  return *entry_->resident;
+}
+
+Models::Models(const Settings& settings) : settings_(settings), keeper_([this] { work(); }) {}
+
+Models::~Models() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  keeper_.join();
+  for (const Ptr& entry : entries_) {
+    for (const Take& take : entry->waiting) take(ending());
+    if (entry->resident) entry->resident->engine.reset();  // with the final events, which give leases back
+  }
+}
+
+Models::Ptr Models::find(const std::string& name) const {
+  for (const Ptr& entry : entries_)
+    if (!entry->retired && same_ignoring_case(entry->found.name, name)) return entry;
+  return nullptr;
+}
+
+// Whether requests can be answered by what is loaded, or about to be.
+bool Models::fits(const Entry& entry, const store::ModelFiles& found, const api::LoadWish& wish) const {
+  if (entry.found.model != found.model || entry.found.template_text != found.template_text) return false;
+  if (!wish.context) return true;
+  if (!entry.resident) return entry.wish.context.value_or(fleet::kDefaultContext_tokens) >= *wish.context;
+  const uint32_t most = entry.resident->spec.context;
+  return entry.resident->load.context >= (most > 0 ? std::min(*wish.context, most) : *wish.context);
+}
+
+void Models::use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAlive keep_alive, Take take) {
+  std::shared_ptr<Lease> lease;
+  std::optional<Error> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    Ptr entry = find(found.name);
+    if (entry && !fits(*entry, found, wish)) {
+      entry->retired = entry->resident != nullptr || entry->waiting.empty();
+      if (!entry->retired) entry->wish.context = std::max(wish.context, entry->wish.context);
+    }
+    if (ends_) {
+      refusal = ending();
+    } else if (!entry || entry->retired) {
+      entry = std::make_shared<Entry>();
+      entry->found = std::move(found);
+      entry->wish = wish;
+      entry->keep_alive = settings_.keep_alive;
+      entries_.push_back(entry);
+    }
+    if (!refusal) {
+      if (keep_alive) entry->keep_alive = *keep_alive;
+      entry->last_used = Clock::now();
+      if (entry->resident) {
+        ++entry->users;
+        lease = std::make_shared<Lease>(*this, entry);
+      } else if (entry->waiting.size() >= settings_.queue) {
+        refusal = error(ErrorKind::kBusy, "too many requests wait for {}", entry->found.name);
+      } else {
+        entry->waiting.push_back(std::move(take));
+      }
+    }
+  }
+  changed_.notify_all();
+  if (lease) take(std::move(lease));
+  if (refusal) take(*refusal);
+}
+
+void Models::give_back(Entry& entry) {
+  {
+    const std::lock_guard lock(mutex_);
+    --entry.users;
+    entry.last_used = Clock::now();
+  }
+  changed_.notify_all();
+}
+
+bool Models::unload(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    const Ptr entry = find(name);
+    if (!entry) return false;
+    entry->keep_alive = std::chrono::nanoseconds(0);
+    if (entry->resident) entry->retired = true;
+  }
+  changed_.notify_all();
+  return true;
+}
+
+std::vector<api::RunningModel> Models::running() {
+  std::vector<api::RunningModel> list;
+  const std::lock_guard lock(mutex_);
+  for (const Ptr& entry : entries_) {
+    if (!entry->resident) continue;
+    const engine::DeviceStatus status = entry->resident->engine->devices();
+    api::RunningModel model{.summary = summarize(entry->found, *entry->resident->file)};
+    model.gpu_bytes = gpu_bytes(status);
+    model.bytes = status.wholly_on_gpu() ? model.gpu_bytes : status.memory().total();
+    model.context = entry->resident->load.context;
+    if (entry->keep_alive.count() >= 0) {
+      const auto left = (entry->users > 0 ? Clock::now() : entry->last_used) + entry->keep_alive - Clock::now();
+      model.expires =
+          std::chrono::duration_cast<std::chrono::seconds>((std::chrono::system_clock::now() + left).time_since_epoch())
+              .count();
+    }
+    model.placement = status.placement();
+    model.cause = status.cause;
+    model.remedy = status.remedy;
+    list.push_back(std::move(model));
+  }
+  return list;
+}
+
+Models::Ptr Models::next_to_load() const {
+  for (const Ptr& entry : entries_)
+    if (!entry->resident && !entry->waiting.empty()) return entry;
+  return nullptr;
+}
+
+// When the next one expires, if any.
+std::optional<Clock::time_point> Models::retire_expired() {
+  std::optional<Clock::time_point> next;
+  for (const Ptr& entry : entries_) {
+    if (!entry->resident || entry->retired || entry->users > 0 || entry->keep_alive.count() < 0) continue;
+    const auto at = entry->last_used + std::min(entry->keep_alive, kFor_ever);
+    if (at <= Clock::now())
+      entry->retired = true;
+    else
+      next = next ? std::min(*next, at) : at;
+  }
+  return next;
+}
+
+bool Models::retire_oldest_idle() {
+  Ptr oldest;
+  for (const Ptr& entry : entries_) {
+    if (!entry->resident || entry->retired || entry->users > 0) continue;
+    if (!oldest || entry->last_used < oldest->last_used) oldest = entry;
+  }
+  if (!oldest) return false;
+  log_info("{} is let go: another model needs the room", oldest->found.name);
+  oldest->retired = true;
+  return true;
+}
+
+void Models::remove_retired(std::unique_lock<std::mutex>& lock) {
+  std::vector<Ptr> gone;
+  std::erase_if(entries_, [&](const Ptr& entry) {
+    const bool goes = entry->retired && entry->users == 0;
+    if (goes) gone.push_back(entry);
+    return goes;
+  });
+  if (gone.empty()) return;
+  lock.unlock();
+  for (const Ptr& entry : gone) {
+    entry->resident.reset();
+    log_info("{} is unloaded", entry->found.name);
+  }
+  lock.lock();
+}
+
+void Models::work() {
+  std::unique_lock lock(mutex_);
+  while (!ends_) {
+    const auto next = retire_expired();
+    remove_retired(lock);
+    const Ptr entry = ends_ ? nullptr : next_to_load();
+    if (entry) {
+      load(lock, entry);
+      continue;
+    }
+    if (ends_) return;
+    // What came while the lock was open would be missed: looked at again before any sleep.
+    const auto idle = [this] {
+      if (ends_ || next_to_load()) return false;
+      return std::ranges::none_of(entries_, [](const Ptr& e) { return e->retired && e->users == 0; });
+    };
+    if (!idle()) continue;
+    if (next)
+      changed_.wait_until(lock, *next);
+    else
+      changed_.wait(lock);
+  }
+}
+
+// One that is replaced by `entry`, or too many: waits until there is room.
+void Models::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
+  const auto others = [&] {
+    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr; });
+  };
+  const auto replaced = [&] {
+    return std::ranges::any_of(entries_, [&](const Ptr& e) {
+      return e->retired && e->resident && same_ignoring_case(e->found.name, entry->found.name);
+    });
+  };
+  while (!ends_ && (replaced() || others() >= static_cast<ptrdiff_t>(settings_.most_models))) {
+    if (others() >= static_cast<ptrdiff_t>(settings_.most_models)) retire_oldest_idle();
+    const size_t before = entries_.size();
+    remove_retired(lock);
+    if (entries_.size() != before || ends_) continue;
+    changed_.wait_for(lock, std::chrono::milliseconds(100));
+  }
+  if (ends_) return;
+  Result<std::unique_ptr<Resident>> loaded = ending();
+  while (true) {
+    const Entry wanted{.found = entry->found, .wish = entry->wish};
+    lock.unlock();
+    loaded = try_load(wanted);
+    lock.lock();
+    const bool full = !loaded && loaded.error().kind == ErrorKind::kNoMemory;
+    if (!full || ends_ || !retire_oldest_idle()) break;
+    remove_retired(lock);
+  }
+  std::vector<Take> waiting = std::exchange(entry->waiting, {});
+  if (!loaded) {
+    entries_.remove(entry);
+    lock.unlock();
+    log_error("{} cannot be loaded: {}", entry->found.name, loaded.error().message);
+    for (const Take& take : waiting) take(loaded.error());
+    lock.lock();
+    return;
+  }
+  entry->resident = std::move(loaded).value();
+  entry->users = static_cast<uint32_t>(waiting.size());
+  entry->last_used = Clock::now();
+  make_room_on_gpus(*entry);
+  std::vector<std::shared_ptr<Lease>> leases;
+  for (size_t i = 0; i < waiting.size(); ++i) leases.push_back(std::make_shared<Lease>(*this, entry));
+  lock.unlock();
+  for (size_t i = 0; i < waiting.size(); ++i) waiting[i](std::move(leases[i]));
+  waiting.clear();
+  lock.lock();
+}
+
+// Where idle models keep a part of it from the GPU they go, and its layers follow.
+void Models::make_room_on_gpus(const Entry& loaded) {
+  const engine::DeviceStatus status = loaded.resident->engine->devices();
+  if (!status.gpu_wanted || status.wholly_on_gpu()) return;
+  for (const Ptr& entry : entries_) {
+    if (entry.get() == &loaded || !entry->resident || entry->retired || entry->users > 0) continue;
+    if (gpu_bytes(entry->resident->engine->devices()) == 0) continue;
+    log_info("{} is let go: {} needs the GPU", entry->found.name, loaded.found.name);
+    entry->retired = true;
+  }
+}
+
+Result<std::unique_ptr<Resident>> Models::try_load(const Entry& entry) const {
+  const std::string& name = entry.found.name;
+  fleet::ModelOptions options = settings_.model;
+  models::LoadOptions load = fleet::answer_load_options(settings_.parallel);
+  // What a request wishes counts before the server's default, but no model gets more than it was trained for.
+  if (entry.wish.context) {
+    load.context = *entry.wish.context;
+    options.context = 0;
+  }
+  if (entry.wish.gpu_layers == 0) options.gpu = fleet::GpuPolicy::kOff;
+  if (entry.wish.threads) options.threads = *entry.wish.threads;
+  fleet::LoadObserver observer;
+  observer.note = [name](const std::string& text) { log_info("{}: {}", name, text); };
+  observer.start = [name](const std::string& what) { log_info("{}: {}", name, what); };
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, fleet::load_model(entry.found, options, load, observer));
+  auto resident = std::make_unique<Resident>();
+  resident->found = std::move(loaded.found);
+  resident->file = loaded.file;
+  resident->spec = loaded.spec;
+  resident->load = loaded.load;
+  resident->chat = fleet::make_chat_model(resident->found, *loaded.file, loaded.tokenizer);
+  resident->raw = fleet::make_chat_model(resident->found, *loaded.file, loaded.tokenizer, true);
+  for (const std::string& note : resident->chat->notes()) log_info("{}: {}", name, note);
+  const auto ignored = fleet::apply_model_parameters(resident->found.parameters, resident->sampling);
+  if (!ignored.empty()) log_warn("{}: parameters that come with it are ignored: {}", name, fmt::join(ignored, ", "));
+  resident->placed = std::move(loaded.placed);
+  const engine::EngineOptions engine_options{.max_sequences = settings_.parallel, .queue = settings_.queue};
+  resident->engine = std::make_unique<engine::Engine>(resident->placed->backend(), loaded.tokenizer, engine_options);
+  log_placement(name, resident->engine->devices());
+  log_info("{} is loaded in {:.2f} seconds, with a context of {} tokens for each of {} answers", name,
+           std::chrono::duration<double>(loaded.load_duration).count(), resident->load.context, settings_.parallel);
+  return resident;
+}
+
+}  // namespace hearth::serve

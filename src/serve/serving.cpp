@@ -1,0 +1,142 @@
+#include "serve/serving.h"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <thread>
+
+#include "api/ollama/routes.h"
+#include "api/router.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/processors.h"
+#include "base/text.h"
+#include "fleet/find_model.h"
+#include "fleet/machine.h"
+#include "http/server.h"
+#include "serve/answering.h"
+#include "serve/catalog.h"
+#include "serve/front.h"
+#include "serve/models.h"
+#include "serve/workers.h"
+
+namespace hearth::serve {
+namespace {
+
+constexpr int kWorkers = 2;  // the model needs the processors
+constexpr size_t kMost_waiting = 4096;
+
+bool is_loopback(const http::Address& address) {
+  if (address.host == "localhost") return true;
+  boost::system::error_code code;
+  const auto parsed = boost::asio::ip::make_address(address.host, code);
+  return !code && parsed.is_loopback();
+}
+
+api::Cancel load(Models& models, const api::LoadRequest& request, std::function<void(Status)> done) {
+  auto found = fleet::find_named_model(request.model);
+  if (!found) {
+    done(found.error());
+    return {};
+  }
+  models.use(std::move(found).value(), request.load, request.keep_alive,
+             [done = std::move(done)](const Result<std::shared_ptr<Models::Lease>>& lease) {
+               done(lease ? Status() : Status(lease.error()));
+             });
+  return {};
+}
+
+Status unload(Models& models, const std::string& model) {
+  ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_named_model(model));
+  models.unload(found.name);
+  return {};
+}
+
+std::shared_ptr<const api::Service> make_service(Models& models, Workers& workers, Catalog& catalog) {
+  auto service = std::make_shared<api::Service>();
+  service->version = HEARTH_VERSION;
+  service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
+    return answer(models, workers, std::move(request), std::move(sink));
+  };
+  service->load = [&](const api::LoadRequest& request, std::function<void(Status)> done) {
+    return load(models, request, std::move(done));
+  };
+  service->unload = [&](const std::string& model) { return unload(models, model); };
+  service->list = [&]() -> Result<std::vector<api::ModelSummary>> { return catalog.list(); };
+  service->running = [&] { return models.running(); };
+  return service;
+}
+
+Error with_ways_out(const Error& cause, const Settings& settings) {
+  if (cause.kind != ErrorKind::kBusy) return cause;
+  const uint32_t port = settings.listen.front().port;
+  const uint32_t other = port < UINT16_MAX ? port + 1 : port - 1;
+  return with_remedy(cause.kind, cause.message,
+                     fmt::format("stop it (if it is Ollama: systemctl stop ollama), or listen elsewhere: "
+                                 "hearth serve --host 127.0.0.1:{}",
+                                 other));
+}
+
+}  // namespace
+
+// Ended from the last to the first: nobody is asked who has gone.
+struct Serving::Parts {
+  explicit Parts(const Settings& settings) : workers(kWorkers, kMost_waiting), models(settings) {}
+  ~Parts() {
+    server.reset();
+    workers.stop();
+  }
+
+  Workers workers;
+  Catalog catalog;
+  Models models;
+  std::unique_ptr<http::Server> server;
+};
+
+Serving::Serving(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Serving::~Serving() = default;
+
+Result<std::unique_ptr<Serving>> Serving::start(const Settings& settings) {
+  auto parts = std::make_unique<Parts>(settings);
+  auto router = std::make_shared<api::Router>();
+  api::ollama::add_routes(*router, make_service(parts->models, parts->workers, parts->catalog));
+  FrontOptions options{.only_loopback = std::ranges::all_of(settings.listen, is_loopback), .origins = settings.origins};
+  http::Settings http;
+  http.listen = settings.listen;
+  auto server = http::Server::start(http, make_handler(std::move(router), parts->workers, std::move(options)));
+  if (!server) return with_ways_out(server.error(), settings);
+  parts->server = std::move(server).value();
+  return std::unique_ptr<Serving>(new Serving(std::move(parts)));
+}
+
+std::vector<std::string> Serving::addresses() const {
+  return parts_->server->addresses();
+}
+
+bool Serving::drain(std::chrono::milliseconds most) {
+  return parts_->server->drain(most);
+}
+
+void log_inference_compute(fleet::GpuPolicy policy) {
+  const auto on_cpu = [](const std::string& why) {
+    const placement::DeviceState host = fleet::host_state();
+    log_info("inference compute id=cpu library=cpu name=CPU available=\"{}\" reason=\"{}\"", size_text(host.free), why);
+  };
+  if (policy == fleet::GpuPolicy::kOff) return on_cpu("--gpu off");
+  const fleet::GpuSearch search = fleet::find_gpus();
+  size_t usable = 0;
+  std::string why = search.problem.cause;
+  for (const engine::DeviceFactory& open : search.gpus) {
+    const auto gpu = open();
+    if (!gpu) {
+      why = gpu.error().message;
+      continue;
+    }
+    ++usable;
+    const placement::DeviceState state = engine::state_of(**gpu);
+    log_info("inference compute id={} library=CUDA name=\"{}\" total=\"{}\" available=\"{}\"", state.ordinal,
+             state.name, size_text(state.total), size_text(state.free));
+  }
+  if (usable == 0) on_cpu(search.problem.remedy.empty() ? why : why + "; " + search.problem.remedy);
+}
+
+}  // namespace hearth::serve
