@@ -18,6 +18,7 @@ Backend backend_of(models::Model& model) {
   backend.diagnose = [&model](const device::Batch& batch) { return model.diagnose(batch); };
   backend.most_candidates = [&model] { return model.most_candidates(); };
   backend.read_logits = [&model](uint32_t row, std::span<float> logits) { return model.read_logits(row, logits); };
+  backend.keep_pages = [&model](const std::vector<bool>& live) { model.keep_pages(live); };
   backend.rearrange = [&model](const placement::Arrangement& target) { return model.rearrange(target); };
   return backend;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "device/types.h"
@@ -43,6 +44,9 @@ struct Backend {
   std::function<uint32_t()> sharers;
   // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
   std::function<Error(const device::Batch& batch)> diagnose;
+  // By page, which hold what is read again; the others need not move with their layers. Before maintain(), rearrange()
+  // and give_back().
+  std::function<void(const std::vector<bool>& live)> keep_pages;
   // Every maintain_interval, and before a step when it is due: a look at the devices, and at what is free on them.
   // True: layers are on their way, one in each call, and the next call is due before the next step. An error that says
   // kDeviceLost (by another model's fault, say) leads to recover() as that of forward() does.

@@ -195,6 +195,7 @@ struct Engine::Impl {
   void end_overdue();
   void look_at_devices();
   DeviceStatus devices_now() const;
+  void tell_live_pages() const;
   void maintain();
   void recover(const Error& loss);
   void step();
@@ -402,12 +403,17 @@ Status Engine::Impl::between_steps(std::function<Status()> run_there) {
   return done.get();
 }
 
+void Engine::Impl::tell_live_pages() const {
+  if (backend.keep_pages) backend.keep_pages(scheduler.live_pages());
+}
+
 void Engine::Impl::maintain() {
   const bool due = layers_move || Clock::now() - maintained >= backend.maintain_interval;
   if (!backend.maintain || !due) return;
   maintained = Clock::now();
   layers_move = false;
   const Status status = guarded([&]() -> Status {
+    tell_live_pages();
     ASSIGN_OR_RETURN(layers_move, backend.maintain());
     return {};
   });
@@ -709,15 +715,19 @@ void Engine::cancel(RequestId id) {
 }
 
 Status Engine::rebalance(placement::Arrangement target) {
-  const Backend& backend = impl_->backend;
-  if (!backend.rearrange) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
-  return impl_->between_steps([&backend, target = std::move(target)] { return backend.rearrange(target); });
+  if (!impl_->backend.rearrange) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
+  return impl_->between_steps([impl = impl_.get(), target = std::move(target)] {
+    impl->tell_live_pages();
+    return impl->backend.rearrange(target);
+  });
 }
 
 Status Engine::give_back(uint64_t bytes) {
-  const Backend& backend = impl_->backend;
-  if (!backend.give_back) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
-  return impl_->between_steps([&backend, bytes] { return backend.give_back(bytes); });
+  if (!impl_->backend.give_back) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
+  return impl_->between_steps([impl = impl_.get(), bytes] {
+    impl->tell_live_pages();
+    return impl->backend.give_back(bytes);
+  });
 }
 
 std::optional<Error> Engine::broken() const {

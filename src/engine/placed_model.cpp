@@ -17,6 +17,10 @@ namespace {
 // More than this between promised and taken bytes is a mistake of ours, or somebody else took memory meanwhile.
 constexpr uint64_t kMostDifference_percent = 1;
 
+// A look at a GPU that is not open wakes it and makes a context there: each waits twice as long as the one before, up
+// to so many times RebalanceOptions::hold_ms.
+constexpr int64_t kMostSpareHolds = 32;
+
 using Clock = std::chrono::steady_clock;
 
 int64_t now_ms() {
@@ -45,6 +49,14 @@ Status check_loaded(const models::Model* model) {
 // Whether the device is lost, maybe by the fault of another model on the same card: every call would say so.
 Status check_there(device::Device& device) {
   return device.upload({}, nullptr);
+}
+
+DeviceStatus::Device describe_device(const device::Device& device) {
+  const device::Facts facts = device.facts();
+  return {.name = facts.name,
+          .gpu = !device.reads_host_memory(),
+          .bandwidth_bytes_per_s = facts.bandwidth_bytes_per_s,
+          .ordinal = facts.ordinal};
 }
 
 std::string names_of_gpus(const std::vector<std::unique_ptr<device::Device>>& devices) {
@@ -86,11 +98,14 @@ device::Device& PlacedModel::main_device() const {
 
 std::vector<placement::DeviceState> PlacedModel::states() const {
   std::vector<placement::DeviceState> states;
-  for (const auto& device : devices_) {
-    placement::DeviceState& state = states.emplace_back(state_of(*device));
-    state.reserve = std::min(options_.reserve_bytes, state.reserve);
-  }
+  for (const auto& device : devices_) states.push_back(state_with_reserve(*device));
   return states;
+}
+
+placement::DeviceState PlacedModel::state_with_reserve(const device::Device& device) const {
+  placement::DeviceState state = state_of(device);
+  state.reserve = std::min(options_.reserve_bytes, state.reserve);
+  return state;
 }
 
 DeviceStatus PlacedModel::status() const {
@@ -105,13 +120,20 @@ Status PlacedModel::open_devices() {
   model_.reset();
   devices_.clear();
   left_out_ = {};
+  opened_.clear();
+  spare_.clear();
+  spare_due_ms_ = 0;
+  spare_wait_ms_ = options_.rebalance.hold_ms;
   std::optional<Error> failure;
   for (size_t i = 0; i + 1 < factories_.size(); ++i) {
     auto gpu = factories_[i]();
-    if (gpu)
+    if (gpu) {
       devices_.push_back(std::move(*gpu));
-    else if (!failure || failure->kind == ErrorKind::kNoMemory)
-      failure = gpu.error();
+      opened_.push_back(i);
+      continue;
+    }
+    spare_.push_back(i);
+    if (!failure || failure->kind == ErrorKind::kNoMemory) failure = gpu.error();
   }
   if (failure && devices_.empty() && failure->kind != ErrorKind::kNoMemory) return *failure;
   if (failure) {
@@ -147,6 +169,8 @@ Result<GpuProblem> PlacedModel::make_plan(int attempt) {
   for (size_t i = devices_.size() - 1; plan_.whole() && i-- > 0;) {
     if (plan_.shares[i].used()) continue;
     devices_.erase(devices_.begin() + static_cast<ptrdiff_t>(i));
+    spare_.push_back(opened_[i]);
+    opened_.erase(opened_.begin() + static_cast<ptrdiff_t>(i));
     sizes.erase(sizes.begin() + static_cast<ptrdiff_t>(i));
   }
   const std::vector<placement::DeviceState> now = states_for(attempt);
@@ -216,11 +240,7 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
   status.gpu_wanted = options_.gpu_wanted;
   for (size_t i = 0; i < devices_.size(); ++i) {
     const device::Facts facts = devices_[i]->facts();
-    DeviceStatus::Device& on = status.devices.emplace_back();
-    on.name = facts.name;
-    on.gpu = !devices_[i]->reads_host_memory();
-    on.ordinal = facts.ordinal;
-    on.bandwidth_bytes_per_s = facts.bandwidth_bytes_per_s;
+    DeviceStatus::Device& on = status.devices.emplace_back(describe_device(*devices_[i]));
     // What is free to the host says little: files that are mapped are in no one's way.
     if (!on.gpu || !plan_.shares[i].used() || free_after[i] == 0 || free_after[i] > free_before[i]) continue;
     on.promised_bytes = plan_.shares[i].total();
@@ -305,6 +325,53 @@ void PlacedModel::look(std::span<const placement::DeviceState> states) {
   book_->look(id_, std::move(taken), computed_ns_, now_ms());
 }
 
+Status PlacedModel::look_for_another_gpu() {
+  const int64_t now = now_ms();
+  if (spare_.empty() || now < spare_due_ms_ || status().wholly_on_gpu()) return {};
+  spare_due_ms_ = now + spare_wait_ms_;
+  spare_wait_ms_ = std::min(2 * spare_wait_ms_, kMostSpareHolds * options_.rebalance.hold_ms);
+  std::ranges::rotate(spare_, spare_.begin() + 1);
+  ASSIGN_OR_RETURN(std::unique_ptr<device::Device> gpu, factories_[spare_.back()]());
+  ASSIGN_OR_RETURN(const bool helps, would_help(*gpu));
+  if (!helps) return {};
+  TRY(take(std::move(gpu)));
+  opened_.push_back(spare_.back());
+  spare_.pop_back();
+  spare_wait_ms_ = options_.rebalance.hold_ms;
+  return {};
+}
+
+// As the rebalancer will decide when it has seen the same for long enough.
+Result<bool> PlacedModel::would_help(const device::Device& gpu) const {
+  const size_t index = devices_.size() - 1;
+  std::vector<placement::ModelSizes> sizes = model_->sizes();
+  std::vector<placement::DeviceState> now = states();
+  const std::vector<placement::Share> taken = placement::shares_of(model_->arrangement(), sizes, now);
+  for (size_t i = 0; i < now.size(); ++i) now[i].free += taken[i].total();
+  const auto at = static_cast<ptrdiff_t>(index);
+  ASSIGN_OR_RETURN(const models::LoadPlan load_plan, models::plan_load(*file_, options_.load));
+  ASSIGN_OR_RETURN(placement::ModelSizes there, models::measure(*file_, load_plan, gpu));
+  sizes.insert(sizes.begin() + at, std::move(there));
+  now.insert(now.begin() + at, state_with_reserve(gpu));
+  for (size_t i = 0; i <= index; ++i) {
+    const uint64_t margin = std::min(options_.rebalance.grow_margin_bytes, placement::grow_margin_on(now[i].total));
+    now[i].free -= std::min(now[i].free, margin);
+  }
+  return placement::plan(sizes, now, options_.rebalance.plan).shares[index].used();
+}
+
+// Before the host, as all GPUs.
+Status PlacedModel::take(std::unique_ptr<device::Device> gpu) {
+  const auto index = static_cast<uint32_t>(devices_.size() - 1);
+  TRY(model_->add_device(index, *gpu));
+  log_info("{} has room for layers", gpu->facts().name);
+  const std::lock_guard lock(mutex_);
+  status_.devices.insert(status_.devices.begin() + index, describe_device(*gpu));
+  devices_.insert(devices_.begin() + index, std::move(gpu));
+  describe_layers(status_);
+  return {};
+}
+
 std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_bytes) {
   const std::vector<placement::DeviceState> now = states();
   placement::Observation seen{.now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes};
@@ -337,6 +404,7 @@ bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
 Status PlacedModel::give_back(uint64_t bytes) {
   TRY(check_loaded(model_.get()));
   const auto target = decide(bytes);
+  spare_due_ms_ = std::max(spare_due_ms_, now_ms() + options_.rebalance.hold_ms);  // a context takes memory too
   const Status moved = target ? move(*target, "memory was given back") : Status();
   book_->end(id_);
   return moved;
@@ -347,6 +415,8 @@ Result<bool> PlacedModel::maintain() {
   for (const auto& device : devices_) TRY(check_there(*device));
   if (!options_.moves) return false;
   if (!move_) {
+    if (const Status looked = look_for_another_gpu(); !looked)
+      log_info("a GPU is not used: {}", looked.error().message);
     auto target = decide(0);
     if (!target) return false;
     move_ = begin_move(std::move(*target), "other programs need memory");
@@ -425,6 +495,9 @@ Backend PlacedModel::backend() {
   backend.diagnose = [this](const device::Batch& batch) { return model_->diagnose(batch); };
   backend.most_candidates = [this] { return model_->most_candidates(); };
   backend.read_logits = [this](uint32_t row, std::span<float> logits) { return model_->read_logits(row, logits); };
+  backend.keep_pages = [this](const std::vector<bool>& live) {
+    if (model_ != nullptr) model_->keep_pages(live);
+  };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
   if (factories_.size() == 1) return backend;

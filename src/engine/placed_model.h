@@ -54,7 +54,8 @@ inline constexpr int kPlansWithAllFree = 3, kSmallerPlans = 2;
 class PlacedModel {
  public:
   // GPUs, then the host: each factory opens one device, the last one the host's. Where the parts go is
-  // placement::plan()'s answer to what is free; GPUs that a whole model does not need are left alone. If memory that
+  // placement::plan()'s answer to what is free; GPUs that a whole model does not need are left alone until it is no
+  // longer whole on the others. If memory that
   // was free runs out during the load, it is planned again with what is free then; see kPlansWithAllFree.
   // Errors: those of the factories, of `review` and of Model::load().
   static Result<std::unique_ptr<PlacedModel>> load(std::shared_ptr<const gguf::File> file,
@@ -91,6 +92,7 @@ class PlacedModel {
         id_(book_->join()),
         rebalancer_(options_.rebalance) {}
 
+  placement::DeviceState state_with_reserve(const device::Device& device) const;
   Status open();  // devices and model, from nothing
   Status open_and_load();
   Status open_devices();
@@ -103,6 +105,10 @@ class PlacedModel {
   void give_up_scratch();
   Status recover();
   Result<bool> maintain();  // see Backend::maintain
+  // Opens a GPU that was left alone, if that would bring layers there.
+  Status look_for_another_gpu();
+  Result<bool> would_help(const device::Device& gpu) const;
+  Status take(std::unique_ptr<device::Device> gpu);
   std::optional<placement::Arrangement> decide(uint64_t give_back_bytes);
   // Whether the book lets it happen now.
   bool agreed(const placement::Arrangement& target, int64_t now);
@@ -128,6 +134,9 @@ class PlacedModel {
   placement::Rebalancer rebalancer_;
   placement::Plan plan_;
   std::vector<std::unique_ptr<device::Device>> devices_;  // the open ones: no more than there are factories
+  std::vector<size_t> opened_;                            // their factories, without the host's
+  std::vector<size_t> spare_;                             // factories of GPUs that are not open
+  int64_t spare_due_ms_ = 0, spare_wait_ms_ = 0;          // when the next of them is looked at, and how long after
   GpuProblem left_out_;                                   // why a GPU could not be opened; empty: all could
   std::unique_ptr<models::Model> model_;                  // after the devices: it ends first
   std::optional<Move> move_;

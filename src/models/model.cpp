@@ -68,7 +68,7 @@ struct Model::Impl {
   Status read(const DeviceStep& step, device::Readout& readout) const;
 
   const LoadPlan load_plan;
-  const std::vector<placement::ModelSizes> sizes;
+  std::vector<placement::ModelSizes> sizes;
   Shards shards;
   std::vector<float> crossing;  // the residual stream on its way between devices
 };
@@ -251,6 +251,18 @@ Error Model::diagnose(const device::Batch& batch) const {
 
 Status Model::rearrange(const Arrangement& target) {
   return impl_->shards.rearrange(target);
+}
+
+void Model::keep_pages(const std::vector<bool>& live) {
+  impl_->shards.keep_pages(live);
+}
+
+Status Model::add_device(uint32_t index, Device& device) {
+  CHECK(index <= impl_->sizes.size());
+  ASSIGN_OR_RETURN(placement::ModelSizes sizes, measure(impl_->shards.file(), impl_->load_plan, device));
+  impl_->sizes.insert(impl_->sizes.begin() + index, std::move(sizes));
+  impl_->shards.add_device(index, device);
+  return {};
 }
 
 }  // namespace hearth::models

@@ -63,6 +63,13 @@ class Model {
   // a device is lost; arrangement() says what lies where.
   Status rearrange(const placement::Arrangement& target);
 
+  // By page: what the others hold is not read again, and need not move.
+  void keep_pages(const std::vector<bool>& live);
+
+  // One more device, between two forward()s; it must outlive the model. It becomes number `index`, and those that were
+  // there and behind it count one more, also in arrangement(). Nothing moves. Errors: those of measure().
+  Status add_device(uint32_t index, device::Device& device);
+
  private:
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);

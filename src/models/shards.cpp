@@ -206,8 +206,27 @@ Status Shards::rearrange(const placement::Arrangement& target) {
   return status;
 }
 
+void Shards::add_device(uint32_t index, device::Device& device) {
+  OnDevice on;
+  on.device = &device;
+  devices_.insert(devices_.begin() + index, std::move(on));
+  pointers_.insert(pointers_.begin() + index, &device);
+  const auto count_on = [&](uint32_t& number) { number += number >= index ? 1 : 0; };
+  count_on(arrangement_.embedding);
+  count_on(arrangement_.output);
+  for (placement::LayerDevices& layer : arrangement_.layers) {
+    count_on(layer.layer);
+    count_on(layer.experts);
+  }
+}
+
 void Shards::mark_used(std::span<const int32_t> pages) {
   for (const int32_t page : pages) used_pages_[static_cast<size_t>(page)] = true;
+}
+
+void Shards::keep_pages(const std::vector<bool>& live) {
+  CHECK(live.size() == used_pages_.size());
+  for (size_t page = 0; page < live.size(); ++page) used_pages_[page] = used_pages_[page] && live[page];
 }
 
 }  // namespace hearth::models

@@ -20,8 +20,12 @@ class Shards {
   Status load(const placement::Arrangement& arrangement);
   // See Model::rearrange().
   Status rearrange(const placement::Arrangement& target);
+  // See Model::add_device(); `sizes` has it already.
+  void add_device(uint32_t index, device::Device& device);
   // These pages hold something, so that they must move with their layer.
   void mark_used(std::span<const int32_t> pages);
+  // See Model::keep_pages().
+  void keep_pages(const std::vector<bool>& live);
 
   const gguf::File& file() const { return *file_; }
   device::Device& device(uint32_t index) const { return *devices_[index].device; }

@@ -20,6 +20,7 @@ class PagePool {
 
   uint32_t total() const { return static_cast<uint32_t>(taken_.size()); }
   uint32_t unused() const { return static_cast<uint32_t>(unused_.size()); }
+  const std::vector<bool>& taken() const { return taken_; }  // by page
 
  private:
   std::vector<Page> unused_;  // a stack: the page used last is the likeliest to be in a processor cache

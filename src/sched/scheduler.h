@@ -119,6 +119,8 @@ class Scheduler {
 
   bool empty() const { return sequences_.empty(); }
   Counts counts() const;
+  // By page, whether it belongs to a sequence or to a cached prefix; the others hold nothing that is read again.
+  const std::vector<bool>& live_pages() const { return pool_.taken(); }
 
   // Aborts if a page is owned twice or by nobody. For tests.
   void check_invariants() const;

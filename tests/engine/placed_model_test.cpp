@@ -102,6 +102,34 @@ TEST_F(Placed, AnswersStayTheSameWhileLayersMove) {
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(moved[i].tokens, expected[i].tokens) << "request " << i;
 }
 
+TEST_F(Placed, OnlyPagesThatAreReadAgainMoveWithTheirLayers) {
+  hold_ms_ = int64_t{24} * 3600 * 1000;
+  start();
+  const auto answer = [&](uint32_t tokens) {
+    Request one = request(0);
+    one.prompt.resize(tokens, 3);
+    one.options.num_predict = 2;
+    Receiver receiver;
+    EXPECT_TRUE(engine_->submit(one, receiver.sink()).ok());
+    return receiver.wait();
+  };
+  const auto fetched_by_a_move = [&] {
+    const int before = card_->pages_fetched;
+    EXPECT_TRUE(engine_->rebalance(placement::all_on(1, 2)).ok());
+    const int fetched = card_->pages_fetched - before;
+    EXPECT_TRUE(engine_->rebalance(placement::all_on(0, 2)).ok());
+    return fetched;
+  };
+  constexpr int kLayers = 2;
+  answer(20);  // ends in its first page, which nobody else can use
+  EXPECT_EQ(fetched_by_a_move(), 0);
+  const Event first = answer(70);  // two full pages that the next one shares
+  EXPECT_EQ(fetched_by_a_move(), 2 * kLayers);
+  const Event again = answer(70);
+  EXPECT_EQ(again.usage.prompt_tokens_cached, 64u);
+  EXPECT_EQ(again.tokens, first.tokens);
+}
+
 TEST_F(Placed, GivesMemoryBackAndHoldsBackForAWhile) {
   hold_ms_ = int64_t{24} * 3600 * 1000;
   start();
@@ -242,6 +270,43 @@ TEST_F(Placed, AGpuThatWasNotNeededIsUsedWhenTheFirstOnesMemoryIsTaken) {
   EXPECT_TRUE(engine_->devices().wholly_on_gpu());
   EXPECT_EQ(card_->taken_bytes, 0u);
   EXPECT_GT(second_card_->taken_bytes, 0u);
+}
+
+TEST_F(Placed, AGpuThatWasNotNeededTakesLayersWhenTheFirstOnesMemoryIsTakenLater) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  second_card_ = std::make_shared<FakeCard>();
+  second_card_->name = "GPU 1 (fake)";
+  start();
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_EQ(second_card_->devices, 0) << "its context is in nobody's way";
+  const std::vector<Event> moved = answer_all([&] {
+    ASSERT_TRUE(engine_->rebalance(placement::all_on(1, 2)).ok());  // the host
+    card_->others_bytes = card_->total_bytes;
+    wait_until([&] { return second_card_->taken_bytes > 0 && engine_->devices().wholly_on_gpu(); });
+  });
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(moved[i].tokens, expected[i].tokens) << "request " << i;
+  const DeviceStatus status = engine_->devices();
+  ASSERT_EQ(status.devices.size(), 3u);
+  EXPECT_EQ(status.devices[1].name, "GPU 1 (fake)");
+  EXPECT_EQ(status.layers, (std::vector<uint32_t>{1, 1, 1}));
+  EXPECT_GT(status.devices[1].memory.cache, 0u);
+  EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens);
+}
+
+TEST_F(Placed, ALostGpuThatDoesNotComeBackIsReplacedByOneThatWasNotNeeded) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  second_card_ = std::make_shared<FakeCard>();
+  openings_ = opened_ + 1;
+  all_sent_.count_down();
+  start();
+  card_->ops_until_lost = 60;
+  answer_all();
+  EXPECT_FALSE(engine_->broken().has_value());
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_GT(second_card_->taken_bytes, 0u);
+  EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens);
 }
 
 TEST_F(Placed, MemoryTakenWhileALostGpuIsMadeAnewLeavesFewerLayersThere) {

@@ -32,6 +32,7 @@ struct FakeCard {
   std::atomic<int64_t> allocations_until_taken = -1;
   uint64_t others_take_bytes = 0;
   std::atomic<int> allocations_to_fail = 0;  // whatever is free
+  std::atomic<int> pages_fetched = 0;        // of a layer's cache, to go elsewhere
   std::atomic<int> allocations = 0;          // that were tried
 };
 
@@ -104,6 +105,7 @@ class FakeGpu final : public device::Device {
   size_t page_bytes(const device::CacheShape& shape) const override { return inner_->page_bytes(shape); }
   Status supports(const device::CacheShape& shape) const override { return inner_->supports(shape); }
   void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override {
+    ++card_->pages_fetched;
     inner_->page_to_neutral(shape, page, neutral);
   }
   void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override {
