@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/fnv1a.h"
 #include "chat/repair.h"
@@ -178,6 +180,11 @@ void ChatModel::close_thinking(Prompt* prompt) const {
       open ? fmt::format("\n{}\n\n", marks.closes) : fmt::format("{}\n\n{}\n\n", marks.opens, marks.closes);
   append(text, Origin::kTemplate, &prompt->rendered);
   prompt->end += text;
+}
+
+uint32_t most_fill_in_tokens(uint32_t context_tokens) {
+  constexpr uint32_t kRoom_tokens = 512;  // or a quarter of a small context
+  return context_tokens - std::min(kRoom_tokens, context_tokens / 4);
 }
 
 Result<text::FimPrompt> ChatModel::fill_in(std::string_view prefix, std::string_view suffix, size_t max_tokens) const {

@@ -40,6 +40,9 @@ struct PromptRequest {
   bool continues_answer = false;    // the last message is the beginning of the answer, if it is the assistant's
 };
 
+// The most tokens that fill_in() should make of a context, so that there is room for what is filled in.
+uint32_t most_fill_in_tokens(uint32_t context_tokens);
+
 struct Prompt {
   templates::Rendered rendered;
   std::string end;  // what opens the answer: the text behind the last that came from outside

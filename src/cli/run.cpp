@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/error.h"
@@ -17,8 +16,6 @@
 
 namespace hearth::cli {
 namespace {
-
-constexpr uint32_t kInfillRoom_tokens = 512;  // for what is filled in, or a quarter of a small context
 
 struct Options {
   RunOptions run;
@@ -115,8 +112,8 @@ Result<std::shared_ptr<const grammar::Grammar>> read_format(const std::string& f
 Status fill_in(const RunOptions& options, const std::string& prefix, const std::string& suffix) {
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(Session session, start_session(options));
-  const uint32_t most = session.context - std::min(kInfillRoom_tokens, session.context / 4);
-  ASSIGN_OR_RETURN(text::FimPrompt prompt, session.chat->fill_in(prefix, suffix, most));
+  ASSIGN_OR_RETURN(text::FimPrompt prompt,
+                   session.chat->fill_in(prefix, suffix, chat::most_fill_in_tokens(session.context)));
   if (prompt.dropped_prefix + prompt.dropped_suffix > 0) {
     print_note(fmt::format("note: the context of {} tokens is full; the first {} tokens and the last {} are left out",
                            session.context, prompt.dropped_prefix, prompt.dropped_suffix));

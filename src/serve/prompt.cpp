@@ -2,8 +2,6 @@
 
 #include <sys/random.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "chat/conversation.h"
@@ -12,8 +10,6 @@
 
 namespace hearth::serve {
 namespace {
-
-constexpr uint32_t kInfill_room_tokens = 512;  // for what is filled in, or a quarter of a small context
 
 uint64_t random_seed() {
   uint64_t seed = 0;
@@ -152,8 +148,7 @@ class Preparation {
   }
 
   Status fill_in(const api::TextInput& input) {
-    const uint32_t context = model_.load.context;
-    const uint32_t most = context - std::min(kInfill_room_tokens, context / 4);
+    const uint32_t most = chat::most_fill_in_tokens(model_.load.context);
     ASSIGN_OR_RETURN(text::FimPrompt prompt, model_.chat->fill_in(input.prompt, *input.suffix, most));
     prepared_.request.prompt = std::move(prompt.tokens);
     for (const text::Token stop : prompt.stops)
