@@ -11,13 +11,6 @@
 namespace hearth::engine::test {
 namespace {
 
-Request prompt(std::string_view text) {
-  Request request;
-  request.prompt = FakeTokenizer().encode(text, {});
-  request.options.temperature = 0;
-  return request;
-}
-
 class EngineTest : public testing::Test {
  protected:
   // An engine over a model that says `answer` after a prompt of five tokens.

@@ -66,6 +66,14 @@ class FakeTokenizer : public text::Tokenizer {
   }
 };
 
+// A request for the most likely answer to `text`.
+inline Request prompt(std::string_view text) {
+  Request request;
+  request.prompt = FakeTokenizer().encode(text, {});
+  request.options.temperature = 0;
+  return request;
+}
+
 // Writes the logits of the token that follows `tokens`.
 using Predict = std::function<void(std::span<const Token> tokens, std::span<float> logits)>;
 

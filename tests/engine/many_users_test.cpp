@@ -16,13 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-Request prompt(std::string_view text) {
-  Request request;
-  request.prompt = FakeTokenizer().encode(text, {});
-  request.options.temperature = 0;
-  return request;
-}
-
 class ManyUsers : public testing::Test {
  protected:
   Engine& start(Predict predict, EngineOptions options = {}, uint32_t most_candidates = 0, uint32_t pages = 64) {
