@@ -2,7 +2,6 @@
 // one; under a driver of an older CUDA too (tests/CMakeLists.txt).
 #include "cuda/modules.h"
 
-#include <elf.h>
 #include <zstd.h>
 
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <optional>
 
 #include "driver/cuda.h"
+#include "support/machine_code.h"
 #include "support/support.h"
 
 namespace hearth::cuda {
@@ -28,19 +28,8 @@ std::string compressed(const std::string& text) {
   return out;
 }
 
-// Nothing that could run, with the marks by which a driver decides; see sim/cuda/image.h. The simulated one then runs
-// the PTX that has the same kernels.
 std::string machine_code(int capability, const std::string& toolkit) {
-  using namespace std::string_literals;
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  const bool new_layout = toolkit >= "13";
-  header.e_ident[EI_ABIVERSION] = new_layout ? 8 : 7;
-  header.e_machine = 190;
-  header.e_flags = static_cast<Elf64_Word>(new_layout ? capability << 8 | 2 : capability);
-  const std::string note = "Cuda compilation tools, release " + toolkit + "\0.text.nothing\0"s;
-  header.e_shoff = sizeof(header) + note.size();  // an empty section table: the end of the file
-  return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + note;
+  return test::machine_code(capability, toolkit, {"nothing"});
 }
 
 class CudaDeviceModules : public testing::Test {

@@ -1,8 +1,8 @@
 // Modules: which images a driver takes, what it says of the others, and launches.
-#include <elf.h>
 #include <zstd.h>
 
 #include "sim/driver_support.h"
+#include "support/machine_code.h"
 
 namespace hearth::sim {
 namespace {
@@ -25,17 +25,7 @@ class FatBinary {
     return add(2, architecture, make_elf(architecture, toolkit, specific), 0, specific);
   }
   static std::string make_elf(int architecture, const std::string& toolkit, bool specific = false) {
-    Elf64_Ehdr header{};
-    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-    const bool new_layout = toolkit >= "13";
-    header.e_ident[EI_ABIVERSION] = new_layout ? 8 : 7;
-    header.e_machine = 190;
-    header.e_flags = static_cast<Elf64_Word>(new_layout ? architecture << 8 | 2 : architecture);
-    using namespace std::string_literals;
-    const std::string note = "Cuda compilation tools, release " + toolkit + " -arch sm_" +
-                             std::to_string(architecture) + (specific ? "a" : "") + "\0.text.fill\0.text.scale\0"s;
-    header.e_shoff = sizeof(header) + note.size();  // an empty section table: the end of the file
-    return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + note;
+    return test::machine_code(architecture, toolkit, {"fill", "scale"}, specific);
   }
   const void* data() {
     const std::uint64_t bytes = entries_.size();
