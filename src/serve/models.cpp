@@ -171,7 +171,7 @@ std::vector<api::RunningModel> Models::running() {
   for (const Ptr& entry : entries_) {
     if (!entry->resident) continue;
     const engine::DeviceStatus status = entry->resident->engine->devices();
-    api::RunningModel model{.summary = summarize(entry->found, *entry->resident->file)};
+    api::RunningModel model{.summary = entry->resident->summary};
     model.gpu_bytes = gpu_bytes(status);
     model.bytes = status.wholly_on_gpu() ? model.gpu_bytes : status.memory().total();
     model.context = entry->resident->load.context;
@@ -340,6 +340,7 @@ Result<std::unique_ptr<Resident>> Models::try_load(const Entry& entry) const {
   auto resident = std::make_unique<Resident>();
   resident->found = std::move(loaded.found);
   resident->file = loaded.file;
+  resident->summary = summarize(entry.found, *loaded.file);
   resident->spec = loaded.spec;
   resident->load = loaded.load;
   resident->chat = fleet::make_chat_model(resident->found, *loaded.file, loaded.tokenizer);

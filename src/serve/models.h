@@ -26,6 +26,7 @@ namespace hearth::serve {
 struct Resident {
   store::ModelFiles found;
   std::shared_ptr<const gguf::File> file;
+  api::ModelSummary summary;
   models::Spec spec;
   models::LoadOptions load;
   std::unique_ptr<engine::PlacedModel> placed;  // outlives the engine
