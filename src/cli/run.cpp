@@ -12,7 +12,7 @@
 #include "cli/input.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
-#include "grammar/schema.h"
+#include "grammar/compose.h"
 
 namespace hearth::cli {
 namespace {
@@ -100,13 +100,15 @@ Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
 }
 
 // "json", or the file of a JSON schema.
-Result<std::shared_ptr<const grammar::Grammar>> read_format(const std::string& format,
-                                                            const grammar::SchemaOptions& options) {
-  if (format == "json") return grammar::compile_any_object();
-  ASSIGN_OR_RETURN(const std::string schema, read_text(format, "the schema"));
-  auto compiled = grammar::compile_schema(schema, options, nullptr);
-  if (!compiled) return error(ErrorKind::kUsage, "{}: {}", format, compiled.error().message);
-  return compiled;
+Result<grammar::TextRule> read_format(const std::string& format, const grammar::SchemaOptions& options) {
+  using Kind = grammar::TextRule::Kind;
+  if (format == "json") return grammar::TextRule{Kind::kAnyObject, {}, {}};
+  grammar::TextRule rule{Kind::kSchema, {}, options};
+  ASSIGN_OR_RETURN(rule.source, read_text(format, "the schema"));
+  // Before a model is loaded for it.
+  if (auto compiled = grammar::compile_text(rule, nullptr); !compiled)
+    return error(ErrorKind::kUsage, "{}: {}", format, compiled.error().message);
+  return rule;
 }
 
 Status fill_in(const RunOptions& options, const std::string& prefix, const std::string& suffix) {
@@ -136,7 +138,7 @@ Status run(const Options& options) {
     ASSIGN_OR_RETURN(run.tools, read_tools(*options.tools_path));
   }
   if (options.format) {
-    ASSIGN_OR_RETURN(run.grammar, read_format(*options.format, options.schema));
+    ASSIGN_OR_RETURN(run.text, read_format(*options.format, options.schema));
   }
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");

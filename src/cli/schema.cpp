@@ -1,5 +1,5 @@
 // hearth schema check: whether structured output could be a text.
-#include "grammar/schema.h"
+#include "grammar/compose.h"
 
 #include "base/error.h"
 #include "cli/command.h"

@@ -82,9 +82,11 @@ Result<Session> start_session(const RunOptions& options) {
   session.thinking = options.thinking;
   session.tools = options.tools;
   session.tool_command = options.tool_command;
-  if (options.grammar != nullptr) {
-    session.constraint =
-        grammar::make_constraint(options.grammar, std::make_shared<grammar::TokenTrie>(session.tokenizer()));
+  grammar::AnswerRules rules;
+  rules.text = options.text;
+  if (!rules.free()) {
+    ASSIGN_OR_RETURN(session.constraint,
+                     constrain(rules, std::make_shared<grammar::TokenTrie>(session.tokenizer()), nullptr));
   }
   if (options.raw) return session;
   session.system = options.system.value_or(loaded.found.system);

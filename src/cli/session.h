@@ -9,7 +9,7 @@
 #include "cli/generate.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
-#include "grammar/grammar.h"
+#include "grammar/compose.h"
 #include "sampling/constraint.h"
 #include "sampling/options.h"
 
@@ -28,9 +28,9 @@ struct RunOptions {
   std::optional<std::string> system;  // not given: the model's own
   bool raw = false;                   // no chat template
   ThinkingChoice thinking;
-  std::vector<chat::Tool> tools;                    // that the model may call
-  std::string tool_command;                         // runs its calls; empty: they are only shown
-  std::shared_ptr<const grammar::Grammar> grammar;  // of every answer; null: free text
+  std::vector<chat::Tool> tools;  // that the model may call
+  std::string tool_command;       // runs its calls; empty: they are only shown
+  grammar::TextRule text;         // the form of every answer
 };
 
 struct Session {

@@ -421,22 +421,4 @@ NodeId add_any_object(Grammar& grammar) {
   return add_schema(grammar, read_json(R"({"type":"object"})").value(), {}, nullptr).value();
 }
 
-Result<std::shared_ptr<const Grammar>> compile_schema(std::string_view text, const SchemaOptions& options,
-                                                      std::vector<std::string>* warnings) {
-  const Result<JsonValue> schema = read_json(text);
-  if (!schema) return error(ErrorKind::kInvalidData, "the schema is {}", schema.error().message);
-  const auto grammar = std::make_shared<Grammar>();
-  ASSIGN_OR_RETURN(const NodeId start, add_schema(*grammar, *schema, options, warnings));
-  if (const Status finished = grammar->finish(start); !finished) {
-    return error(finished.error().kind, "the schema cannot be used: {}", finished.error().message);
-  }
-  return std::shared_ptr<const Grammar>(grammar);
-}
-
-std::shared_ptr<const Grammar> compile_any_object() {
-  const auto grammar = std::make_shared<Grammar>();
-  CHECK(grammar->finish(add_any_object(*grammar)).ok());
-  return grammar;
-}
-
 }  // namespace hearth::grammar

@@ -2,7 +2,6 @@
 // refused and what differs from a validator: docs/structured-output.md.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,10 +27,5 @@ Result<NodeId> add_schema(Grammar& grammar, const JsonValue& schema, const Schem
 // Any JSON object, or any JSON value.
 NodeId add_any_object(Grammar& grammar);
 NodeId add_any_value(Grammar& grammar);
-
-// A whole grammar of it. Errors: also kInvalidData (no JSON), kUsage (no text can satisfy it).
-Result<std::shared_ptr<const Grammar>> compile_schema(std::string_view schema, const SchemaOptions& options,
-                                                      std::vector<std::string>* warnings);
-std::shared_ptr<const Grammar> compile_any_object();
 
 }  // namespace hearth::grammar

@@ -153,4 +153,12 @@ std::unique_ptr<sampling::Constraint> make_constraint(std::shared_ptr<const Gram
   return std::make_unique<TokenConstraint>(std::make_shared<Shared>(std::move(grammar), std::move(trie)));
 }
 
+Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules,
+                                                        std::shared_ptr<const TokenTrie> trie,
+                                                        std::vector<std::string>* warnings) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> grammar, compile_answer(rules, *trie, warnings));
+  if (grammar == nullptr) return std::unique_ptr<sampling::Constraint>();
+  return make_constraint(std::move(grammar), std::move(trie));
+}
+
 }  // namespace hearth::grammar

@@ -60,14 +60,16 @@ TokenTrie::TokenTrie(const text::Tokenizer& tokenizer) : tokenizer_(&tokenizer) 
   std::vector<int32_t> order;
   for (int32_t token = 0; token < size; ++token) {
     std::string& text = texts_[static_cast<size_t>(token)];
+    const bool control = tokenizer.is_control(token);
+    if (control) special_.emplace(tokenizer.piece(token, true), token);
     if (tokenizer.is_end_of_generation(token)) {
       ends_.push_back(token);
       continue;
     }
-    text = tokenizer.is_control(token) ? token_mark(token) : tokenizer.piece(token, false);
-    const bool ambiguous = !tokenizer.is_control(token) && text.find(static_cast<char>(kTokenMark)) != text.npos;
-    if (ambiguous || text.size() > 60'000) text.clear();
-    if (!text.empty()) order.push_back(token);
+    if (!control) text = tokenizer.piece(token, false);
+    const bool ambiguous = text.find(static_cast<char>(kTokenMark)) != text.npos;
+    if (text.empty() || ambiguous || text.size() > 60'000) text = token_mark(token);
+    order.push_back(token);
   }
   std::ranges::stable_sort(order, {}, [&](int32_t token) { return text(token); });
   std::vector<std::string_view> sorted(order.size());
@@ -113,22 +115,59 @@ int32_t TokenTrie::longest(std::string_view text) const {
   return best;
 }
 
-// As the tokenizer does, unless that gives another text (a space in front, a mark); then the longest first.
 std::vector<int32_t> TokenTrie::encode(std::string_view text) const {
-  std::vector<int32_t> tokens = tokenizer_->encode(text, {.add_special = false, .parse_special = false});
-  std::string back;
-  for (const int32_t token : tokens) {
-    if (token >= 0 && static_cast<size_t>(token) < texts_.size()) back += this->text(token);
-  }
-  if (back == text) return tokens;
-  tokens.clear();
+  std::vector<int32_t> tokens;
   while (!text.empty()) {
+    const size_t plain = std::min(text.find(static_cast<char>(kTokenMark)), text.size());
+    if (plain > 0) {
+      encode_unmarked(text.substr(0, plain), tokens);
+      text.remove_prefix(plain);
+      continue;
+    }
     const int32_t token = longest(text);
     if (token < 0) break;
     tokens.push_back(token);
     text.remove_prefix(this->text(token).size());
   }
   return tokens;
+}
+
+// As the tokenizer does, unless that gives another text (a space in front, a mark); then the longest first.
+void TokenTrie::encode_unmarked(std::string_view text, std::vector<int32_t>& tokens) const {
+  const std::vector<int32_t> usual = tokenizer_->encode(text, {.add_special = false, .parse_special = false});
+  std::string back;
+  for (const int32_t token : usual) {
+    if (token >= 0 && static_cast<size_t>(token) < texts_.size()) back += this->text(token);
+  }
+  if (back == text) {
+    tokens.insert(tokens.end(), usual.begin(), usual.end());
+    return;
+  }
+  while (!text.empty()) {
+    const int32_t token = longest(text);
+    if (token < 0) break;
+    tokens.push_back(token);
+    text.remove_prefix(this->text(token).size());
+  }
+}
+
+std::string TokenTrie::mark_special(std::string_view text) const {
+  std::string marked;
+  while (!text.empty()) {
+    size_t longest = 0;
+    int32_t found = -1;
+    for (const auto& [special, token] : special_) {
+      if (special.size() > longest && text.starts_with(special)) longest = special.size(), found = token;
+    }
+    if (found < 0) {
+      marked += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    if (!is_end(found)) marked += this->text(found);
+    text.remove_prefix(longest);
+  }
+  return marked;
 }
 
 std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const {

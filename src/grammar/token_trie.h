@@ -18,8 +18,8 @@ namespace hearth::grammar {
 
 class Regexes;
 
-// A control token has no text of its own. In grammars it is kTokenMark, its number in decimal, kTokenMark: a byte that
-// no text in UTF-8 has.
+// Control tokens have no text of their own, and others none that a text in UTF-8 could have. In grammars such a token is
+// kTokenMark, its number in decimal, kTokenMark: a byte that is not in UTF-8.
 inline constexpr uint8_t kTokenMark = 0xFF;
 std::string token_mark(int32_t token);
 
@@ -58,7 +58,7 @@ class TokenTrie {
   // In depth-first order; node 0 is the root.
   std::span<const Node> nodes() const { return nodes_; }
   size_t vocabulary() const { return texts_.size(); }
-  // Empty for tokens that no text has.
+  // Empty for tokens that end generation.
   std::string_view text(int32_t token) const { return texts_[static_cast<size_t>(token)]; }
   // The next token with the same text, or -1.
   int32_t same_text(int32_t token) const { return same_text_[static_cast<size_t>(token)]; }
@@ -69,16 +69,21 @@ class TokenTrie {
   int32_t longest(std::string_view text) const;
   uint32_t child(uint32_t node, uint8_t byte) const;  // 0 if there is none
   std::vector<int32_t> encode(std::string_view text) const;
+  // A text as a template would write it, for a grammar: special tokens by their marks; those that end generation are
+  // left out.
+  std::string mark_special(std::string_view text) const;
 
   // How the tokens are made of texts of `unit` (a prefix code) and may leave it with a byte of `leave`. Cached.
   std::shared_ptr<const UnitCounts> unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
 
  private:
+  void encode_unmarked(std::string_view text, std::vector<int32_t>& tokens) const;
   std::shared_ptr<UnitCounts> count_units(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
 
   std::vector<Node> nodes_;
   std::vector<std::string> texts_;
   std::vector<int32_t> same_text_, ends_;
+  std::map<std::string, int32_t, std::less<>> special_;  // control tokens by the texts that templates write
   const text::Tokenizer* tokenizer_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<const UnitCounts>> counts_;

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "chat/conversation.h"
-#include "grammar/schema.h"
 #include "grammar/token_constraint.h"
 
 namespace hearth::serve {
@@ -32,17 +31,26 @@ Result<chat::Think> think_of(const api::Thinking& thinking, const chat::ChatMode
   return *thinking.on ? chat::Think::kOn : chat::Think::kOff;
 }
 
-Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, Resident& model) {
-  std::shared_ptr<const grammar::Grammar> grammar;
-  if (format.kind == api::Format::Kind::kFree) return std::shared_ptr<sampling::Constraint>();
-  if (format.kind == api::Format::Kind::kJson) {
-    grammar = grammar::compile_any_object();
-  } else {
-    auto compiled = grammar::compile_schema(format.schema, {}, nullptr);
-    if (!compiled) return error(ErrorKind::kUsage, "format: {}", compiled.error().message);
-    grammar = std::move(compiled).value();
+grammar::TextRule text_rule(const api::Format& format) {
+  using Kind = grammar::TextRule::Kind;
+  switch (format.kind) {
+    case api::Format::Kind::kFree:
+      return {};
+    case api::Format::Kind::kJson:
+      return {.kind = Kind::kAnyObject, .source = {}, .schema = {}};
+    case api::Format::Kind::kSchema:
+      break;
   }
-  return std::shared_ptr<sampling::Constraint>(grammar::make_constraint(std::move(grammar), model.trie()));
+  return {.kind = Kind::kSchema, .source = format.schema, .schema = {}};
+}
+
+Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, Resident& model) {
+  grammar::AnswerRules rules;
+  rules.text = text_rule(format);
+  if (rules.free()) return std::shared_ptr<sampling::Constraint>();
+  auto constraint = grammar::constrain(rules, model.trie(), nullptr);
+  if (!constraint) return error(ErrorKind::kUsage, "format: {}", constraint.error().message);
+  return std::shared_ptr<sampling::Constraint>(std::move(constraint).value());
 }
 
 // What is the same for all kinds of input.

@@ -3,7 +3,7 @@
 
 #include "gguf/file.h"
 #include "grammar/machine.h"
-#include "grammar/schema.h"
+#include "grammar/compose.h"
 #include "grammar/token_constraint.h"
 #include "support/support.h"
 

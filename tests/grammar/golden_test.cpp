@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "grammar/machine.h"
-#include "grammar/schema.h"
+#include "grammar/compose.h"
 #include "support/support.h"
 
 namespace hearth::grammar {
