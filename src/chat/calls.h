@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -91,7 +92,7 @@ class CallReader {
   virtual ReadResult read(Input& in, Calls& calls) = 0;
 };
 
-using MakeReader = std::unique_ptr<CallReader> (*)(const Markers& markers);
+using MakeReader = std::function<std::unique_ptr<CallReader>(const Markers& markers)>;
 
 inline constexpr size_t kMaxNameBytes = 256;  // of what stands between a call's marker and its arguments
 

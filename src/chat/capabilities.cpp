@@ -7,9 +7,6 @@
 namespace hearth::chat {
 namespace {
 
-// Far more than any template takes for a few short messages. A hostile one should not cost its limit fifty times.
-constexpr uint64_t kTrialSteps = 2'000'000;
-
 // Words that no template has of its own.
 constexpr const char* kSystem = "qxsystem";
 constexpr const char* kUser = "qxuser";
@@ -109,7 +106,7 @@ class Prober {
   // The call as JSON, not as Python prints a map, and no text inside a text.
   static bool shows_call(const std::optional<std::string>& text) {
     if (!has(text, kTool) || !has(text, kValue)) return false;
-    return !has(text, std::string("'") + kKey + "'") && !has(text, std::string("\\\"") + kKey);
+    return !has(text, std::string("'") + kKey + "':") && !has(text, std::string("\\\"") + kKey);
   }
 
   bool find_call_form() {

@@ -2,6 +2,7 @@
 // renders of a few messages.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,10 @@
 #include "chat/renderer.h"
 
 namespace hearth::chat {
+
+// Of a render on trial: far more than any template takes for a few short messages. A hostile one should not cost its
+// limit fifty times.
+inline constexpr uint64_t kTrialSteps = 2'000'000;
 
 struct Capabilities {
   bool renders = false;  // one message of a user's, in some form; if not, the rest is a guess that it can everything

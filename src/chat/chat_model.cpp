@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fnv1a.h"
+#include "chat/learn.h"
 #include "chat/repair.h"
 
 namespace hearth::chat {
@@ -131,6 +132,10 @@ void ChatModel::recognise_format(const ChatFacts& facts) {
   format_ = read(texts[0]);
   for (size_t i = 1; i < texts.size() && !format_.family->tools(); ++i) {
     if (Format other = read(texts[i]); other.family->tools()) format_ = std::move(other);
+  }
+  const Compiled& used = chosen(true);
+  if (!raw_ && facts.family.empty() && used.can.renders) {
+    if (auto learned = learn(*used.renderer, used.can, format_, facts.vocabulary)) format_ = std::move(*learned);
   }
   format_.generic_tools = !format_.family->tools() || !chosen(true).can.tools;
   for (const std::string_view stop : format_.family->stops) {

@@ -1,6 +1,7 @@
 #include "chat/format.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "chat/generic.h"
@@ -71,6 +72,8 @@ std::vector<Thinking> find_thinking(const Family& family, const Contains& mentio
                                      {"[THINK]", "[/THINK]"},
                                      {"<thought>", "</thought>"},
                                      {"<thinking>", "</thinking>"},
+                                     {"<|START_THINKING|>", "<|END_THINKING|>"},
+                                     {"<|inner_prefix|>", "<|inner_suffix|>"},
                                      {"\u25C1think\u25B7", "\u25C1/think\u25B7"}};
   std::vector<Thinking> out;
   for (const Thinking& own : family.markup.thinking) {
@@ -96,8 +99,8 @@ Markers::Texts asked_texts(const Family& family, const std::vector<Thinking>& th
   const Markup& markup = family.tools() ? family.markup : generic_markup();
   MarkupParser parser(markup, thinking, {}, context);
   for (const Opener& opener : markup.openers) opener.make(markers);
-  for (const MakeReader make : {markup.section_body, markup.bare}) {
-    if (make != nullptr) make(markers);
+  for (const MakeReader* make : {&markup.section_body, &markup.bare}) {
+    if (*make != nullptr) (*make)(markers);
   }
   return asked;
 }
@@ -112,7 +115,7 @@ const Family* find_family(std::string_view name) {
 }
 
 Format recognise(const Facts& facts) {
-  Markers::Texts tokens;
+  std::set<std::string_view> tokens;
   for (const SpecialToken& token : facts.vocabulary) tokens.insert(token.text);
   const Contains in_vocabulary = [&](std::string_view text) { return tokens.contains(text); };
   const Contains in_template = [&](std::string_view text) {
@@ -122,16 +125,27 @@ Format recognise(const Facts& facts) {
 
   auto [family, reason] = choose(facts, in_template, in_vocabulary);
   std::vector<Thinking> thinking = find_thinking(*family, mentioned, !facts.template_text.empty());
+  return make_format(*family, std::move(reason), std::move(thinking), facts.vocabulary);
+}
+
+Format make_format(const Family& family, std::string reason, std::vector<Thinking> thinking,
+                   std::span<const SpecialToken> vocabulary) {
+  Markers::Texts tokens;
   std::map<text::Token, std::string> visible;
-  const Markers::Texts asked = asked_texts(*family, thinking);
-  for (const SpecialToken& token : facts.vocabulary) {
+  const Markers::Texts asked = asked_texts(family, thinking);
+  for (const SpecialToken& token : vocabulary) {
+    tokens.insert(token.text);
     const bool part = !token.text.empty() && std::any_of(asked.begin(), asked.end(), [&](const std::string& text) {
       return text.find(token.text) != std::string::npos;
     });
     if (part) visible.emplace(token.id, token.text);
   }
-  return {family,          std::move(reason), std::move(thinking), Markers(std::move(tokens)), std::move(visible),
-          !family->tools()};
+  return {.family = &family,
+          .reason = std::move(reason),
+          .thinking = std::move(thinking),
+          .markers = Markers(std::move(tokens)),
+          .visible = std::move(visible),
+          .generic_tools = !family.tools()};
 }
 
 std::vector<text::Token> end_tokens(const Family& family, const std::function<text::Token(std::string_view)>& find) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,10 +29,14 @@ struct Format {
   Markers markers = Markers();
   std::map<text::Token, std::string> visible = {};  // tokens that are markers, or parts of some: their text counts
   bool generic_tools = false;                       // tools are called by the generic protocol (generic.h)
+  std::shared_ptr<const void> owned = {};           // what `family` and `thinking` are part of, if they were learned
 };
 
 // Never fails: "plain" (content only, the generic protocol for tools) is what remains, and the reason says so.
 Format recognise(const Facts& facts);
+// That of a family which is known already.
+Format make_format(const Family& family, std::string reason, std::vector<Thinking> thinking,
+                   std::span<const SpecialToken> vocabulary);
 
 const Family* find_family(std::string_view name);  // null if there is none
 

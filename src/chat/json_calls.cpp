@@ -66,6 +66,10 @@ ReadResult JsonCalls::before(Input& in) {
 }
 
 JsonCalls::Member JsonCalls::member(std::string_view key) const {
+  if (key.empty()) return Member::kOther;
+  if (key == form_.name_key) return Member::kName;
+  if (key == form_.arguments_key) return Member::kArguments;
+  if (key == form_.id_key) return Member::kId;
   if (key == "name" || key == "tool_name" || key == "function") return Member::kName;
   if (key == "arguments" || key == "parameters") return Member::kArguments;
   if (key == "id" || key == "tool_call_id" || key == "call_id") return Member::kId;
@@ -118,7 +122,7 @@ ReadResult JsonCalls::end_text(Calls& calls) {
       name_ = text_;
       member_ = Member::kArguments;
     }
-    const bool known = member_ != Member::kOther || text_ == "type" || text_ == "index" || text_ == "thought";
+    const bool known = member_ != Member::kOther || text_ == form_.nested_key || text_ == "type" || text_ == "index" || text_ == "thought";
     if (!known && objects_ == 0 && name_.empty() && calls.must_be_offered()) return ReadResult::kFailed;
     at_ = At::kColon;
   }
@@ -127,7 +131,7 @@ ReadResult JsonCalls::end_text(Calls& calls) {
 
 ReadResult JsonCalls::value(Input& in) {
   scanner_ = {};
-  if (member_ == Member::kName && text_ == "function" && in.peek() == '{') {
+  if (text_ == form_.nested_key && in.peek() == '{') {
     in.skip(1);
     ++depth_;
     at_ = At::kKey;

@@ -12,6 +12,9 @@ namespace hearth::chat {
 struct JsonForm {
   bool name_is_key = false;       // [{"temp": {"city": "Oslo"}}]
   std::string_view no_call = {};  // a name that stands for answering directly
+  // Members' names, beside the common ones; must outlive the readers.
+  std::string_view name_key = {}, arguments_key = {}, id_key = {};
+  std::string_view nested_key = "function";  // of an object that holds name and arguments
 };
 
 class JsonCalls : public CallReader {
@@ -21,7 +24,7 @@ class JsonCalls : public CallReader {
 
  private:
   enum class At { kBefore, kKey, kColon, kValue, kKeyText, kName, kId, kOther, kArguments };
-  enum class Member { kName, kArguments, kId, kNested, kOther };
+  enum class Member { kName, kArguments, kId, kOther };
 
   ReadResult next(Input& in, Calls& calls);
   ReadResult before(Input& in);

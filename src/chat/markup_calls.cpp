@@ -25,7 +25,7 @@ bool MarkupParser::section(Input& in) {
   return true;
 }
 
-void MarkupParser::begin_call(Input& in, MakeReader make, Where where, size_t marker_bytes) {
+void MarkupParser::begin_call(Input& in, const MakeReader& make, Where where, size_t marker_bytes) {
   call_body_ = in.position();
   call_begin_ = call_body_ - marker_bytes;
   in.hold(call_begin_);

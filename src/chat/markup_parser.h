@@ -52,7 +52,7 @@ class MarkupParser : public Protocol {
   void open_reasoning(size_t index, std::string_view passed);
   void close_reasoning(std::string_view passed);
   void reasoning_text(std::string_view text) { (context_.separates_reasoning ? reasoning_ : content_).text(text); }
-  void begin_call(Input& in, MakeReader make, Opener::Where where, size_t marker_bytes);
+  void begin_call(Input& in, const MakeReader& make, Opener::Where where, size_t marker_bytes);
   void fail_call(Input& in);
   void settle_quoted(Input& in);
   void finish();

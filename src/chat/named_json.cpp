@@ -85,8 +85,10 @@ ReadResult NamedJson::name(Input& in, const Literals& ends) {
 ReadResult NamedJson::parse_name(Calls& calls) {
   std::string_view text = name_;
   const auto find = [&](std::string_view what) { return what.empty() ? std::string::npos : text.find(what); };
-  if (const size_t at = find(form_.name_begins); at != std::string::npos)
+  if (const size_t at = find(form_.name_begins); at != std::string::npos) {
+    if (form_.id_first) id_ = trimmed(text.substr(0, at));
     text.remove_prefix(at + form_.name_begins.size());
+  }
   if (const size_t at = find(form_.name_stops); at != std::string::npos) text = text.substr(0, at);
   if (const size_t at = find(form_.id_begins); at != std::string::npos) {
     id_ = trimmed(text.substr(at + form_.id_begins.size()));

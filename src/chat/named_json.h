@@ -16,6 +16,7 @@ struct NamedJsonForm {
   std::string_view name_begins = {};        // what stands before the name, if anything, is dropped up to here
   std::string_view name_stops = {};         // what stands behind the name before its end is dropped from here
   std::string_view id_begins = {};          // behind the name: the model's own id of the call
+  bool id_first = false;                    // what stands before name_begins is the id
   bool kind_first = false;  // the name may be a kind, behind which name and line break follow (DeepSeek)
   bool name_in_id = false;  // the text is an id, "functions.temp:0", which holds the name (Kimi)
   std::vector<std::string_view> text_names = {};  // what is no call but content ("all")

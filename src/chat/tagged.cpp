@@ -112,6 +112,7 @@ void Tagged::begin_value(std::string_view header, Calls& calls) {
   const Parameter verbatim{.name = {}, .text = true}, json{.name = {}, .other = true};
   const Parameter* kind = calls.parameter(key);
   if (form_.says_type && header.find("string=\"true\"") != std::string::npos) kind = &verbatim;
+  if (form_.json_values) kind = &json;
   if (form_.says_type && header.find("string=\"false\"") != std::string::npos) kind = &json;
   value_.emplace(kind, form_.strips);
   if (form_.value_closes_named.empty()) return;

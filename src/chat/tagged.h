@@ -26,6 +26,7 @@ struct TaggedForm {
   std::vector<std::string_view> section_closes = {};  // what also ends the call; not passed
   bool strips = false;                                // one line break at each end of a value belongs to the tags
   bool says_type = false;                             // string="true" or "false" in the opening tag decides (DeepSeek)
+  bool json_values = false;                           // values are JSON, texts among them in quotes
 };
 
 class Tagged : public CallReader {
