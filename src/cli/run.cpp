@@ -20,7 +20,7 @@ namespace {
 struct Options {
   RunOptions run;
   std::vector<std::string> words;  // of the prompt
-  std::optional<std::string> tools_path, suffix, format;
+  std::optional<std::string> tools_path, suffix, format, grammar_path, regex;
   grammar::SchemaOptions schema;
 };
 
@@ -99,15 +99,29 @@ Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
   return tools;
 }
 
-// "json", or the file of a JSON schema.
-Result<grammar::TextRule> read_format(const std::string& format, const grammar::SchemaOptions& options) {
+// What --format, --grammar or --regex say.
+Result<grammar::TextRule> read_text_rule(const Options& options) {
   using Kind = grammar::TextRule::Kind;
-  if (format == "json") return grammar::TextRule{Kind::kAnyObject, {}, {}};
-  grammar::TextRule rule{Kind::kSchema, {}, options};
-  ASSIGN_OR_RETURN(rule.source, read_text(format, "the schema"));
+  grammar::TextRule rule{Kind::kFree, {}, options.schema};
+  std::string what = "--regex";
+  if (options.format == "json") {
+    rule.kind = Kind::kAnyObject;
+  } else if (options.format) {
+    rule.kind = Kind::kSchema;
+    what = *options.format;
+    ASSIGN_OR_RETURN(rule.source, read_text(what, "the schema"));
+  } else if (options.grammar_path) {
+    rule.kind = Kind::kGbnf;
+    what = *options.grammar_path;
+    ASSIGN_OR_RETURN(rule.source, read_text(what, "the grammar"));
+  } else if (options.regex) {
+    rule.kind = Kind::kPattern;
+    ASSIGN_OR_RETURN(rule.source, text_from_outside(*options.regex, "the regular expression"));
+  }
+  if (rule.kind == Kind::kFree) return rule;
   // Before a model is loaded for it.
   if (auto compiled = grammar::compile_text(rule, nullptr); !compiled)
-    return error(ErrorKind::kUsage, "{}: {}", format, compiled.error().message);
+    return error(ErrorKind::kUsage, "{}: {}", what, compiled.error().message);
   return rule;
 }
 
@@ -137,9 +151,7 @@ Status run(const Options& options) {
   if (options.tools_path) {
     ASSIGN_OR_RETURN(run.tools, read_tools(*options.tools_path));
   }
-  if (options.format) {
-    ASSIGN_OR_RETURN(run.text, read_format(*options.format, options.schema));
-  }
+  ASSIGN_OR_RETURN(run.text, read_text_rule(options));
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
   if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return chat(run);
@@ -166,7 +178,14 @@ Action configure(Arguments& arguments) {
   for (const char* other : {"--raw", "--system", "--tools"}) arguments.exclude("--suffix", other);
   arguments.text("--format", options->format,
                  "json, or the file of a JSON schema: every answer is such a text from its first token on");
-  for (const char* other : {"--tools", "--suffix"}) arguments.exclude("--format", other);
+  arguments.text("--grammar", options->grammar_path, "The file of a GBNF grammar: every answer is a text of it");
+  arguments.text("--regex", options->regex, "A regular expression that every answer matches as a whole");
+  for (const char* form : {"--format", "--grammar", "--regex"}) {
+    for (const char* other : {"--tools", "--suffix"}) arguments.exclude(form, other);
+  }
+  arguments.exclude("--format", "--grammar");
+  arguments.exclude("--format", "--regex");
+  arguments.exclude("--grammar", "--regex");
   arguments.flag("--open-objects", options->schema.open_objects,
                  "With --format: objects without additionalProperties may have undeclared members");
   const auto think = [options](const std::string& value) -> Status {

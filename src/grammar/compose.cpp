@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "grammar/char_set.h"
+#include "grammar/gbnf.h"
+#include "grammar/pattern.h"
 
 namespace hearth::grammar {
 namespace {
@@ -10,7 +12,8 @@ namespace {
 constexpr uint32_t kMost_blanks = 4;  // between reasoning and what follows
 
 const char* name_of(TextRule::Kind kind) {
-  return kind == TextRule::Kind::kSchema ? "schema" : "form";
+  if (kind == TextRule::Kind::kGbnf) return "grammar";
+  return kind == TextRule::Kind::kPattern ? "regular expression" : "schema";
 }
 
 class Composer {
@@ -181,6 +184,11 @@ class Composer {
 Result<NodeId> add_text(Grammar& grammar, const TextRule& rule, std::vector<std::string>* warnings) {
   CHECK(rule.kind != TextRule::Kind::kFree);
   if (rule.kind == TextRule::Kind::kAnyObject) return add_any_object(grammar);
+  if (rule.kind == TextRule::Kind::kGbnf) return add_gbnf(grammar, rule.source);
+  if (rule.kind == TextRule::Kind::kPattern) {
+    ASSIGN_OR_RETURN(const PatternLanguage texts, compile_pattern(grammar.regexes, rule.source, utf8_char, true));
+    return grammar.term(texts.regex);
+  }
   const Result<JsonValue> schema = read_json(rule.source);
   if (!schema) return error(ErrorKind::kInvalidData, "the schema is {}", schema.error().message);
   return add_schema(grammar, *schema, rule.schema, warnings);

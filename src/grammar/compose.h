@@ -27,6 +27,8 @@ struct TextRule {
     kFree,
     kAnyObject,  // JSON
     kSchema,     // source: a JSON schema
+    kGbnf,       // source: a grammar, see gbnf.h
+    kPattern,    // source: a regular expression that the whole text matches, see pattern.h
   };
   Kind kind = Kind::kFree;
   std::string source = {};
@@ -83,7 +85,7 @@ struct AnswerRules {
   bool free() const { return text.kind == TextRule::Kind::kFree && tools.empty(); }
 };
 
-// Adds the texts of a form that is not free. Errors: those of add_schema(), kInvalidData.
+// Adds the texts of a form that is not free. Errors: those of add_schema(), add_gbnf(), compile_pattern(); kInvalidData.
 Result<NodeId> add_text(Grammar& grammar, const TextRule& rule, std::vector<std::string>* warnings);
 
 // A text alone, without a vocabulary. Errors: also kUsage (no text can satisfy it).

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMost_nesting = 200;
 constexpr size_t kMost_pattern_bytes = 64 << 10;
+constexpr uint32_t kMost_depth = 4000;
 
 struct Node {
   enum class Kind { kChars, kSequence, kChoice, kRepeat, kStart, kEnd, kAhead, kNotAhead } kind;
@@ -482,6 +483,13 @@ class Builder {
     if (from == parts.size()) return behind;
     const Node& part = parts[from];
     const bool later_start = std::any_of(parts.begin() + static_cast<long>(from) + 1, parts.end(), has_start);
+    if (part.plain && (!start || !later_start)) {
+      size_t end = from;
+      while (end < parts.size() && parts[end].plain) ++end;
+      RegexId whole = build_sequence(parts, end, behind, false);
+      while (end > from) whole = regexes_.concat(plain(parts[--end]), whole);
+      return whole;
+    }
     if (takes_nothing(part) || !start || !later_start) {
       const bool still = start && takes_nothing(part);
       return build(part, build_sequence(parts, from + 1, behind, still), start);
@@ -525,23 +533,29 @@ std::optional<PatternLanguage::Repeated> repeated_form(const Node& node, bool wh
 
 }  // namespace
 
+namespace {
+
+RegexId search(Regexes& regexes, Builder& builder, const Node& node, CharEncoder encode) {
+  const RegexId any = builder.any();
+  const RegexId at_start = builder.build(node, any, true);
+  if (node.plain) return regexes.concat(any, at_start);
+  const RegexId some = regexes.repeat(encode(regexes, CharSet::any()), 1, kUnbounded);
+  return regexes.either(at_start, regexes.concat(some, builder.build(node, any, false)));
+}
+
+}  // namespace
+
 Result<PatternLanguage> compile_pattern(Regexes& regexes, std::string_view pattern, CharEncoder encode, bool whole) {
   try {
     const Node node = Parser(pattern).parse();
     Builder builder(regexes, encode);
     PatternLanguage language;
     language.repeated = repeated_form(node, whole);
-    if (whole) {
-      language.regex = builder.build(node, Regexes::kEpsilon, true);
-      return language;
-    }
-    const RegexId any = builder.any();
-    const RegexId at_start = builder.build(node, any, true);
-    if (node.plain) {
-      language.regex = regexes.concat(any, at_start);
-    } else {
-      const RegexId some = regexes.repeat(encode(regexes, CharSet::any()), 1, kUnbounded);
-      language.regex = regexes.either(at_start, regexes.concat(some, builder.build(node, any, false)));
+    language.regex =
+        whole ? builder.build(node, Regexes::kEpsilon, true) : search(regexes, builder, node, encode);
+    if (regexes.depth(language.regex) > kMost_depth) {
+      return error(ErrorKind::kUnsupported, "the regular expression \"{}\" has too many parts in a row",
+                   pattern.substr(0, 200));
     }
     return language;
   } catch (const Failure& failure) {

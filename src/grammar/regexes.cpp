@@ -43,6 +43,7 @@ RegexId Regexes::intern(Node node, std::span<const RegexId> parts) {
     node.first = static_cast<uint32_t>(children_.size());
     node.count = static_cast<uint32_t>(parts.size());
     children_.insert(children_.end(), parts.begin(), parts.end());
+    for (const RegexId part : parts) node.depth = std::max(node.depth, nodes_[part].depth + 1);
   }
   const auto id = static_cast<RegexId>(nodes_.size());
   nodes_.push_back(node);

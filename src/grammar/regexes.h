@@ -46,6 +46,9 @@ class Regexes {
   RegexId multiple_of(uint64_t divisor, uint32_t scale);
 
   bool nullable(RegexId id) const { return nodes_[id].nullable; }
+  // Expressions inside each other: derivative() takes so many calls inside each other. It never makes it deeper by more
+  // than a few.
+  uint32_t depth(RegexId id) const { return nodes_[id].depth; }
   RegexId derivative(RegexId id, uint8_t byte);
   // Whether any text is in the language. Exact as long as no more than a few hundred thousand states have to be looked
   // at, else true.
@@ -111,6 +114,7 @@ class Regexes {
     uint32_t first = 0, count = 0;
     uint32_t least = 0, most = 0;
     uint32_t row = kNoRow;
+    uint32_t depth = 0;
   };
   struct Multiple {
     uint64_t divisor, remainder;
