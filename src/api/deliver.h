@@ -11,7 +11,7 @@
 
 namespace hearth::api {
 
-// A whole answer, for replies that are not streamed.
+// A whole answer, for replies that are not streamed. Those to one request are in the order of their numbers.
 struct WholeAnswer {
   chat::Message message;
   std::vector<TokenReport> tokens;
@@ -24,22 +24,26 @@ class AnswerWriter {
   virtual ~AnswerWriter() = default;
 
   // Before anything was sent: an HTTP error.
-  virtual http::Response failure(const Error& error) = 0;
-  virtual http::Response whole(const WholeAnswer& answer) = 0;
+  virtual http::Response failure(const AnswerEnd& end) = 0;
+  virtual http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) = 0;
 
-  // A stream: its head, then the pieces of each event; the last has an end, maybe with an error.
-  virtual http::ResponseHead head() = 0;
+  // A stream: its head, then the pieces of each event; the last of each choice has an end, maybe with an error, after
+  // which nothing comes.
+  virtual http::ResponseHead head(const std::vector<std::string>& warnings) = 0;
   virtual http::Ping ping() { return {}; }
+  // The head goes out as soon as the request is accepted, not with the first piece of text: so pings can go before.
+  virtual bool starts_early() const { return false; }
   virtual std::string begin() { return {}; }  // right after the head
   virtual std::string pieces(const AnswerEvent& event) = 0;
+  virtual std::string close() { return {}; }  // after the end of all choices, if none has failed
 };
 
-// Starts the request and answers the exchange with what comes. A client that goes cancels it. Pieces that a slow
-// client has not read yet are joined.
-void deliver(const Service& service, AnswerRequest request, std::shared_ptr<http::Exchange> exchange,
+// Starts the requests and answers the exchange with what comes; their answers are numbered through. A client that goes
+// cancels all, and so does one that fails. Pieces that a slow client has not read yet are joined.
+void deliver(const Service& service, std::vector<AnswerRequest> requests, std::shared_ptr<http::Exchange> exchange,
              std::shared_ptr<AnswerWriter> writer, bool stream);
 
-// Adds to `event` what comes after it: neighbours of one kind become one delta.
+// Adds to `event` what comes after it in the same choice: neighbours of one kind become one delta.
 void join(AnswerEvent& event, const AnswerEvent& more);
 
 // Cancels once both are known, in whatever order, and each at most once.

@@ -17,37 +17,46 @@ inline constexpr uint64_t kMost_json_bytes = 64 << 20;  // of a body: images com
 struct Call {
   http::Request request;
   std::shared_ptr<http::Exchange> exchange;
-  std::string rest;  // of the path, decoded, where the route ends in "*"
+  std::string rest;  // of the path, decoded, where the route's has a "*"
   Caller caller;
 };
 
 struct Route {
   std::string method;  // "GET" stands for HEAD too
-  std::string path;    // "/api/tags", "/v1/models/*"
+  std::string path;    // "/api/tags", "/v1/models/*", "/v1/responses/*/cancel": at most one "*", of at least one letter
   std::function<void(Call call)> run;
   uint64_t most_body_bytes = kMost_json_bytes;
+  bool also_with_slash = false;  // a "/" at the end of a request's path counts for nothing
+};
+
+// How a dialect says that a request cannot be answered, where it is known only that it is one of the dialect's.
+struct Problems {
+  std::function<bool(const http::RequestHead& head)> speaks;  // the request is one of the dialect's
+  std::function<http::Response(const http::RequestHead& head, unsigned status, const std::string& message)> problem;
 };
 
 class Router {
  public:
   void add(Route route) { routes_.push_back(std::move(route)); }
-  // The form of errors for paths that begin so; the longest prefix counts.
-  using Problem = std::function<http::Response(unsigned status, const std::string& message)>;
-  void add_problems(std::string prefix, Problem problem) {
-    problems_.push_back({std::move(prefix), std::move(problem)});
-  }
+  // The first that says so speaks; if none does, problems are plain texts.
+  void add_problems(Problems problems) { problems_.push_back(std::move(problems)); }
 
   struct Match {
     const Route* route = nullptr;
     std::string rest;
-    unsigned status = 404;  // where there is no route: 404, 405, or a redirect to the path without its last slash
+    unsigned status = 404;  // where there is no route: 404 or 405
   };
   Match find(const http::RequestHead& head) const;
   http::Response problem(const http::RequestHead& head, unsigned status, const std::string& message) const;
 
  private:
   std::vector<Route> routes_;
-  std::vector<std::pair<std::string, Problem>> problems_;
+  std::vector<Problems> problems_;
 };
+
+// The request's id as it stands in Anthropic's errors.
+std::string short_request_id(const http::RequestHead& head);
+
+http::Response plain_text(unsigned status, std::string text);
 
 }  // namespace hearth::api

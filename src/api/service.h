@@ -32,7 +32,11 @@ struct Caller {
 struct Settings {
   std::vector<std::pair<std::string, std::string>> values;  // by the names of sampling::set(), checked already
   std::optional<std::vector<std::string>> stop;             // in place of the model's
-  std::unordered_map<int32_t, float> logit_bias;
+  std::unordered_map<int32_t, float> logit_bias;            // by token; kUsage if there is no such token
+  std::vector<std::pair<std::string, float>> text_bias;     // of each token that a text consists of
+  std::vector<int32_t> stop_tokens;                         // that end the answer too
+  uint32_t min_tokens = 0;                                  // before so many the answer does not end by itself
+  bool ignore_eos = false;                                  // nor ever
   std::optional<int> logprobs;  // alternatives per token (0: only the token itself); not given: no report
 };
 // Errors: those of sampling::set() and validate().
@@ -50,14 +54,26 @@ using KeepAlive = std::optional<Nanoseconds>;
 
 struct Thinking {
   std::optional<bool> on;  // not given: as the model does by itself
-  std::string level;       // "low", "medium", "high", "max"; empty: not given
+  std::string level;       // "minimal", "low", "medium", "high", "xhigh", "max"; empty: not given
+  // A model that cannot think is asked to by mistake: an error, or else a warning.
+  bool required = true;
+  std::optional<uint32_t> most_tokens;  // then the thinking is ended, and the answer begins
 };
 
 // What the text must obey.
 struct Format {
-  enum class Kind { kFree, kJson, kSchema };
+  enum class Kind {
+    kFree,
+    kJson,     // one JSON object
+    kSchema,   // JSON of this schema
+    kRegex,    // what this regular expression matches as a whole
+    kGrammar,  // of this grammar in GBNF (https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md)
+    kChoice,   // one of these texts
+  };
   Kind kind = Kind::kFree;
-  std::string schema;  // JSON text
+  std::string text = {};                  // the schema (JSON), expression or grammar
+  std::vector<std::string> choices = {};  // with kChoice
+  bool strict = true;                     // else what cannot be held to is left out, with a warning
 };
 
 struct ToolChoice {
@@ -71,13 +87,18 @@ struct ToolChoice {
 struct ChatInput {
   std::vector<chat::Message> messages;
   std::vector<chat::Tool> tools;
+  std::vector<std::string> strict_tools;  // whose arguments obey their schemas, or the request is refused
   ToolChoice choice;
+  std::optional<bool> continues;   // the last message is the answer's beginning; not given: if it is the assistant's
+  std::string variables;           // for the template: members of a JSON object, without the braces
+  bool drops_oldest = false;       // messages, where the conversation is too long; else that is an error
 };
 struct TextInput {
   std::string prompt;
+  std::optional<std::vector<int32_t>> tokens;  // the prompt, as it is, in place of the text
   std::optional<std::string> suffix, system, template_text;
   std::vector<int32_t> context;  // tokens that come before
-  bool raw = false;              // the prompt as it is, without a template
+  bool raw = false;              // the prompt without a template
 };
 
 struct AnswerRequest {
@@ -88,6 +109,9 @@ struct AnswerRequest {
   KeepAlive keep_alive;
   Thinking thinking;
   Format format;
+  uint32_t count = 1;  // answers to the one prompt
+  int priority = 0;    // of higher ones first
+  std::string cache_salt;  // what is computed is shared with requests of the same salt only
   Caller caller;
 };
 
@@ -98,6 +122,7 @@ struct TokenChance {
 struct TokenReport {
   TokenChance chosen;
   std::vector<TokenChance> most_likely;
+  bool content = true;  // it is part of the content, not of the reasoning or of a call
 };
 
 struct Usage {
@@ -107,22 +132,35 @@ struct Usage {
 };
 
 struct AnswerEnd {
-  enum class Reason { kStop, kLength, kCancelled, kError };
+  enum class Reason { kStop, kLength, kContextFull, kCancelled, kError };
   Reason reason = Reason::kStop;
-  Usage usage;
-  std::vector<int32_t> context;  // of TextInput that is not raw: the tokens of prompt and answer
-  std::optional<Error> error;    // with kError
+  std::string stop = {};  // with kStop: the text of the request's that the answer came to, which is no part of it
+  Usage usage = {};       // with a kTooLong error: how long the prompt is
+  uint32_t context_tokens = 0;         // of the model, if it was loaded
+  std::vector<int32_t> context = {};   // of TextInput that is not raw: the tokens of prompt and answer
+  std::optional<Error> error = {};     // with kError
+  std::optional<uint32_t> retry_after_s = {};  // with an error that may pass
+};
+
+// What is known of an answer before its first token.
+struct AnswerBegin {
+  uint32_t prompt_tokens = 0;
+  std::optional<uint32_t> cached_tokens = {};  // once the model begins with the prompt
 };
 
 // A piece of an answer. The first that comes with `accepted` says that the request was found good and nothing but the
 // engine can fail it now; an end without that is a refusal.
 struct AnswerEvent {
+  uint32_t choice = 0;  // which of several answers
   bool accepted = false;
+  std::vector<std::string> warnings = {};  // with `accepted`: what is done in another way than was asked
+  std::optional<AnswerBegin> begin = {};   // with `accepted`, and once more when the model begins
   std::vector<chat::Delta> deltas = {};
   std::vector<TokenReport> tokens = {};  // if they were asked for
-  std::optional<AnswerEnd> end = {};     // the last event
+  std::optional<AnswerEnd> end = {};     // the last event of a choice
 };
-using AnswerSink = std::function<void(const AnswerEvent&)>;  // one call at a time, on any thread; must not block
+// One call at a time, on any thread; must not block. A refusal is one event, however many answers were asked for.
+using AnswerSink = std::function<void(const AnswerEvent&)>;
 using Cancel = std::function<void()>;                        // any time, any thread, also after the end
 
 struct LoadRequest {
@@ -135,15 +173,32 @@ struct LoadRequest {
 struct EmbedRequest {
   std::string model;
   std::vector<std::string> inputs;
-  bool truncate = true;
+  std::vector<std::vector<int32_t>> token_inputs;  // in place of texts
+  bool truncate = true;     // else what is longer than the context is kTooLong
   uint32_t dimensions = 0;  // 0: all
+  bool normalised = true;
   LoadWish load;
   KeepAlive keep_alive;
   Caller caller;
 };
 struct Embeddings {
-  std::vector<std::vector<float>> vectors;  // of length 1 each
+  std::vector<std::vector<float>> vectors;
   Usage usage;
+};
+
+// A prompt as a model would get it.
+struct PromptView {
+  std::string text;
+  std::vector<int32_t> tokens;
+};
+struct TokenView {
+  int32_t id = 0;
+  std::string text = {};  // its bytes, maybe cut inside a character
+};
+struct TokenizeRequest {
+  std::string model, text;
+  bool add_special = false;   // the tokens that a vocabulary puts around every prompt
+  bool parse_special = true;  // the texts of special tokens become those tokens
 };
 
 // Of a model in the store, for lists.
@@ -189,6 +244,13 @@ struct Service {
   std::function<Result<bool>(const std::string& digest)> has_blob;
   // True if it is new.
   std::function<Result<bool>(const std::string& digest, std::string_view content)> put_blob;
+  // These need a model's vocabulary and template only: the weights are not loaded, and no answer is waited for.
+  std::function<Result<PromptView>(const AnswerRequest& request)> render;
+  std::function<Result<std::vector<TokenView>>(const TokenizeRequest& request)> tokenize;
+  std::function<Result<std::string>(const std::string& model, const std::vector<int32_t>& tokens)> detokenize;
+  std::function<uint32_t(const std::string& model)> context_tokens;  // that an answer of it has; 0: no such model
+  // The model that is meant by a name that no model here has; nothing if there is none.
+  std::function<std::optional<std::string>(const std::string& name)> substitute;
 };
 
 }  // namespace hearth::api

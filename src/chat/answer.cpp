@@ -22,6 +22,7 @@ void Answer::add(std::string_view text, std::span<const text::Token> tokens, con
     const Waiting& next = waiting_.front();
     rest_.erase(0, rest_.size() - std::min(rest_.size(), given_bytes_ - next.end));
     feed({next.piece, next.token}, sink);
+    on_token_(next.token);
     waiting_.pop_front();
   }
 }
@@ -34,6 +35,7 @@ void Answer::finish(Ending ending, const Sink& sink) {
     whole_.add(delta);
     sink(delta);
   });
+  for (const Waiting& cut : waiting_) on_token_(cut.token);
 }
 
 }  // namespace hearth::chat

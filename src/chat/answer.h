@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ class Answer {
   // `format` and `tokenizer` must outlive it.
   Answer(const Format& format, ParserOptions options, const text::Tokenizer& tokenizer)
       : parser_(format, std::move(options)), tokenizer_(tokenizer) {}
+
+  // Called with each token once the parser has had it, and so behind the deltas that it decides.
+  void on_token(std::function<void(text::Token)> call) { on_token_ = std::move(call); }
 
   // What an engine's event says: more text, and the tokens since the last event.
   void add(std::string_view text, std::span<const text::Token> tokens, const Sink& sink);
@@ -46,6 +50,7 @@ class Answer {
   std::string rest_;  // text that was given, and belongs to the tokens that wait
   Collector whole_;
   std::vector<text::Token> tokens_;
+  std::function<void(text::Token)> on_token_ = [](text::Token) {};
 };
 
 }  // namespace hearth::chat

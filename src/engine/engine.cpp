@@ -71,12 +71,14 @@ device::Batch batch_of(const sched::Step& step, const sched::StepSequence& part)
 struct Active {
   Active(const Request& request, Generation how) : generation(std::move(how)), deadline(request.deadline) {
     usage.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
+    tells_begin = request.tells_begin;
   }
 
   Generation generation;
   std::shared_ptr<Delivery::Receiver> receiver;
   std::optional<Clock::time_point> deadline;
   Usage usage;
+  bool tells_begin = false;
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> first_step, first_token;
 };
@@ -268,6 +270,11 @@ Status Engine::Impl::check(const Request& request) const {
       return error(ErrorKind::kUsage, "token {} of the prompt is {}; the model has tokens 0 to {}", i, token,
                    backend.vocabulary - 1);
     }
+  }
+  for (const text::Token token : request.stop_tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= backend.vocabulary)
+      return error(ErrorKind::kUsage, "stop token {} is none; the model has tokens 0 to {}", token,
+                   backend.vocabulary - 1);
   }
   return sampling::validate(request.options);
 }
@@ -630,6 +637,11 @@ void Engine::Impl::start(const sched::Step& step) {
     Active& active = *actives.at(part.id);
     if (!active.first_step) active.first_step = now;
     if (!active.first_token) active.usage.prompt_tokens_cached = part.cached_tokens;
+    if (std::exchange(active.tells_begin, false)) {
+      Event begin;
+      begin.usage = active.usage;
+      delivery.send(active.receiver, std::move(begin));
+    }
   }
   publish();
 }

@@ -51,6 +51,8 @@ struct Request {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
   uint32_t min_tokens = 0;  // before so many it does not end by itself, nor at a control token that a stop names
   bool ignore_eos = false;  // nor ever
+  std::vector<text::Token> stop_tokens = {};  // that end it too
+  bool tells_begin = false;  // an event says when it begins, with the counts of the prompt as usage
   uint64_t cache_salt = 0;  // computed prefixes are shared with requests of the same salt only
   // What the answer must obey; the request's own. It may make an answer end in spite of min_tokens and ignore_eos.
   std::shared_ptr<sampling::Constraint> constraint = nullptr;
@@ -78,7 +80,8 @@ struct Event {
   std::vector<sampling::Choice> choices;  // one per token, if logprobs were asked for
   // Set in the last event only.
   std::optional<FinishReason> finish;
-  Usage usage;
+  std::string stop;            // the stop string, with kStop because of one
+  Usage usage;                 // or of the prompt, see Request::tells_begin
   std::optional<Error> error;  // with kError
 };
 

@@ -18,7 +18,8 @@ void append(Event& event, Event&& next) {
   move_to_end(event.tokens, std::move(next.tokens));
   move_to_end(event.choices, std::move(next.choices));
   event.finish = next.finish;
-  event.usage = next.usage;
+  event.stop = std::move(next.stop);
+  if (next.usage.prompt_tokens > 0) event.usage = next.usage;
   event.error = std::move(next.error);
 }
 

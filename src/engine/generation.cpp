@@ -37,6 +37,7 @@ Generation::Generation(const Request& request, const text::Tokenizer& tokenizer,
     const text::Token token = tokenizer.find(stop);
     if (token != text::kNoToken && tokenizer.is_control(token)) stop_tokens_.push_back(token);
   }
+  stop_tokens_.insert(stop_tokens_.end(), request.stop_tokens.begin(), request.stop_tokens.end());
   ends_.insert(ends_.end(), stop_tokens_.begin(), stop_tokens_.end());
   if (constraint_) mask_.resize(sampling::mask_words(logits));
 }
@@ -110,13 +111,15 @@ Status Generation::take(text::Token token, Event& event) {
   ++generated_;
   event.tokens.push_back(token);
   if (ends_with(token)) {
+    if (!tokenizer_.is_end_of_generation(token)) event.stop = tokenizer_.piece(token, true);
     event.finish = FinishReason::kStop;
     return {};
   }
-  auto [text, stopped] = stops_.feed(utf8_.feed(tokenizer_.piece(token, false)));
-  event.text += text;
-  stopped_ = stopped;
-  if (stopped || (constraint_ && constraint_->ended())) {
+  sampling::StopStrings::Output out = stops_.feed(utf8_.feed(tokenizer_.piece(token, false)));
+  event.text += out.text;
+  event.stop = std::move(out.stop);
+  stopped_ = out.stopped;
+  if (stopped_ || (constraint_ && constraint_->ended())) {
     event.finish = FinishReason::kStop;
   } else if (num_predict > 0 && generated_ >= static_cast<uint32_t>(num_predict)) {
     event.finish = FinishReason::kLength;
@@ -126,9 +129,9 @@ Status Generation::take(text::Token token, Event& event) {
 
 std::string Generation::rest() {
   if (stopped_) return {};
-  auto [text, stopped] = stops_.feed(utf8_.finish());
-  if (!stopped) text += stops_.finish();
-  return text;
+  auto out = stops_.feed(utf8_.finish());
+  if (!out.stopped) out.text += stops_.finish();
+  return out.text;
 }
 
 }  // namespace hearth::engine

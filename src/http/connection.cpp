@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "http/outbox.h"
 #include "http/target.h"
@@ -24,6 +25,7 @@ using tcp = net::ip::tcp;
 using Clock = std::chrono::steady_clock;
 using Code = boost::system::error_code;
 
+constexpr size_t kId_digits = 32;
 constexpr size_t kRead_bytes = 8 << 10, kWrite_bytes = 64 << 10;
 
 // A body as Beast's parser fills it.
@@ -291,7 +293,9 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
       return false;
     }
     auto& body = parser_->get().body();
-    body.most_bytes = std::get<uint64_t>(admitted);
+    auto& admission = std::get<Admission>(admitted);
+    body.most_bytes = admission.most_body_bytes;
+    told_always_ = std::move(admission.headers);
     body.settings = &settings_;
     if (head_.content_length && *head_.content_length > body.most_bytes) {
       refuse_size();
@@ -310,6 +314,8 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
 
   void read_head() {
     head_ = ends_;
+    head_.id = random_hex(kId_digits);
+    told_always_ = {};
     const auto& message = parser_->get();
     head_.method = std::string(message.method_string());
     std::tie(head_.path, head_.query) = split_target({message.target().data(), message.target().size()});
@@ -379,6 +385,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     if (phase_ == Phase::kAnswering || phase_ == Phase::kClosed || phase_ == Phase::kLingering) return close();
     if (!parser_->is_header_done()) {
       head_ = ends_;
+      told_always_ = {};
       old_version_ = is_head_ = false;
     }
     answer_unread(shared_->handler.problem(head_, status, message));
@@ -429,7 +436,9 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     if (!batch.whole && old_version_) keeps_alive_ = false;
     if (!keeps_alive_) framing += "Connection: close\r\n";
     if (keeps_alive_ && old_version_) framing += "Connection: keep-alive\r\n";
-    *wire += head_text(*batch.head, framing);
+    ResponseHead head = *batch.head;
+    for (const Header& header : told_always_) head.headers.add(header.name, header.value);
+    *wire += head_text(head, framing);
     drops_content_ = is_head_ || bodiless;
   }
 
@@ -534,6 +543,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
   std::array<char, kRead_bytes> chunk_;
   std::optional<Parser> parser_;
   RequestHead head_;
+  Headers told_always_;        // see Admission
   size_t progress_bytes_ = 0;  // of the body, since its deadline was set
   bool reading_ = false, read_ended_ = false;
   bool served_ = false;                                               // a request was answered

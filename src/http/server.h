@@ -15,10 +15,16 @@
 
 namespace hearth::http {
 
+// What a request may send, and what is told with its answer, whatever that is.
+struct Admission {
+  uint64_t most_body_bytes = 0;
+  Headers headers = {};  // of the answer, beside its own
+};
+
 // Called on the server's threads; must not block.
 struct Handler {
-  // Before the body is read: how many bytes of it are taken, or the answer without it.
-  std::function<std::variant<uint64_t, Response>(const RequestHead& head)> admit;
+  // Before the body is read; a response is the answer without it.
+  std::function<std::variant<Admission, Response>(const RequestHead& head)> admit;
   // A request that is whole.
   std::function<void(Request request, std::shared_ptr<Exchange> exchange)> handle;
   // The answer to what cannot be handled, in the form that clients of that path expect. `head` is empty where the

@@ -24,7 +24,7 @@ StopStrings::Output StopStrings::feed(std::string_view piece) {
     }
   }
   if (first_end != std::string::npos) {
-    Output out{held_.substr(0, start), true};
+    Output out{held_.substr(0, start), true, held_.substr(start, first_end - start)};
     held_.clear();
     return out;
   }

@@ -15,6 +15,7 @@ class StopStrings {
   struct Output {
     std::string text;  // safe to show now
     bool stopped;      // a stop string was reached; it and what follows it are dropped
+    std::string stop = {};  // that one
   };
   Output feed(std::string_view piece);
   std::string finish();  // the stream ended without a stop: what was still held back

@@ -1,5 +1,9 @@
 #include "serve/answering.h"
 
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
 #include "base/error.h"
 #include "fleet/find_model.h"
 #include "serve/prompt.h"
@@ -8,9 +12,12 @@ namespace hearth::serve {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Kind = chat::Delta::Kind;
+using Reason = api::AnswerEnd::Reason;
 
-api::AnswerEnd::Reason reason_of(engine::FinishReason reason) {
-  using Reason = api::AnswerEnd::Reason;
+constexpr uint32_t kMost_wait_s = 120;
+
+Reason reason_of(engine::FinishReason reason) {
   switch (reason) {
     case engine::FinishReason::kStop:
       return Reason::kStop;
@@ -24,31 +31,81 @@ api::AnswerEnd::Reason reason_of(engine::FinishReason reason) {
   return Reason::kError;
 }
 
-// One request until its end.
+// What the tokens of an answer are part of. One whose text the parser still holds back waits for those behind it.
+class TokenBook {
+ public:
+  TokenBook(const text::Tokenizer& tokenizer, std::optional<int> alternatives)
+      : tokenizer_(tokenizer), alternatives_(alternatives) {}
+
+  void add(const engine::Event& event) { choices_.insert(choices_.end(), event.choices.begin(), event.choices.end()); }
+  void saw(Kind kind) { last_ = kind; }
+  void end_token(text::Token token) {
+    std::optional<sampling::Choice> choice;
+    if (!choices_.empty()) {
+      choice = std::move(choices_.front());
+      choices_.pop_front();
+    }
+    if (tokenizer_.is_end_of_generation(token)) return;
+    undecided_.push_back(std::move(choice));
+    if (!last_) return;
+    if (*last_ == Kind::kReasoning) reasoning_tokens_ += static_cast<uint32_t>(undecided_.size());
+    decide(*last_ == Kind::kContent);
+    last_.reset();
+  }
+  void end() { decide(false); }
+
+  uint32_t reasoning_tokens() const { return reasoning_tokens_; }
+  std::vector<api::TokenReport> take() { return std::exchange(decided_, {}); }
+
+ private:
+  void decide(bool content) {
+    for (const auto& choice : undecided_)
+      if (choice && alternatives_) decided_.push_back(report(*choice, content));
+    undecided_.clear();
+  }
+  api::TokenReport report(const sampling::Choice& choice, bool content) const {
+    api::TokenReport token{.chosen = chance(choice.token, choice.logprob), .most_likely = {}, .content = content};
+    for (const sampling::TokenLogprob& other : choice.most_likely)
+      if (*alternatives_ > 0) token.most_likely.push_back(chance(other.token, other.logprob));
+    return token;
+  }
+  api::TokenChance chance(text::Token token, float logprob) const { return {tokenizer_.piece(token, true), logprob}; }
+
+  const text::Tokenizer& tokenizer_;
+  const std::optional<int> alternatives_;
+  std::deque<sampling::Choice> choices_;
+  std::vector<std::optional<sampling::Choice>> undecided_;
+  std::optional<Kind> last_;
+  std::vector<api::TokenReport> decided_;
+  uint32_t reasoning_tokens_ = 0;
+};
+
+// One request until the end of its answers.
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  Job(api::AnswerRequest request, api::AnswerSink sink) : request_(std::move(request)), sink_(std::move(sink)) {}
+  Job(api::AnswerRequest request, api::AnswerSink sink, AnswerRate& rate)
+      : request_(std::move(request)), sink_(std::move(sink)), rate_(rate) {}
 
   const api::AnswerRequest& request() const { return request_; }
 
-  void refuse(const Error& error) {
-    api::AnswerEvent event;
-    api::AnswerEnd& end = event.end.emplace();
-    end.reason = api::AnswerEnd::Reason::kError;
+  void refuse(const Error& error, api::AnswerEnd end = {}) {
+    end.reason = Reason::kError;
     end.error = error;
-    sink_(event);
+    if (error.kind == ErrorKind::kBusy) end.retry_after_s = rate_.wait_s();
+    sink_({.end = std::move(end)});
   }
 
   void cancel() {
     std::shared_ptr<Models::Lease> lease;  // keeps the engine while it is told
-    std::optional<engine::RequestId> id;
+    std::vector<engine::RequestId> ids;
     {
       const std::lock_guard lock(mutex_);
       cancelled_ = true;
       lease = lease_;
-      id = id_;
+      ids = ids_;
     }
-    if (lease && id) (*lease)->engine->cancel(*id);
+    if (!lease) return;
+    for (const engine::RequestId id : ids) (*lease)->engine->cancel(id);
   }
 
   // On a worker, with the model loaded.
@@ -59,27 +116,51 @@ class Job : public std::enable_shared_from_this<Job> {
       if (cancelled_) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
       lease_ = lease;
     }
-    Result<Prepared> prepared = prepare(request_, **lease);
-    if (!prepared) return end_early(prepared.error());
-    engine::Request request = std::move(prepared->request);
+    context_tokens_ = (*lease)->load.context;
+    api::AnswerEnd end{.context_tokens = context_tokens_};
+    Result<Prepared> prepared = prepare(request_, **lease, &end.usage.prompt_tokens);
+    if (!prepared) return end_early(prepared.error(), std::move(end));
+    const engine::Request request = std::move(prepared->request);
     prepared_ = std::move(prepared).value();
-    if (prepared_.with_context) context_.assign(request.prompt.begin(), request.prompt.end());
-    const auto id = (*lease)->engine->submit(
-        std::move(request), [self = shared_from_this()](const engine::Event& event) { self->take(event); });
-    if (!id) return end_early(id.error());
+    prompt_tokens_ = static_cast<uint32_t>(request.prompt.size());
+    const auto ids = (*lease)->engine->submit(request, make_parts(request));
+    if (!ids) return end_early(ids.error(), std::move(end));
+    accept();
     bool gone = false;
     {
       const std::lock_guard lock(mutex_);
-      id_ = *id;
+      ids_ = *ids;
       gone = cancelled_;
     }
-    if (gone) (*lease)->engine->cancel(*id);
+    if (gone) cancel();
   }
 
  private:
-  void end_early(const Error& error) {
+  // One answer.
+  struct Part {
+    std::unique_ptr<chat::Answer> reader;
+    TokenBook tokens;
+    std::vector<int32_t> context = {};
+  };
+
+  std::vector<engine::EventSink> make_parts(const engine::Request& request) {
+    std::vector<engine::EventSink> sinks;
+    most_generated_ = request.options.num_predict;
+    for (uint32_t i = 0; i < std::max(1u, request_.count); ++i) {
+      parts_.push_back(std::make_unique<Part>(
+          Part{prepared_.make_reader(), TokenBook(prepared_.chat->tokenizer(), request_.settings.logprobs)}));
+      Part& part = *parts_.back();
+      part.reader->on_token([&part](text::Token token) { part.tokens.end_token(token); });
+      if (prepared_.with_context) part.context.assign(request.prompt.begin(), request.prompt.end());
+      sinks.push_back([self = shared_from_this(), i](const engine::Event& event) { self->take(i, event); });
+    }
+    running_ = parts_.size();
+    return sinks;
+  }
+
+  void end_early(const Error& error, api::AnswerEnd end) {
     release();
-    refuse(error);
+    refuse(error, std::move(end));
   }
 
   // The model may go from now on.
@@ -87,78 +168,123 @@ class Job : public std::enable_shared_from_this<Job> {
     std::shared_ptr<Models::Lease> lease;  // goes after the lock
     const std::lock_guard lock(mutex_);
     lease.swap(lease_);
-    id_.reset();
+    ids_.clear();
+  }
+
+  // Whoever comes first: the engine's first event, or the end of submit(). Under sink_mutex_.
+  void say_accepted() {
+    if (std::exchange(accepted_, true)) return;
+    sink_({.accepted = true,
+           .warnings = std::move(prepared_.warnings),
+           .begin = api::AnswerBegin{.prompt_tokens = prompt_tokens_}});
+  }
+  void accept() {
+    const std::lock_guard lock(sink_mutex_);
+    say_accepted();
   }
 
   // On a thread of the engine's.
-  void take(const engine::Event& event) {
-    api::AnswerEvent out;
-    const chat::Sink add = [&](const chat::Delta& delta) { out.deltas.push_back(delta); };
-    prepared_.reader->add(event.text, event.tokens, add);
-    if (prepared_.with_context) context_.insert(context_.end(), event.tokens.begin(), event.tokens.end());
-    count_reasoning(event, out);
-    if (request_.settings.logprobs) report(event, out);
-    out.accepted = !event.error;
-    if (event.finish) finish(event, out, add);
-    sink_(out);
-    if (event.finish) release();
+  void take(uint32_t index, const engine::Event& event) {
+    bool last = false;
+    {
+      const std::lock_guard lock(sink_mutex_);
+      Part& part = *parts_[index];
+      api::AnswerEvent out{.choice = index};
+      const chat::Sink add = [&](const chat::Delta& delta) {
+        part.tokens.saw(delta.kind);
+        out.deltas.push_back(delta);
+      };
+      part.tokens.add(event);
+      part.reader->add(event.text, event.tokens, add);
+      if (prepared_.with_context) part.context.insert(part.context.end(), event.tokens.begin(), event.tokens.end());
+      if (!event.finish && event.usage.prompt_tokens > 0)
+        out.begin = api::AnswerBegin{event.usage.prompt_tokens, event.usage.prompt_tokens_cached};
+      if (event.finish) finish(event, part, out, add);
+      out.tokens = part.tokens.take();
+      // A device that fails before anything was told is an error of the request, not of its answer.
+      if (event.error)
+        accepted_ = true;
+      else
+        say_accepted();
+      sink_(out);
+      last = event.finish && --running_ == 0;
+    }
+    if (last) release();
   }
 
-  void finish(const engine::Event& event, api::AnswerEvent& out, const chat::Sink& add) {
+  void finish(const engine::Event& event, Part& part, api::AnswerEvent& out, const chat::Sink& add) {
     const bool stopped = *event.finish == engine::FinishReason::kStop;
-    prepared_.reader->finish(stopped ? chat::Ending::kStop : chat::Ending::kLength, add);
+    part.reader->finish(stopped ? chat::Ending::kStop : chat::Ending::kLength, add);
+    part.tokens.end();
     api::AnswerEnd& end = out.end.emplace();
     end.reason = reason_of(*event.finish);
-    end.context = std::move(context_);
     end.error = event.error;
-    end.usage.prompt_tokens = event.usage.prompt_tokens;
-    end.usage.cached_tokens = event.usage.prompt_tokens_cached;
-    end.usage.generated_tokens = event.usage.generated_tokens;
-    end.usage.reasoning_tokens = reasoning_tokens_;
-    end.usage.total = Clock::now() - start_;
-    end.usage.load = loaded_ - start_;
-    end.usage.prompt = event.usage.prompt;
-    end.usage.generation = event.usage.generation;
-  }
-
-  void count_reasoning(const engine::Event& event, const api::AnswerEvent& out) {
-    for (const chat::Delta& delta : out.deltas)
-      if (delta.kind != chat::Delta::Kind::kReasoning) return;
-    if (!out.deltas.empty()) reasoning_tokens_ += static_cast<uint32_t>(event.tokens.size());
-  }
-
-  void report(const engine::Event& event, api::AnswerEvent& out) const {
-    const text::Tokenizer& tokenizer = prepared_.chat->tokenizer();
-    for (const sampling::Choice& choice : event.choices) {
-      if (tokenizer.is_end_of_generation(choice.token)) continue;
-      api::TokenReport token{.chosen = {tokenizer.piece(choice.token, true), choice.logprob}, .most_likely = {}};
-      if (*request_.settings.logprobs > 0) {
-        for (const sampling::TokenLogprob& other : choice.most_likely)
-          token.most_likely.push_back({tokenizer.piece(other.token, true), other.logprob});
-      }
-      out.tokens.push_back(std::move(token));
+    if (end.reason == Reason::kCancelled) {
+      // Those who have gone do not read it; others must not take it for the answer's end.
+      end.reason = Reason::kError;
+      end.error = error(ErrorKind::kCancelled, "the request was cancelled");
     }
+    if (end.reason == Reason::kLength &&
+        (most_generated_ < 0 || event.usage.generated_tokens < static_cast<uint32_t>(most_generated_)))
+      end.reason = Reason::kContextFull;
+    const auto& stops = request_.settings.stop;
+    if (stops && std::ranges::find(*stops, event.stop) != stops->end()) end.stop = event.stop;
+    end.context = std::move(part.context);
+    end.context_tokens = context_tokens_;
+    end.usage = usage_of(event.usage, part);
+    if (!end.error) rate_.ended(end.usage.total - end.usage.load);
+  }
+
+  api::Usage usage_of(const engine::Usage& counted, const Part& part) const {
+    api::Usage usage;
+    usage.prompt_tokens = counted.prompt_tokens;
+    usage.cached_tokens = counted.prompt_tokens_cached;
+    usage.generated_tokens = counted.generated_tokens;
+    usage.reasoning_tokens = part.tokens.reasoning_tokens();
+    usage.total = Clock::now() - start_;
+    usage.load = loaded_ - start_;
+    usage.prompt = counted.prompt;
+    usage.generation = counted.generation;
+    return usage;
   }
 
   const api::AnswerRequest request_;
   const api::AnswerSink sink_;
+  AnswerRate& rate_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point loaded_ = start_;
+  uint32_t context_tokens_ = 0, prompt_tokens_ = 0;
 
   std::mutex mutex_;
   bool cancelled_ = false;
   std::shared_ptr<Models::Lease> lease_;
-  std::optional<engine::RequestId> id_;
+  std::vector<engine::RequestId> ids_;
 
-  Prepared prepared_;  // before submit(), then by the engine's thread
-  std::vector<int32_t> context_;
-  uint32_t reasoning_tokens_ = 0;
+  std::mutex sink_mutex_;  // held while the sink is called
+  bool accepted_ = false;
+  size_t running_ = 0;
+  Prepared prepared_;  // from submit() on under sink_mutex_
+  std::vector<std::unique_ptr<Part>> parts_;
+  int most_generated_ = -1;
 };
 
 }  // namespace
 
-api::Cancel answer(Models& models, Workers& workers, api::AnswerRequest request, api::AnswerSink sink) {
-  const auto job = std::make_shared<Job>(std::move(request), std::move(sink));
+void AnswerRate::ended(std::chrono::nanoseconds took) {
+  constexpr double kNewest = 0.1;  // its part of the average
+  const double seconds = std::chrono::duration<double>(took).count();
+  const std::lock_guard lock(mutex_);
+  average_s_ = average_s_ == 0 ? seconds : average_s_ + kNewest * (seconds - average_s_);
+}
+
+uint32_t AnswerRate::wait_s() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<uint32_t>(std::clamp(std::ceil(average_s_), 1.0, double{kMost_wait_s}));
+}
+
+api::Cancel answer(Models& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
+                   api::AnswerSink sink) {
+  const auto job = std::make_shared<Job>(std::move(request), std::move(sink), rate);
   auto found = fleet::find_named_model(job->request().model);
   if (!found) {
     job->refuse(found.error());

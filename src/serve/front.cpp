@@ -5,59 +5,28 @@
 namespace hearth::serve {
 namespace {
 
-http::Response plain(unsigned status, std::string text) {
-  return {{.status = status, .headers = {{"Content-Type", "text/plain; charset=utf-8"}}}, std::move(text)};
-}
-
-// Tells the page of another origin that it may read the answer.
-class SharedExchange : public http::Exchange {
- public:
-  SharedExchange(std::shared_ptr<http::Exchange> exchange, std::string origin)
-      : exchange_(std::move(exchange)), origin_(std::move(origin)) {}
-
-  void send(http::Response response) override {
-    add_origin_headers(origin_, response.head.headers);
-    exchange_->send(std::move(response));
-  }
-  void start(http::ResponseHead head, http::Ping ping) override {
-    add_origin_headers(origin_, head.headers);
-    exchange_->start(std::move(head), std::move(ping));
-  }
-  void write(std::string_view bytes) override { exchange_->write(bytes); }
-  void finish() override { exchange_->finish(); }
-  void abort() override { exchange_->abort(); }
-  bool full() const override { return exchange_->full(); }
-  void on_drained(std::function<void()> call) override { exchange_->on_drained(std::move(call)); }
-  bool gone() const override { return exchange_->gone(); }
-  void on_gone(std::function<void()> call) override { exchange_->on_gone(std::move(call)); }
-
- private:
-  const std::shared_ptr<http::Exchange> exchange_;
-  const std::string origin_;
-};
-
 class Front {
  public:
   Front(std::shared_ptr<const api::Router> router, Workers& workers, FrontOptions options)
       : router_(std::move(router)), workers_(workers), options_(std::move(options)) {}
 
-  std::variant<uint64_t, http::Response> admit(const http::RequestHead& head) const {
-    if (options_.only_loopback && !host_allowed(head.headers.get("Host"))) return plain(403, "");
+  std::variant<http::Admission, http::Response> admit(const http::RequestHead& head) const {
+    if (options_.only_loopback && !host_allowed(head.headers.get("Host"))) return api::plain_text(403, "");
     const std::string_view origin = foreign_origin(head);
-    if (!origin.empty() && !origin_allowed(origin, options_.origins)) return plain(403, "");
+    if (!origin.empty() && !origin_allowed(origin, options_.origins)) return api::plain_text(403, "");
     if (!origin.empty() && head.method == "OPTIONS") return preflight_response(origin);
+    http::Headers told = ids(head);
+    if (!origin.empty()) add_origin_headers(origin, told);
     const api::Router::Match match = router_->find(head);
-    if (match.route != nullptr) return match.route->most_body_bytes;
+    if (match.route != nullptr) return http::Admission{match.route->most_body_bytes, std::move(told)};
     http::Response response = unrouted(head, match.status);
-    if (!origin.empty()) add_origin_headers(origin, response.head.headers);
+    for (const http::Header& header : told) response.head.headers.add(header.name, header.value);
     return response;
   }
 
   void handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const {
     const api::Router::Match match = router_->find(request.head);
     if (match.route == nullptr) return exchange->send(unrouted(request.head, match.status));
-    if (const std::string_view origin = foreign_origin(request.head); !origin.empty())
-      exchange = std::make_shared<SharedExchange>(std::move(exchange), std::string(origin));
     const std::string user = request.head.remote_address;
     const http::RequestHead head = request.head;
     const auto call = std::make_shared<api::Call>(
@@ -78,6 +47,11 @@ class Front {
     return same_origin(origin, head.headers.get("Host")) ? std::string_view() : origin;
   }
 
+  // Under the names that OpenAI's and Anthropic's clients look for.
+  static http::Headers ids(const http::RequestHead& head) {
+    return {{"x-request-id", "req_" + head.id}, {"request-id", api::short_request_id(head)}};
+  }
+
   http::Response unrouted(const http::RequestHead& head, unsigned status) const {
     if (status == 404 && head.path.size() > 1 && head.path.ends_with('/')) {
       http::RequestHead shorter = head;
@@ -85,11 +59,11 @@ class Front {
       // "//host" would lead elsewhere.
       if (!shorter.path.starts_with("//") && router_->find(shorter).route != nullptr) return redirect(shorter);
     }
-    return plain(status, status == 405 ? "405 method not allowed" : "404 page not found");
+    return router_->problem(head, status, status == 405 ? "405 method not allowed" : "404 page not found");
   }
 
   static http::Response redirect(const http::RequestHead& to) {
-    http::Response response = plain(to.method == "GET" ? 301 : 307, "");
+    http::Response response = api::plain_text(to.method == "GET" ? 301 : 307, "");
     response.head.headers.add("Location", to.path + (to.query.empty() ? "" : "?" + to.query));
     return response;
   }

@@ -1,32 +1,22 @@
 #include "serve/prompt.h"
 
-#include <sys/random.h>
-
 #include "base/error.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "chat/conversation.h"
 #include "grammar/token_constraint.h"
 
 namespace hearth::serve {
 namespace {
 
-uint64_t random_seed() {
-  uint64_t seed = 0;
-  CHECK(::getrandom(&seed, sizeof seed, 0) == static_cast<ssize_t>(sizeof seed));
-  return seed;
-}
-
 bool thinks(const chat::Capabilities& can) {
   return can.thinking_switch || can.thinking_levels || can.reasoning_history;
 }
 
-Result<chat::Think> think_of(const api::Thinking& thinking, const chat::ChatModel& chat, const std::string& model) {
-  if (thinking.on.value_or(false) && !thinks(chat.capabilities())) {
-    return error(ErrorKind::kUsage, "\"{}\" does not support thinking", model);
-  }
-  if (thinking.level == "low") return chat::Think::kLow;
+chat::Think think_of(const api::Thinking& thinking) {
+  if (thinking.level == "minimal" || thinking.level == "low") return chat::Think::kLow;
   if (thinking.level == "medium") return chat::Think::kMedium;
-  if (thinking.level == "high" || thinking.level == "max") return chat::Think::kHigh;
+  if (!thinking.level.empty()) return chat::Think::kHigh;
   if (!thinking.on) return chat::Think::kDefault;
   return *thinking.on ? chat::Think::kOn : chat::Think::kOff;
 }
@@ -39,12 +29,18 @@ grammar::TextRule text_rule(const api::Format& format) {
     case api::Format::Kind::kJson:
       return {.kind = Kind::kAnyObject, .source = {}, .schema = {}};
     case api::Format::Kind::kSchema:
+      return {.kind = Kind::kSchema, .source = format.text, .schema = {}};
+    case api::Format::Kind::kRegex:
+    case api::Format::Kind::kGrammar:
+    case api::Format::Kind::kChoice:
       break;
   }
-  return {.kind = Kind::kSchema, .source = format.schema, .schema = {}};
+  return {};
 }
 
 Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, Resident& model) {
+  if (format.kind != api::Format::Kind::kFree && text_rule(format).kind == grammar::TextRule::Kind::kFree)
+    return error(ErrorKind::kUnsupported, "only JSON can be asked for as a form of the answer");
   grammar::AnswerRules rules;
   rules.text = text_rule(format);
   if (rules.free()) return std::shared_ptr<sampling::Constraint>();
@@ -53,29 +49,18 @@ Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& f
   return std::shared_ptr<sampling::Constraint>(std::move(constraint).value());
 }
 
-// What is the same for all kinds of input.
-class Preparation {
+// Makes the prompt, and what reads the answer.
+class PromptMaker {
  public:
-  Preparation(const api::AnswerRequest& request, Resident& model) : request_(request), model_(model) {}
+  PromptMaker(const api::AnswerRequest& request, const PromptModel& model) : request_(request), model_(model) {}
 
-  Result<Prepared> run() {
-    prepared_.request.options = model_.sampling;
-    TRY(api::apply(request_.settings, prepared_.request.options));
-    prepared_.request.user = request_.caller.user;
-    ASSIGN_OR_RETURN(prepared_.request.constraint, constraint_of(request_.format, model_));
+  Result<Prompted> run() {
     if (const auto* input = std::get_if<api::ChatInput>(&request_.input)) {
       TRY(converse(*input));
     } else {
       TRY(complete(std::get<api::TextInput>(request_.input)));
     }
-    if (prepared_.request.prompt.size() >= model_.load.context) {
-      return error(ErrorKind::kTooLong,
-                   "the prompt has {} tokens, which the context of {} has no room for; shorten it, or ask for a larger "
-                   "num_ctx (at most {})",
-                   prepared_.request.prompt.size(), model_.load.context, model_.spec.context);
-    }
-    for (const std::string& stop : prepared_.chat->stops()) prepared_.request.stops.push_back(stop);
-    return std::move(prepared_);
+    return std::move(made_);
   }
 
  private:
@@ -85,9 +70,29 @@ class Preparation {
                std::shared_ptr<const chat::ToolSet> tools) {
     chat::ParserOptions options = chat->parser_options(prompt, std::move(tools));
     options.reads_bare_calls = options.reads_bare_calls && free_text();
-    options.id_seed = random_seed();
-    prepared_.reader = std::make_unique<chat::Answer>(chat->format(), std::move(options), chat->tokenizer());
-    prepared_.chat = std::move(chat);
+    made_.make_reader = [chat, options] {
+      chat::ParserOptions own = options;
+      own.id_seed = random_bits();
+      return std::make_unique<chat::Answer>(chat->format(), std::move(own), chat->tokenizer());
+    };
+    made_.chat = std::move(chat);
+  }
+
+  void render(const chat::ChatModel& chat, const chat::Prompt& prompt) {
+    made_.tokens = chat.encode(prompt.rendered);
+    made_.text = prompt.rendered.text;
+  }
+
+  // A request that asks what the model cannot is told, or answered without it.
+  Result<chat::Think> think(const chat::ChatModel& chat) {
+    api::Thinking wish = request_.thinking;
+    if (wish.on.value_or(false) && !thinks(chat.capabilities())) {
+      const Error problem = error(ErrorKind::kUsage, "\"{}\" does not support thinking", request_.model);
+      if (wish.required) return problem;
+      made_.warnings.push_back("thinking=" + problem.message);
+      wish = {};
+    }
+    return think_of(wish);
   }
 
   Status converse(const api::ChatInput& input) {
@@ -96,7 +101,7 @@ class Preparation {
       return error(ErrorKind::kUnsupported, "tool_choice \"required\" and named tools are not there yet; use \"auto\"");
     }
     const std::vector<chat::Tool> tools = input.choice.mode == Mode::kNone ? std::vector<chat::Tool>() : input.tools;
-    ASSIGN_OR_RETURN(const chat::Think think, think_of(request_.thinking, *model_.chat, request_.model));
+    ASSIGN_OR_RETURN(const chat::Think how, think(*model_.chat));
     std::vector<chat::Message> messages;
     for (const store::Message& message : model_.found.messages)
       messages.push_back({.role = message.role, .content = message.content});
@@ -106,68 +111,86 @@ class Preparation {
       system = std::move(messages.front().content);
       messages.erase(messages.begin());
     }
-    if (!messages.empty() && messages.back().role == "assistant" && messages.back().calls.empty())
-      return go_on(system, std::move(messages), tools, think);
+    const auto tool_set = std::make_shared<const chat::ToolSet>(tools);
+    const bool begun = !messages.empty() && messages.back().role == "assistant" && messages.back().calls.empty();
+    const bool continues = begun && input.continues.value_or(true);
+    if (!continues && input.drops_oldest) return converse_newest(system, std::move(messages), tools, how);
+    if (!system.empty()) messages.insert(messages.begin(), {.role = "system", .content = system});
+    ASSIGN_OR_RETURN(const chat::Prompt prompt, model_.chat->prompt({.messages = messages,
+                                                                      .tools = tools,
+                                                                      .think = how,
+                                                                      .variables = input.variables,
+                                                                      .continues_answer = continues}));
+    render(*model_.chat, prompt);
+    read_by(model_.chat, prompt, tool_set);
+    return {};
+  }
+
+  // The newest turns that the context has room for.
+  Status converse_newest(const std::string& system, std::vector<chat::Message> messages,
+                         const std::vector<chat::Tool>& tools, chat::Think how) {
     chat::Conversation conversation(*model_.chat);
     conversation.set_system(messages.empty() ? "" : system);
     conversation.set_tools(tools);
-    conversation.set_think(think);
+    conversation.set_think(how);
     if (messages.empty()) conversation.add("system", system);
     for (chat::Message& message : messages) conversation.add(std::move(message));
-    ASSIGN_OR_RETURN(chat::Conversation::Ready ready, conversation.prompt(model_.load.context, 0));
-    if (ready.dropped > 0)
+    ASSIGN_OR_RETURN(chat::Conversation::Ready ready, conversation.prompt(model_.context, 0));
+    if (ready.dropped > 0) {
       log_info("{}: the oldest {} messages of a conversation are left out", model_.found.name, ready.dropped);
-    prepared_.request.prompt = std::move(ready.tokens);
+      made_.warnings.push_back(fmt::format("messages=the oldest {} are left out", ready.dropped));
+    }
+    made_.tokens = std::move(ready.tokens);
+    made_.text = ready.prompt.rendered.text;
     read_by(model_.chat, ready.prompt, std::make_shared<const chat::ToolSet>(tools));
     return {};
   }
 
-  // The last message is the beginning of the answer.
-  Status go_on(const std::string& system, std::vector<chat::Message> messages, const std::vector<chat::Tool>& tools,
-               chat::Think think) {
-    if (!system.empty()) messages.insert(messages.begin(), {.role = "system", .content = system});
-    ASSIGN_OR_RETURN(
-        const chat::Prompt prompt,
-        model_.chat->prompt({.messages = messages, .tools = tools, .think = think, .continues_answer = true}));
-    prepared_.request.prompt = model_.chat->encode(prompt.rendered);
-    read_by(model_.chat, prompt, std::make_shared<const chat::ToolSet>(tools));
-    return {};
-  }
-
   Status complete(const api::TextInput& input) {
+    if (input.tokens) {
+      made_.tokens.assign(input.tokens->begin(), input.tokens->end());
+      read_by(model_.raw, {}, nullptr);
+      return {};
+    }
     if (input.suffix) return fill_in(input);
     std::shared_ptr<const chat::ChatModel> chat = input.raw ? model_.raw : model_.chat;
     if (input.template_text && !input.template_text->empty()) {
       ASSIGN_OR_RETURN(chat, by_template(*input.template_text));
     }
-    ASSIGN_OR_RETURN(const chat::Think think, think_of(request_.thinking, *chat, request_.model));
+    ASSIGN_OR_RETURN(const chat::Think how, think(*chat));
     std::vector<chat::Message> messages;
     const std::string& system = input.system ? *input.system : model_.found.system;
     if (!input.raw && !system.empty()) messages.push_back({.role = "system", .content = system});
     messages.push_back({.role = "user", .content = input.prompt});
-    ASSIGN_OR_RETURN(const chat::Prompt prompt, chat->prompt({.messages = messages, .think = think}));
-    std::vector<text::Token>& tokens = prepared_.request.prompt;
+    ASSIGN_OR_RETURN(const chat::Prompt prompt, chat->prompt({.messages = messages, .think = how}));
+    made_.text = prompt.rendered.text;
+    std::vector<text::Token>& tokens = made_.tokens;
     tokens.assign(input.context.begin(), input.context.end());
     const auto more = tokens.empty() ? chat->encode(prompt.rendered) : chat->encode_more(prompt.rendered);
     tokens.insert(tokens.end(), more.begin(), more.end());
-    prepared_.with_context = !input.raw;
+    made_.with_context = !input.raw;
     read_by(std::move(chat), prompt, nullptr);
     return {};
   }
 
   Status fill_in(const api::TextInput& input) {
-    const uint32_t most = chat::most_fill_in_tokens(model_.load.context);
+    const uint32_t most = chat::most_fill_in_tokens(model_.context);
     ASSIGN_OR_RETURN(text::FimPrompt prompt, model_.chat->fill_in(input.prompt, *input.suffix, most));
-    prepared_.request.prompt = std::move(prompt.tokens);
-    for (const text::Token stop : prompt.stops)
-      prepared_.request.stops.push_back(model_.engine->tokenizer().piece(stop, true));
+    if (prompt.dropped_prefix + prompt.dropped_suffix > 0) {
+      made_.warnings.push_back(fmt::format("prompt=the first {} tokens before the gap and the last {} after it are left "
+                                           "out, for which the context has no room",
+                                           prompt.dropped_prefix, prompt.dropped_suffix));
+      log_info("{}: {}", model_.found.name, made_.warnings.back());
+    }
+    made_.tokens = std::move(prompt.tokens);
+    made_.stop_tokens = std::move(prompt.stops);
     read_by(model_.raw, {}, nullptr);
     return {};
   }
 
   // A template that comes with the request, in Ollama's language.
   Result<std::shared_ptr<const chat::ChatModel>> by_template(const std::string& text) const {
-    chat::ChatFacts facts = chat::read_facts(*model_.file, model_.engine->tokenizer(), text);
+    chat::ChatFacts facts = chat::read_facts(model_.file, model_.chat->tokenizer(), text);
     facts.prefers_ollama = true;
     const std::shared_ptr<const text::Tokenizer> tokenizer(model_.chat, &model_.chat->tokenizer());
     auto chat = std::make_shared<const chat::ChatModel>(std::move(facts), tokenizer);
@@ -176,14 +199,55 @@ class Preparation {
   }
 
   const api::AnswerRequest& request_;
-  Resident& model_;
-  Prepared prepared_;
+  const PromptModel& model_;
+  Prompted made_;
 };
+
+// The bias of texts is that of their tokens.
+Status add_biases(const api::Settings& settings, const text::Tokenizer& tokenizer, sampling::Options& options) {
+  for (const auto& [token, bias] : settings.logit_bias) {
+    if (token < 0 || static_cast<size_t>(token) >= tokenizer.size())
+      return error(ErrorKind::kUsage, "logit_bias: there is no token {}; the model has 0 to {}", token,
+                   tokenizer.size() - 1);
+  }
+  for (const auto& [text, bias] : settings.text_bias)
+    for (const text::Token token : tokenizer.encode(text, text::EncodeOptions{.add_special = false})) options.logit_bias[token] = bias;
+  return sampling::validate(options);
+}
 
 }  // namespace
 
-Result<Prepared> prepare(const api::AnswerRequest& request, Resident& model) {
-  return Preparation(request, model).run();
+Result<Prompted> make_prompt(const api::AnswerRequest& request, const PromptModel& model) {
+  return PromptMaker(request, model).run();
+}
+
+Result<Prepared> prepare(const api::AnswerRequest& request, Resident& model, uint32_t* prompt_tokens) {
+  Prepared prepared;
+  engine::Request& out = prepared.request;
+  out.options = model.sampling;
+  TRY(api::apply(request.settings, out.options));
+  TRY(add_biases(request.settings, model.chat->tokenizer(), out.options));
+  out.user = request.caller.user;
+  out.priority = request.priority;
+  out.cache_salt = request.cache_salt.empty() ? 0 : std::hash<std::string>()(request.cache_salt);
+  out.min_tokens = request.settings.min_tokens;
+  out.ignore_eos = request.settings.ignore_eos;
+  out.tells_begin = true;
+  ASSIGN_OR_RETURN(out.constraint, constraint_of(request.format, model));
+  const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, model.load.context};
+  ASSIGN_OR_RETURN(static_cast<Prompted&>(prepared), make_prompt(request, prompt_model));
+  out.prompt = std::move(prepared.tokens);
+  *prompt_tokens = static_cast<uint32_t>(out.prompt.size());
+  if (out.prompt.size() >= model.load.context) {
+    return error(ErrorKind::kTooLong,
+                 "the prompt has {} tokens, which the context of {} has no room for; shorten it, or ask for a larger "
+                 "num_ctx (at most {})",
+                 out.prompt.size(), model.load.context, model.spec.context);
+  }
+  out.stops = prepared.chat->stops();
+  out.stop_tokens = request.settings.stop_tokens;
+  out.stop_tokens.insert(out.stop_tokens.end(), prepared.stop_tokens.begin(), prepared.stop_tokens.end());
+  return prepared;
 }
 
 }  // namespace hearth::serve

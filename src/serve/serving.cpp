@@ -51,11 +51,11 @@ Status unload(Models& models, const std::string& model) {
   return {};
 }
 
-std::shared_ptr<const api::Service> make_service(Models& models, Workers& workers, Catalog& catalog) {
+std::shared_ptr<const api::Service> make_service(Models& models, Workers& workers, AnswerRate& rate, Catalog& catalog) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
-    return answer(models, workers, std::move(request), std::move(sink));
+    return answer(models, workers, rate, std::move(request), std::move(sink));
   };
   service->load = [&](const api::LoadRequest& request, std::function<void(Status)> done) {
     return load(models, request, std::move(done));
@@ -87,6 +87,7 @@ struct Serving::Parts {
   }
 
   Workers workers;
+  AnswerRate rate;
   Catalog catalog;
   Models models;
   std::unique_ptr<http::Server> server;
@@ -98,7 +99,7 @@ Serving::~Serving() = default;
 Result<std::unique_ptr<Serving>> Serving::start(const Settings& settings) {
   auto parts = std::make_unique<Parts>(settings);
   auto router = std::make_shared<api::Router>();
-  api::ollama::add_routes(*router, make_service(parts->models, parts->workers, parts->catalog));
+  api::ollama::add_routes(*router, make_service(parts->models, parts->workers, parts->rate, parts->catalog));
   FrontOptions options{.only_loopback = std::ranges::all_of(settings.listen, is_loopback), .origins = settings.origins};
   http::Settings http;
   http.listen = settings.listen;

@@ -216,7 +216,7 @@ TEST_F(OllamaApi, TakesWhatClientsOfAllVersionsSend) {
 
   ask(router_, "POST", "/api/chat", chat(R"(,"format":{"type":"object"},"think":"high","logprobs":true)"));
   EXPECT_EQ(request_.format.kind, Format::Kind::kSchema);
-  EXPECT_EQ(request_.format.schema, R"({"type":"object"})");
+  EXPECT_EQ(request_.format.text, R"({"type":"object"})");
   EXPECT_EQ(request_.thinking.level, "high");
   EXPECT_EQ(request_.settings.logprobs, 0);
 }

@@ -28,9 +28,9 @@ class HttpServer : public testing::Test {
     settings.body_folder = folder_.path();
     if (change) change(settings);
     Handler handler;
-    handler.admit = [this](const RequestHead& head) -> std::variant<uint64_t, Response> {
+    handler.admit = [this](const RequestHead& head) -> std::variant<Admission, Response> {
       if (head.path == "/forbidden") return Response{{.status = 403}, "no"};
-      return most_body_;
+      return Admission{most_body_, {{"X-Told", "always"}}};
     };
     handler.handle = [this](Request request, std::shared_ptr<Exchange> exchange) {
       const std::string path = request.head.path;

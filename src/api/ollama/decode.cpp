@@ -98,7 +98,8 @@ Status decode_format(const Fields& fields, Format& format) {
   const json::value* value = fields.find("format");
   if (value == nullptr) return {};
   if (value->is_object()) {
-    format = {Format::Kind::kSchema, json::serialize(*value)};
+    format.kind = Format::Kind::kSchema;
+    format.text = json::serialize(*value);
     return {};
   }
   if (value->is_string() && value->get_string().empty()) return {};
@@ -123,7 +124,8 @@ Status decode_think(const Fields& fields, Thinking& thinking) {
     return error(ErrorKind::kUsage,
                  "invalid think value: \"{}\" (must be \"high\", \"medium\", \"low\", \"max\", true, or false)", level);
   }
-  thinking = {true, level};
+  thinking.on = true;
+  thinking.level = level;
   return {};
 }
 
@@ -205,6 +207,8 @@ Result<ChatInput> decode_conversation(const Fields& fields) {
   if (const json::value* tools = fields.find("tools")) {
     ASSIGN_OR_RETURN(input.tools, chat::tools_from_json(*tools));
   }
+  ASSIGN_OR_RETURN(const auto truncate, fields.boolean("truncate"));
+  input.drops_oldest = truncate.value_or(true);
   return input;
 }
 

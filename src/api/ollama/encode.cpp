@@ -57,9 +57,11 @@ class Writer : public AnswerWriter {
  public:
   Writer(Form form, std::string model) : form_(form), model_(std::move(model)) {}
 
-  http::Response failure(const Error& error) override { return ollama::failure(error, model_); }
+  http::Response failure(const AnswerEnd& end) override { return ollama::failure(*end.error, model_); }
 
-  http::ResponseHead head() override { return {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}}; }
+  http::ResponseHead head(const std::vector<std::string>&) override {
+    return {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}};
+  }
 
   std::string pieces(const AnswerEvent& event) override {
     std::string out;
@@ -70,7 +72,8 @@ class Writer : public AnswerWriter {
     return out;
   }
 
-  http::Response whole(const WholeAnswer& answer) override {
+  http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>&) override {
+    const WholeAnswer& answer = answers.front();
     json::array calls;
     for (const chat::ToolCall& call : answer.message.calls) {
       if (call.complete) calls.push_back(call_object(call, calls.size()));

@@ -49,7 +49,7 @@ void answer(const Service& service, Form form, const Call& call) {
   if (!service.answer) return refuse_unoffered(call);
   request.caller = call.caller;
   const auto writer = make_writer(form, request.model);
-  deliver(service, std::move(request), call.exchange, writer, ask->stream);
+  deliver(service, {std::move(request)}, call.exchange, writer, ask->stream);
 }
 
 void list(const Service& service, const Call& call) {
@@ -61,7 +61,13 @@ void list(const Service& service, const Call& call) {
 }  // namespace
 
 void add_routes(Router& router, ServicePtr service) {
-  router.add_problems("/api/", problem);
+  router.add_problems({.speaks = [](const http::RequestHead& head) { return head.path.starts_with("/api/"); },
+                       .problem =
+                           [](const http::RequestHead&, unsigned status, const std::string& message) {
+                             // Of paths that are not served, as Ollama answers.
+                             return status == 404 || status == 405 ? plain_text(status, message)
+                                                                   : problem(status, message);
+                           }});
   const auto add = [&](const char* method, const char* path, auto run) {
     router.add({method, path, [service, run](const Call& call) { run(*service, call); }});
   };
