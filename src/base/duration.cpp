@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 namespace hearth {
 namespace {
 
@@ -13,7 +16,48 @@ std::string decimal(int64_t value, int64_t unit) {
   return text;
 }
 
+double unit_seconds(std::string_view unit) {
+  if (unit == "ns") return 1e-9;
+  if (unit == "us" || unit == "\u00b5s" || unit == "\u03bcs") return 1e-6;
+  if (unit == "ms") return 1e-3;
+  if (unit == "s") return 1;
+  if (unit == "m") return 60;
+  if (unit == "h") return 3600;
+  return 0;
+}
+
+std::optional<double> sum_of_parts(std::string_view text) {
+  double sum = 0;
+  while (!text.empty()) {
+    double value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+    if (fault != std::errc() || text.front() == '-') return std::nullopt;
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    const size_t next = std::min(text.find_first_of("0123456789."), text.size());
+    const double unit = unit_seconds(text.substr(0, next));
+    if (unit == 0) return std::nullopt;
+    sum += value * unit;
+    text.remove_prefix(next);
+  }
+  return sum;
+}
+
 }  // namespace
+
+std::chrono::nanoseconds from_seconds(double seconds) {
+  constexpr double kMost_seconds = 9e9;  // what nanoseconds in 64 bits have room for
+  if (seconds > kMost_seconds) return std::chrono::nanoseconds::max();
+  return std::chrono::nanoseconds(static_cast<int64_t>(std::max(seconds, -kMost_seconds) * 1e9));
+}
+
+std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  if (text == "0") return std::chrono::nanoseconds(0);
+  const auto seconds = text.empty() ? std::nullopt : sum_of_parts(text);
+  if (!seconds) return std::nullopt;
+  return from_seconds(negative ? -*seconds : *seconds);
+}
 
 std::string format_duration(std::chrono::nanoseconds duration) {
   constexpr int64_t kMicrosecond = 1000, kMillisecond = 1000 * kMicrosecond, kSecond = 1000 * kMillisecond;

@@ -64,7 +64,7 @@ std::string as_json(const std::string& device, const KernelReport& report) {
 
 // The GPU if there is one and --gpu allows it, else the CPU.
 Result<std::unique_ptr<device::Device>> open_device(const ModelOptions& options) {
-  const fleet::GpuPolicy policy = gpu_policy(options.gpu);
+  const fleet::GpuPolicy policy = fleet::gpu_policy(options.gpu);
   if (policy != fleet::GpuPolicy::kOff) {
     const fleet::GpuSearch search = fleet::find_gpus(show_compiling());
     if (!search.gpus.empty()) return search.gpus[0]();

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -61,33 +62,12 @@ std::string version_text() {
                      cuda_text());
 }
 
-// Levenshtein distance, for "did you mean".
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replace = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replace, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 Error unknown_command(std::string_view name) {
-  const Command* nearest = nullptr;
-  size_t distance = 3;  // more typing errors than two are another word
-  for (const Command* command : RegisterCommand::all()) {
-    const size_t here = edit_distance(name, command->name);
-    if (here < distance) {
-      distance = here;
-      nearest = command;
-    }
-  }
-  const std::string hint = nearest != nullptr ? fmt::format("did you mean \"hearth {}\"?", nearest->name)
-                                              : std::string("\"hearth --help\" lists the commands");
+  std::vector<std::string_view> names;
+  for (const Command* command : RegisterCommand::all()) names.emplace_back(command->name);
+  const std::string_view likely = nearest(name, names);
+  const std::string hint = likely.empty() ? std::string("\"hearth --help\" lists the commands")
+                                          : fmt::format("did you mean \"hearth {}\"?", likely);
   return error(ErrorKind::kUsage, "unknown command \"{}\"; {}", name, hint);
 }
 

@@ -46,16 +46,11 @@ fleet::ModelOptions fleet_options(const ModelOptions& options) {
   result.threads = options.threads;
   result.kv_type = options.kv_type;
   result.cpu_isa = options.cpu_isa;
-  result.gpu = gpu_policy(options.gpu);
+  result.gpu = fleet::gpu_policy(options.gpu);
   if (options.mmap != "auto")
     result.host_weights = options.mmap == "on" ? fleet::HostWeights::kMapped : fleet::HostWeights::kCopied;
   result.experts_last = options.experts_last;
   return result;
-}
-
-fleet::GpuPolicy gpu_policy(const std::string& name) {
-  if (name == "require") return fleet::GpuPolicy::kRequire;
-  return name == "off" ? fleet::GpuPolicy::kOff : fleet::GpuPolicy::kAuto;
 }
 
 Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models::LoadOptions& load) {

@@ -26,7 +26,6 @@ void add_compute_options(Arguments& arguments, ModelOptions& options);  // on wh
 void add_context_and_compute_options(Arguments& arguments, ModelOptions& options);  // --ctx, --verbose and those
 void add_model_options(Arguments& arguments, ModelOptions& options);                // MODEL and those
 
-fleet::GpuPolicy gpu_policy(const std::string& name);  // of a checked --gpu
 fleet::ModelOptions fleet_options(const ModelOptions& options);
 
 // fleet::load_model() of what MODEL means, with its notes on standard error and a progress bar.

@@ -1,60 +1,73 @@
 // hearth serve: models behind the APIs that programs already use.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/duration.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/model_options.h"
+#include "cli/settings.h"
 #include "cli/signals.h"
 #include "serve/serving.h"
 
 namespace hearth::cli {
 namespace {
 
-constexpr std::chrono::seconds kLeave(15);  // for requests that run when the server is to end
+constexpr std::chrono::milliseconds kLook{1'000};  // between two looks at files and devices
 
-struct Options {
-  ModelOptions model;
-  std::optional<std::string> host;
-  uint32_t parallel = 0;
-};
-
-Result<serve::Settings> settings_of(const Options& options) {
-  serve::Settings settings;
-  settings.model = fleet_options(options.model);
-  TRY(serve::read_environment(serve::environment, settings));
-  if (options.host) {  // a flag counts before the environment
-    ASSIGN_OR_RETURN(const http::Address address, serve::parse_host(*options.host));
-    settings.listen = {address};
-  }
-  if (options.model.context != 0) settings.model.context = options.model.context;
-  if (options.model.kv_type != ModelOptions().kv_type) settings.model.kv_type = options.model.kv_type;
-  if (options.parallel != 0) settings.parallel = options.parallel;
-  return settings;
+bool has_terminal() {
+  const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (fd >= 0) ::close(fd);
+  return fd >= 0;
 }
 
-Status run(const Options& options) {
-  set_log_level(LogLevel::kInfo);
-  ASSIGN_OR_RETURN(const serve::Settings settings, settings_of(options));
-  const InterruptScope interrupts;
-  ASSIGN_OR_RETURN(const std::unique_ptr<serve::Serving> serving, serve::Serving::start(settings));
-  serve::log_inference_compute(settings.model.gpu);
+void reload(const config::Inputs& inputs, serve::Serving& serving) {
+  const auto loaded = config::load(inputs);
+  if (!loaded) return log_error("the settings stay as they were: {}", loaded.error().message);
+  const std::vector<std::string> lines = serving.reload(*loaded);
+  for (const std::string& line : lines) log_info("{}", line);
+  if (lines.empty()) log_info("the settings are read again: nothing has changed");
+}
+
+// Until a signal says that it is to end.
+void attend(const config::Inputs& inputs, SignalQueue& signals, serve::Serving& serving) {
+  const bool terminal = has_terminal();
+  while (true) {
+    const int signal = signals.next(kLook);
+    if (signal == 0)
+      serving.look();
+    else if (signal != SIGHUP || (terminal && !has_terminal()))
+      return;
+    else
+      reload(inputs, serving);
+  }
+}
+
+Status run(const config::Inputs& inputs) {
+  ASSIGN_OR_RETURN(config::Loaded loaded, config::load(inputs));
+  set_log_level(loaded.settings.log);
+  for (const std::string& warning : loaded.warnings) log_warn("{}", warning);
+  // Whoever looks for models reads this variable.
+  if (!loaded.settings.models.empty()) ::setenv("OLLAMA_MODELS", loaded.settings.models.c_str(), 1);
+  SignalQueue signals;
+  ASSIGN_OR_RETURN(const std::unique_ptr<serve::Serving> serving, serve::Serving::start(std::move(loaded)));
   for (const std::string& address : serving->addresses())
     log_info("Listening on {} (version {})", address, HEARTH_VERSION);
-  wait_readable(-1);
-  log_info("ending: requests that run have {} seconds; a second signal ends them at once", kLeave.count());
-  const bool all = serving->drain(kLeave);
-  if (!all) log_warn("some requests had not ended");
-  take_any_signal();
+  attend(inputs, signals, *serving);
+  const auto most = serving->drain_time();
+  log_info("ending: requests that run have {}; a second signal ends them at once", format_duration(most));
+  signals.release();
+  if (!serving->drain(most)) log_warn("some requests had not ended");
   return {};
 }
 
 Action configure(Arguments& arguments) {
-  const auto options = std::make_shared<Options>();
-  arguments.text("--host", options->host,
-                 "Where to listen, as HOST:PORT; \":PORT\" is all addresses (default: OLLAMA_HOST, else "
-                 "127.0.0.1:11434 and ::1)");
-  arguments.number("--parallel", options->parallel, 1u, 256u,
-                   "Answers of one model at the same time (default: OLLAMA_NUM_PARALLEL, else 4)");
-  add_context_and_compute_options(arguments, options->model);
-  return [options] { return run(*options); };
+  const auto inputs = std::make_shared<config::Inputs>();
+  inputs->environment = config::environment();
+  add_settings(arguments, *inputs);
+  return [inputs] { return run(*inputs); };
 }
 
 const Command kCommand = {"serve", "Serve models over Ollama's API", configure};

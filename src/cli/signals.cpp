@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -11,6 +12,8 @@
 
 namespace hearth::cli {
 namespace {
+
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 
 std::atomic<int> received{0};
 // An event counter that the handler raises. A signal may come just before a blocking call, or on another
@@ -34,7 +37,7 @@ void handle_with(void (*handler)(int)) {
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_NODEFER;  // the second signal may end the process from inside the handler
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGXCPU}) {
+  for (const int signal : kSignals) {
     struct sigaction present {};
     ::sigaction(signal, nullptr, &present);
     if (present.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
@@ -60,6 +63,38 @@ InterruptScope::~InterruptScope() {
   if (const int signal = received.exchange(0); signal != 0) std::raise(signal);
 }
 
+namespace {
+
+sigset_t queued_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : kSignals) {
+    struct sigaction present {};
+    ::sigaction(signal, nullptr, &present);
+    if (signal == SIGHUP || present.sa_handler != SIG_IGN) sigaddset(&set, signal);
+  }
+  return set;
+}
+
+}  // namespace
+
+SignalQueue::SignalQueue() {
+  const sigset_t set = queued_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+int SignalQueue::next(std::chrono::milliseconds most) {
+  const sigset_t set = queued_signals();
+  const timespec time{most.count() / 1000, most.count() % 1000 * 1'000'000};
+  const int signal = ::sigtimedwait(&set, nullptr, &time);
+  return std::max(signal, 0);
+}
+
+void SignalQueue::release() {
+  const sigset_t set = queued_signals();
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 bool interrupted() {
   return received != 0;
 }
@@ -67,10 +102,6 @@ bool interrupted() {
 bool take_interrupt() {
   int expected = SIGINT;
   return received.compare_exchange_strong(expected, 0);
-}
-
-void take_any_signal() {
-  received = 0;
 }
 
 bool wait_readable(int fd) {

@@ -2,6 +2,8 @@
 // once, as in every Unix program. A command that must tidy up first holds an InterruptScope.
 #pragma once
 
+#include <chrono>
+
 namespace hearth::cli {
 
 // A reader that goes away, and a file that reaches the largest size that is allowed (ulimit -f), show as a failed
@@ -19,12 +21,25 @@ class InterruptScope {
   InterruptScope& operator=(const InterruptScope&) = delete;
 };
 
+// For a server. While one exists, these signals wait until next() takes them; to be made before the threads, which must
+// not take them either. Those that our parent has us ignore are ignored, but for SIGHUP.
+class SignalQueue {
+ public:
+  SignalQueue();
+  ~SignalQueue() { release(); }
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+
+  // The next one; 0 if none comes in this time.
+  int next(std::chrono::milliseconds most);
+  // From now on each has its usual effect: it ends the process.
+  void release();
+};
+
 // Whether a signal arrived in the present InterruptScope. Safe on every thread.
 bool interrupted();
 // Forgets a SIGINT (and arms the scope again); false if none had arrived. The others cannot be taken.
 bool take_interrupt();
-// Forgets what arrived, whatever it was: the process has done what was asked and goes its own way.
-void take_any_signal();
 // Waits until `fd` can be read (or is at its end): true. False once interrupted(). A negative one never can.
 bool wait_readable(int fd);
 

@@ -30,6 +30,11 @@ engine::DeviceFactory factory_of(const cuda::CudaOptions& options, std::unique_p
 
 }  // namespace
 
+GpuPolicy gpu_policy(const std::string& name) {
+  if (name == "require") return GpuPolicy::kRequire;
+  return name == "off" ? GpuPolicy::kOff : GpuPolicy::kAuto;
+}
+
 GpuSearch find_gpus(const cuda::CompileProgress& compiling) {
   if (!cuda::has_kernels()) return {{}, without_kernels()};
   driver::Problem problem;

@@ -15,6 +15,7 @@ enum class GpuPolicy {
   kRequire,  // wholly on GPUs, or fail
   kOff,      // the CPU
 };
+GpuPolicy gpu_policy(const std::string& name);  // of a checked "auto", "require" or "off"
 
 struct GpuSearch {
   std::vector<engine::DeviceFactory> gpus;  // those that can be used, in the driver's order, which may hide some

@@ -7,13 +7,14 @@ namespace {
 
 class Front {
  public:
-  Front(std::shared_ptr<const api::Router> router, Workers& workers, FrontOptions options)
-      : router_(std::move(router)), workers_(workers), options_(std::move(options)) {}
+  Front(std::shared_ptr<const api::Router> router, Workers& workers, const Current<FrontOptions>& options)
+      : router_(std::move(router)), workers_(workers), options_(options) {}
 
   std::variant<http::Admission, http::Response> admit(const http::RequestHead& head) const {
-    if (options_.only_loopback && !host_allowed(head.headers.get("Host"))) return api::plain_text(403, "");
+    const auto options = options_.get();
+    if (options->only_loopback && !host_allowed(head.headers.get("Host"))) return api::plain_text(403, "");
     const std::string_view origin = foreign_origin(head);
-    if (!origin.empty() && !origin_allowed(origin, options_.origins)) return api::plain_text(403, "");
+    if (!origin.empty() && !origin_allowed(origin, options->origins)) return api::plain_text(403, "");
     if (!origin.empty() && head.method == "OPTIONS") return preflight_response(origin);
     http::Headers told = ids(head);
     if (!origin.empty()) add_origin_headers(origin, told);
@@ -70,13 +71,14 @@ class Front {
 
   const std::shared_ptr<const api::Router> router_;
   Workers& workers_;
-  const FrontOptions options_;
+  const Current<FrontOptions>& options_;
 };
 
 }  // namespace
 
-http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers, FrontOptions options) {
-  const auto front = std::make_shared<const Front>(std::move(router), workers, std::move(options));
+http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers,
+                           const Current<FrontOptions>& options) {
+  const auto front = std::make_shared<const Front>(std::move(router), workers, options);
   return {.admit = [front](const http::RequestHead& head) { return front->admit(head); },
           .handle =
               [front](http::Request request, std::shared_ptr<http::Exchange> exchange) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/router.h"
+#include "base/current.h"
 #include "http/server.h"
 #include "serve/workers.h"
 
@@ -16,7 +17,8 @@ struct FrontOptions {
   std::vector<std::string> origins;  // see origins.h
 };
 
-// `workers` must outlive the server; the router is kept.
-http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers, FrontOptions options);
+// `workers` and `options`, which may change at any time, must outlive the server; the router is kept.
+http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers,
+                           const Current<FrontOptions>& options);
 
 }  // namespace hearth::serve

@@ -153,6 +153,11 @@ void Models::give_back(Entry& entry) {
   changed_.notify_all();
 }
 
+void Models::set_keep_alive(std::chrono::nanoseconds keep_alive) {
+  const std::lock_guard lock(mutex_);
+  settings_.keep_alive = keep_alive;
+}
+
 bool Models::unload(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);

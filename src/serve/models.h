@@ -69,6 +69,8 @@ class Models {
   // for one model share one load. A wish for a larger context loads again, once those who use the model are done.
   // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kCancelled where the server ends.
   void use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAlive keep_alive, Take take);
+  // Of models that are loaded from now on.
+  void set_keep_alive(std::chrono::nanoseconds keep_alive);
   // Lets it go once nobody uses it. False if it is not loaded.
   bool unload(const std::string& name);
 
@@ -99,7 +101,7 @@ class Models {
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   void make_room_on_gpus(const Entry& loaded);
 
-  const Settings settings_;
+  Settings settings_;  // its keep_alive under the mutex, the rest unchanged
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Ptr> entries_;

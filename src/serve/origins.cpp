@@ -7,25 +7,12 @@
 #include <boost/asio/ip/address.hpp>
 #include <cctype>
 
-#include "base/error.h"
-#include "base/outside_text.h"
 #include "base/text.h"
 
 namespace hearth::serve {
 namespace {
 
 constexpr std::string_view kPrograms[] = {"app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"};
-constexpr std::string_view kSchemes[] = {"http://",
-                                         "https://",
-                                         "app://",
-                                         "file://",
-                                         "tauri://",
-                                         "vscode-webview://",
-                                         "vscode-file://",
-                                         "chrome-extension://",
-                                         "safari-extension://",
-                                         "moz-extension://",
-                                         "ms-browser-extension://"};
 constexpr std::string_view kLocal_names[] = {"localhost", "127.0.0.1", "0.0.0.0"};
 
 bool matches(std::string_view pattern, std::string_view text) {
@@ -76,16 +63,6 @@ std::string machine_name() {
 }
 
 }  // namespace
-
-Status check_origin_entry(std::string_view entry) {
-  if (std::ranges::count(entry, '*') > 1) {
-    return error(ErrorKind::kUsage, "OLLAMA_ORIGINS: \"{}\" has more than one \"*\"", printable(entry));
-  }
-  const bool known = std::ranges::any_of(kSchemes, [&](std::string_view scheme) { return entry.starts_with(scheme); });
-  if (known || entry.find('*') != std::string_view::npos) return {};
-  return error(ErrorKind::kUsage, "OLLAMA_ORIGINS: \"{}\" has none of the schemes {}; write \"http://{}\", say",
-               printable(entry), fmt::join(kSchemes, " "), printable(entry));
-}
 
 bool origin_allowed(std::string_view origin, std::span<const std::string> more) {
   const auto begins = [&](std::string_view scheme) { return origin.starts_with(scheme); };

@@ -8,15 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "http/message.h"
 
 namespace hearth::serve {
 
-// An entry of OLLAMA_ORIGINS: "*", or "scheme://host[:port]" with at most one "*". Errors: kUsage.
-Status check_origin_entry(std::string_view entry);
-
-// Whether pages of `origin` may: those of this machine, of desktop programs, and those in `more`.
+// Whether pages of `origin` may: those of this machine, of desktop programs, and those in `more`, each checked by
+// config::check_origin_entry().
 bool origin_allowed(std::string_view origin, std::span<const std::string> more);
 // The origin is the server itself, as the request's Host says.
 bool same_origin(std::string_view origin, std::string_view host);

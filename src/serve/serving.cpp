@@ -11,11 +11,11 @@
 #include "base/processors.h"
 #include "base/text.h"
 #include "fleet/find_model.h"
-#include "fleet/machine.h"
 #include "http/server.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
 #include "serve/front.h"
+#include "serve/inference_compute.h"
 #include "serve/models.h"
 #include "serve/workers.h"
 
@@ -30,6 +30,10 @@ bool is_loopback(const http::Address& address) {
   boost::system::error_code code;
   const auto parsed = boost::asio::ip::make_address(address.host, code);
   return !code && parsed.is_loopback();
+}
+
+FrontOptions front_options(const config::Settings& settings) {
+  return {.only_loopback = std::ranges::all_of(settings.http.listen, is_loopback), .origins = settings.origins};
 }
 
 api::Cancel load(Models& models, const api::LoadRequest& request, std::function<void(Status)> done) {
@@ -66,9 +70,9 @@ std::shared_ptr<const api::Service> make_service(Models& models, Workers& worker
   return service;
 }
 
-Error with_ways_out(const Error& cause, const Settings& settings) {
+Error with_ways_out(const Error& cause, const config::Settings& settings) {
   if (cause.kind != ErrorKind::kBusy) return cause;
-  const uint32_t port = settings.listen.front().port;
+  const uint32_t port = settings.http.listen.front().port;
   const uint32_t other = port < UINT16_MAX ? port + 1 : port - 1;
   return with_remedy(cause.kind, cause.message,
                      fmt::format("stop it (if it is Ollama: systemctl stop ollama), or listen elsewhere: "
@@ -80,12 +84,18 @@ Error with_ways_out(const Error& cause, const Settings& settings) {
 
 // Ended from the last to the first: nobody is asked who has gone.
 struct Serving::Parts {
-  explicit Parts(const Settings& settings) : workers(kWorkers, kMost_waiting), models(settings) {}
+  explicit Parts(config::Loaded its_loaded)
+      : loaded(std::move(its_loaded)),
+        front(front_options(loaded.settings)),
+        workers(kWorkers, kMost_waiting),
+        models(model_settings(loaded.settings)) {}
   ~Parts() {
     server.reset();
     workers.stop();
   }
 
+  config::Loaded loaded;  // of the thread that calls Serving's functions
+  Current<FrontOptions> front;
   Workers workers;
   AnswerRate rate;
   Catalog catalog;
@@ -96,17 +106,31 @@ struct Serving::Parts {
 Serving::Serving(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Serving::~Serving() = default;
 
-Result<std::unique_ptr<Serving>> Serving::start(const Settings& settings) {
-  auto parts = std::make_unique<Parts>(settings);
+Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded) {
+  auto parts = std::make_unique<Parts>(std::move(loaded));
+  const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
   api::ollama::add_routes(*router, make_service(parts->models, parts->workers, parts->rate, parts->catalog));
-  FrontOptions options{.only_loopback = std::ranges::all_of(settings.listen, is_loopback), .origins = settings.origins};
-  http::Settings http;
-  http.listen = settings.listen;
-  auto server = http::Server::start(http, make_handler(std::move(router), parts->workers, std::move(options)));
+  auto server = http::Server::start(settings.http, make_handler(std::move(router), parts->workers, parts->front));
   if (!server) return with_ways_out(server.error(), settings);
   parts->server = std::move(server).value();
+  log_inference_compute(fleet::gpu_policy(settings.gpu));
   return std::unique_ptr<Serving>(new Serving(std::move(parts)));
+}
+
+void Serving::look() {}
+
+std::vector<std::string> Serving::reload(const config::Loaded& loaded) {
+  std::vector<std::string> lines = config::reload(parts_->loaded, loaded);
+  const config::Settings& settings = parts_->loaded.settings;
+  set_log_level(settings.log);
+  parts_->models.set_keep_alive(settings.keep_alive);
+  parts_->front.set(front_options(settings));
+  return lines;
+}
+
+std::chrono::milliseconds Serving::drain_time() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(parts_->loaded.settings.drain);
 }
 
 std::vector<std::string> Serving::addresses() const {
@@ -115,29 +139,6 @@ std::vector<std::string> Serving::addresses() const {
 
 bool Serving::drain(std::chrono::milliseconds most) {
   return parts_->server->drain(most);
-}
-
-void log_inference_compute(fleet::GpuPolicy policy) {
-  const auto on_cpu = [](const std::string& why) {
-    const placement::DeviceState host = fleet::host_state();
-    log_info("inference compute id=cpu library=cpu name=CPU available=\"{}\" reason=\"{}\"", size_text(host.free), why);
-  };
-  if (policy == fleet::GpuPolicy::kOff) return on_cpu("--gpu off");
-  const fleet::GpuSearch search = fleet::find_gpus();
-  size_t usable = 0;
-  std::string why = search.problem.cause;
-  for (const engine::DeviceFactory& open : search.gpus) {
-    const auto gpu = open();
-    if (!gpu) {
-      why = gpu.error().message;
-      continue;
-    }
-    ++usable;
-    const placement::DeviceState state = engine::state_of(**gpu);
-    log_info("inference compute id={} library=CUDA name=\"{}\" total=\"{}\" available=\"{}\"", state.ordinal,
-             state.name, size_text(state.total), size_text(state.free));
-  }
-  if (usable == 0) on_cpu(search.problem.remedy.empty() ? why : why + "; " + search.problem.remedy);
 }
 
 }  // namespace hearth::serve

@@ -7,18 +7,24 @@
 #include <vector>
 
 #include "base/result.h"
-#include "serve/settings.h"
+#include "config/load.h"
 
 namespace hearth::serve {
 
 class Serving {
  public:
   // Listens and answers from now on. Errors: those of http::Server::start(), with what to do where the port is taken.
-  static Result<std::unique_ptr<Serving>> start(const Settings& settings);
+  static Result<std::unique_ptr<Serving>> start(config::Loaded loaded);
   // Ends what still runs.
   ~Serving();
 
   std::vector<std::string> addresses() const;
+  // To be called every second or so: sees what has changed outside.
+  void look();
+  // Settings that were read again; says what has changed and what cannot without a new start.
+  std::vector<std::string> reload(const config::Loaded& loaded);
+
+  std::chrono::milliseconds drain_time() const;  // as the settings have it
   // Takes no new request, and lets those that run end, at most for so long. True if all have.
   bool drain(std::chrono::milliseconds most);
 
@@ -27,8 +33,5 @@ class Serving {
   explicit Serving(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
-
-// A line for each GPU that can be used, in the words that people look for; or one that says why there is none.
-void log_inference_compute(fleet::GpuPolicy policy);
 
 }  // namespace hearth::serve

@@ -13,6 +13,14 @@ TEST(Text, CaseOfAsciiLettersIsIgnored) {
   EXPECT_FALSE(same_ignoring_case("@", "`")) << "one bit from being letters";
 }
 
+TEST(Text, TheNearestNameIsAtMostTwoTypingErrorsAway) {
+  const std::vector<std::string_view> names = {"serve", "show", "run"};
+  EXPECT_EQ(nearest("serv", names), "serve");
+  EXPECT_EQ(nearest("SHOW", names), "show");
+  EXPECT_EQ(nearest("rnu", names), "run");
+  EXPECT_EQ(nearest("delete", names), "");
+}
+
 TEST(Text, SizesHaveThreeDigitsAndBinaryUnits) {
   EXPECT_EQ(size_text(0), "0");
   EXPECT_EQ(size_text(1023), "1023 B");

@@ -32,6 +32,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"doctor", {"base", "driver", "placement"}},
     {"store", {"base", "gguf"}},
     {"http", {"base"}},
+    {"config", {"base", "http"}},
     {"api", {"base", "http", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
@@ -39,11 +40,10 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
-      "api"}},
+      "api", "config"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
-    {"cli",
-     {"base", "quant", "gguf", "text", "template", "chat", "sampling", "device", "cpu", "cuda", "placement", "models",
-      "engine", "store", "doctor", "fleet", "grammar", "serve"}},
+    {"cli", {"base",      "quant",  "gguf",   "text",  "template", "chat",  "sampling", "device", "cpu",    "cuda",
+             "placement", "models", "engine", "store", "doctor",   "fleet", "grammar",  "serve",  "config", "http"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {

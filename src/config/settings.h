@@ -1,0 +1,40 @@
+// What a server can be told. Where each value comes from is load.h's; what each means for users stands in table.cpp and
+// docs/configuration.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "http/settings.h"
+
+namespace hearth::config {
+
+struct Settings {
+  http::Settings http;                       // with the addresses to listen on
+  bool listens_with_tls = false;             // an address was given as https://
+  bool open = false;                         // without keys, also where others than this machine can connect
+  std::vector<std::string> origins;          // web pages that may ask, beside the usual ones, each with at most one "*"
+  std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8") whose X-Forwarded-For counts
+  std::string models;                        // folder; empty: Ollama's
+  std::string state;                         // folder; empty: see state_folder()
+  LogLevel log = LogLevel::kInfo;
+
+  std::chrono::nanoseconds keep_alive{std::chrono::minutes(5)};  // negative: for ever
+  uint32_t parallel = 4;                                         // answers of one model at the same time
+  uint32_t max_models = 3;                                       // that are loaded
+  uint32_t queue = 512;                                          // requests that wait for one model
+  uint32_t context = 0;                                          // tokens; 0: the model's, else the default
+  std::string kv_type = "f16", gpu = "auto", mmap = "auto", cpu_isa;
+  uint32_t threads = 0;  // 0: all that this process may use
+  bool experts_last = false;
+
+  std::string tls_certificate, tls_key;                            // paths of PEM files; both or none
+  std::chrono::nanoseconds drain{std::chrono::seconds(15)};        // for requests that run when the server is to end
+  std::chrono::nanoseconds deadline{0};                            // of a request, from its arrival to its end; 0: none
+  std::chrono::nanoseconds load_timeout{std::chrono::minutes(5)};  // that a request waits for a model; <= 0: for ever
+};
+
+}  // namespace hearth::config
