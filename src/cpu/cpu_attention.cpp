@@ -25,6 +25,11 @@ void rotate(const device::Rope& rope, const float* cosines, const float* sines, 
   }
 }
 
+float growth_at(const device::QueryGrowth& growth, uint32_t position) {
+  if (growth.factor == 0) return 1;
+  return 1 + growth.factor * std::log1p(static_cast<float>((position + growth.offset) / growth.period));
+}
+
 }  // namespace
 
 const CpuDevice::RotationTable& CpuDevice::rotations(const device::Rope& rope) {
@@ -49,17 +54,26 @@ const CpuDevice::RotationTable& CpuDevice::rotations(const device::Rope& rope) {
 void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
   const device::CacheShape& shape = args.cache.shape;
   const RotationTable* table = args.rope != nullptr ? &rotations(*args.rope) : nullptr;
-  const auto prepare = [&](float* head, const device::Vector& weight, uint32_t row) {
-    if (weight) kernels_.rms_norm(head, weight.data, nullptr, shape.key_dim, args.epsilon, head);
+  const auto turn = [&](float* head, uint32_t row) {
     if (table == nullptr) return;
     const size_t at = size_t{row} * (args.rope->dims / 2);
     rotate(*args.rope, table->cosines.data() + at, table->sines.data() + at, head);
   };
+  const auto prepare = [&](float* head, const device::Vector& weight, uint32_t row) {
+    if (args.norm_last) turn(head, row);
+    if (weight) kernels_.rms_norm(head, weight.data, nullptr, shape.key_dim, args.epsilon, head);
+    if (!args.norm_last) turn(head, row);
+  };
   const auto run_row = [&](const device::BatchSequence& sequence, uint32_t row) {
     thread_local std::vector<float> key;
     key.resize(shape.key_dim);
-    for (uint32_t h = 0; h < args.heads; ++h)
-      prepare(args.q + size_t{row} * args.q_stride + h * shape.key_dim, args.q_norm, row);
+    const float growth = growth_at(args.growth, positions_[row]);
+    for (uint32_t h = 0; h < args.heads; ++h) {
+      float* head = args.q + size_t{row} * args.q_stride + h * shape.key_dim;
+      prepare(head, args.q_norm, row);
+      if (growth != 1)
+        for (uint32_t d = 0; d < shape.key_dim; ++d) head[d] *= growth;
+    }
     const int32_t page = sequence.pages[positions_[row] / kPage_tokens];
     const uint32_t slot = positions_[row] % kPage_tokens;
     for (uint32_t h = 0; h < shape.kv_heads; ++h) {

@@ -148,7 +148,7 @@ void CpuDevice::begin(const device::Batch& batch) {
 }
 
 void CpuDevice::embed(const device::EmbedArgs& args) {
-  const uint32_t width = args.table.cols;
+  const uint32_t width = args.table ? args.table.cols : args.positions.cols;
   const auto decode_row = [](const device::Matrix& table, uint32_t row, float* out) {
     thread_local std::vector<uint8_t> scratch;
     scratch.resize(table.row_bytes());
@@ -156,8 +156,8 @@ void CpuDevice::embed(const device::EmbedArgs& args) {
   };
   pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
     float* out = row_of(args.out, row, width);
-    decode_row(args.table, static_cast<uint32_t>(batch_->tokens[row]), out);
-    if (args.scale != 1)
+    if (args.table) decode_row(args.table, static_cast<uint32_t>(batch_->tokens[row]), out);
+    if (args.table && args.scale != 1)
       for (uint32_t i = 0; i < width; ++i) out[i] *= args.scale;
     if (!args.positions) return;
     std::vector<float>& scratch = thread_scratch(width);
@@ -178,12 +178,16 @@ void CpuDevice::write_operand(const device::Operand& operand, uint32_t row, cons
 
 void CpuDevice::norm(const device::NormArgs& args) {
   const uint32_t width = args.weight.size;
-  const uint32_t rows = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
+  const bool of_logits = args.logit_rows || args.compacted;
+  const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
   const auto run = args.kind == device::NormKind::kRms ? kernels_.rms_norm : kernels_.layer_norm;
   pool_.for_each(rows, [&](uint32_t row, int) {
     const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
     float* values = args.operand.data != nullptr ? operand_scratch(args.operand, row) : thread_scratch(width).data();
-    run(in, args.weight.data, args.bias.data, width, args.epsilon, values);
+    if (args.kind == device::NormKind::kNone)
+      std::copy_n(in, width, values);
+    else
+      run(in, args.weight.data, args.bias.data, width, args.epsilon, values);
     if (args.operand.data != nullptr) write_operand(args.operand, row, values);
     if (args.out == nullptr) return;
     float* out = row_of(args.out, row, width);

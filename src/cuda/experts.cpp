@@ -48,7 +48,7 @@ void CudaDevice::run_experts(const device::ExpertsArgs& args, uint32_t first_row
   activate.out = operand_rows(hidden);
   activate.stride = activate.width = inner;
   activate.rows = slot_count;
-  activate.gelu = args.kind == device::Activation::kGeluTanh;
+  activate.way = static_cast<ActivationWay>(args.kind);
   list_.add(functions_.activate, {static_cast<uint32_t>(divide_up(inner, kActivateThreads)), slot_count},
             {kActivateThreads}, 0, activate);
   const ExpertProjection down{args.down, floats(at.down), width};

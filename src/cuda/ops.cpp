@@ -44,12 +44,13 @@ void CudaDevice::embed(const device::EmbedArgs& args) {
     list_.add(functions_.embed.at(table.format->type), {rows(), blocks(table.cols, kEmbedValues)}, {kEmbedThreads}, 0,
               kernel);
   };
-  add(args.table, reinterpret_cast<const uint32_t*>(tables.tokens), args.scale, false);
+  if (args.table) add(args.table, reinterpret_cast<const uint32_t*>(tables.tokens), args.scale, false);
   if (args.positions) add(args.positions, tables.positions, 1, true);
 }
 
 void CudaDevice::norm(const device::NormArgs& args) {
-  const uint32_t count = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : rows();
+  const bool of_logits = args.logit_rows || args.compacted;
+  const uint32_t count = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : rows();
   if (count == 0) return;
   NormKernelArgs kernel{};
   kernel.in = args.in;
@@ -60,7 +61,7 @@ void CudaDevice::norm(const device::NormArgs& args) {
   if (args.operand.data != nullptr) kernel.operand = operand_rows(args.operand);
   kernel.width = args.weight.size;
   kernel.epsilon = args.epsilon;
-  kernel.subtract_mean = args.kind == device::NormKind::kLayer;
+  kernel.way = static_cast<NormWay>(args.kind);
   kernel.add = args.add;
   list_.add(functions_.norm, {count}, {kNormThreads}, 0, kernel);
 }
@@ -81,7 +82,7 @@ void CudaDevice::activate(const device::ActivateArgs& args) {
   kernel.stride = args.stride;
   kernel.width = args.out.width;
   kernel.rows = rows();
-  kernel.gelu = args.kind == device::Activation::kGeluTanh;
+  kernel.way = static_cast<ActivationWay>(args.kind);
   list_.add(functions_.activate, {blocks(args.out.width, kActivateThreads), rows()}, {kActivateThreads}, 0, kernel);
 }
 
@@ -112,6 +113,10 @@ void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
   kernel.value_dim = shape.value_dim;
   kernel.epsilon = args.epsilon;
   kernel.type = static_cast<PageType>(shape.type);
+  kernel.norm_last = args.norm_last;
+  kernel.growth = args.growth.factor;
+  kernel.growth_period = args.growth.period;
+  kernel.growth_offset = args.growth.offset;
   if (args.rope != nullptr) {
     auto frequencies = in_context([&] { return tables_.frequencies(args.rope->inverse_frequency, stream_); });
     if (!frequencies) return fail(frequencies.error());

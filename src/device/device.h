@@ -3,8 +3,8 @@
 // finish(). Ops cannot fail one by one: what goes wrong shows in finish(). After ErrorKind::kDeviceLost
 // every call that can fail fails so, the others do nothing, and the object must be replaced.
 //
-// What is not finite comes out not finite, of every op: broken numbers must reach the logits, where they are seen. Rows of
-// other sequences are not harmed.
+// What is not finite comes out not finite, of every op: broken numbers must reach the logits, where they are seen. Rows
+// of other sequences are not harmed.
 //
 // Rows of the batch that is being worked on are set by begin(). Unless said otherwise an array of
 // activations has batch.rows() rows, float32, `width` values each, rows adjacent.
@@ -66,21 +66,23 @@ class Buffer {
   size_t bytes_ = 0;
 };
 
-// x -> rows of the embedding table, times `scale`; plus row `position` of `positions` if there is one.
+// x -> rows of the embedding table, times `scale`; plus row `position` of `positions` if there is one. Without a table
+// the positions are added to what is there.
 struct EmbedArgs {
   Matrix table;
   float scale = 1;
   Matrix positions;
-  float* out = nullptr;  // width table.cols
+  float* out = nullptr;  // width: the tables' columns
 };
 
-// out = norm(in) * weight + bias. Written to the operand, to `out`, or added to `out`, as given.
+// out = norm(in) * weight + bias. Written to the operand, to `out` (which may be `in`), or added to `out`, as given.
 struct NormArgs {
   NormKind kind = NormKind::kRms;
   float epsilon = 0;
-  Vector weight, bias;
+  Vector weight, bias;        // without data the weight is 1 everywhere, and kNone takes none
   const float* in = nullptr;  // width weight.size
   bool logit_rows = false;    // only batch.logit_rows of `in`, compacted: row i of the result is logit_rows[i]
+  bool compacted = false;     // `in` has as many rows as there are logit rows
   Operand operand;            // ignored if data is null
   float* out = nullptr;       // ignored if null
   bool add = false;           // out += instead of out =
@@ -105,6 +107,8 @@ struct RotateAppendArgs {
   uint32_t heads = 0;
   const Rope* rope = nullptr;  // null: no rotation
   Vector q_norm, k_norm;       // RMS norm per head (size key_dim); absent: none
+  bool norm_last = false;      // after the rotation
+  QueryGrowth growth = {};     // after both
   float epsilon = 0;
   CacheLayer cache;
 };

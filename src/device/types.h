@@ -59,6 +59,14 @@ struct Rope {
   float magnitude = 1;                   // multiplies sine and cosine (YaRN's attention factor)
 };
 
+// Queries that grow with their position p, times 1 + factor ln(1 + floor((p + offset) / period)), so that attention
+// over long contexts stays sharp (Llama 4 and Ministral 3; Nakanishi 2025, "Scalable-Softmax Is Superior for
+// Attention").
+struct QueryGrowth {
+  float factor = 0;  // 0: none
+  uint32_t period = 1, offset = 0;
+};
+
 enum class CacheType { kF32, kF16, kQ8_0 };
 
 // Tokens in a page: a page holds the keys and values of one layer for this many adjacent positions.
@@ -111,12 +119,13 @@ struct Readout {
   std::vector<Candidate> best;
 };
 
-enum class NormKind { kRms, kLayer };
+// kNone: values as they are.
+enum class NormKind { kRms, kLayer, kNone };
 
 // kSilu: x / (1 + e^-x). kGeluTanh: h / 2 * (1 + tanh(sqrt(2 / pi) * (h + 0.044715 h^3))) with h = x
 // rounded to half, and the result rounded to half; x itself from 10 on. The rounding is part of it: ggml
 // looks GELU up in a table of halves, and models are judged by ggml's logits (without the rounding
-// they differ by 2e-4, with it by 5e-5).
-enum class Activation { kSilu, kGeluTanh };
+// they differ by 2e-4, with it by 5e-5). kRelu: max(x, 0); kReluSquared: its square.
+enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared };
 
 }  // namespace hearth::device

@@ -14,7 +14,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   using Pairs = device::Rope::Pairs;
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_gemma(keys, kLayers_27b));
-  spec.qk_norm = true;
+  spec.qk_norm = QkNorm::kPerHead;
   spec.other_tensors = {"v.", "mm."};  // the image part of files that have both
 
   // Files made by Ollama call the bases rope.global.freq_base and rope.local.freq_base.

@@ -9,8 +9,7 @@ namespace {
 Result<Spec> read(const gguf::File& file, const ReadOptions&) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
-  spec.norm = device::NormKind::kLayer;
-  ASSIGN_OR_RETURN(spec.norm_epsilon, keys.number("attention.layer_norm_epsilon", 0, 1));
+  TRY(read_layer_norm(keys, &spec));
   spec.activation = device::Activation::kGeluTanh;
   spec.gated = false;
   spec.learned_positions = true;

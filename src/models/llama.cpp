@@ -1,5 +1,6 @@
 // Llama 1 to 3, and what shares its architecture: Mistral (with a sliding window if the file says so),
-// Mixtral (experts), TinyLlama, Yi, deepseek-coder. Touvron et al. 2023; Jiang et al. 2023, 2024.
+// Mixtral (experts), TinyLlama, Yi, deepseek-coder, dense ERNIE 4.5. Touvron et al. 2023; Jiang et al. 2023, 2024;
+// Baidu 2025.
 #include "models/rope.h"
 
 namespace hearth::models {
@@ -19,8 +20,10 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
 
 const Architecture kLlama{"llama", read};
 const Architecture kMistral{"mistral", read};
+const Architecture kErnie{"ernie4_5", read};
 const RegisterArchitecture registered_llama(&kLlama);
 const RegisterArchitecture registered_mistral(&kMistral);
+const RegisterArchitecture registered_ernie(&kErnie);
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "models/metadata.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -36,15 +37,14 @@ Error unsupported(const Metadata& keys, std::string_view key, const std::string&
                keys.name(key), value);
 }
 
-Status refuse_foreign(const Metadata& keys) {
+Status refuse_foreign(const Metadata& keys, std::initializer_list<std::string_view> understood) {
   for (const Foreign& foreign : kForeign) {
     const gguf::Value* value = keys.find(foreign.key);
-    if (value == nullptr) continue;
+    if (value == nullptr || std::find(understood.begin(), understood.end(), foreign.key) != understood.end()) continue;
     std::optional<double> number = value->as_f64();
     if (!number && value->as_bool()) number = *value->as_bool() ? 1 : 0;
     if (!number) return unsupported(keys, foreign.key, "(not a number)");
-    if (*number != 0 && *number != foreign.neutral)
-      return unsupported(keys, foreign.key, fmt::format("{}", *number));
+    if (*number != 0 && *number != foreign.neutral) return unsupported(keys, foreign.key, fmt::format("{}", *number));
   }
   if (!keys.file().bool_or(keys.name("attention.causal"), true)) return unsupported(keys, "attention.causal", "false");
   return {};
@@ -139,10 +139,10 @@ Result<float> Metadata::number_or(std::string_view key, float fallback, double l
   return number(key, least, most);
 }
 
-Result<Spec> read_sizes(const Metadata& keys) {
+Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_view> understood) {
   Spec spec;
   spec.architecture = keys.file().string_or("general.architecture", "");
-  TRY(refuse_foreign(keys));
+  TRY(refuse_foreign(keys, understood));
   ASSIGN_OR_RETURN(spec.context, keys.count("context_length", 1, kMost_context));
   ASSIGN_OR_RETURN(spec.layers, keys.count("block_count", 1, kMost_layers));
   ASSIGN_OR_RETURN(spec.width, keys.count("embedding_length", 1, kMost_width));
@@ -158,6 +158,12 @@ Result<Spec> read_sizes(const Metadata& keys) {
 Status read_rms_norm(const Metadata& keys, Spec* spec) {
   spec->norm = device::NormKind::kRms;
   ASSIGN_OR_RETURN(spec->norm_epsilon, keys.number("attention.layer_norm_rms_epsilon", 0, 1));
+  return {};
+}
+
+Status read_layer_norm(const Metadata& keys, Spec* spec) {
+  spec->norm = device::NormKind::kLayer;
+  ASSIGN_OR_RETURN(spec->norm_epsilon, keys.number("attention.layer_norm_epsilon", 0, 1));
   return {};
 }
 

@@ -41,14 +41,17 @@ class Metadata {
 };
 
 // Largest values that are accepted; far above any model, small enough that no product overflows.
-inline constexpr uint32_t kMost_layers = 4096, kMost_heads = 1 << 14, kMost_head = 1 << 13,
-                          kMost_width = 1 << 24, kMost_experts = 1 << 16, kMost_context = 1u << 31;
+inline constexpr uint32_t kMost_layers = 4096, kMost_heads = 1 << 14, kMost_head = 1 << 13, kMost_width = 1 << 24,
+                          kMost_experts = 1 << 16, kMost_context = 1u << 31;
 
 // Everything but the norm's epsilon, the ropes and what an architecture does in its own way: sizes,
-// experts, attention scale 1/sqrt(key_dim), soft caps, one LayerSpec per layer.
-Result<Spec> read_sizes(const Metadata& keys);
+// experts, attention scale 1/sqrt(key_dim), soft caps, one LayerSpec per layer. Keys that ask for an unusual behaviour
+// are refused, but for those that the architecture itself understands.
+Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_view> understood = {});
 
+// The kind of all norms, and their epsilon.
 Status read_rms_norm(const Metadata& keys, Spec* spec);
+Status read_layer_norm(const Metadata& keys, Spec* spec);
 
 // Sets the window of attention.sliding_window, or `fallback`, on every layer.
 Status read_window(const Metadata& keys, uint32_t fallback, Spec* spec);

@@ -16,7 +16,9 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
 }
 
 const Architecture kQwen2{"qwen2", read};
+const Architecture kQwen2Vl{"qwen2vl", read};
 const RegisterArchitecture registered(&kQwen2);
+const RegisterArchitecture registered_vl(&kQwen2Vl);
 
 }  // namespace
 

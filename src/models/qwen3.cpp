@@ -10,7 +10,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
-  spec.qk_norm = true;
+  spec.qk_norm = QkNorm::kPerHead;
   ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   spec.ropes.push_back(std::move(rope));
   return spec;
@@ -18,7 +18,9 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
 
 const Architecture kQwen3{"qwen3", read};
 const Architecture kQwen3Moe{"qwen3moe", read};
+const Architecture kQwen3Vl{"qwen3vl", read};
 const RegisterArchitecture registered(&kQwen3);
+const RegisterArchitecture registered_vl(&kQwen3Vl);
 const RegisterArchitecture registered_moe(&kQwen3Moe);
 
 }  // namespace

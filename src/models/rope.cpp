@@ -58,7 +58,6 @@ Status apply_yarn(const Metadata& keys, float base, float factor, const Spec& sp
   ASSIGN_OR_RETURN(const float slow, keys.number_or("rope.scaling.yarn_beta_slow", 1, 1e-6, 1e6));
   ASSIGN_OR_RETURN(const float blend, keys.number_or("rope.scaling.yarn_ext_factor", 1, 0, 1));
   ASSIGN_OR_RETURN(const float attention, keys.number_or("rope.scaling.yarn_attn_factor", 1, 0, 1e6));
-  rope->magnitude *= attention;
   const double low = std::max(0.0, std::floor(dimension_of_turns(fast, rope->dims, original, base)));
   const double high = std::min(rope->dims - 1.0, std::ceil(dimension_of_turns(slow, rope->dims, original, base)));
   for (uint32_t i = 0; i < rope->dims / 2; ++i) {
@@ -67,7 +66,9 @@ Status apply_yarn(const Metadata& keys, float base, float factor, const Spec& sp
     float& frequency = rope->inverse_frequency[i];
     frequency = static_cast<float>(frequency * (kept + (1 - kept) / static_cast<double>(factor)));
   }
-  if (blend != 0) rope->magnitude *= 1 + 0.1f * std::log(factor);
+  ASSIGN_OR_RETURN(const float multiplier, keys.number_or("rope.scaling.yarn_log_multiplier", 0, 0, 1e6));
+  const auto growth = [&](float by) { return 1 + by * 0.1f * std::log(factor); };
+  rope->magnitude *= attention != 1 ? attention : blend != 0 ? growth(1) / growth(multiplier) : 1;  // 1: not given
   return {};
 }
 
@@ -99,8 +100,9 @@ Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::P
     return rope;
   }
   if (type != "linear" && type != "longrope")
-    return error(ErrorKind::kUnsupported, "{}: {} is '{}', which is not supported; supported: none, linear, yarn, longrope",
-                 keys.file().path(), keys.name("rope.scaling.type"), type);
+    return error(ErrorKind::kUnsupported,
+                 "{}: {} is '{}', which is not supported; supported: none, linear, yarn, longrope", keys.file().path(),
+                 keys.name("rope.scaling.type"), type);
   for (float& frequency : rope.inverse_frequency) frequency /= factor;
   return rope;
 }

@@ -9,11 +9,16 @@
 
 namespace hearth::models {
 
+inline constexpr uint32_t kNo_rope = UINT32_MAX;
+
 // What may differ from layer to layer.
 struct LayerSpec {
-  uint32_t window = 0;  // sliding window in tokens; 0: full attention
-  uint32_t rope = 0;    // index into Spec::ropes
+  uint32_t window = 0;              // sliding window in tokens; 0: full attention
+  uint32_t rope = 0;                // index into Spec::ropes, or kNo_rope
+  device::QueryGrowth growth = {};  // of the queries with their position
 };
+
+enum class QkNorm { kNone, kPerHead, kPerHeadAfterRotation, kWhole };  // kWhole: all heads of a row at once
 
 struct Spec {
   std::string architecture;
@@ -29,10 +34,15 @@ struct Spec {
   device::Activation activation = device::Activation::kSilu;
   bool gated = true;               // feed-forward with a gate
   bool gate_in_up = false;         // ffn_up holds the gate's rows, then its own
-  bool qk_norm = false;            // RMS norm of every query and key head
+  QkNorm qk_norm = QkNorm::kNone;  // RMS norm of queries and keys
+  bool pre_norms = true;           // norms on what attention and feed-forward read
   bool post_norms = false;         // norms on the results of attention and feed-forward
+  bool norms_on_sums = false;      // norms on the residual stream behind either, and none before the output
+  bool side_by_side = false;       // attention and feed-forward read the same x, and both are added to it
   bool learned_positions = false;  // a table of position embeddings instead of rope
+  uint32_t embedding_width = 0;    // of the tables of tokens, if not `width`: projections lead in and out
   float embedding_scale = 1;
+  float logit_scale = 1;
   float attention_scale = 1;
   float attention_soft_cap = 0, logit_soft_cap = 0;
   std::vector<device::Rope> ropes;
@@ -42,5 +52,10 @@ struct Spec {
   // A name that ends in '.' stands for all names that begin so.
   std::vector<std::string> other_tensors;
 };
+
+// Of the tables of tokens.
+inline uint32_t table_width(const Spec& spec) {
+  return spec.embedding_width != 0 ? spec.embedding_width : spec.width;
+}
 
 }  // namespace hearth::models

@@ -34,8 +34,10 @@ uint32_t attention_width(const Spec& spec) {
 uint32_t inner_width(const Spec& spec) {
   return spec.gated ? 2 * spec.feed_forward : spec.feed_forward;
 }
+// What a layer's ops keep there at once.
 uint32_t scratch_width(const Spec& spec) {
-  return std::max({qkv_width(spec), inner_width(spec), spec.width});
+  const uint32_t together = spec.side_by_side ? qkv_width(spec) + inner_width(spec) : 0;
+  return std::max({qkv_width(spec), inner_width(spec), together, spec.width, spec.embedding_width});
 }
 
 OperandForms forms_for(const device::Sizing& device, std::initializer_list<const Matrix*> weights) {
@@ -53,14 +55,23 @@ OperandForms feed_forward_forms(const device::Sizing& device, const LayerWeights
   return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up});
 }
 
+// What reads x before attention: the feed-forward too where they stand side by side.
+OperandForms layer_forms(const device::Sizing& device, const Spec& spec, const LayerWeights& layer) {
+  const OperandForms attention = attention_forms(device, layer);
+  return spec.side_by_side ? attention | feed_forward_forms(device, layer) : attention;
+}
+
 uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const Weights& weights) {
-  size_t most = device.operand_bytes(forms_for(device, {&weights.output.weight}), spec.width);
+  const auto bytes = [&](const Linear& linear, uint32_t width) {
+    return device.operand_bytes(forms_for(device, {&linear.weight}), width);
+  };
+  size_t most = std::max({bytes(weights.output, table_width(spec)), bytes(weights.project_in, table_width(spec)),
+                          bytes(weights.project_out, spec.width)});
   for (const LayerWeights& layer : weights.layers) {
-    most = std::max({most, device.operand_bytes(attention_forms(device, layer), spec.width),
-                     device.operand_bytes(forms_for(device, {&layer.attention_output.weight}), attention_width(spec)),
+    most = std::max({most, device.operand_bytes(layer_forms(device, spec, layer), spec.width),
+                     bytes(layer.attention_output, attention_width(spec)),
                      device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
-    if (layer.down.weight)
-      most = std::max(most, device.operand_bytes(forms_for(device, {&layer.down.weight}), spec.feed_forward));
+    if (layer.down.weight) most = std::max<size_t>(most, bytes(layer.down, spec.feed_forward));
   }
   return most;
 }
@@ -73,11 +84,24 @@ Operand operand(const DeviceStep& step, uint32_t width, OperandForms forms) {
   return {step.workspace.operand, width, forms};
 }
 
+// Rows of `width` values as they are, as an operand.
+Operand plain(const DeviceStep& step, const float* in, uint32_t width, OperandForms forms, bool compacted) {
+  const Operand out = operand(step, width, forms);
+  step.device.norm({.kind = device::NormKind::kNone,
+                    .weight = {nullptr, width},
+                    .bias = {},
+                    .in = in,
+                    .compacted = compacted,
+                    .operand = out});
+  return out;
+}
+
+// x through a norm, or as it is if there is none.
 Operand normed(const DeviceStep& step, const Norm& norm, OperandForms forms, bool logit_rows = false) {
   const Operand out = operand(step, step.spec.width, forms);
-  step.device.norm({.kind = step.spec.norm,
+  step.device.norm({.kind = norm.weight ? step.spec.norm : device::NormKind::kNone,
                     .epsilon = step.spec.norm_epsilon,
-                    .weight = norm.weight,
+                    .weight = norm.weight ? norm.weight : device::Vector{nullptr, step.spec.width},
                     .bias = norm.bias,
                     .in = step.workspace.x,
                     .logit_rows = logit_rows,
@@ -85,37 +109,72 @@ Operand normed(const DeviceStep& step, const Norm& norm, OperandForms forms, boo
   return out;
 }
 
-// x += projection of `in`, through a norm if there is one.
+// x += projection of `in`, through a norm if there is one; or the norm of that sum.
 void add_result(const DeviceStep& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
-  const uint32_t width = step.spec.width;
-  float* out = post_norm.weight ? step.workspace.scratch : step.workspace.x;
-  const Projection projection{linear.weight, linear.bias, out, width, !post_norm.weight};
+  const Spec& spec = step.spec;
+  const bool norm_result = post_norm.weight && !spec.norms_on_sums;
+  float* out = norm_result ? step.workspace.scratch : step.workspace.x;
+  const Projection projection{linear.weight, linear.bias, out, spec.width, !norm_result};
   step.device.project(in, step.batch.rows(), {&projection, 1});
   if (!post_norm.weight) return;
-  step.device.norm({.kind = step.spec.norm,
-                    .epsilon = step.spec.norm_epsilon,
+  step.device.norm({.kind = spec.norm,
+                    .epsilon = spec.norm_epsilon,
                     .weight = post_norm.weight,
                     .bias = post_norm.bias,
                     .in = out,
                     .operand = {},
                     .out = step.workspace.x,
-                    .add = true});
+                    .add = norm_result});
 }
 
-void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& layer) {
-  float* q = step.workspace.scratch;
-  const uint32_t stride = qkv_width(step.spec);
+// Where the projections of a layer's input lie in the scratch.
+struct Projected {
+  float *q, *k, *v, *inner;  // inner: of the feed-forward, where it stands beside the attention
+  uint32_t q_stride, k_stride, v_stride, inner_stride;
+};
+
+Projected projected(const DeviceStep& step) {
+  const Spec& spec = step.spec;
+  const uint32_t q = q_width(spec), k = k_width(spec), v = v_width(spec);
+  const uint32_t inner = spec.side_by_side ? inner_width(spec) : 0;
+  const bool one_by_one = spec.qk_norm == QkNorm::kWhole;  // norms want adjacent rows
+  const size_t rows = one_by_one ? step.batch.rows() : 1;
+  const uint32_t all = q + k + v + inner;
+  float* at = step.workspace.scratch;
+  Projected to{at, at + rows * q, at + rows * (q + k), at + rows * (q + k + v), all, all, all, all};
+  if (one_by_one) to.q_stride = q, to.k_stride = k, to.v_stride = v, to.inner_stride = inner;
+  return to;
+}
+
+void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& layer, const Projected& to) {
   if (layer.qkv.weight) {
-    const Projection all{layer.qkv.weight, layer.qkv.bias, q, stride};
+    CHECK(step.spec.qk_norm != QkNorm::kWhole);
+    const Projection all{layer.qkv.weight, layer.qkv.bias, to.q, to.q_stride};
     step.device.project(in, step.batch.rows(), {&all, 1});
     return;
   }
-  float* k = q + q_width(step.spec);
-  float* v = k + k_width(step.spec);
-  const Projection each[] = {{layer.q.weight, layer.q.bias, q, stride},
-                             {layer.k.weight, layer.k.bias, k, stride},
-                             {layer.v.weight, layer.v.bias, v, stride}};
+  const Projection each[] = {{layer.q.weight, layer.q.bias, to.q, to.q_stride},
+                             {layer.k.weight, layer.k.bias, to.k, to.k_stride},
+                             {layer.v.weight, layer.v.bias, to.v, to.v_stride}};
   step.device.project(in, step.batch.rows(), each);
+}
+
+void norm_in_place(const DeviceStep& step, const device::Vector& weight, float* values) {
+  step.device.norm(
+      {.epsilon = step.spec.norm_epsilon, .weight = weight, .bias = {}, .in = values, .operand = {}, .out = values});
+}
+
+// Gate and up, one beside the other.
+void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights& layer, float* to, uint32_t stride) {
+  const Spec& spec = step.spec;
+  const uint32_t rows = step.batch.rows();
+  if (spec.gated && !spec.gate_in_up) {
+    const Projection both[] = {{layer.gate.weight, layer.gate.bias, to, stride},
+                               {layer.up.weight, layer.up.bias, to + spec.feed_forward, stride}};
+    return step.device.project(in, rows, both);
+  }
+  const Projection one{layer.up.weight, layer.up.bias, to, stride};
+  step.device.project(in, rows, {&one, 1});
 }
 
 }  // namespace
@@ -123,28 +182,37 @@ void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& 
 void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
   const LayerWeights& layer = step.weights.layers[index];
-  const uint32_t stride = qkv_width(spec);
-  float* q = step.workspace.scratch;
-  project_qkv(step, normed(step, layer.attention_norm, attention_forms(step.device, layer)), layer);
-  step.device.rotate_append({.q = q,
-                             .k = q + q_width(spec),
-                             .v = q + q_width(spec) + k_width(spec),
-                             .q_stride = stride,
-                             .k_stride = stride,
-                             .v_stride = stride,
+  const LayerSpec& own = spec.per_layer[index];
+  const Projected at = projected(step);
+  const Operand in = normed(step, layer.attention_norm, layer_forms(step.device, spec, layer));
+  project_qkv(step, in, layer, at);
+  if (spec.side_by_side) {
+    const bool same = !layer.feed_forward_norm.weight;
+    project_inner(step, same ? in : normed(step, layer.feed_forward_norm, in.forms), layer, at.inner, at.inner_stride);
+  }
+  const bool whole = spec.qk_norm == QkNorm::kWhole;
+  if (whole) norm_in_place(step, layer.q_norm, at.q), norm_in_place(step, layer.k_norm, at.k);
+  step.device.rotate_append({.q = at.q,
+                             .k = at.k,
+                             .v = at.v,
+                             .q_stride = at.q_stride,
+                             .k_stride = at.k_stride,
+                             .v_stride = at.v_stride,
                              .heads = spec.heads,
-                             .rope = spec.ropes.empty() ? nullptr : &spec.ropes[spec.per_layer[index].rope],
-                             .q_norm = layer.q_norm,
-                             .k_norm = layer.k_norm,
+                             .rope = spec.ropes.empty() || own.rope == kNo_rope ? nullptr : &spec.ropes[own.rope],
+                             .q_norm = whole ? device::Vector{} : layer.q_norm,
+                             .k_norm = whole ? device::Vector{} : layer.k_norm,
+                             .norm_last = spec.qk_norm == QkNorm::kPerHeadAfterRotation,
+                             .growth = own.growth,
                              .epsilon = spec.norm_epsilon,
                              .cache = cache});
   const Operand out = operand(step, attention_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
-  step.device.attention({.q = q,
-                         .q_stride = stride,
+  step.device.attention({.q = at.q,
+                         .q_stride = at.q_stride,
                          .heads = spec.heads,
                          .cache = cache,
                          .scale = spec.attention_scale,
-                         .window = spec.per_layer[index].window,
+                         .window = own.window,
                          .soft_cap = spec.attention_soft_cap,
                          .out = out});
   add_result(step, out, layer.attention_output, layer.post_attention_norm);
@@ -152,21 +220,15 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
 
 namespace {
 
-void dense(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
+// The second half of the feed-forward, from gate and up on.
+void finish_dense(const DeviceStep& step, const LayerWeights& layer, const float* inner, uint32_t stride) {
   const Spec& spec = step.spec;
-  const uint32_t stride = inner_width(spec), rows = step.batch.rows();
-  float* gate = step.workspace.scratch;
-  float* up = spec.gated ? gate + spec.feed_forward : nullptr;
-  if (spec.gated && !spec.gate_in_up) {
-    const Projection both[] = {{layer.gate.weight, layer.gate.bias, gate, stride},
-                               {layer.up.weight, layer.up.bias, up, stride}};
-    step.device.project(in, rows, both);
-  } else {
-    const Projection one{layer.up.weight, layer.up.bias, gate, stride};
-    step.device.project(in, rows, {&one, 1});
-  }
   const Operand out = operand(step, spec.feed_forward, forms_for(step.device, {&layer.down.weight}));
-  step.device.activate({.kind = spec.activation, .gate = gate, .up = up, .stride = stride, .out = out});
+  step.device.activate({.kind = spec.activation,
+                        .gate = inner,
+                        .up = spec.gated ? inner + spec.feed_forward : nullptr,
+                        .stride = stride,
+                        .out = out});
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
@@ -189,18 +251,30 @@ void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& i
 
 void feed_forward(const DeviceStep& step, uint32_t index) {
   const LayerWeights& layer = step.weights.layers[index];
+  if (step.spec.side_by_side) {
+    const Projected at = projected(step);
+    return finish_dense(step, layer, at.inner, at.inner_stride);
+  }
   const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
-  if (layer.router)
-    experts(step, layer, in);
-  else
-    dense(step, layer, in);
+  if (layer.router) return experts(step, layer, in);
+  float* inner = step.workspace.scratch;
+  project_inner(step, in, layer, inner, inner_width(step.spec));
+  finish_dense(step, layer, inner, inner_width(step.spec));
 }
 
 void logits(const DeviceStep& step, float* out) {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
   if (rows == 0) return;
-  const Linear& output = step.weights.output;
-  const Operand in = normed(step, step.weights.output_norm, forms_for(step.device, {&output.weight}), true);
+  const Linear &output = step.weights.output, &narrow = step.weights.project_out;
+  const OperandForms forms = forms_for(step.device, {&output.weight});
+  Operand in =
+      normed(step, step.weights.output_norm, narrow.weight ? forms_for(step.device, {&narrow.weight}) : forms, true);
+  if (narrow.weight) {
+    float* to = step.workspace.scratch;
+    const Projection projection{narrow.weight, narrow.bias, to, step.spec.embedding_width};
+    step.device.project(in, rows, {&projection, 1});
+    in = plain(step, to, step.spec.embedding_width, forms, true);
+  }
   const Projection projection{output.weight, output.bias, out, width};
   step.device.project(in, rows, {&projection, 1});
   if (step.spec.logit_soft_cap != 0) step.device.soft_cap(out, rows, width, step.spec.logit_soft_cap);
@@ -224,10 +298,20 @@ Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows) {
 }
 
 void embed(const DeviceStep& step) {
-  step.device.embed({.table = step.weights.embedding,
-                     .scale = step.spec.embedding_scale,
-                     .positions = step.weights.positions,
-                     .out = step.workspace.x});
+  const Weights& weights = step.weights;
+  const Linear& widen = weights.project_in;
+  if (!widen.weight)
+    return step.device.embed({.table = weights.embedding,
+                              .scale = step.spec.embedding_scale,
+                              .positions = weights.positions,
+                              .out = step.workspace.x});
+  float* narrow = step.workspace.scratch;
+  step.device.embed({.table = weights.embedding, .scale = step.spec.embedding_scale, .positions = {}, .out = narrow});
+  const OperandForms forms = forms_for(step.device, {&widen.weight});
+  const Operand in = plain(step, narrow, step.spec.embedding_width, forms, false);
+  const Projection projection{widen.weight, widen.bias, step.workspace.x, step.spec.width};
+  step.device.project(in, step.batch.rows(), {&projection, 1});
+  if (weights.positions) step.device.embed({.table = {}, .positions = weights.positions, .out = step.workspace.x});
 }
 
 }  // namespace hearth::models

@@ -106,7 +106,7 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
   return all;
 }
 
-Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
+Result<Vector> TensorReader::vector(const std::string& name, uint32_t size, float factor) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {size, 1, 1, 1}));
   Vector vector{reinterpret_cast<const float*>(&kCounted), size};
   if (device_ != nullptr) {
@@ -114,6 +114,7 @@ Result<Vector> TensorReader::vector(const std::string& name, uint32_t size) {
     std::vector<float> values(size);
     tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), size, values.data());
     TRY(check_sound(file_, *tensor, values));
+    for (float& value : values) value *= factor;
     float* to = reinterpret_cast<float*>(memory_ + bytes_);
     TRY(device::upload_floats(*device_, values, to));
     vector.data = to;
@@ -134,10 +135,12 @@ Result<Linear> TensorReader::linear(const std::string& name, uint32_t rows, uint
   return linear;
 }
 
-Result<Norm> TensorReader::norm(const std::string& name, uint32_t size) {
+Result<Norm> TensorReader::norm(const std::string& name, uint32_t size, float factor) {
   Norm norm;
-  ASSIGN_OR_RETURN(norm.weight, vector(name + ".weight", size));
-  ASSIGN_OR_RETURN(norm.bias, optional_vector(name + ".bias", size));
+  ASSIGN_OR_RETURN(norm.weight, vector(name + ".weight", size, factor));
+  if (has(name + ".bias")) {
+    ASSIGN_OR_RETURN(norm.bias, vector(name + ".bias", size, factor));
+  }
   return norm;
 }
 
@@ -153,9 +156,33 @@ Status TensorReader::check_all_taken(const Spec& spec) const {
 
 namespace {
 
+Status read_attention_norms(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  Norm& norm = spec.norms_on_sums ? layer->post_attention_norm : layer->attention_norm;
+  if (spec.pre_norms || spec.norms_on_sums) {
+    ASSIGN_OR_RETURN(norm, reader.norm(block + "attn_norm", spec.width));
+  }
+  if (spec.side_by_side && reader.has(block + "attn_norm_2.weight")) {  // Falcon 40B: one for each
+    layer->feed_forward_norm = norm;
+    ASSIGN_OR_RETURN(norm, reader.norm(block + "attn_norm_2", spec.width));
+  }
+  if (spec.post_norms) {
+    ASSIGN_OR_RETURN(layer->post_attention_norm, reader.norm(block + "post_attention_norm", spec.width));
+  }
+  return {};
+}
+
+// Some families name the norm before the feed-forward after where it stands.
+Status read_feed_forward_norm(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  if (spec.side_by_side || !(spec.pre_norms || spec.norms_on_sums)) return {};
+  Norm& norm = spec.norms_on_sums ? layer->post_feed_forward_norm : layer->feed_forward_norm;
+  const bool other = !spec.post_norms && !reader.has(block + "ffn_norm.weight");
+  ASSIGN_OR_RETURN(norm, reader.norm(block + (other ? "post_attention_norm" : "ffn_norm"), spec.width));
+  return {};
+}
+
 Status read_attention(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
   const uint32_t q = spec.heads * spec.key_dim, k = spec.kv_heads * spec.key_dim, v = spec.kv_heads * spec.value_dim;
-  ASSIGN_OR_RETURN(layer->attention_norm, reader.norm(block + "attn_norm", spec.width));
+  TRY(read_attention_norms(reader, spec, block, layer));
   if (reader.has(block + "attn_qkv.weight")) {
     ASSIGN_OR_RETURN(layer->qkv, reader.linear(block + "attn_qkv", q + k + v, spec.width));
   } else {
@@ -163,15 +190,13 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
     ASSIGN_OR_RETURN(layer->k, reader.linear(block + "attn_k", k, spec.width));
     ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
   }
-  if (spec.qk_norm) {
-    ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", spec.key_dim));
-    ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", spec.key_dim));
+  if (spec.qk_norm != QkNorm::kNone) {
+    const bool whole = spec.qk_norm == QkNorm::kWhole;
+    ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : spec.key_dim));
+    ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : spec.key_dim));
   }
   ASSIGN_OR_RETURN(layer->attention_output,
                    reader.linear(block + "attn_output", spec.width, spec.heads * spec.value_dim));
-  if (spec.post_norms) {
-    ASSIGN_OR_RETURN(layer->post_attention_norm, reader.norm(block + "post_attention_norm", spec.width));
-  }
   return {};
 }
 
@@ -196,7 +221,7 @@ Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerW
   const std::string block = fmt::format("blk.{}.", index);
   TRY(read_attention(reader, spec, block, layer));
   if (!has_experts(reader.file(), spec, index)) {
-    ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
+    TRY(read_feed_forward_norm(reader, spec, block, layer));
     TRY(read_dense(reader, spec, block, layer));
   }
   if (spec.post_norms) {
@@ -217,7 +242,7 @@ Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, Laye
   if (!has_experts(reader.file(), spec, index)) return {};
   const std::string block = fmt::format("blk.{}.", index);
   const uint32_t inner = spec.expert_feed_forward;
-  ASSIGN_OR_RETURN(layer->feed_forward_norm, reader.norm(block + "ffn_norm", spec.width));
+  TRY(read_feed_forward_norm(reader, spec, block, layer));
   ASSIGN_OR_RETURN(layer->router, reader.matrix(block + "ffn_gate_inp.weight", spec.experts, spec.width));
   ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, spec.width));
   ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, spec.width));
@@ -226,7 +251,10 @@ Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, Laye
 }
 
 Status read_embedding(TensorReader& reader, const Spec& spec, Weights* weights) {
-  ASSIGN_OR_RETURN(weights->embedding, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
+  ASSIGN_OR_RETURN(weights->embedding, reader.matrix("token_embd.weight", spec.vocabulary, table_width(spec)));
+  if (spec.embedding_width != 0) {
+    ASSIGN_OR_RETURN(weights->project_in, reader.linear("project_in", spec.width, spec.embedding_width));
+  }
   if (spec.learned_positions) {
     ASSIGN_OR_RETURN(weights->positions, reader.matrix("position_embd.weight", spec.context, spec.width));
   }
@@ -238,13 +266,19 @@ bool has_own_output(const gguf::File& file) {
 }
 
 Status read_output(TensorReader& reader, const Spec& spec, bool tied, Weights* weights) {
-  ASSIGN_OR_RETURN(weights->output_norm, reader.norm("output_norm", spec.width));
+  CHECK(!spec.norms_on_sums || spec.logit_scale == 1);  // the scale is the last norm's
+  if (!spec.norms_on_sums) {
+    ASSIGN_OR_RETURN(weights->output_norm, reader.norm("output_norm", spec.width, spec.logit_scale));
+  }
+  if (spec.embedding_width != 0) {
+    ASSIGN_OR_RETURN(weights->project_out, reader.linear("project_out", spec.embedding_width, spec.width));
+  }
   if (has_own_output(reader.file())) {
-    ASSIGN_OR_RETURN(weights->output, reader.linear("output", spec.vocabulary, spec.width));
+    ASSIGN_OR_RETURN(weights->output, reader.linear("output", spec.vocabulary, table_width(spec)));
   } else if (tied) {
     weights->output.weight = weights->embedding;
   } else {
-    ASSIGN_OR_RETURN(weights->output.weight, reader.matrix("token_embd.weight", spec.vocabulary, spec.width));
+    ASSIGN_OR_RETURN(weights->output.weight, reader.matrix("token_embd.weight", spec.vocabulary, table_width(spec)));
   }
   return {};
 }

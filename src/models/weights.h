@@ -28,9 +28,9 @@ struct Norm {
 // What a layer lacks is null.
 struct LayerWeights {
   Norm attention_norm, feed_forward_norm;
-  Norm post_attention_norm, post_feed_forward_norm;
-  Linear qkv;      // all three in one, or
-  Linear q, k, v;  // one by one
+  Norm post_attention_norm, post_feed_forward_norm;  // on results, or on the sums (Spec::norms_on_sums)
+  Linear qkv;                                        // all three in one, or
+  Linear q, k, v;                                    // one by one
   device::Vector q_norm, k_norm;
   Linear attention_output;
   Linear gate, up, down;                                       // dense, or
@@ -39,6 +39,7 @@ struct LayerWeights {
 
 struct Weights {
   device::Matrix embedding, positions;
+  Linear project_in, project_out;  // between the width of the tables and the model's
   std::vector<LayerWeights> layers;
   Norm output_norm;
   Linear output;  // the embedding again where the file has no matrix of its own
@@ -72,10 +73,10 @@ class TensorReader {
   // The matrices of all experts: NAME_exps.weight, or in files made before April 2024 NAME.0.weight,
   // NAME.1.weight and so on, which are put together (in memory of the device, also where it could read the file).
   Result<device::Matrix> experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
-  Result<device::Vector> vector(const std::string& name, uint32_t size);
+  Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);
   Result<Linear> linear(const std::string& name, uint32_t rows, uint32_t cols);  // NAME.weight, maybe NAME.bias
-  Result<Norm> norm(const std::string& name, uint32_t size);                     // likewise
+  Result<Norm> norm(const std::string& name, uint32_t size, float factor = 1);   // likewise
 
   // kUnsupported if the file has a tensor that was neither taken nor in `others` (see Spec): what it
   // does would be missing from the results.

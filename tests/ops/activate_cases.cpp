@@ -44,8 +44,10 @@ Output activate(Rig& rig, Random& random, device::Activation kind, uint32_t rows
 
 std::vector<OpCase> activate_cases() {
   std::vector<OpCase> cases;
-  for (const auto& [kind, name] :
-       {std::pair{device::Activation::kSilu, "silu"}, {device::Activation::kGeluTanh, "gelu"}}) {
+  for (const auto& [kind, name] : {std::pair{device::Activation::kSilu, "silu"},
+                                   {device::Activation::kGeluTanh, "gelu"},
+                                   {device::Activation::kRelu, "relu"},
+                                   {device::Activation::kReluSquared, "relu_squared"}}) {
     for (const bool gated : {true, false})
       for (const auto& [rows, width] : {std::pair{1u, 1u}, {2u, 33u}, {5u, 256u}, {40u, 100u}})
         for (const float range : {3.0f, 40.0f, 2000.0f})

@@ -17,7 +17,8 @@ struct Options {
   Pairs pairs = Pairs::kHalves;
   uint32_t rope_dims = 32;
   float magnitude = 1;
-  bool qk_norm = false;
+  bool qk_norm = false, norm_last = false;
+  device::QueryGrowth growth = {};
   uint32_t window = 0;
   float soft_cap = 0;
   std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
@@ -51,8 +52,8 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   setup->rope.dims = options.rope_dims;
   setup->rope.magnitude = options.magnitude;
   for (uint32_t i = 0; i < options.rope_dims / 2; ++i)
-    setup->rope.inverse_frequency.push_back(std::pow(10000.0f, -2.0f * static_cast<float>(i) /
-                                                                  static_cast<float>(options.rope_dims)));
+    setup->rope.inverse_frequency.push_back(
+        std::pow(10000.0f, -2.0f * static_cast<float>(i) / static_cast<float>(options.rope_dims)));
   setup->stride = options.heads * options.key_dim + options.kv_heads * (options.key_dim + options.value_dim) + 5;
   auto& append = setup->append;
   append.q_stride = append.k_stride = append.v_stride = setup->stride;
@@ -63,6 +64,8 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
     append.k_norm = rig.vector(random.normal(options.key_dim, 0.2f, 1));
   }
   append.epsilon = 1e-6f;
+  append.norm_last = options.norm_last;
+  append.growth = options.growth;
   append.cache = cache;
 
   auto& attention = setup->attention;
@@ -157,9 +160,8 @@ std::vector<OpCase> attention_cases() {
   const auto add = [&](const std::string& name, const Options& options) {
     cases.push_back({"attention_" + name, [=](Rig& rig, Random& random) { return attend(rig, random, options); }});
   };
-  for (const auto& [type, name] : {std::pair{CacheType::kF32, std::string("f32")},
-                                   {CacheType::kF16, "f16"},
-                                   {CacheType::kQ8_0, "q8_0"}}) {
+  for (const auto& [type, name] :
+       {std::pair{CacheType::kF32, std::string("f32")}, {CacheType::kF16, "f16"}, {CacheType::kQ8_0, "q8_0"}}) {
     add(name + "_adjacent", {.type = type, .pairs = Pairs::kAdjacent});
     add(name + "_one_kv_head", {.heads = 7, .kv_heads = 1, .key_dim = 64, .value_dim = 64, .type = type});
     add(name + "_no_groups", {.heads = 3, .kv_heads = 3, .key_dim = 96, .value_dim = 96, .type = type});
@@ -169,15 +171,16 @@ std::vector<OpCase> attention_cases() {
     add(name + "_part_of_the_head_rotates", {.key_dim = 64, .value_dim = 64, .type = type, .rope_dims = 24});
     add(name + "_no_rope", {.type = type, .rope = false});
     add(name + "_norms_and_magnitude", {.type = type, .magnitude = 1.3f, .qk_norm = true});
+    add(name + "_norms_after_rotation", {.type = type, .qk_norm = true, .norm_last = true});
+    add(name + "_growing_queries", {.type = type, .growth = {.factor = 0.1f, .period = 24, .offset = 1}});
     add(name + "_soft_cap", {.type = type, .soft_cap = 2});
     for (const uint32_t window : {1u, 5u, 32u, 33u})
       add(name + "_window_" + std::to_string(window), {.type = type, .window = window});
     add(name + "_window_and_cap", {.type = type, .window = 17, .soft_cap = 3});
     add(name + "_long", {.type = type, .steps = {{200}, {200}, {1}, {64}, {1}}});
     add(name + "_far", {.type = type, .window = 40, .steps = {{50}, {1}, {9}}, .start = 8192});
-    add(name + "_many_sequences", {.type = type,
-                                   .steps = {{9, 1, 33, 2, 64, 31, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1},
-                                             {1, 0, 1, 30, 1, 2, 0, 64}}});
+    add(name + "_many_sequences",
+        {.type = type, .steps = {{9, 1, 33, 2, 64, 31, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1}, {1, 0, 1, 30, 1, 2, 0, 64}}});
   }
   for (const CacheType type : {CacheType::kF32, CacheType::kF16})  // q8_0 needs multiples of 32
     add(std::string(type == CacheType::kF32 ? "f32" : "f16") + "_odd_sizes",

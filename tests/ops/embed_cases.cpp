@@ -6,8 +6,8 @@ namespace hearth::test {
 namespace {
 
 // Three sequences that start at different positions.
-Output embed(Rig& rig, Random& random, const quant::Format& format, uint32_t width, float scale,
-             const char* positions) {
+Output embed(Rig& rig, Random& random, const quant::Format& format, uint32_t width, float scale, const char* positions,
+             bool with_table = true) {
   constexpr uint32_t kVocabulary = 37, kPositions = 64;
   const std::vector<int32_t> tokens = random.distinct(11, kVocabulary);
   const std::vector<int32_t> pages(2);
@@ -15,11 +15,11 @@ Output embed(Rig& rig, Random& random, const quant::Format& format, uint32_t wid
   batch.tokens = tokens;
   batch.sequences = {{0, 1, 63, pages}, {1, 6, 0, pages}, {7, 4, 17, pages}};
   device::EmbedArgs args;
-  args.table = rig.matrix(format, random.normal(size_t{kVocabulary} * width), kVocabulary, width);
+  if (with_table) args.table = rig.matrix(format, random.normal(size_t{kVocabulary} * width), kVocabulary, width);
   args.scale = scale;
   if (positions != nullptr)
     args.positions = rig.matrix(positions, random.normal(size_t{kPositions} * width), kPositions, width);
-  args.out = rig.zeros(tokens.size() * width);
+  args.out = with_table ? rig.zeros(tokens.size() * width) : rig.floats(random.normal(tokens.size() * width));
   rig.step(batch, [&] { rig.device().embed(args); });
 
   Output output{rig.download(args.out, tokens.size() * width), {}, 1e-6};
@@ -52,10 +52,12 @@ std::vector<OpCase> embed_cases() {
     cases.push_back({std::string("embed_positions_") + positions, [=](Rig& rig, Random& random) {
                        return embed(rig, random, *quant::find_name("F32"), 96, 1, positions);
                      }});
+  cases.push_back({"embed_positions_alone", [](Rig& rig, Random& random) {
+                     return embed(rig, random, *quant::find_name("F32"), 96, 1, "F16", false);
+                   }});
   for (const auto& [rows, width] : {std::pair{1u, 1u}, {3u, 101u}, {64u, 4096u}})
-    cases.push_back({"soft_cap_" + std::to_string(width), [=](Rig& rig, Random& random) {
-                       return soft_cap(rig, random, rows, width, 30);
-                     }});
+    cases.push_back({"soft_cap_" + std::to_string(width),
+                     [=](Rig& rig, Random& random) { return soft_cap(rig, random, rows, width, 30); }});
   return cases;
 }
 

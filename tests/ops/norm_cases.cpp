@@ -5,7 +5,7 @@ namespace hearth::test {
 
 namespace {
 
-enum class To { kOperand, kOut, kAdd, kOperandAndOut };
+enum class To { kOperand, kOut, kAdd, kOperandAndOut, kItself };
 
 struct Shape {
   uint32_t rows, width;
@@ -25,12 +25,17 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
   device::NormArgs args;
   args.kind = kind;
   args.epsilon = 1e-5f;
-  args.weight = rig.vector(weight);
+  const bool weighted = kind != device::NormKind::kNone && to != To::kItself;
+  args.weight = weighted ? rig.vector(weight) : device::Vector{nullptr, shape.width};
   if (bias) args.bias = rig.vector(shift);
-  args.in = rig.floats(in);
+  float* const from = rig.floats(in);
+  args.in = from;
   args.logit_rows = logit_rows;
   if (to == To::kOperand || to == To::kOperandAndOut) args.operand = rig.readable_operand(shape.width, rows);
-  if (to != To::kOperand) args.out = rig.floats(std::span(before).first(size_t{rows} * shape.width));
+  if (to == To::kItself)
+    args.out = from;
+  else if (to != To::kOperand)
+    args.out = rig.floats(std::span(before).first(size_t{rows} * shape.width));
   args.add = to == To::kAdd;
 
   float* read = nullptr;
@@ -63,6 +68,8 @@ std::vector<OpCase> norm_cases() {
     const std::string size = std::to_string(shape.rows) + "x" + std::to_string(shape.width);
     add("rms_operand_" + size, NormKind::kRms, shape, To::kOperand, false, false, 0.0f);
     add("rms_add_" + size, NormKind::kRms, shape, To::kAdd, false, false, 0.0f);
+    add("none_operand_" + size, NormKind::kNone, shape, To::kOperand, false, false, 0.0f);
+    add("rms_in_place_without_weight_" + size, NormKind::kRms, shape, To::kItself, false, false, 0.0f);
     if (shape.width == 1) continue;  // its own mean: nothing but rounding is left
     add("layer_operand_" + size, NormKind::kLayer, shape, To::kOperand, true, false, 0.0f);
     add("layer_out_" + size, NormKind::kLayer, shape, To::kOut, true, false, 0.0f);
@@ -70,6 +77,7 @@ std::vector<OpCase> norm_cases() {
   add("rms_both", NormKind::kRms, Shape{4, 96}, To::kOperandAndOut, true, false, 0.0f);
   add("rms_logit_rows_operand", NormKind::kRms, Shape{20, 96}, To::kOperand, false, true, 0.0f);
   add("layer_logit_rows_both", NormKind::kLayer, Shape{20, 96}, To::kOperandAndOut, true, true, 0.0f);
+  add("none_logit_rows", NormKind::kNone, Shape{20, 96}, To::kOperandAndOut, false, true, 0.0f);
   add("layer_far_mean", NormKind::kLayer, Shape{4, 768}, To::kOperand, true, false, 100.0f);
   return cases;
 }

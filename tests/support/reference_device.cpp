@@ -42,7 +42,17 @@ double gelu(double exact) {
 }
 
 double activation(Activation kind, double x) {
-  return kind == Activation::kSilu ? x / (1 + std::exp(-x)) : gelu(x);
+  switch (kind) {
+    case Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case Activation::kGeluTanh:
+      return gelu(x);
+    case Activation::kRelu:
+      return std::max(x, 0.0);
+    case Activation::kReluSquared:
+      return std::max(x, 0.0) * std::max(x, 0.0);
+  }
+  return x;
 }
 
 void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
@@ -156,13 +166,15 @@ void ReferenceDevice::round_through(CacheType type, std::span<float> values) {
 }
 
 void ReferenceDevice::embed(const EmbedArgs& args) {
-  const uint32_t width = args.table.cols;
+  const uint32_t width = args.table ? args.table.cols : args.positions.cols;
   for (const BatchSequence& sequence : batch_->sequences) {
     for (uint32_t i = 0; i < sequence.rows; ++i) {
       const uint32_t row = sequence.first_row + i;
-      const std::vector<float> token = matrix_row(args.table, static_cast<uint64_t>(batch_->tokens[row]));
       float* out = args.out + size_t{row} * width;
-      for (uint32_t c = 0; c < width; ++c) out[c] = token[c] * args.scale;
+      if (args.table) {
+        const std::vector<float> token = matrix_row(args.table, static_cast<uint64_t>(batch_->tokens[row]));
+        for (uint32_t c = 0; c < width; ++c) out[c] = token[c] * args.scale;
+      }
       if (!args.positions) continue;
       const std::vector<float> position = matrix_row(args.positions, sequence.first_position + i);
       for (uint32_t c = 0; c < width; ++c) out[c] += position[c];
@@ -172,15 +184,17 @@ void ReferenceDevice::embed(const EmbedArgs& args) {
 
 void ReferenceDevice::norm(const NormArgs& args) {
   const uint32_t width = args.weight.size;
-  const uint32_t rows = args.logit_rows ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
+  const bool of_logits = args.logit_rows || args.compacted;
+  const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
   for (uint32_t row = 0; row < rows; ++row) {
     const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
     double mean = 0, squares = 0;
     if (args.kind == NormKind::kLayer) mean = std::accumulate(in, in + width, 0.0) / width;
     for (uint32_t c = 0; c < width; ++c) squares += (in[c] - mean) * (in[c] - mean);
-    const double scale = 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
+    const double scale =
+        args.kind == NormKind::kNone ? 1 : 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
     for (uint32_t c = 0; c < width; ++c) {
-      double value = (in[c] - mean) * scale * args.weight.data[c];
+      double value = (in[c] - mean) * scale * (args.weight ? args.weight.data[c] : 1);
       if (args.bias) value += args.bias.data[c];
       if (args.operand.data != nullptr) operand_row(args.operand, row)[c] = static_cast<float>(value);
       if (args.out == nullptr) continue;
@@ -207,15 +221,23 @@ void ReferenceDevice::project(const Operand& in, uint32_t rows, std::span<const 
 void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
   const CacheShape& shape = args.cache.shape;
   const auto prepare = [&](std::span<float> head, const Vector& norm_weight, uint32_t position) {
+    if (args.rope != nullptr && args.norm_last) rotate_head(head, *args.rope, position);
     if (norm_weight) rms_norm_head(head, norm_weight, args.epsilon);
-    if (args.rope != nullptr) rotate_head(head, *args.rope, position);
+    if (args.rope != nullptr && !args.norm_last) rotate_head(head, *args.rope, position);
+  };
+  const auto grow = [&](std::span<float> head, uint32_t position) {
+    const uint32_t periods = (position + args.growth.offset) / args.growth.period;
+    for (float& x : head) x = static_cast<float>(x * (1 + args.growth.factor * std::log(1.0 + periods)));
   };
   for (const BatchSequence& sequence : batch_->sequences) {
     for (uint32_t i = 0; i < sequence.rows; ++i) {
       const size_t row = sequence.first_row + i;
       const uint32_t position = sequence.first_position + i;
-      for (uint32_t h = 0; h < args.heads; ++h)
-        prepare({args.q + row * args.q_stride + size_t{h} * shape.key_dim, shape.key_dim}, args.q_norm, position);
+      for (uint32_t h = 0; h < args.heads; ++h) {
+        const std::span<float> head(args.q + row * args.q_stride + size_t{h} * shape.key_dim, shape.key_dim);
+        prepare(head, args.q_norm, position);
+        grow(head, position);
+      }
       for (uint32_t h = 0; h < shape.kv_heads; ++h) {
         const float* k = args.k + row * args.k_stride + size_t{h} * shape.key_dim;
         const float* v = args.v + row * args.v_stride + size_t{h} * shape.value_dim;

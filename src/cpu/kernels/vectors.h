@@ -90,13 +90,14 @@ float sum_of_squares(const float* x, uint32_t n) {
   return V::sum(sum);
 }
 
-// out = x / rms(x) * weight + bias (bias may be null). out may be x.
+// out = x / rms(x) * weight + bias; without a weight it is 1, without a bias 0. out may be x.
 template <class V>
 void rms_norm(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out) {
   const float mean = sum_of_squares<V>(x, n) / static_cast<float>(n);
   const auto scale = V::set(1.0f / std::sqrt(mean + epsilon) + 0.0f * mean);
   for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
-    auto y = V::mul(V::mul(load(x + i), scale), load(weight + i));
+    auto y = V::mul(load(x + i), scale);
+    if (weight != nullptr) y = V::mul(y, load(weight + i));
     if (bias != nullptr) y = V::add(y, load(bias + i));
     store(out + i, y);
   });
@@ -144,6 +145,11 @@ template <class V>
   return V::if_less(exact, V::set(10), V::round_to_half(y), exact);
 }
 
+template <class V>
+[[gnu::always_inline]] inline typename V::F relu(typename V::F x) {
+  return V::fma(x, V::zero(), V::max(x, V::zero()));  // what is not finite stays so
+}
+
 // out = activation(gate) * up; `up` may be null.
 template <class V>
 void activate_row(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out) {
@@ -154,10 +160,16 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
       store(out + i, y);
     });
   };
-  if (kind == device::Activation::kSilu)
-    apply([](auto x) { return silu<V>(x); });
-  else
-    apply([](auto x) { return gelu_tanh<V>(x); });
+  switch (kind) {
+    case device::Activation::kSilu:
+      return apply([](auto x) { return silu<V>(x); });
+    case device::Activation::kGeluTanh:
+      return apply([](auto x) { return gelu_tanh<V>(x); });
+    case device::Activation::kRelu:
+      return apply([](auto x) { return relu<V>(x); });
+    case device::Activation::kReluSquared:
+      return apply([](auto x) { return V::mul(relu<V>(x), relu<V>(x)); });
+  }
 }
 
 // x -> cap * tanh(x / cap)

@@ -14,7 +14,7 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const Ac
   float value = 0;
   if (i < args.width) {
     const size_t at = size_t{row} * args.stride + i;
-    value = args.gelu != 0 ? gelu_tanh(args.gate[at]) : silu(args.gate[at]);
+    value = activated(args.way, args.gate[at]);
     if (args.up != nullptr) value *= args.up[at];
   }
   store_operand(args.out, row, block, value);

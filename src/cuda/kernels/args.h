@@ -18,27 +18,29 @@ namespace hearth::cuda {
 
 // norm.cu. One block of kNormThreads per row of the result.
 inline constexpr uint32_t kNormThreads = 256;
+enum class NormWay : uint32_t { kRms, kLayer, kNone };  // as device::NormKind
 struct NormKernelArgs {
   const float* in;
-  const float* weight;
+  const float* weight;   // null: 1
   const float* bias;     // null: none
   const uint32_t* rows;  // row i reads row rows[i] of `in`; null: row i
   float* out;            // null: none
   OperandRows operand;   // data null: none
   uint32_t width;
   float epsilon;
-  uint32_t subtract_mean;  // layer norm
-  uint32_t add;            // out += instead of out =
+  NormWay way;
+  uint32_t add;  // out += instead of out =
 };
 
 // activate.cu. One warp per 32 values; blocks of kActivateThreads.
 inline constexpr uint32_t kActivateThreads = 256;
+enum class ActivationWay : uint32_t { kSilu, kGeluTanh, kRelu, kReluSquared };  // as device::Activation
 struct ActivateKernelArgs {
   const float* gate;
   const float* up;  // null: none
   OperandRows out;
   uint32_t stride, width, rows;
-  uint32_t gelu;  // else SiLU
+  ActivationWay way;
 };
 
 struct SoftCapKernelArgs {
@@ -79,6 +81,9 @@ struct RotateKernelArgs {
   uint32_t adjacent;  // pairs
   float magnitude, epsilon;
   PageType type;
+  uint32_t norm_last;
+  float growth;  // see device::QueryGrowth
+  uint32_t growth_period, growth_offset;
 };
 
 // Attention. Rows [first_row, first_row + rows) of the batch, which are all of one kind: alone in their sequence's part

@@ -28,15 +28,19 @@ extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormK
   __shared__ float mean_scratch[kNormThreads / 32], square_scratch[kNormThreads / 32];
   const uint32_t row = blockIdx.x, width = args.width;
   const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * width;
-  const float mean = args.subtract_mean != 0 ? mean_of(in, width, mean_scratch) : 0;
-  const float mean_square = mean_square_of(in, mean, width, square_scratch);
-  const float scale = 1 / sqrtf(mean_square + args.epsilon) + broken(mean_square);
+  float mean = 0, scale = 1;
+  if (args.way != NormWay::kNone) {
+    if (args.way == NormWay::kLayer) mean = mean_of(in, width, mean_scratch);
+    const float mean_square = mean_square_of(in, mean, width, square_scratch);
+    scale = 1 / sqrtf(mean_square + args.epsilon) + broken(mean_square);
+  }
   // Whole warps: a warp writes 32 adjacent values of the operand together.
   for (uint32_t first = threadIdx.x / 32 * 32; first < width; first += kNormThreads) {
     const uint32_t i = first + lane_of_warp();
     float value = 0;
     if (i < width) {
-      value = (in[i] - mean) * scale * args.weight[i];
+      value = (in[i] - mean) * scale;
+      if (args.weight != nullptr) value *= args.weight[i];
       if (args.bias != nullptr) value += args.bias[i];
     }
     if (args.operand.data != nullptr) store_operand(args.operand, row, first / 32, value);

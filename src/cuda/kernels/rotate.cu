@@ -23,6 +23,11 @@ __device__ void normalise(float* head, const float* weight, uint32_t dims, float
   __syncwarp();
 }
 
+__device__ float growth_at(const RotateKernelArgs& args, uint32_t position) {
+  if (args.growth == 0) return 1;
+  return 1 + args.growth * logf(1.0f + static_cast<float>((position + args.growth_offset) / args.growth_period));
+}
+
 __device__ void rotate(float* head, const RotateKernelArgs& args, float position) {
   const uint32_t half = args.rope_dims / 2;
   for (uint32_t i = lane_of_warp(); i < half; i += 32) {
@@ -85,12 +90,14 @@ extern "C" __global__ void __launch_bounds__(kRotateWarps * 32) rotate_append(co
     float* q = args.q + size_t{row} * args.q_stride + index * args.key_dim;
     const float* from = is_query ? q : args.k + size_t{row} * args.k_stride + (index - args.heads) * args.key_dim;
     const float* norm = is_query ? args.q_norm : args.k_norm;
-    if (is_query && norm == nullptr && args.inverse_frequency == nullptr) return;
+    if (is_query && norm == nullptr && args.inverse_frequency == nullptr && args.growth == 0) return;
     load_head(from, args.key_dim, head);
-    if (norm != nullptr) normalise(head, norm, args.key_dim, args.epsilon);
+    if (norm != nullptr && args.norm_last == 0) normalise(head, norm, args.key_dim, args.epsilon);
     if (args.inverse_frequency != nullptr) rotate(head, args, static_cast<float>(position));
+    if (norm != nullptr && args.norm_last != 0) normalise(head, norm, args.key_dim, args.epsilon);
     if (is_query) {
-      for (uint32_t d = lane_of_warp(); d < args.key_dim; d += 32) q[d] = head[d];
+      const float growth = growth_at(args, position);
+      for (uint32_t d = lane_of_warp(); d < args.key_dim; d += 32) q[d] = head[d] * growth;
       return;
     }
   }

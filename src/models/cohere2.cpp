@@ -1,0 +1,32 @@
+// Command R7B and Command A: attention and feed-forward side by side; every fourth layer sees everything and has no
+// rope, the others have a window. Cohere 2025, "Command A: An Enterprise-Ready Large Language Model".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"logit_scale"}));
+  TRY(read_layer_norm(keys, &spec));
+  spec.side_by_side = true;
+  ASSIGN_OR_RETURN(spec.logit_scale, keys.number("logit_scale", 1e-9, 1e9));
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
+  spec.ropes.push_back(std::move(rope));
+  ASSIGN_OR_RETURN(const uint32_t window, keys.count("attention.sliding_window", 1, kMost_context));
+  for (uint32_t i = 0; i < spec.layers; ++i) {
+    if (i % 4 == 3)
+      spec.per_layer[i].rope = kNo_rope;
+    else
+      spec.per_layer[i].window = window;
+  }
+  return spec;
+}
+
+const Architecture kArchitecture{"cohere2", read};
+const RegisterArchitecture registered(&kArchitecture);
+
+}  // namespace
+
+}  // namespace hearth::models

@@ -1,0 +1,23 @@
+// Hunyuan dense: as Llama, with norms on the heads of q and k behind the rope. Tencent 2025, "Hunyuan 0.5B to 7B".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  TRY(read_rms_norm(keys, &spec));
+  spec.qk_norm = QkNorm::kPerHeadAfterRotation;
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
+  spec.ropes.push_back(std::move(rope));
+  return spec;
+}
+
+const Architecture kArchitecture{"hunyuan-dense", read};
+const RegisterArchitecture registered(&kArchitecture);
+
+}  // namespace
+
+}  // namespace hearth::models

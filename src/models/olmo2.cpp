@@ -1,0 +1,36 @@
+// OLMo 2 and 3: norms behind attention and feed-forward only, q and k normalised over all heads at once. OLMo 3 has a
+// window in all layers but every fourth, and its scaled rope in those without. OLMo Team 2025, "2 OLMo 2 Furious";
+// "OLMo 3".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  TRY(read_rms_norm(keys, &spec));
+  spec.pre_norms = false;
+  spec.post_norms = true;
+  spec.qk_norm = QkNorm::kWhole;
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
+  spec.ropes.push_back(std::move(rope));
+  ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", 0, 0, kMost_context));
+  if (window == 0) return spec;
+  ASSIGN_OR_RETURN(const float base, keys.number_or("rope.freq_base", 10000, 1.0001, 1e30));
+  ASSIGN_OR_RETURN(device::Rope unscaled, plain_rope(keys, base, device::Rope::Pairs::kHalves, spec));
+  spec.ropes.push_back(std::move(unscaled));
+  for (uint32_t i = 0; i < spec.layers; ++i)
+    if (i % 4 != 3) spec.per_layer[i] = {.window = window, .rope = 1};
+  return spec;
+}
+
+const Architecture kArchitecture{"olmo2", read};
+const RegisterArchitecture registered(&kArchitecture);
+const Architecture kArchitecture2{"olmo3", read};
+const RegisterArchitecture registered2(&kArchitecture2);
+
+}  // namespace
+
+}  // namespace hearth::models

@@ -1,0 +1,22 @@
+// StableLM: as Llama, with layer norms and a rope on a part of each head. Bellagente et al. 2024, "Stable LM 2 1.6B".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
+  TRY(read_layer_norm(keys, &spec));
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
+  spec.ropes.push_back(std::move(rope));
+  return spec;
+}
+
+const Architecture kArchitecture{"stablelm", read};
+const RegisterArchitecture registered(&kArchitecture);
+
+}  // namespace
+
+}  // namespace hearth::models
