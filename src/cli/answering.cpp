@@ -86,10 +86,10 @@ class Turn {
   Result<chat::Message> answer() {
     const auto start = std::chrono::steady_clock::now();
     ASSIGN_OR_RETURN(const chat::Conversation::Ready ready,
-                     conversation_.prompt(session_.context, session_.spec.context));
+                     conversation_.prompt(session_.model->load.context, session_.model->spec.context));
     if (ready.dropped > 0) {
       print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
-                             session_.context, ready.dropped));
+                             session_.model->load.context, ready.dropped));
     }
     chat::Answer read = conversation_.answer_to(ready);
     Display display(session_);
@@ -100,7 +100,7 @@ class Turn {
     engine::Request request{ready.tokens, session_.sampling, session_.chat->stops()};
     if (session_.constraint != nullptr) request.constraint = session_.constraint->clone();
     ASSIGN_OR_RETURN(const Completion completion,
-                     generate(*session_.engine, std::move(request), [&](const engine::Event& event) {
+                     generate(*session_.model->engine, std::move(request), [&](const engine::Event& event) {
                        read.add(event.text, event.tokens, show);
                        return shown;
                      }));

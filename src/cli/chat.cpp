@@ -121,7 +121,7 @@ Status Chat::run() {
     const bool stopped = interrupted();
     if (stopped && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
     if (done || stopped) continue;  // Ctrl-C may end a tool's command, too
-    if (const auto broken = session_.engine->broken()) return *broken;
+    if (const auto broken = session_.model->engine->broken()) return *broken;
     if (!can_go_on(done.error())) return done;
     print_error(done.error().message);
   }
@@ -192,7 +192,7 @@ Result<std::string> Chat::show(std::string_view what) const {
   if (what != "parameters") {
     return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
   }
-  std::string text = fmt::format("{:<20}{}", "num_ctx", session_.context);
+  std::string text = fmt::format("{:<20}{}", "num_ctx", session_.model->load.context);
   for (const sampling::Parameter& parameter : sampling::parameters()) {
     text += fmt::format("\n{:<20}{}", parameter.name, sampling::to_string(session_.sampling, parameter));
   }
@@ -203,16 +203,14 @@ Result<std::string> Chat::show(std::string_view what) const {
 }
 
 std::string Chat::info() const {
-  const models::Memory memory = session_.engine->devices().memory();
-  uint64_t parameters = 0;
-  for (const gguf::Tensor& tensor : session_.file->tensors()) parameters += tensor.values();
+  const models::Memory memory = session_.model->engine->devices().memory();
   return fmt::format(
       "{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, "
       "workspace {}",
-      "file", session_.file->path(), "architecture", session_.spec.architecture, "parameters",
-      static_cast<double>(parameters) / 1e6, "context", session_.context, session_.spec.context, "chat template",
-      session_.chat->template_name(), "memory", size_text(memory.weights), size_text(memory.cache),
-      size_text(memory.workspace));
+      "file", session_.model->file->path(), "architecture", session_.model->spec.architecture, "parameters",
+      static_cast<double>(session_.model->facts.parameters) / 1e6, "context", session_.model->load.context,
+      session_.model->spec.context, "chat template", session_.chat->template_name(), "memory",
+      size_text(memory.weights), size_text(memory.cache), size_text(memory.workspace));
 }
 
 }  // namespace

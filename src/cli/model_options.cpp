@@ -53,8 +53,10 @@ fleet::ModelOptions fleet_options(const ModelOptions& options) {
   return result;
 }
 
-Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models::LoadOptions& load) {
-  ASSIGN_OR_RETURN(store::ModelFiles found, fleet::find_model(options.model));
+namespace {
+
+// Notes on standard error and a progress bar.
+fleet::LoadObserver observer() {
   const auto bar = std::make_shared<std::optional<Progress>>();  // the observer lives as long as the model
   fleet::LoadObserver observer;
   observer.note = [](const std::string& text) { print_note("note: " + text); };
@@ -65,7 +67,20 @@ Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models:
   };
   observer.compiling = show_compiling();
   observer.end = [bar] { bar->reset(); };
-  return fleet::load_model(std::move(found), fleet_options(options), load, observer);
+  return observer;
+}
+
+}  // namespace
+
+Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models::LoadOptions& load) {
+  ASSIGN_OR_RETURN(store::ModelFiles found, fleet::find_model(options.model));
+  return fleet::load_model(std::move(found), fleet_options(options), load, observer());
+}
+
+Result<std::unique_ptr<fleet::Resident>> start_model(const ModelOptions& options) {
+  ASSIGN_OR_RETURN(store::ModelFiles found, fleet::find_model(options.model));
+  return fleet::Resident::start(std::move(found), fleet_options(options), fleet::answer_load_options(1), {},
+                                observer());
 }
 
 void note_devices(const engine::DeviceStatus& devices) {

@@ -1,11 +1,13 @@
 // The options of every command that takes a model, and what they lead to.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/result.h"
 #include "cli/arguments.h"
 #include "fleet/load_model.h"
+#include "fleet/resident.h"
 
 namespace hearth::cli {
 
@@ -30,6 +32,9 @@ fleet::ModelOptions fleet_options(const ModelOptions& options);
 
 // fleet::load_model() of what MODEL means, with its notes on standard error and a progress bar.
 Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models::LoadOptions& load);
+
+// Likewise, ready to give one answer at a time.
+Result<std::unique_ptr<fleet::Resident>> start_model(const ModelOptions& options);
 
 // If a GPU could be expected and does not hold all of the model: one line, on standard error or in the log at warning
 // level.

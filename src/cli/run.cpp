@@ -129,14 +129,14 @@ Status fill_in(const RunOptions& options, const std::string& prefix, const std::
   const auto start = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(Session session, start_session(options));
   ASSIGN_OR_RETURN(text::FimPrompt prompt,
-                   session.chat->fill_in(prefix, suffix, chat::most_fill_in_tokens(session.context)));
+                   session.chat->fill_in(prefix, suffix, chat::most_fill_in_tokens(session.model->load.context)));
   if (prompt.dropped_prefix + prompt.dropped_suffix > 0) {
     print_note(fmt::format("note: the context of {} tokens is full; the first {} tokens and the last {} are left out",
-                           session.context, prompt.dropped_prefix, prompt.dropped_suffix));
+                           session.model->load.context, prompt.dropped_prefix, prompt.dropped_suffix));
   }
   engine::Request request{std::move(prompt.tokens), session.sampling, {}};
   for (const text::Token stop : prompt.stops) request.stops.push_back(session.tokenizer().piece(stop, true));
-  ASSIGN_OR_RETURN(const Completion completion, generate(*session.engine, std::move(request),
+  ASSIGN_OR_RETURN(const Completion completion, generate(*session.model->engine, std::move(request),
                                                          [](const engine::Event& event) { return print(event.text); }));
   if (!completion.text.ends_with('\n')) TRY(print("\n"));
   note_completion(session, completion, std::chrono::steady_clock::now() - start);

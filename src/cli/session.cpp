@@ -6,8 +6,6 @@
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "doctor/slow_decode.h"
-#include "fleet/chat_model.h"
-#include "fleet/model_defaults.h"
 #include "grammar/token_constraint.h"
 #include "models/token_cost.h"
 
@@ -27,22 +25,24 @@ void note_if_cut(const Session& session, const Completion& completion) {
   const bool asked = session.sampling.num_predict >= 0 && generated >= session.sampling.num_predict;
   if (completion.finish != engine::FinishReason::kLength || asked) return;
   std::string help;
-  if (session.context < session.spec.context)
-    help = fmt::format("; --ctx makes it larger, up to {}", session.spec.context);
-  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut{}", session.context, help));
+  if (session.model->load.context < session.model->spec.context)
+    help = fmt::format("; --ctx makes it larger, up to {}", session.model->spec.context);
+  print_note(fmt::format("note: the context of {} tokens is full, so the answer was cut{}", session.model->load.context,
+                         help));
 }
 
 // In one line, as soon as it can be known: an answer that takes minutes should not need --verbose to be explained.
 void note_if_slow(const Session& session, const engine::Usage& usage) {
   const double seconds = std::chrono::duration<double>(usage.generation).count();
   if (usage.generated_tokens <= doctor::kEnough_tokens || seconds <= 0) return;
-  const engine::DeviceStatus devices = session.engine->devices();
+  const engine::DeviceStatus devices = session.model->engine->devices();
   const engine::DeviceStatus::Device* gpu = devices.only_gpu();
   if (gpu == nullptr) return;
-  const auto finding = doctor::check_decode({(usage.generated_tokens - 1) / seconds,
-                                             static_cast<double>(models::bytes_per_token(*session.file, session.spec)),
-                                             static_cast<double>(gpu->bandwidth_bytes_per_s)},
-                                            gpu->ordinal, gpu->name);
+  const auto finding =
+      doctor::check_decode({(usage.generated_tokens - 1) / seconds,
+                            static_cast<double>(models::bytes_per_token(*session.model->file, session.model->spec)),
+                            static_cast<double>(gpu->bandwidth_bytes_per_s)},
+                           gpu->ordinal, gpu->name);
   if (finding) print_note("warning: " + finding->text());
 }
 
@@ -59,23 +59,17 @@ Result<ThinkingChoice> parse_thinking(std::string_view text) {
 }
 
 Result<Session> start_session(const RunOptions& options) {
-  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, fleet::answer_load_options(1)));
   Session session;
-  const std::vector<std::string> ignored = fleet::apply_model_parameters(loaded.found.parameters, session.sampling);
-  if (!ignored.empty())
+  ASSIGN_OR_RETURN(session.model, start_model(options.model));
+  fleet::Resident& model = *session.model;
+  session.sampling = model.sampling;
+  if (const auto& ignored = model.ignored_parameters; !ignored.empty())
     print_note(fmt::format("note: parameters that come with the model are ignored: {}", fmt::join(ignored, ", ")));
   TRY(apply_settings(options.settings, session.sampling));
   session.verbose = options.model.verbose;
-  session.file = loaded.file;
-  session.spec = loaded.spec;
-  session.context = loaded.load.context;
-  session.load_duration = loaded.load_duration;
-  session.read_duration = loaded.read_duration;
-  note_devices(loaded.placed->status());
-  session.placed = std::move(loaded.placed);
-  session.engine =
-      std::make_unique<engine::Engine>(session.placed->backend(), loaded.tokenizer, engine::EngineOptions{});
-  session.chat = fleet::make_chat_model(loaded.found, *session.file, loaded.tokenizer, options.raw);
+  session.load_duration = model.load_duration;
+  note_devices(model.engine->devices());
+  session.chat = options.raw ? model.raw : model.chat;
   for (const std::string& note : session.chat->notes()) print_note("note: " + note);
   if (!options.raw && !session.chat->has_template())
     print_note("note: without a chat template, this model goes on with the text it is given");
@@ -85,12 +79,11 @@ Result<Session> start_session(const RunOptions& options) {
   grammar::AnswerRules rules;
   rules.text = options.text;
   if (!rules.free()) {
-    ASSIGN_OR_RETURN(session.constraint,
-                     constrain(rules, std::make_shared<grammar::TokenTrie>(session.tokenizer()), nullptr));
+    ASSIGN_OR_RETURN(session.constraint, constrain(rules, model.trie(), nullptr));
   }
   if (options.raw) return session;
-  session.system = options.system.value_or(loaded.found.system);
-  session.messages = std::move(loaded.found.messages);
+  session.system = options.system.value_or(model.found.system);
+  session.messages = model.found.messages;
   return session;
 }
 
@@ -104,7 +97,7 @@ chat::Conversation start_conversation(const Session& session) {
 }
 
 void note_changes(Session& session) {
-  const engine::DeviceStatus devices = session.engine->devices();
+  const engine::DeviceStatus devices = session.model->engine->devices();
   if (devices.changes != session.changes_shown) print_note("note: " + devices.last_change);
   session.changes_shown = devices.changes;
 }
@@ -116,10 +109,10 @@ void note_completion(Session& session, const Completion& completion, std::chrono
   if (session.verbose) {
     const Report report{.total = duration + session.load_duration,
                         .load = session.load_duration,
-                        .read = session.read_duration,
+                        .read = session.model->read_duration,
                         .usage = completion.usage,
-                        .bytes_per_token = models::bytes_per_token(*session.file, session.spec),
-                        .devices = session.engine->devices()};
+                        .bytes_per_token = models::bytes_per_token(*session.model->file, session.model->spec),
+                        .devices = session.model->engine->devices()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it

@@ -9,6 +9,7 @@
 #include "cli/generate.h"
 #include "cli/model_options.h"
 #include "engine/engine.h"
+#include "fleet/resident.h"
 #include "grammar/compose.h"
 #include "sampling/constraint.h"
 #include "sampling/options.h"
@@ -34,14 +35,10 @@ struct RunOptions {
 };
 
 struct Session {
-  std::shared_ptr<const gguf::File> file;
-  models::Spec spec;
-  std::unique_ptr<engine::PlacedModel> placed;  // outlives the engine; touched by it only
-  std::unique_ptr<engine::Engine> engine;
-  std::shared_ptr<const chat::ChatModel> chat;  // how it is talked to
-  uint32_t context = 0;
-  std::chrono::nanoseconds load_duration{0}, read_duration{0};
-  uint64_t changes_shown = 0;  // see note_changes()
+  std::unique_ptr<fleet::Resident> model;
+  std::shared_ptr<const chat::ChatModel> chat;  // one of the model's two
+  std::chrono::nanoseconds load_duration{0};    // that the next answer had to wait for
+  uint64_t changes_shown = 0;                   // see note_changes()
   bool verbose = false;
   // Defaults, then what the model in an Ollama folder brings along, then what the user gave.
   sampling::Options sampling;
@@ -52,7 +49,7 @@ struct Session {
   std::string tool_command;
   std::unique_ptr<const sampling::Constraint> constraint;  // at its start: each answer has a clone; null: free text
 
-  const text::Tokenizer& tokenizer() const { return engine->tokenizer(); }
+  const text::Tokenizer& tokenizer() const { return model->engine->tokenizer(); }
 };
 
 // Notes on standard error if the model has a chat template that cannot be used, or parameters that are not known.

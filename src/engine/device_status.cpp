@@ -29,6 +29,12 @@ const DeviceStatus::Device* DeviceStatus::only_gpu() const {
   return std::ranges::count(layers, layers[0]) == std::ssize(layers) ? &devices[layers[0]] : nullptr;
 }
 
+uint64_t DeviceStatus::gpu_bytes() const {
+  uint64_t bytes = 0;
+  for (const Device& device : devices) bytes += device.gpu ? device.memory.total() : 0;
+  return bytes;
+}
+
 models::Memory DeviceStatus::memory() const {
   models::Memory sum;
   for (const Device& device : devices) {

@@ -54,6 +54,7 @@ struct DeviceStatus {
   bool wholly_on_gpu() const { return !layers.empty() && layers_on_gpu() == layers.size() && experts_on_cpu() == 0; }
   const Device* only_gpu() const;  // where all of the model is; null if that is not one GPU
   models::Memory memory() const;   // on all devices
+  uint64_t gpu_bytes() const;      // of it, on GPUs
   // "33/33 layers on GPU 0 (NVIDIA H200), 4.37 GiB weights, 512 MiB cache", or several of them; empty if nothing is
   // loaded.
   std::string placement() const;

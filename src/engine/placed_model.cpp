@@ -263,7 +263,6 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
   status.last_change = status_.last_change;
   status.recovery = status_.recovery;
   status_ = std::move(status);
-  log_info("{}", status_.placement());
 }
 
 void PlacedModel::describe_layers(DeviceStatus& status) const {

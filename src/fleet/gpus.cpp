@@ -35,7 +35,7 @@ GpuPolicy gpu_policy(const std::string& name) {
   return name == "off" ? GpuPolicy::kOff : GpuPolicy::kAuto;
 }
 
-GpuSearch find_gpus(const cuda::CompileProgress& compiling) {
+GpuSearch find_gpus(const cuda::CompileProgress& compiling, const std::string& holder) {
   if (!cuda::has_kernels()) return {{}, without_kernels()};
   driver::Problem problem;
   const auto cuda = driver::Cuda::open(&problem);
@@ -49,7 +49,7 @@ GpuSearch find_gpus(const cuda::CompileProgress& compiling) {
   GpuSearch search;
   std::vector<Error> failures;
   for (int ordinal = 0; ordinal < count; ++ordinal) {
-    const cuda::CudaOptions options{.ordinal = ordinal, .compiling = compiling};
+    const cuda::CudaOptions options{.ordinal = ordinal, .holder = holder, .compiling = compiling};
     auto device = cuda::create_device(options);
     if (device)
       search.gpus.push_back(factory_of(options, std::move(device).value()));

@@ -22,9 +22,10 @@ struct GpuSearch {
   engine::GpuProblem problem;               // why there are none
 };
 // Opens every GPU; a factory's first call gives the one that is open, later ones open it again. A GPU that cannot be
-// used while others can is a warning in the log. May take seconds (the driver wakes the GPU), at most a minute or so
-// where the driver does not answer. `compiling`: of all of them, as long as they live.
-GpuSearch find_gpus(const cuda::CompileProgress& compiling = {});
+// used while others can is a warning in the log. `holder`: whose memory it is that they take, for the cards' ledgers.
+// May take seconds (the driver wakes the GPU), at most a minute or so where the driver does not answer. `compiling`: of
+// all of them, as long as they live.
+GpuSearch find_gpus(const cuda::CompileProgress& compiling = {}, const std::string& holder = "hearth");
 
 // Whether it is the GPU that failed, so that the CPU may still do it; false for a bad model or option.
 bool is_gpu_fault(const Error& error);

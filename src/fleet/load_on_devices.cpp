@@ -190,7 +190,7 @@ Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, co
 Status load_on_devices(const ModelOptions& options, const models::LoadOptions& load, const LoadObserver& observer,
                        LoadedModel& loaded) {
   if (options.gpu == GpuPolicy::kOff) return load_on({}, {}, options, load, observer, loaded);
-  GpuSearch search = find_gpus(observer.compiling);
+  GpuSearch search = find_gpus(observer.compiling, loaded.found.name);
   if (!search.gpus.empty()) {
     const Status status = load_on(std::move(search.gpus), {}, options, load, observer, loaded);
     if (status || !is_gpu_fault(status.error())) return status;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "fleet/find_model.h"
 #include "serve/prompt.h"
+#include "serve/summaries.h"
 
 namespace hearth::serve {
 namespace {
@@ -96,7 +97,7 @@ class Job : public std::enable_shared_from_this<Job> {
   }
 
   void cancel() {
-    std::shared_ptr<Models::Lease> lease;  // keeps the engine while it is told
+    std::shared_ptr<fleet::Fleet::Lease> lease;  // keeps the engine while it is told
     std::vector<engine::RequestId> ids;
     {
       const std::lock_guard lock(mutex_);
@@ -109,7 +110,7 @@ class Job : public std::enable_shared_from_this<Job> {
   }
 
   // On a worker, with the model loaded.
-  void run(std::shared_ptr<Models::Lease> lease) {
+  void run(std::shared_ptr<fleet::Fleet::Lease> lease) {
     loaded_ = Clock::now();
     {
       const std::lock_guard lock(mutex_);
@@ -165,7 +166,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
   // The model may go from now on.
   void release() {
-    std::shared_ptr<Models::Lease> lease;  // goes after the lock
+    std::shared_ptr<fleet::Fleet::Lease> lease;  // goes after the lock
     const std::lock_guard lock(mutex_);
     lease.swap(lease_);
     ids_.clear();
@@ -257,7 +258,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
   std::mutex mutex_;
   bool cancelled_ = false;
-  std::shared_ptr<Models::Lease> lease_;
+  std::shared_ptr<fleet::Fleet::Lease> lease_;
   std::vector<engine::RequestId> ids_;
 
   std::mutex sink_mutex_;  // held while the sink is called
@@ -282,7 +283,7 @@ uint32_t AnswerRate::wait_s() const {
   return static_cast<uint32_t>(std::clamp(std::ceil(average_s_), 1.0, double{kMost_wait_s}));
 }
 
-api::Cancel answer(Models& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
+api::Cancel answer(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
                    api::AnswerSink sink) {
   const auto job = std::make_shared<Job>(std::move(request), std::move(sink), rate);
   auto found = fleet::find_named_model(job->request().model);
@@ -291,8 +292,8 @@ api::Cancel answer(Models& models, Workers& workers, AnswerRate& rate, api::Answ
     return {};
   }
   const api::AnswerRequest& asked = job->request();
-  models.use(std::move(found).value(), asked.load, asked.keep_alive,
-             [job, &workers](Result<std::shared_ptr<Models::Lease>> lease) {
+  models.use(std::move(found).value(), wish_of(asked.load), asked.keep_alive,
+             [job, &workers](Result<std::shared_ptr<fleet::Fleet::Lease>> lease) {
                if (!lease) return job->refuse(lease.error());
                const bool posted = workers.post(job->request().caller.user, [job, lease = *lease] { job->run(lease); });
                if (!posted) job->refuse(error(ErrorKind::kBusy, "too many requests wait"));

@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "api/service.h"
-#include "serve/models.h"
+#include "fleet/fleet.h"
 #include "serve/workers.h"
 
 namespace hearth::serve {
@@ -23,7 +23,7 @@ class AnswerRate {
 };
 
 // See api::Service::answer. Finds the model, waits for it, and prepares the prompt on a worker.
-api::Cancel answer(Models& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
+api::Cancel answer(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
                    api::AnswerSink sink);
 
 }  // namespace hearth::serve

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "fleet/find_model.h"
-#include "serve/models.h"
+#include "serve/summaries.h"
 
 namespace hearth::serve {
 namespace {
@@ -39,7 +39,7 @@ std::vector<api::ModelSummary> Catalog::list() {
       const auto file = gguf::File::open(found->model);
       known.usable = file.ok();
       if (file)
-        known.summary = summarize(*found, **file);
+        known.summary = summarize(*found, fleet::facts_of(**file), (*file)->file_bytes());
       else
         log_warn("{} is not listed: {}", name, file.error().message);
     }

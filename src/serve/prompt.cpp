@@ -38,7 +38,7 @@ grammar::TextRule text_rule(const api::Format& format) {
   return {};
 }
 
-Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, Resident& model) {
+Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, fleet::Resident& model) {
   if (format.kind != api::Format::Kind::kFree && text_rule(format).kind == grammar::TextRule::Kind::kFree)
     return error(ErrorKind::kUnsupported, "only JSON can be asked for as a form of the answer");
   grammar::AnswerRules rules;
@@ -221,7 +221,7 @@ Result<Prompted> make_prompt(const api::AnswerRequest& request, const PromptMode
   return PromptMaker(request, model).run();
 }
 
-Result<Prepared> prepare(const api::AnswerRequest& request, Resident& model, uint32_t* prompt_tokens) {
+Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, uint32_t* prompt_tokens) {
   Prepared prepared;
   engine::Request& out = prepared.request;
   out.options = model.sampling;

@@ -9,7 +9,7 @@
 #include "api/service.h"
 #include "chat/answer.h"
 #include "engine/engine.h"
-#include "serve/models.h"
+#include "fleet/resident.h"
 
 namespace hearth::serve {
 
@@ -27,8 +27,8 @@ struct Prompted {
   std::shared_ptr<const chat::ChatModel> chat;                 // that the answer is read by
   std::function<std::unique_ptr<chat::Answer>()> make_reader;  // one for each answer; needs `chat`
   std::vector<text::Token> stop_tokens = {};                   // beside those of the vocabulary
-  bool with_context = false;               // the tokens of prompt and answer are told at the end
-  std::vector<std::string> warnings = {};  // what is done in another way than was asked
+  bool with_context = false;                                   // the tokens of prompt and answer are told at the end
+  std::vector<std::string> warnings = {};                      // what is done in another way than was asked
 };
 
 // Errors: kUsage, kUnsupported, with what the client can change; those of the chat model's functions.
@@ -39,6 +39,6 @@ struct Prepared : Prompted {
 };
 
 // Likewise, and kTooLong. Sets `prompt_tokens` as soon as they are counted.
-Result<Prepared> prepare(const api::AnswerRequest& request, Resident& model, uint32_t* prompt_tokens);
+Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, uint32_t* prompt_tokens);
 
 }  // namespace hearth::serve

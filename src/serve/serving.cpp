@@ -16,7 +16,8 @@
 #include "serve/catalog.h"
 #include "serve/front.h"
 #include "serve/inference_compute.h"
-#include "serve/models.h"
+#include "serve/settings.h"
+#include "serve/summaries.h"
 #include "serve/workers.h"
 
 namespace hearth::serve {
@@ -36,26 +37,27 @@ FrontOptions front_options(const config::Settings& settings) {
   return {.only_loopback = std::ranges::all_of(settings.http.listen, is_loopback), .origins = settings.origins};
 }
 
-api::Cancel load(Models& models, const api::LoadRequest& request, std::function<void(Status)> done) {
+api::Cancel load(fleet::Fleet& models, const api::LoadRequest& request, std::function<void(Status)> done) {
   auto found = fleet::find_named_model(request.model);
   if (!found) {
     done(found.error());
     return {};
   }
-  models.use(std::move(found).value(), request.load, request.keep_alive,
-             [done = std::move(done)](const Result<std::shared_ptr<Models::Lease>>& lease) {
+  models.use(std::move(found).value(), wish_of(request.load), request.keep_alive,
+             [done = std::move(done)](const Result<std::shared_ptr<fleet::Fleet::Lease>>& lease) {
                done(lease ? Status() : Status(lease.error()));
              });
   return {};
 }
 
-Status unload(Models& models, const std::string& model) {
+Status unload(fleet::Fleet& models, const std::string& model) {
   ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_named_model(model));
   models.unload(found.name);
   return {};
 }
 
-std::shared_ptr<const api::Service> make_service(Models& models, Workers& workers, AnswerRate& rate, Catalog& catalog) {
+std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate,
+                                                 Catalog& catalog) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
@@ -66,7 +68,7 @@ std::shared_ptr<const api::Service> make_service(Models& models, Workers& worker
   };
   service->unload = [&](const std::string& model) { return unload(models, model); };
   service->list = [&]() -> Result<std::vector<api::ModelSummary>> { return catalog.list(); };
-  service->running = [&] { return models.running(); };
+  service->running = [&] { return running_models(models); };
   return service;
 }
 
@@ -88,7 +90,7 @@ struct Serving::Parts {
       : loaded(std::move(its_loaded)),
         front(front_options(loaded.settings)),
         workers(kWorkers, kMost_waiting),
-        models(model_settings(loaded.settings)) {}
+        models(fleet_options(loaded.settings)) {}
   ~Parts() {
     server.reset();
     workers.stop();
@@ -99,7 +101,7 @@ struct Serving::Parts {
   Workers workers;
   AnswerRate rate;
   Catalog catalog;
-  Models models;
+  fleet::Fleet models;
   std::unique_ptr<http::Server> server;
 };
 

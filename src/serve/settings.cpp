@@ -2,12 +2,12 @@
 
 namespace hearth::serve {
 
-Settings model_settings(const config::Settings& settings) {
-  Settings result{.keep_alive = settings.keep_alive,
-                  .parallel = settings.parallel,
-                  .most_models = settings.max_models,
-                  .queue = settings.queue,
-                  .model = {}};
+fleet::FleetOptions fleet_options(const config::Settings& settings) {
+  fleet::FleetOptions result;
+  result.keep_alive = settings.keep_alive;
+  result.parallel = settings.parallel;
+  result.most_models = settings.max_models;
+  result.queue = settings.queue;
   fleet::ModelOptions& model = result.model;
   model.context = settings.context;
   model.threads = static_cast<int>(settings.threads);

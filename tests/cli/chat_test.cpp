@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "support/support.h"
 
 namespace hearth::test {

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "support/support.h"
 
 namespace hearth::test {

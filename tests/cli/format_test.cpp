@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "support/support.h"
 
 namespace hearth::test {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "driver/cuda.h"
 #include "driver/machine.h"
 #include "support/support.h"

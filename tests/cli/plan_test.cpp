@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 
 namespace hearth::test {
 namespace {

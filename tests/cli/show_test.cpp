@@ -1,6 +1,6 @@
 // hearth show, as a user sees it.
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "gguf/file.h"
 #include "support/support.h"
 

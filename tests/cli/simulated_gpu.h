@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/process.h"
-#include "cli/tiny_model.h"
+#include "support/tiny_model.h"
 #include "support/support.h"
 
 namespace hearth::test {

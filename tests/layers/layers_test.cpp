@@ -36,7 +36,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"api", {"base", "http", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
-      "store", "chat"}},
+      "store", "chat", "grammar"}},
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",

@@ -13,74 +13,77 @@
 #include <thread>
 #include <vector>
 
-#include "api/service.h"
-#include "chat/chat_model.h"
-#include "engine/engine.h"
-#include "fleet/load_model.h"
-#include "grammar/token_trie.h"
-#include "serve/settings.h"
+#include "engine/device_status.h"
+#include "fleet/resident.h"
 
-namespace hearth::serve {
+namespace hearth::fleet {
 
-// A model that can answer.
-struct Resident {
-  store::ModelFiles found;
-  std::shared_ptr<const gguf::File> file;
-  api::ModelSummary summary;
-  models::Spec spec;
-  models::LoadOptions load;
-  std::unique_ptr<engine::PlacedModel> placed;  // outlives the engine
-  std::unique_ptr<engine::Engine> engine;
-  std::shared_ptr<const chat::ChatModel> chat, raw;  // by its template, and without one
-  sampling::Options sampling;                        // the defaults, and what the model brings along
-
-  // The vocabulary for constraints, made when it is first needed.
-  std::shared_ptr<const grammar::TokenTrie> trie();
-
- private:
-  std::once_flag trie_made_;
-  std::shared_ptr<const grammar::TokenTrie> trie_;
+struct FleetOptions {
+  ModelOptions model;                                            // how each is loaded
+  std::chrono::nanoseconds keep_alive{std::chrono::minutes(5)};  // after its last request; negative: for ever
+  uint32_t parallel = 4;                                         // answers of one model at the same time
+  uint32_t most_models = 3;                                      // that are loaded
+  uint32_t queue = 512;                                          // requests that wait for one model
 };
 
-class Models {
+// What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
+struct LoadWish {
+  std::optional<uint32_t> context;  // tokens of one sequence
+  std::optional<int> gpu_layers;    // 0: the CPU
+  std::optional<int> threads;
+};
+
+// A loaded model as lists show it.
+struct RunningModel {
+  store::ModelFiles found;
+  ModelFacts facts;
+  uint64_t file_bytes = 0;
+  uint32_t context = 0;
+  engine::DeviceStatus devices;
+  std::optional<std::chrono::system_clock::time_point> expires;  // not given: never
+};
+
+class Fleet {
   struct Entry;
 
  public:
-  explicit Models(const Settings& settings);
-  // Waits for a load that runs; cancels all requests.
-  ~Models();
+  explicit Fleet(const FleetOptions& options);
+  // Waits for a load that runs, cancels all requests, and waits until every lease is given back.
+  ~Fleet();
 
   // A use of a model, which stays loaded until this goes. Any thread.
   class Lease {
    public:
-    Lease(Models& models, std::shared_ptr<Entry> entry) : models_(models), entry_(std::move(entry)) {}
-    ~Lease() { models_.give_back(*entry_); }
+    Lease(Fleet& fleet, std::shared_ptr<Entry> entry) : fleet_(fleet), entry_(std::move(entry)) {}
+    ~Lease() { fleet_.give_back(*entry_); }
     Lease(const Lease&) = delete;
     Resident& operator*() const;
     Resident* operator->() const { return &**this; }
 
    private:
-    Models& models_;
+    Fleet& fleet_;
     const std::shared_ptr<Entry> entry_;
   };
   using Take = std::function<void(Result<std::shared_ptr<Lease>> lease)>;
 
   // Calls `take` once: now if the model is loaded, else from the thread that loads, which it must not hold up. Requests
   // for one model share one load. A wish for a larger context loads again, once those who use the model are done.
-  // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kCancelled where the server ends.
-  void use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAlive keep_alive, Take take);
+  // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kCancelled where the fleet ends.
+  // `keep_alive` not given: as it was, or FleetOptions'.
+  void use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
+           Take take);
   // Of models that are loaded from now on.
   void set_keep_alive(std::chrono::nanoseconds keep_alive);
   // Lets it go once nobody uses it. False if it is not loaded.
   bool unload(const std::string& name);
 
-  std::vector<api::RunningModel> running();
+  std::vector<RunningModel> running() const;
 
  private:
   struct Entry {
     store::ModelFiles found = {};
     std::unique_ptr<Resident> resident = {};  // null while it is loaded
-    api::LoadWish wish = {};
+    LoadWish wish = {};
     std::chrono::nanoseconds keep_alive{0};
     std::vector<Take> waiting = {};
     uint32_t users = 0;
@@ -90,7 +93,7 @@ class Models {
   using Ptr = std::shared_ptr<Entry>;
 
   Ptr find(const std::string& name) const;  // that is not retired
-  bool fits(const Entry& entry, const store::ModelFiles& found, const api::LoadWish& wish) const;
+  bool fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const;
   void give_back(Entry& entry);
   void work();
   Ptr next_to_load() const;
@@ -101,7 +104,7 @@ class Models {
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   void make_room_on_gpus(const Entry& loaded);
 
-  Settings settings_;  // its keep_alive under the mutex, the rest unchanged
+  FleetOptions options_;  // its keep_alive under the mutex, the rest unchanged
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Ptr> entries_;
@@ -109,7 +112,4 @@ class Models {
   std::thread keeper_;  // loads and lets go: an engine must not be ended by its own threads
 };
 
-// As lists show it.
-api::ModelSummary summarize(const store::ModelFiles& found, const gguf::File& file);
-
-}  // namespace hearth::serve
+}  // namespace hearth::fleet

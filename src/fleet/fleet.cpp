@@ -1,16 +1,12 @@
-#include "serve/models.h"
+#include "fleet/fleet.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "fleet/chat_model.h"
-#include "fleet/model_defaults.h"
-#include "fleet/model_facts.h"
 
-namespace hearth::serve {
+namespace hearth::fleet {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -18,21 +14,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::nanoseconds kFor_ever{std::chrono::hours(24 * 365 * 100)};
 
 Error ending() {
-  return error(ErrorKind::kCancelled, "the server ends");
-}
-
-// "8.0B", "1.1M", as Ollama writes it.
-std::string count_text(uint64_t parameters) {
-  const auto value = static_cast<double>(parameters);
-  if (parameters >= 1'000'000'000) return fmt::format("{:.1f}B", value / 1e9);
-  if (parameters >= 1'000'000) return fmt::format("{:.2f}M", value / 1e6);
-  return parameters >= 1000 ? fmt::format("{:.2f}K", value / 1e3) : fmt::format("{}", parameters);
-}
-
-uint64_t gpu_bytes(const engine::DeviceStatus& status) {
-  uint64_t bytes = 0;
-  for (const auto& device : status.devices) bytes += device.gpu ? device.memory.total() : 0;
-  return bytes;
+  return error(ErrorKind::kCancelled, "the models are let go");
 }
 
 void log_placement(const std::string& name, const engine::DeviceStatus& status) {
@@ -41,45 +23,15 @@ void log_placement(const std::string& name, const engine::DeviceStatus& status) 
   if (const std::string warning = status.warning(); !warning.empty()) log_warn("{}: {}", name, warning);
 }
 
-// The modification time of a file in seconds since 1970; 0 if it has none.
-int64_t modified(const std::string& path) {
-  std::error_code failed;
-  const auto time = std::filesystem::last_write_time(path, failed);
-  if (failed) return 0;
-  const auto system = std::chrono::file_clock::to_sys(time);
-  return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
-}
-
 }  // namespace
 
-std::shared_ptr<const grammar::TokenTrie> Resident::trie() {
-  std::call_once(trie_made_, [this] { trie_ = std::make_shared<const grammar::TokenTrie>(engine->tokenizer()); });
-  return trie_;
-}
-
-api::ModelSummary summarize(const store::ModelFiles& found, const gguf::File& file) {
-  const fleet::ModelFacts facts = fleet::facts_of(file);
-  api::ModelSummary summary{.name = found.name, .modified = modified(found.model), .bytes = file.file_bytes()};
-  const std::string blob = std::filesystem::path(found.model).filename().string();
-  constexpr size_t kPrefix = 7, kDigits = 64;  // sha256-...
-  if (blob.starts_with("sha256") && blob.size() == kPrefix + kDigits) summary.digest = blob.substr(kPrefix);
-  summary.architecture = facts.architecture;
-  summary.parameter_size = count_text(facts.parameters);
-  summary.quantization = facts.recipe.empty() ? "unknown" : facts.recipe;
-  if (facts.spec) {
-    summary.context = facts.spec->context;
-    summary.width = facts.spec->width;
-  }
-  return summary;
-}
-
-Resident& Models::Lease::operator*() const {
+Resident& Fleet::Lease::operator*() const {
   return *entry_->resident;
 }
 
-Models::Models(const Settings& settings) : settings_(settings), keeper_([this] { work(); }) {}
+Fleet::Fleet(const FleetOptions& options) : options_(options), keeper_([this] { work(); }) {}
 
-Models::~Models() {
+Fleet::~Fleet() {
   {
     const std::lock_guard lock(mutex_);
     ends_ = true;
@@ -90,24 +42,27 @@ Models::~Models() {
     for (const Take& take : entry->waiting) take(ending());
     if (entry->resident) entry->resident->engine.reset();  // with the final events, which give leases back
   }
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return std::ranges::all_of(entries_, [](const Ptr& e) { return e->users == 0; }); });
 }
 
-Models::Ptr Models::find(const std::string& name) const {
+Fleet::Ptr Fleet::find(const std::string& name) const {
   for (const Ptr& entry : entries_)
     if (!entry->retired && same_ignoring_case(entry->found.name, name)) return entry;
   return nullptr;
 }
 
 // Whether requests can be answered by what is loaded, or about to be.
-bool Models::fits(const Entry& entry, const store::ModelFiles& found, const api::LoadWish& wish) const {
+bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const {
   if (entry.found.model != found.model || entry.found.template_text != found.template_text) return false;
   if (!wish.context) return true;
-  if (!entry.resident) return entry.wish.context.value_or(fleet::kDefaultContext_tokens) >= *wish.context;
+  if (!entry.resident) return entry.wish.context.value_or(kDefaultContext_tokens) >= *wish.context;
   const uint32_t most = entry.resident->spec.context;
   return entry.resident->load.context >= (most > 0 ? std::min(*wish.context, most) : *wish.context);
 }
 
-void Models::use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAlive keep_alive, Take take) {
+void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
+                Take take) {
   std::shared_ptr<Lease> lease;
   std::optional<Error> refusal;
   {
@@ -123,7 +78,7 @@ void Models::use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAl
       entry = std::make_shared<Entry>();
       entry->found = std::move(found);
       entry->wish = wish;
-      entry->keep_alive = settings_.keep_alive;
+      entry->keep_alive = options_.keep_alive;
       entries_.push_back(entry);
     }
     if (!refusal) {
@@ -132,7 +87,7 @@ void Models::use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAl
       if (entry->resident) {
         ++entry->users;
         lease = std::make_shared<Lease>(*this, entry);
-      } else if (entry->waiting.size() >= settings_.queue) {
+      } else if (entry->waiting.size() >= options_.queue) {
         refusal = error(ErrorKind::kBusy, "too many requests wait for {}", entry->found.name);
       } else {
         entry->waiting.push_back(std::move(take));
@@ -144,21 +99,21 @@ void Models::use(store::ModelFiles found, const api::LoadWish& wish, api::KeepAl
   if (refusal) take(*refusal);
 }
 
-void Models::give_back(Entry& entry) {
+void Fleet::give_back(Entry& entry) {
   {
     const std::lock_guard lock(mutex_);
     --entry.users;
     entry.last_used = Clock::now();
+    changed_.notify_all();  // under the lock: the last one may be waited for by ~Fleet
   }
-  changed_.notify_all();
 }
 
-void Models::set_keep_alive(std::chrono::nanoseconds keep_alive) {
+void Fleet::set_keep_alive(std::chrono::nanoseconds keep_alive) {
   const std::lock_guard lock(mutex_);
-  settings_.keep_alive = keep_alive;
+  options_.keep_alive = keep_alive;
 }
 
-bool Models::unload(const std::string& name) {
+bool Fleet::unload(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);
     const Ptr entry = find(name);
@@ -170,38 +125,36 @@ bool Models::unload(const std::string& name) {
   return true;
 }
 
-std::vector<api::RunningModel> Models::running() {
-  std::vector<api::RunningModel> list;
+std::vector<RunningModel> Fleet::running() const {
+  std::vector<RunningModel> list;
   const std::lock_guard lock(mutex_);
   for (const Ptr& entry : entries_) {
     if (!entry->resident) continue;
-    const engine::DeviceStatus status = entry->resident->engine->devices();
-    api::RunningModel model{.summary = entry->resident->summary};
-    model.gpu_bytes = gpu_bytes(status);
-    model.bytes = status.wholly_on_gpu() ? model.gpu_bytes : status.memory().total();
-    model.context = entry->resident->load.context;
+    const Resident& resident = *entry->resident;
+    RunningModel model{resident.found,
+                       resident.facts,
+                       resident.file->file_bytes(),
+                       resident.load.context,
+                       resident.engine->devices(),
+                       {}};
     if (entry->keep_alive.count() >= 0) {
-      const auto left = (entry->users > 0 ? Clock::now() : entry->last_used) + entry->keep_alive - Clock::now();
-      model.expires =
-          std::chrono::duration_cast<std::chrono::seconds>((std::chrono::system_clock::now() + left).time_since_epoch())
-              .count();
+      const Clock::time_point now = Clock::now(), idle_since = entry->users > 0 ? now : entry->last_used;
+      const auto left = idle_since + std::min(entry->keep_alive, kFor_ever) - now;
+      model.expires = std::chrono::system_clock::now() + left;
     }
-    model.placement = status.placement();
-    model.cause = status.cause;
-    model.remedy = status.remedy;
     list.push_back(std::move(model));
   }
   return list;
 }
 
-Models::Ptr Models::next_to_load() const {
+Fleet::Ptr Fleet::next_to_load() const {
   for (const Ptr& entry : entries_)
     if (!entry->resident && !entry->waiting.empty()) return entry;
   return nullptr;
 }
 
 // When the next one expires, if any.
-std::optional<Clock::time_point> Models::retire_expired() {
+std::optional<Clock::time_point> Fleet::retire_expired() {
   std::optional<Clock::time_point> next;
   for (const Ptr& entry : entries_) {
     if (!entry->resident || entry->retired || entry->users > 0 || entry->keep_alive.count() < 0) continue;
@@ -214,7 +167,7 @@ std::optional<Clock::time_point> Models::retire_expired() {
   return next;
 }
 
-bool Models::retire_oldest_idle() {
+bool Fleet::retire_oldest_idle() {
   Ptr oldest;
   for (const Ptr& entry : entries_) {
     if (!entry->resident || entry->retired || entry->users > 0) continue;
@@ -226,7 +179,7 @@ bool Models::retire_oldest_idle() {
   return true;
 }
 
-void Models::remove_retired(std::unique_lock<std::mutex>& lock) {
+void Fleet::remove_retired(std::unique_lock<std::mutex>& lock) {
   std::vector<Ptr> gone;
   std::erase_if(entries_, [&](const Ptr& entry) {
     const bool goes = entry->retired && entry->users == 0;
@@ -242,7 +195,7 @@ void Models::remove_retired(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
-void Models::work() {
+void Fleet::work() {
   std::unique_lock lock(mutex_);
   while (!ends_) {
     const auto next = retire_expired();
@@ -267,7 +220,7 @@ void Models::work() {
 }
 
 // One that is replaced by `entry`, or too many: waits until there is room.
-void Models::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
+void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   const auto others = [&] {
     return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr; });
   };
@@ -276,8 +229,8 @@ void Models::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
       return e->retired && e->resident && same_ignoring_case(e->found.name, entry->found.name);
     });
   };
-  while (!ends_ && (replaced() || others() >= static_cast<ptrdiff_t>(settings_.most_models))) {
-    if (others() >= static_cast<ptrdiff_t>(settings_.most_models)) retire_oldest_idle();
+  while (!ends_ && (replaced() || others() >= static_cast<ptrdiff_t>(options_.most_models))) {
+    if (others() >= static_cast<ptrdiff_t>(options_.most_models)) retire_oldest_idle();
     const size_t before = entries_.size();
     remove_retired(lock);
     if (entries_.size() != before || ends_) continue;
@@ -316,50 +269,41 @@ void Models::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
 }
 
 // Where idle models keep a part of it from the GPU they go, and its layers follow.
-void Models::make_room_on_gpus(const Entry& loaded) {
+void Fleet::make_room_on_gpus(const Entry& loaded) {
   const engine::DeviceStatus status = loaded.resident->engine->devices();
   if (!status.gpu_wanted || status.wholly_on_gpu()) return;
   for (const Ptr& entry : entries_) {
     if (entry.get() == &loaded || !entry->resident || entry->retired || entry->users > 0) continue;
-    if (gpu_bytes(entry->resident->engine->devices()) == 0) continue;
+    if (entry->resident->engine->devices().gpu_bytes() == 0) continue;
     log_info("{} is let go: {} needs the GPU", entry->found.name, loaded.found.name);
     entry->retired = true;
   }
 }
 
-Result<std::unique_ptr<Resident>> Models::try_load(const Entry& entry) const {
+Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {
   const std::string& name = entry.found.name;
-  fleet::ModelOptions options = settings_.model;
-  models::LoadOptions load = fleet::answer_load_options(settings_.parallel);
-  // What a request wishes counts before the server's default, but no model gets more than it was trained for.
+  ModelOptions options = options_.model;
+  models::LoadOptions load = answer_load_options(options_.parallel);
+  // What a request wishes counts before the default, but no model gets more than it was trained for.
   if (entry.wish.context) {
     load.context = *entry.wish.context;
     options.context = 0;
   }
-  if (entry.wish.gpu_layers == 0) options.gpu = fleet::GpuPolicy::kOff;
+  if (entry.wish.gpu_layers == 0) options.gpu = GpuPolicy::kOff;
   if (entry.wish.threads) options.threads = *entry.wish.threads;
-  fleet::LoadObserver observer;
+  LoadObserver observer;
   observer.note = [name](const std::string& text) { log_info("{}: {}", name, text); };
   observer.start = [name](const std::string& what) { log_info("{}: {}", name, what); };
-  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, fleet::load_model(entry.found, options, load, observer));
-  auto resident = std::make_unique<Resident>();
-  resident->found = std::move(loaded.found);
-  resident->file = loaded.file;
-  resident->summary = summarize(entry.found, *loaded.file);
-  resident->spec = loaded.spec;
-  resident->load = loaded.load;
-  resident->chat = fleet::make_chat_model(resident->found, *loaded.file, loaded.tokenizer);
-  resident->raw = fleet::make_chat_model(resident->found, *loaded.file, loaded.tokenizer, true);
+  const engine::EngineOptions engine_options{.max_sequences = options_.parallel, .queue = options_.queue};
+  ASSIGN_OR_RETURN(std::unique_ptr<Resident> resident,
+                   Resident::start(entry.found, options, load, engine_options, observer));
   for (const std::string& note : resident->chat->notes()) log_info("{}: {}", name, note);
-  const auto ignored = fleet::apply_model_parameters(resident->found.parameters, resident->sampling);
-  if (!ignored.empty()) log_warn("{}: parameters that come with it are ignored: {}", name, fmt::join(ignored, ", "));
-  resident->placed = std::move(loaded.placed);
-  const engine::EngineOptions engine_options{.max_sequences = settings_.parallel, .queue = settings_.queue};
-  resident->engine = std::make_unique<engine::Engine>(resident->placed->backend(), loaded.tokenizer, engine_options);
+  if (const auto& ignored = resident->ignored_parameters; !ignored.empty())
+    log_warn("{}: parameters that come with it are ignored: {}", name, fmt::join(ignored, ", "));
   log_placement(name, resident->engine->devices());
   log_info("{} is loaded in {:.2f} seconds, with a context of {} tokens for each of {} answers", name,
-           std::chrono::duration<double>(loaded.load_duration).count(), resident->load.context, settings_.parallel);
+           std::chrono::duration<double>(resident->load_duration).count(), resident->load.context, options_.parallel);
   return resident;
 }
 
-}  // namespace hearth::serve
+}  // namespace hearth::fleet

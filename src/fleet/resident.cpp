@@ -1,0 +1,35 @@
+#include "fleet/resident.h"
+
+#include "fleet/chat_model.h"
+#include "fleet/model_defaults.h"
+
+namespace hearth::fleet {
+
+Resident::Resident(LoadedModel loaded, const engine::EngineOptions& engine_options)
+    : found(std::move(loaded.found)),
+      file(std::move(loaded.file)),
+      facts(facts_of(*file)),
+      spec(std::move(loaded.spec)),
+      load(std::move(loaded.load)),
+      load_duration(loaded.load_duration),
+      read_duration(loaded.read_duration),
+      placed(std::move(loaded.placed)),
+      engine(std::make_unique<engine::Engine>(placed->backend(), loaded.tokenizer, engine_options)),
+      chat(make_chat_model(found, *file, loaded.tokenizer)),
+      raw(make_chat_model(found, *file, loaded.tokenizer, true)),
+      ignored_parameters(apply_model_parameters(found.parameters, sampling)) {}
+
+Result<std::unique_ptr<Resident>> Resident::start(store::ModelFiles found, const ModelOptions& options,
+                                                  const models::LoadOptions& load,
+                                                  const engine::EngineOptions& engine_options,
+                                                  const LoadObserver& observer) {
+  ASSIGN_OR_RETURN(LoadedModel loaded, load_model(std::move(found), options, load, observer));
+  return std::unique_ptr<Resident>(new Resident(std::move(loaded), engine_options));
+}
+
+std::shared_ptr<const grammar::TokenTrie> Resident::trie() {
+  std::call_once(trie_made_, [this] { trie_ = std::make_shared<const grammar::TokenTrie>(engine->tokenizer()); });
+  return trie_;
+}
+
+}  // namespace hearth::fleet

@@ -1,0 +1,164 @@
+// Models on demand: shared loads, kept for a while, let go for others.
+#include "fleet/fleet.h"
+
+#include <future>
+
+#include "base/log.h"
+#include "support/support.h"
+#include "support/tiny_model.h"
+
+namespace hearth::fleet {
+namespace {
+
+using Taken = Result<std::shared_ptr<Fleet::Lease>>;
+
+class FleetTest : public testing::Test {
+ protected:
+  FleetTest() {
+    set_log_level(LogLevel::kWarn);
+    options_.model.gpu = GpuPolicy::kOff;
+    options_.model.threads = 1;
+    tiny_.context = 4096;
+    tiny_.write();
+  }
+
+  // The same small model under any name.
+  store::ModelFiles named(const std::string& name, const std::string& file = "tiny.gguf") const {
+    store::ModelFiles found;
+    found.name = name;
+    found.model = tiny_.file(file);
+    return found;
+  }
+
+  Fleet& start() {
+    fleet_ = std::make_unique<Fleet>(options_);
+    return *fleet_;
+  }
+  Taken use(const std::string& name, const LoadWish& wish = {},
+            std::optional<std::chrono::nanoseconds> keep_alive = {}) {
+    std::promise<Taken> taken;
+    fleet_->use(named(name), wish, keep_alive, [&](const Taken& lease) { taken.set_value(lease); });
+    return taken.get_future().get();
+  }
+  // Models go on a thread of the fleet's: waits until these are left.
+  void wait_until_running(const std::vector<std::string>& names) {
+    for (std::vector<std::string> running; running != names;) {
+      running.clear();
+      for (const RunningModel& model : fleet_->running()) running.push_back(model.found.name);
+      std::this_thread::yield();
+    }
+  }
+
+  test::TinyModel tiny_;
+  FleetOptions options_;
+  std::unique_ptr<Fleet> fleet_;
+};
+
+TEST_F(FleetTest, RequestsForOneModelShareOneLoadAndItsEngine) {
+  Fleet& fleet = start();
+  constexpr size_t kUsers = 5;
+  std::vector<std::promise<Taken>> taken(kUsers);
+  for (auto& one : taken) fleet.use(named("a"), {}, {}, [&](const Taken& lease) { one.set_value(lease); });
+  std::set<engine::Engine*> engines;
+  for (auto& one : taken) {
+    const Taken lease = one.get_future().get();
+    ASSERT_TRUE(lease.ok()) << lease.error().message;
+    engines.insert((**lease)->engine.get());
+  }
+  EXPECT_EQ(engines.size(), 1u);
+  EXPECT_EQ(fleet.running().size(), 1u);
+}
+
+TEST_F(FleetTest, OfTooManyTheOneThatWasUsedLongestAgoGoes) {
+  options_.most_models = 2;
+  start();
+  for (const char* name : {"a", "b", "a", "c"}) ASSERT_TRUE(use(name).ok());
+  wait_until_running({"a", "c"});
+}
+
+TEST_F(FleetTest, WhatIsInUseIsNotLetGoForAnother) {
+  options_.most_models = 1;
+  Fleet& fleet = start();
+  Taken lease = use("a");
+  ASSERT_TRUE(lease.ok());
+  std::promise<Taken> other;
+  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { other.set_value(taken); });
+  EXPECT_FALSE(fleet.unload("c"));
+  EXPECT_EQ(fleet.running().front().found.name, "a");
+  lease = Error{ErrorKind::kCancelled, "given back"};
+  EXPECT_TRUE(other.get_future().get().ok());
+  wait_until_running({"b"});
+}
+
+TEST_F(FleetTest, AModelThatIsKeptForNoTimeGoesWithItsLastUser) {
+  Fleet& fleet = start();
+  {
+    const Taken lease = use("a", {}, std::chrono::nanoseconds(0));
+    ASSERT_TRUE(lease.ok());
+    EXPECT_EQ(fleet.running().size(), 1u);
+  }
+  wait_until_running({});
+}
+
+TEST_F(FleetTest, UnloadedIsWhatNobodyUses) {
+  Fleet& fleet = start();
+  ASSERT_TRUE(use("a").ok());
+  EXPECT_TRUE(fleet.running().front().expires.has_value());
+  EXPECT_TRUE(fleet.unload("A"));
+  wait_until_running({});
+  EXPECT_FALSE(fleet.unload("a"));
+}
+
+TEST_F(FleetTest, AWishForALargerContextLoadsAgainASmallerOneDoesNot) {
+  start();
+  ASSERT_TRUE(use("a", {.context = 64, .gpu_layers = {}, .threads = {}}).ok());
+  EXPECT_EQ(fleet_->running().front().context, 64u);
+  ASSERT_TRUE(use("a", {.context = 128, .gpu_layers = {}, .threads = {}}).ok());
+  ASSERT_TRUE(use("a", {.context = 32, .gpu_layers = {}, .threads = {}}).ok());
+  wait_until_running({"a"});
+  EXPECT_EQ(fleet_->running().front().context, 128u);
+}
+
+TEST_F(FleetTest, AModelThatCannotBeLoadedIsAnErrorForAllWhoWait) {
+  Fleet& fleet = start();
+  std::promise<Taken> taken;
+  fleet.use(named("a", "absent.gguf"), {}, {}, [&](const Taken& lease) { taken.set_value(lease); });
+  const Taken lease = taken.get_future().get();
+  ASSERT_FALSE(lease.ok());
+  EXPECT_EQ(lease.error().kind, ErrorKind::kNotFound);
+  EXPECT_TRUE(fleet.running().empty());
+  EXPECT_TRUE(use("a").ok());
+}
+
+TEST_F(FleetTest, TooManyWhoWaitAreRefused) {
+  options_.queue = 1;
+  options_.most_models = 1;
+  Fleet& fleet = start();
+  Taken lease = use("a");
+  ASSERT_TRUE(lease.ok());
+  std::promise<Taken> first;
+  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { first.set_value(taken); });
+  const Taken refused = use("b");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kBusy);
+  lease = refused;
+  EXPECT_TRUE(first.get_future().get().ok());
+}
+
+TEST_F(FleetTest, AtItsEndWhoWaitsIsTold) {
+  options_.most_models = 1;
+  Fleet& fleet = start();
+  Taken lease = use("a");
+  ASSERT_TRUE(lease.ok());
+  std::promise<Taken> other;
+  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { other.set_value(taken); });
+  std::thread ends([&] { fleet_.reset(); });
+  const Taken refused = other.get_future().get();
+  lease = refused;
+  ends.join();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kCancelled);
+}
+
+}  // namespace
+}  // namespace hearth::fleet
