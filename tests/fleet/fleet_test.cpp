@@ -37,16 +37,19 @@ class FleetTest : public testing::Test {
   Taken use(const std::string& name, const LoadWish& wish = {},
             std::optional<std::chrono::nanoseconds> keep_alive = {}) {
     std::promise<Taken> taken;
-    fleet_->use(named(name), wish, keep_alive, [&](const Taken& lease) { taken.set_value(lease); });
+    fleet_->use(named(name), wish, keep_alive, [&](Taken lease) { taken.set_value(std::move(lease)); });
     return taken.get_future().get();
   }
   // Models go on a thread of the fleet's: waits until these are left.
   void wait_until_running(const std::vector<std::string>& names) {
-    for (std::vector<std::string> running; running != names;) {
+    std::vector<std::string> running;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    do {
       running.clear();
       for (const RunningModel& model : fleet_->running()) running.push_back(model.found.name);
       std::this_thread::yield();
-    }
+    } while (running != names && std::chrono::steady_clock::now() < end);
+    EXPECT_EQ(running, names);
   }
 
   test::TinyModel tiny_;
@@ -58,7 +61,7 @@ TEST_F(FleetTest, RequestsForOneModelShareOneLoadAndItsEngine) {
   Fleet& fleet = start();
   constexpr size_t kUsers = 5;
   std::vector<std::promise<Taken>> taken(kUsers);
-  for (auto& one : taken) fleet.use(named("a"), {}, {}, [&](const Taken& lease) { one.set_value(lease); });
+  for (auto& one : taken) fleet.use(named("a"), {}, {}, [&](Taken lease) { one.set_value(std::move(lease)); });
   std::set<engine::Engine*> engines;
   for (auto& one : taken) {
     const Taken lease = one.get_future().get();
@@ -82,7 +85,7 @@ TEST_F(FleetTest, WhatIsInUseIsNotLetGoForAnother) {
   Taken lease = use("a");
   ASSERT_TRUE(lease.ok());
   std::promise<Taken> other;
-  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { other.set_value(taken); });
+  fleet.use(named("b"), {}, {}, [&](Taken taken) { other.set_value(std::move(taken)); });
   EXPECT_FALSE(fleet.unload("c"));
   EXPECT_EQ(fleet.running().front().found.name, "a");
   lease = Error{ErrorKind::kCancelled, "given back"};
@@ -122,7 +125,7 @@ TEST_F(FleetTest, AWishForALargerContextLoadsAgainASmallerOneDoesNot) {
 TEST_F(FleetTest, AModelThatCannotBeLoadedIsAnErrorForAllWhoWait) {
   Fleet& fleet = start();
   std::promise<Taken> taken;
-  fleet.use(named("a", "absent.gguf"), {}, {}, [&](const Taken& lease) { taken.set_value(lease); });
+  fleet.use(named("a", "absent.gguf"), {}, {}, [&](Taken lease) { taken.set_value(std::move(lease)); });
   const Taken lease = taken.get_future().get();
   ASSERT_FALSE(lease.ok());
   EXPECT_EQ(lease.error().kind, ErrorKind::kNotFound);
@@ -137,7 +140,7 @@ TEST_F(FleetTest, TooManyWhoWaitAreRefused) {
   Taken lease = use("a");
   ASSERT_TRUE(lease.ok());
   std::promise<Taken> first;
-  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { first.set_value(taken); });
+  fleet.use(named("b"), {}, {}, [&](Taken taken) { first.set_value(std::move(taken)); });
   const Taken refused = use("b");
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, ErrorKind::kBusy);
@@ -151,7 +154,7 @@ TEST_F(FleetTest, AtItsEndWhoWaitsIsTold) {
   Taken lease = use("a");
   ASSERT_TRUE(lease.ok());
   std::promise<Taken> other;
-  fleet.use(named("b"), {}, {}, [&](const Taken& taken) { other.set_value(taken); });
+  fleet.use(named("b"), {}, {}, [&](Taken taken) { other.set_value(std::move(taken)); });
   std::thread ends([&] { fleet_.reset(); });
   const Taken refused = other.get_future().get();
   lease = refused;
