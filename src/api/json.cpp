@@ -25,6 +25,12 @@ Result<json::value> read_json(std::string_view text) {
   return parser.release();
 }
 
+Result<json::value> read_object(std::string_view text) {
+  ASSIGN_OR_RETURN(json::value value, read_json(text));
+  if (!value.is_object()) return wrong_type("the body", "an object", value);
+  return value;
+}
+
 Error wrong_type(const std::string& path, std::string_view expected, const json::value& value) {
   return error(ErrorKind::kUsage, "{} must be {}, not {}", path, expected, to_string(value.kind()));
 }
@@ -51,21 +57,21 @@ const json::value* Fields::find(std::string_view name) const {
 Result<std::optional<std::string>> Fields::text(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return std::optional<std::string>();
-  if (!value->is_string()) return wrong_type(path(name), "a string", *value);
+  if (!value->is_string()) return wrong_type(name, "a string", *value);
   return std::optional<std::string>(value->get_string());
 }
 
 Result<std::optional<bool>> Fields::boolean(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return std::optional<bool>();
-  if (!value->is_bool()) return wrong_type(path(name), "true or false", *value);
+  if (!value->is_bool()) return wrong_type(name, "true or false", *value);
   return std::optional<bool>(value->get_bool());
 }
 
 Result<std::optional<double>> Fields::number(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return std::optional<double>();
-  if (!value->is_number()) return wrong_type(path(name), "a number", *value);
+  if (!value->is_number()) return wrong_type(name, "a number", *value);
   return std::optional<double>(value->to_number<double>());
 }
 
@@ -73,22 +79,45 @@ Result<std::optional<int64_t>> Fields::integer(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return std::optional<int64_t>();
   const std::optional<int64_t> integer = to_integer(*value);
-  if (!integer) return wrong_type(path(name), "an integer", *value);
+  if (!integer) return wrong_type(name, "an integer", *value);
   return std::optional<int64_t>(integer);
 }
 
 Result<const json::object*> Fields::object(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return static_cast<const json::object*>(nullptr);
-  if (!value->is_object()) return wrong_type(path(name), "an object", *value);
+  if (!value->is_object()) return wrong_type(name, "an object", *value);
   return &value->get_object();
 }
 
 Result<const json::array*> Fields::array(std::string_view name) const {
   const json::value* value = find(name);
   if (value == nullptr) return static_cast<const json::array*>(nullptr);
-  if (!value->is_array()) return wrong_type(path(name), "a list", *value);
+  if (!value->is_array()) return wrong_type(name, "a list", *value);
   return &value->get_array();
+}
+
+Result<std::optional<double>> Fields::number(std::string_view name, double least, double most) const {
+  ASSIGN_OR_RETURN(const std::optional<double> value, number(name));
+  if (value && !(*value >= least && *value <= most))
+    return refuse(name, "invalid_value", "{} is {}; it must be from {} to {}", path(name), *value, least, most);
+  return value;
+}
+
+Result<std::optional<int64_t>> Fields::integer(std::string_view name, int64_t least, int64_t most) const {
+  ASSIGN_OR_RETURN(const std::optional<int64_t> value, integer(name));
+  if (value && (*value < least || *value > most))
+    return refuse(name, "invalid_value", "{} is {}; it must be from {} to {}", path(name), *value, least, most);
+  return value;
+}
+
+Error Fields::wrong_type(std::string_view name, std::string_view expected, const json::value& value) const {
+  return blamed(path(name), "invalid_type", api::wrong_type(path(name), expected, value).message);
+}
+
+Error Fields::blamed(std::string path, std::string_view code, std::string why) const {
+  if (blame_ != nullptr) *blame_ = {std::move(path), std::string(code)};
+  return Error{ErrorKind::kUsage, std::move(why)};
 }
 
 Result<std::vector<std::string>> Fields::texts(std::string_view name) const {
@@ -96,7 +125,7 @@ Result<std::vector<std::string>> Fields::texts(std::string_view name) const {
   std::vector<std::string> texts;
   if (list == nullptr) return texts;
   for (const json::value& item : *list) {
-    if (!item.is_string()) return wrong_type(fmt::format("{}[{}]", path(name), texts.size()), "a string", item);
+    if (!item.is_string()) return wrong_type(fmt::format("{}[{}]", name, texts.size()), "a string", item);
     texts.emplace_back(item.get_string());
   }
   return texts;

@@ -26,6 +26,8 @@ using Nanoseconds = std::chrono::nanoseconds;
 struct Caller {
   std::string user;     // key and the user that a request names, else the address
   std::string address;  // "127.0.0.1"
+
+  Caller with_user(const std::string& name) const { return {name.empty() ? user : user + "/" + name, address}; }
 };
 
 // Sampling options that a request sets, over the model's own and the defaults.
@@ -37,6 +39,7 @@ struct Settings {
   std::vector<int32_t> stop_tokens;                         // that end the answer too
   uint32_t min_tokens = 0;                                  // before so many the answer does not end by itself
   bool ignore_eos = false;                                  // nor ever
+  bool penalises_prompt = true;                             // penalties look at the prompt too
   std::optional<int> logprobs;  // alternatives per token (0: only the token itself); not given: no report
 };
 // Errors: those of sampling::set() and validate().
@@ -80,6 +83,7 @@ struct ToolChoice {
   enum class Mode { kAuto, kNone, kRequired, kNamed };
   Mode mode = Mode::kAuto;
   std::string name;
+  std::vector<std::string> allowed = {};  // with kAuto and kRequired: only these may be called; empty: all
   bool parallel = true;
 };
 
@@ -208,7 +212,8 @@ struct ModelSummary {
   uint64_t bytes = 0;
   std::string digest = {};  // 64 hex digits
   std::string architecture = {}, parameter_size = {}, quantization = {};
-  uint32_t context = 0, width = 0;
+  uint32_t context = 0, width = 0;    // that it was trained for
+  uint32_t served_context = 0;        // that answers have here
   std::vector<std::string> capabilities = {};  // "completion", "tools", "thinking", ...
 };
 struct ModelDetails {
@@ -230,6 +235,7 @@ struct RunningModel {
 
 struct Service {
   std::string version;
+  std::chrono::milliseconds ping_interval{15'000};  // of streams that are silent; 0: none
   std::function<Cancel(AnswerRequest request, AnswerSink sink)> answer;
   // Calls `done` once, on any thread.
   std::function<Cancel(LoadRequest request, std::function<void(Status)> done)> load;

@@ -52,6 +52,7 @@ struct Request {
   uint32_t min_tokens = 0;  // before so many it does not end by itself, nor at a control token that a stop names
   bool ignore_eos = false;  // nor ever
   std::vector<text::Token> stop_tokens = {};  // that end it too
+  bool penalises_prompt = true;  // penalties look at the prompt too, not only at the answer
   bool tells_begin = false;  // an event says when it begins, with the counts of the prompt as usage
   uint64_t cache_salt = 0;  // computed prefixes are shared with requests of the same salt only
   // What the answer must obey; the request's own. It may make an answer end in spite of min_tokens and ignore_eos.

@@ -32,7 +32,8 @@ Generation::Generation(const Request& request, const text::Tokenizer& tokenizer,
       prompt_tokens_(request.prompt.size()),
       min_tokens_(request.min_tokens),
       ignores_end_(request.ignore_eos) {
-  for (text::Token token : request.prompt) sampler_.accept(token);
+  if (request.penalises_prompt)
+    for (text::Token token : request.prompt) sampler_.accept(token);
   for (const std::string& stop : all_stops(request)) {
     const text::Token token = tokenizer.find(stop);
     if (token != text::kNoToken && tokenizer.is_control(token)) stop_tokens_.push_back(token);

@@ -232,6 +232,7 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.cache_salt = request.cache_salt.empty() ? 0 : std::hash<std::string>()(request.cache_salt);
   out.min_tokens = request.settings.min_tokens;
   out.ignore_eos = request.settings.ignore_eos;
+  out.penalises_prompt = request.settings.penalises_prompt;
   out.tells_begin = true;
   ASSIGN_OR_RETURN(out.constraint, constraint_of(request.format, model));
   const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, model.load.context};

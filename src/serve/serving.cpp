@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "api/ollama/routes.h"
+#include "api/openai/routes.h"
 #include "api/router.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -112,7 +113,9 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded) {
   auto parts = std::make_unique<Parts>(std::move(loaded));
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
-  api::ollama::add_routes(*router, make_service(parts->models, parts->workers, parts->rate, parts->catalog));
+  const auto service = make_service(parts->models, parts->workers, parts->rate, parts->catalog);
+  api::ollama::add_routes(*router, service);
+  api::openai::add_routes(*router, service);
   auto server = http::Server::start(settings.http, make_handler(std::move(router), parts->workers, parts->front));
   if (!server) return with_ways_out(server.error(), settings);
   parts->server = std::move(server).value();

@@ -53,11 +53,14 @@ class FakeExchange : public http::Exchange {
 
 // The answer to one request, which is complete when this returns unless the service holds it back.
 inline std::shared_ptr<FakeExchange> ask(const api::Router& router, const std::string& method, const std::string& path,
-                                         const std::string& body = {}) {
+                                         const std::string& body = {}, const http::Headers& headers = {}) {
   const auto exchange = std::make_shared<FakeExchange>();
   http::RequestHead head;
   head.method = method;
-  head.path = path;
+  head.path = path.substr(0, path.find('?'));
+  if (head.path != path) head.query = path.substr(head.path.size() + 1);
+  head.headers = headers;
+  head.id = std::string(32, 'a');
   const auto match = router.find(head);
   if (match.route == nullptr) {
     exchange->send(router.problem(head, match.status, "no route"));

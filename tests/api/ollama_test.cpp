@@ -5,25 +5,18 @@
 #include "api/ollama/decode.h"
 #include "api/ollama/encode.h"
 #include "api/ollama/routes.h"
-#include "fake.h"
+#include "dialect.h"
 
 namespace hearth::api::ollama {
 namespace {
 
 using namespace std::chrono_literals;
-using Kind = chat::Delta::Kind;
 using test::ask;
+using test::Kind;
 
-class OllamaApi : public testing::Test {
+class OllamaApi : public test::DialectTest {
  protected:
   OllamaApi() {
-    service_->version = "0.40.0";
-    service_->answer = [this](AnswerRequest request, AnswerSink sink) -> Cancel {
-      request_ = std::move(request);
-      sink_ = sink;
-      for (const AnswerEvent& event : events_) sink(event);
-      return [this] { ++cancelled_; };
-    };
     service_->load = [this](LoadRequest request, const std::function<void(Status)>& done) -> Cancel {
       loaded_ = request;
       done({});
@@ -33,35 +26,11 @@ class OllamaApi : public testing::Test {
       unloaded_ = model;
       return {};
     };
-    service_->list = [] { return std::vector<ModelSummary>(); };
     add_routes(router_, service_);
-    events_ = {{.accepted = true},
-               {.deltas = {{.kind = Kind::kReasoning, .text = "hm"}}},
-               {.deltas = {{.kind = Kind::kContent, .text = "He"}}},
-               {.deltas = {{.kind = Kind::kContent, .text = "llo"}}},
-               end({.prompt_tokens = 12, .generated_tokens = 3, .total = 5ns})};
   }
 
-  static AnswerEvent end(Usage usage, AnswerEnd::Reason reason = AnswerEnd::Reason::kStop) {
-    AnswerEvent event;
-    event.end = AnswerEnd{.reason = reason, .usage = usage, .context = {1, 2}, .error = {}};
-    return event;
-  }
-  static AnswerEvent failed(ErrorKind kind, const std::string& message) {
-    AnswerEvent event = end({}, AnswerEnd::Reason::kError);
-    event.end->error = Error{kind, message};
-    return event;
-  }
-  const ChatInput& chat_input() const { return std::get<ChatInput>(request_.input); }
-
-  std::shared_ptr<Service> service_ = std::make_shared<Service>();
-  Router router_;
-  std::vector<AnswerEvent> events_;
-  AnswerRequest request_;
-  AnswerSink sink_;
   std::optional<LoadRequest> loaded_;
   std::string unloaded_;
-  int cancelled_ = 0;
 };
 
 constexpr const char* kChat = R"({"model":"m","messages":[{"role":"user","content":"hi"}])";

@@ -33,7 +33,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"store", {"base", "gguf"}},
     {"http", {"base"}},
     {"config", {"base", "http"}},
-    {"api", {"base", "http", "chat", "sampling"}},  // never the engine: functions are handed in
+    {"api", {"base", "http", "text", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
       "store", "chat", "grammar"}},

@@ -58,9 +58,10 @@ Result<int64_t> load_option(std::string_view name, const json::value& value, int
   return *integer;
 }
 
-Status add_option(std::string_view name, const json::value& value, Ask& ask) {
-  LoadWish& load = ask.request.load;
-  if (name == "stop") return add_stops(value, ask.request.settings);
+Status add_option(std::string_view name, const json::value& value, AnswerRequest& request,
+                  std::vector<std::string>& warnings) {
+  LoadWish& load = request.load;
+  if (name == "stop") return add_stops(value, request.settings);
   if (name == "num_ctx") {
     ASSIGN_OR_RETURN(const int64_t context, load_option(name, value, 0, INT32_MAX));
     load.context = static_cast<uint32_t>(std::max(context, kLeast_context));
@@ -77,19 +78,10 @@ Status add_option(std::string_view name, const json::value& value, Ask& ask) {
     return {};
   }
   for (const sampling::Parameter& parameter : sampling::parameters()) {
-    if (name == parameter.name) return add_value(parameter, value, ask.request.settings);
+    if (name == parameter.name) return add_value(parameter, value, request.settings);
   }
   if (std::find(std::begin(kSilent), std::end(kSilent), name) == std::end(kSilent)) {
-    ask.warnings.push_back(fmt::format("option \"{}\" is not known and is ignored", printable(name)));
-  }
-  return {};
-}
-
-Status decode_options(const Fields& fields, Ask& ask) {
-  ASSIGN_OR_RETURN(const json::object* options, fields.object("options"));
-  if (options == nullptr) return {};
-  for (const auto& [key, value] : *options) {
-    if (!value.is_null()) TRY(add_option({key.data(), key.size()}, value, ask));
+    warnings.push_back(fmt::format("option \"{}\" is not known and is ignored", printable(name)));
   }
   return {};
 }
@@ -147,7 +139,7 @@ Status decode_common(const Fields& fields, Ask& ask) {
   if (const json::value* value = fields.find("keep_alive")) {
     ASSIGN_OR_RETURN(ask.request.keep_alive, decode_keep_alive(*value));
   }
-  TRY(decode_options(fields, ask));
+  TRY(decode_options(fields, ask.request, ask.warnings));
   TRY(decode_format(fields, ask.request.format));
   TRY(decode_think(fields, ask.request.thinking));
   return decode_logprobs(fields, ask.request.settings);
@@ -212,12 +204,6 @@ Result<ChatInput> decode_conversation(const Fields& fields) {
   return input;
 }
 
-Result<json::value> read_object(std::string_view body) {
-  ASSIGN_OR_RETURN(json::value value, read_json(body));
-  if (!value.is_object()) return wrong_type("the body", "an object", value);
-  return value;
-}
-
 void mark_load_only(Ask& ask, bool nothing) {
   ask.load_only = nothing;
   ask.unload = nothing && ask.request.keep_alive == Nanoseconds(0);
@@ -235,6 +221,15 @@ Result<std::string> decode_model(const Fields& fields) {
   const size_t begin = model->find_first_not_of(kBlanks);
   if (begin == std::string::npos) return std::string();
   return model->substr(begin, model->find_last_not_of(kBlanks) - begin + 1);
+}
+
+Status decode_options(const Fields& fields, AnswerRequest& request, std::vector<std::string>& warnings) {
+  ASSIGN_OR_RETURN(const json::object* options, fields.object("options"));
+  if (options == nullptr) return {};
+  for (const auto& [key, value] : *options) {
+    if (!value.is_null()) TRY(add_option({key.data(), key.size()}, value, request, warnings));
+  }
+  return {};
 }
 
 Result<Ask> decode_generate(std::string_view body) {

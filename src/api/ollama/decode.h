@@ -23,6 +23,9 @@ struct Ask {
 Result<Ask> decode_generate(std::string_view body);
 Result<Ask> decode_chat(std::string_view body);
 
+// The field `options`. What is not known is ignored, with a warning. Errors: kUsage.
+Status decode_options(const Fields& fields, AnswerRequest& request, std::vector<std::string>& warnings);
+
 // A JSON number of seconds, or a duration as Go writes it ("5m", "-1s", "1.5h"); a text without a unit only if it is
 // zero.
 Result<Nanoseconds> decode_keep_alive(const boost::json::value& value);

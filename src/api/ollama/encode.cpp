@@ -1,8 +1,8 @@
 #include "api/ollama/encode.h"
 
 #include <boost/json.hpp>
-#include <ctime>
 
+#include "api/reply.h"
 #include "base/error.h"
 
 namespace hearth::api::ollama {
@@ -11,23 +11,11 @@ namespace {
 namespace json = boost::json;
 using Kind = chat::Delta::Kind;
 
-json::object chance(const TokenChance& token) {
-  json::array bytes;
-  for (const char c : token.text) bytes.push_back(static_cast<unsigned char>(c));
-  json::object object;
-  object["token"] = token.text;
-  object["logprob"] = token.logprob;
-  object["bytes"] = std::move(bytes);
-  return object;
-}
-
 json::array logprobs(const std::vector<TokenReport>& tokens) {
   json::array list;
   for (const TokenReport& token : tokens) {
-    json::object object = chance(token.chosen);
-    json::array most;
-    for (const TokenChance& other : token.most_likely) most.push_back(chance(other));
-    if (!most.empty()) object["top_logprobs"] = std::move(most);
+    json::object object = token_json(token);
+    if (token.most_likely.empty()) object.erase("top_logprobs");
     list.push_back(std::move(object));
   }
   return list;
@@ -191,14 +179,6 @@ unsigned status_of(ErrorKind kind) {
   }
 }
 
-std::string rfc3339(int64_t seconds, long nanoseconds) {
-  const std::time_t time = seconds;
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, nanoseconds);
-}
-
 // Year 2318, as Ollama says "for ever"; clients read years of four digits.
 constexpr int64_t kNever = 10'998'547'200;
 
@@ -221,7 +201,7 @@ json::object summary(const ModelSummary& model) {
 }  // namespace
 
 http::Response json_response(const std::string& body) {
-  return {{.status = 200, .headers = {{"Content-Type", "application/json; charset=utf-8"}}}, body};
+  return {{.status = 200, .headers = {{"Content-Type", kJson_type}}}, body};
 }
 
 http::Response problem(unsigned status, const std::string& message) {
@@ -260,7 +240,7 @@ std::string tags(const std::vector<ModelSummary>& models) {
   json::array list;
   for (const ModelSummary& model : models) {
     json::object object = summary(model);
-    object["modified_at"] = rfc3339(model.modified, 0);
+    object["modified_at"] = rfc3339(model.modified);
     if (!model.capabilities.empty()) {
       object["capabilities"] = json::array(model.capabilities.begin(), model.capabilities.end());
     }
@@ -276,7 +256,7 @@ std::string running(const std::vector<RunningModel>& models) {
     object["size"] = model.bytes;
     object["size_vram"] = model.gpu_bytes;
     object["context_length"] = model.context;
-    object["expires_at"] = rfc3339(model.expires.value_or(kNever), 0);
+    object["expires_at"] = rfc3339(model.expires.value_or(kNever));
     object["placement"] = model.placement;
     if (!model.cause.empty()) object["cause"] = model.cause;
     if (!model.remedy.empty()) object["remedy"] = model.remedy;

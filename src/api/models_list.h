@@ -1,0 +1,25 @@
+// GET /v1/models: one body that OpenAI's, Anthropic's and Codex' clients can all read.
+#pragma once
+
+#include <boost/json.hpp>
+#include <string>
+#include <vector>
+
+#include "api/service.h"
+
+namespace hearth::api {
+
+// A part of the list, as Anthropic's clients ask for one. Not given: all.
+struct Page {
+  std::optional<size_t> limit = {};
+  std::string after = {}, before = {};  // ids
+};
+
+boost::json::object models_list(const std::vector<ModelSummary>& models, const Page& page);
+boost::json::object model_entry(const ModelSummary& model, const std::string& id);
+// The one that is meant: by its name, or without ":latest", in any case of letters. Null if there is none.
+const ModelSummary* find_model(const std::vector<ModelSummary>& models, const std::string& name);
+// "demo:latest, llama3:8b"
+std::string names_of(const std::vector<ModelSummary>& models);
+
+}  // namespace hearth::api
