@@ -7,6 +7,19 @@ namespace {
 
 using Kind = chat::Delta::Kind;
 
+bool continues(const chat::Delta& before, const chat::Delta& after) {
+  return before.kind == after.kind && before.index == after.index &&
+         (after.kind == Kind::kReasoning || after.kind == Kind::kContent || after.kind == Kind::kArguments);
+}
+
+// Neighbours of one kind become one.
+void add(std::vector<chat::Delta>& deltas, const chat::Delta& more) {
+  if (!deltas.empty() && continues(deltas.back(), more))
+    deltas.back().text += more.text;
+  else
+    deltas.push_back(more);
+}
+
 bool has_content(const AnswerEvent& event) {
   return !event.deltas.empty() || !event.tokens.empty() || event.end;
 }
@@ -64,7 +77,10 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
   void collect(const AnswerEvent& event) {
     Choice& choice = choices_[event.choice];
-    for (const chat::Delta& delta : event.deltas) choice.collector.add(delta);
+    for (const chat::Delta& delta : event.deltas) {
+      choice.collector.add(delta);
+      add(choice.answer.deltas, delta);
+    }
     choice.answer.tokens.insert(choice.answer.tokens.end(), event.tokens.begin(), event.tokens.end());
     choice.waiting = {};
     if (!event.end) return;
@@ -123,24 +139,13 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   std::vector<Choice> choices_;
 };
 
-bool continues(const chat::Delta& before, const chat::Delta& after) {
-  return before.kind == after.kind && before.index == after.index &&
-         (after.kind == Kind::kReasoning || after.kind == Kind::kContent || after.kind == Kind::kArguments);
-}
-
 }  // namespace
 
 void join(AnswerEvent& event, const AnswerEvent& more) {
   event.accepted = event.accepted || more.accepted;
   event.choice = more.choice;
   if (more.begin) event.begin = more.begin;
-  for (const chat::Delta& delta : more.deltas) {
-    if (!event.deltas.empty() && continues(event.deltas.back(), delta)) {
-      event.deltas.back().text += delta.text;
-    } else {
-      event.deltas.push_back(delta);
-    }
-  }
+  for (const chat::Delta& delta : more.deltas) add(event.deltas, delta);
   event.tokens.insert(event.tokens.end(), more.tokens.begin(), more.tokens.end());
   if (more.end) event.end = more.end;
 }

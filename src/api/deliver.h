@@ -14,6 +14,7 @@ namespace hearth::api {
 // A whole answer, for replies that are not streamed. Those to one request are in the order of their numbers.
 struct WholeAnswer {
   chat::Message message;
+  std::vector<chat::Delta> deltas;  // the same, in the order in which it was said
   std::vector<TokenReport> tokens;
   AnswerEnd end;
 };

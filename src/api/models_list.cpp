@@ -90,12 +90,28 @@ const ModelSummary* find_model(const std::vector<ModelSummary>& models, const st
   return nullptr;
 }
 
-std::string names_of(const std::vector<ModelSummary>& models) {
+std::string models_here(const Service& service) {
   constexpr size_t kMost = 20;
   std::vector<std::string> names;
-  for (const ModelSummary& model : models)
-    if (names.size() < kMost) names.push_back(model.name);
-  return names.empty() ? "there is none" : fmt::format("{}", fmt::join(names, ", "));
+  if (service.list) {
+    const auto models = service.list();
+    for (size_t i = 0; models && i < std::min(kMost, models->size()); ++i) names.push_back((*models)[i].name);
+  }
+  if (names.empty()) return "there is no model here";
+  return fmt::format("the models here: {}", fmt::join(names, ", "));
+}
+
+Service naming_models(std::shared_ptr<const Service> service) {
+  Service naming = *service;
+  naming.answer = [service](AnswerRequest request, AnswerSink sink) {
+    return service->answer(std::move(request), [service, sink = std::move(sink)](const AnswerEvent& event) {
+      if (!event.end || !event.end->error || event.end->error->kind != ErrorKind::kNotFound) return sink(event);
+      AnswerEvent with_names = event;
+      with_names.end->error->message = models_here(*service);
+      sink(with_names);
+    });
+  };
+  return naming;
 }
 
 }  // namespace hearth::api

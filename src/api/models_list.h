@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,9 @@ boost::json::object models_list(const std::vector<ModelSummary>& models, const P
 boost::json::object model_entry(const ModelSummary& model, const std::string& id);
 // The one that is meant: by its name, or without ":latest", in any case of letters. Null if there is none.
 const ModelSummary* find_model(const std::vector<ModelSummary>& models, const std::string& name);
-// "demo:latest, llama3:8b"
-std::string names_of(const std::vector<ModelSummary>& models);
+// "the models here: demo:latest, llama3:8b"
+std::string models_here(const Service& service);
+// The service, whose answer() says so where a model is not found: it helps whoever has mistyped a name.
+Service naming_models(std::shared_ptr<const Service> service);
 
 }  // namespace hearth::api

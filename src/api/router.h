@@ -29,6 +29,9 @@ struct Route {
   bool also_with_slash = false;  // a "/" at the end of a request's path counts for nothing
 };
 
+// The message of problems with status 404 where there is no such route.
+inline constexpr const char* kNo_route = "404 page not found";
+
 // How a dialect says that a request cannot be answered, where it is known only that it is one of the dialect's.
 struct Problems {
   std::function<bool(const http::RequestHead& head)> speaks;  // the request is one of the dialect's

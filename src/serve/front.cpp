@@ -60,7 +60,7 @@ class Front {
       // "//host" would lead elsewhere.
       if (!shorter.path.starts_with("//") && router_->find(shorter).route != nullptr) return redirect(shorter);
     }
-    return router_->problem(head, status, status == 405 ? "405 method not allowed" : "404 page not found");
+    return router_->problem(head, status, status == 405 ? "405 method not allowed" : api::kNo_route);
   }
 
   static http::Response redirect(const http::RequestHead& to) {

@@ -4,6 +4,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <thread>
 
+#include "api/anthropic/routes.h"
 #include "api/ollama/routes.h"
 #include "api/openai/routes.h"
 #include "api/router.h"
@@ -114,6 +115,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded) {
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
   const auto service = make_service(parts->models, parts->workers, parts->rate, parts->catalog);
+  api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
   api::openai::add_routes(*router, service);
   auto server = http::Server::start(settings.http, make_handler(std::move(router), parts->workers, parts->front));

@@ -63,7 +63,7 @@ inline std::shared_ptr<FakeExchange> ask(const api::Router& router, const std::s
   head.id = std::string(32, 'a');
   const auto match = router.find(head);
   if (match.route == nullptr) {
-    exchange->send(router.problem(head, match.status, "no route"));
+    exchange->send(router.problem(head, match.status, api::kNo_route));
   } else {
     match.route->run({{head, http::Body(body)}, exchange, match.rest, {"user", "127.0.0.1"}});
   }

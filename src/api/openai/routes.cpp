@@ -30,18 +30,6 @@ http::Response refusal(const Error& error, const Blame& blame) {
   return problem(400, error.message, blame.path, blame.code);
 }
 
-// The names that could be meant help whoever has mistyped one.
-AnswerSink naming_models(const Service& service, AnswerSink sink) {
-  return [&service, sink = std::move(sink)](const AnswerEvent& event) {
-    if (!event.end || !event.end->error || event.end->error->kind != ErrorKind::kNotFound || !service.list)
-      return sink(event);
-    AnswerEvent with_names = event;
-    const auto models = service.list();
-    with_names.end->error->message = "the models here: " + (models ? names_of(*models) : models.error().message);
-    sink(with_names);
-  };
-}
-
 using Decode = Result<Ask> (*)(std::string_view body, Blame* blame);
 using MakeWriter = std::shared_ptr<AnswerWriter> (*)(WriterContext context, bool logprobs);
 
@@ -58,11 +46,7 @@ void answer(const std::shared_ptr<const Service>& service, const Call& call, Dec
                                    .ping_interval = service->ping_interval,
                                    .warnings = std::move(ask->warnings)},
                                   logprobs);
-  Service named = *service;
-  named.answer = [service](AnswerRequest request, AnswerSink sink) {
-    return service->answer(std::move(request), naming_models(*service, std::move(sink)));
-  };
-  deliver(named, std::move(ask->requests), call.exchange, writer, ask->stream);
+  deliver(naming_models(service), std::move(ask->requests), call.exchange, writer, ask->stream);
 }
 
 // Anthropic's clients say which part of the list they want; others get all.
@@ -91,8 +75,8 @@ void show_model(const Service& service, const Call& call, const Router& router) 
   if (!models) return call.exchange->send(router.problem(call.request.head, 500, models.error().message));
   const ModelSummary* model = find_model(*models, call.rest);
   if (model != nullptr) return call.exchange->send(json_reply(200, model_entry(*model, call.rest)));
-  const std::string words = fmt::format("The model '{}' does not exist here; the models here: {}", call.rest,
-                                        names_of(*models));
+  const std::string words =
+      fmt::format("The model '{}' does not exist here; {}", call.rest, models_here(service));
   if (call.request.head.headers.find("anthropic-version") != nullptr)
     return call.exchange->send(router.problem(call.request.head, 404, words));
   call.exchange->send(problem(404, words, "model", "model_not_found"));
@@ -109,7 +93,7 @@ void add_routes(Router& router, std::shared_ptr<const Service> service) {
                            },
                        .problem =
                            [](const http::RequestHead& head, unsigned status, const std::string& message) {
-                             if (status == 404)
+                             if (status == 404 && message == kNo_route)
                                return problem(404, fmt::format("Unknown request URL: {} {}", head.method, head.path));
                              return problem(status, message);
                            }});
