@@ -17,6 +17,12 @@ struct ByteSet {
   }
   void add(uint8_t byte) { words[byte / 64] |= uint64_t{1} << (byte % 64); }
   bool has(uint8_t byte) const { return (words[byte / 64] >> (byte % 64) & 1) != 0; }
+  bool has_all(uint8_t first, uint8_t last) const {
+    for (unsigned byte = first; byte <= last; ++byte) {
+      if (!has(static_cast<uint8_t>(byte))) return false;
+    }
+    return true;
+  }
   bool empty() const { return (words[0] | words[1] | words[2] | words[3]) == 0; }
   int count() const {
     int sum = 0;

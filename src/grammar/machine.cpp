@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMost_items = 50'000;  // of one state: expressions at the same time
 constexpr size_t kMost_state_masks = 256;
 constexpr size_t kMost_regex_mask_bytes = size_t{24} << 20;
+constexpr uint32_t kLeast_kept = 8;    // nodes of a subtree that it pays to leave out
 constexpr int kMost_leave_bytes = 8;  // more ways to leave a string of characters are found by walking
 
 void set_bit(int32_t token, std::span<uint64_t> mask) {
@@ -19,6 +20,19 @@ void set_bit(int32_t token, std::span<uint64_t> mask) {
 
 void unite_bits(std::span<const uint64_t> from, std::span<uint64_t> into) {
   for (size_t i = 0; i < from.size(); ++i) into[i] |= from[i];
+}
+
+// Of sorted, disjoint ranges: takes a number out that is in one, adds one that is in none.
+void toggle(std::vector<std::pair<uint32_t, uint32_t>>& ranges, uint32_t number) {
+  auto at = std::ranges::lower_bound(ranges, number + 1, {}, &std::pair<uint32_t, uint32_t>::second);
+  if (at == ranges.end() || number < at->first) {
+    ranges.insert(at, {number, number + 1});
+    return;
+  }
+  const auto [begin, end] = *at;
+  at = ranges.erase(at);
+  if (number + 1 < end) at = ranges.insert(at, {number + 1, end});
+  if (begin < number) ranges.insert(at, {begin, number});
 }
 
 }  // namespace
@@ -396,14 +410,16 @@ void Machine::add_plain(RegexId regex, StackId stack, std::span<uint64_t> mask) 
   if (known.exits.empty()) return;
   const StateId state = after(stack);
   if (!continues(state)) return;
-  for (const uint32_t node : known.exits) walk_state(node, state, mask);
+  for (const auto& [begin, end] : known.exits) {
+    for (uint32_t node = begin; node < end; ++node) walk_state(node, state, mask);
+  }
 }
 
-const Machine::RegexMask& Machine::regex_mask(RegexId regex) {
+const RegexMask& Machine::regex_mask(RegexId regex) {
   const auto found = regex_masks_.find(regex);
   if (found != regex_masks_.end()) return found->second;
-  RegexMask made = walk_regex(regex);
-  const size_t bytes = made.tokens.size() * 4 + made.bits.size() * 8 + made.exits.size() * 4 + 100;
+  RegexMask made = make_regex_mask(regex);
+  const size_t bytes = made.bytes();
   if (regex_mask_bytes_ + bytes > kMost_regex_mask_bytes) {
     regex_masks_.clear();
     regex_mask_bytes_ = 0;
@@ -412,24 +428,100 @@ const Machine::RegexMask& Machine::regex_mask(RegexId regex) {
   return regex_masks_.emplace(regex, std::move(made)).first->second;
 }
 
-Machine::RegexMask Machine::walk_regex(RegexId regex) {
-  RegexMask made;
+RegexMask Machine::make_regex_mask(RegexId regex) {
+  Regexes::Counted counted;
+  const std::optional<RegexId> all = grammar_.regexes.with_exceptions(regex);
+  const bool pays = all && grammar_.regexes.counted(*all, &counted);
+  return pays ? walk_exceptions(regex, *all) : walk_regex(regex);
+}
+
+// The mask of `all`, changed where the two are told apart.
+RegexMask Machine::walk_exceptions(RegexId regex, RegexId all) {
   Regexes& regexes = grammar_.regexes;
+  const auto common = trie_->common_mask(regexes.text(all), [&] { return walk_regex(all); });
+  RegexMask made = *common;
+  if (made.bits.empty()) return walk_regex(regex);
   const auto nodes = trie_->nodes();
-  path_.assign(1, regex);
+  std::vector<std::pair<RegexId, RegexId>> path{{regex, all}};
   for (uint32_t i = 1; i < nodes.size();) {
     ++visited_;
     const TokenTrie::Node& node = nodes[i];
-    const uint32_t step = regexes.step(path_[node.depth - 1u], regexes.class_of(node.byte));
-    if (step >> 1 == Regexes::kEmpty) {
+    const uint8_t byte_class = regexes.class_of(node.byte);
+    const auto [before, all_before] = path[node.depth - 1u];
+    const uint32_t step = before == Regexes::kEmpty ? 0 : regexes.step(before, byte_class);
+    const uint32_t all_step = all_before == Regexes::kEmpty ? 0 : regexes.step(all_before, byte_class);
+    if (step == all_step) {
       i = node.end;
       continue;
     }
-    if (path_.size() <= node.depth) path_.resize(node.depth + 1u);
-    path_[node.depth] = step >> 1;
-    for (int32_t token = node.token; token >= 0; token = trie_->same_text(token)) made.tokens.push_back(token);
-    if ((step & 1) != 0 && node.end > i + 1) made.exits.push_back(i);
+    for (int32_t token = node.token; token >= 0; token = trie_->same_text(token)) {
+      const uint64_t bit = uint64_t{1} << (token % 64);
+      uint64_t& word = made.bits[static_cast<size_t>(token) / 64];
+      word = step >> 1 == Regexes::kEmpty ? word & ~bit : word | bit;
+    }
+    if ((step & 1) != (all_step & 1) && node.end > i + 1) toggle(made.exits, i);
+    if (path.size() <= node.depth) path.resize(node.depth + 1u);
+    path[node.depth] = {step >> 1, all_step >> 1};
     ++i;
+  }
+  return made;
+}
+
+RegexMask Machine::walk_regex(RegexId regex) {
+  RegexMask made;
+  Regexes& regexes = grammar_.regexes;
+  const auto nodes = trie_->nodes();
+  const auto add_tokens = [&](uint32_t begin, uint32_t end) {
+    const auto tokens = trie_->tokens_between(begin, end);
+    made.tokens.insert(made.tokens.end(), tokens.begin(), tokens.end());
+  };
+  const auto add_exits = [&](uint32_t begin, uint32_t end) {
+    if (!made.exits.empty() && made.exits.back().second == begin) {
+      made.exits.back().second = end;
+    } else {
+      made.exits.emplace_back(begin, end);
+    }
+  };
+  // The nodes of what has to come next need no search.
+  uint32_t at = 0;
+  for (uint8_t byte; regexes.begins_with_one(regex, &byte);) {
+    at = trie_->child(at, byte);
+    if (at == 0) return made;
+    ++visited_;
+    const uint32_t step = regexes.step(regex, regexes.class_of(byte));
+    regex = step >> 1;
+    add_tokens(at, at + 1);
+    if ((step & 1) != 0 && nodes[at].end > at + 1) add_exits(at, at + 1);
+  }
+  const std::optional<RegexId> cover = regexes.cover(regex);
+  path_.assign(nodes[at].depth + 1u, regex);
+  cover_path_.assign(nodes[at].depth + 1u, cover.value_or(Regexes::kEmpty));
+  for (uint32_t i = at + 1; i < nodes[at].end;) {
+    ++visited_;
+    const TokenTrie::Node& node = nodes[i];
+    const RegexId before = path_[node.depth - 1u];
+    const uint32_t step = regexes.step(before, regexes.class_of(node.byte));
+    const RegexId after = step >> 1;
+    if (after == Regexes::kEmpty) {
+      i = node.end;
+      continue;
+    }
+    RegexId covered = cover_path_[node.depth - 1u];
+    if (covered != Regexes::kEmpty) covered = regexes.step(covered, regexes.class_of(node.byte)) >> 1;
+    uint32_t next = i + 1;
+    if (node.end - i > kLeast_kept && (keeps_all_below(after, i, after == before, regexes.nullable(after)) ||
+                                       (cover == covered && keeps_all_below(covered, i, true, false)))) {
+      next = node.end;
+    }
+    add_tokens(i, next);
+    if ((step & 1) != 0 && node.end > i + 1) add_exits(i, next);
+    if (path_.size() <= node.depth) {
+      path_.resize(node.depth + 1u);
+      cover_path_.resize(node.depth + 1u);
+    }
+    path_[node.depth] = after;
+    cover_path_[node.depth] = covered;
+    i = next;
   }
   const size_t words = sampling::mask_words(trie_->vocabulary());
   if (made.tokens.size() * 4 > words) {
@@ -440,6 +532,31 @@ Machine::RegexMask Machine::walk_regex(RegexId regex) {
   made.tokens.shrink_to_fit();
   made.exits.shrink_to_fit();
   return made;
+}
+
+// Whether all tokens below a node lead the expression back to itself; `may_end`: it can end there, and where it can in
+// between is asked too. To find out what leads back takes a step for each kind of byte, so that the first time it is done
+// only if `look`.
+bool Machine::keeps_all_below(RegexId regex, uint32_t node, bool look, bool may_end) {
+  constexpr uint64_t kCharacters = uint64_t{1} << TokenTrie::kCharacters;
+  constexpr uint64_t kStray = uint64_t{1} << TokenTrie::kStray_bytes;
+  auto found = loop_kinds_.find(regex);
+  if (found == loop_kinds_.end()) {
+    if (!look) return false;
+    const Regexes::Loops loops = grammar_.regexes.loops(regex);
+    uint64_t others = 0;
+    for (uint8_t byte = 0; byte < 0x80; ++byte) {
+      if (!loops.bytes.has(byte)) others |= uint64_t{1} << TokenTrie::kind_of(byte);
+    }
+    const bool all_bytes = loops.bytes.has_all(0x80, 0xFF);
+    if (!all_bytes) others |= kStray;
+    if (!all_bytes && !loops.characters) others |= kCharacters;
+    found = loop_kinds_.emplace(regex, ~others).first;
+  }
+  uint64_t kinds = found->second;
+  // Inside a character it cannot end, where behind one it can.
+  if (may_end && (kinds & kStray) == 0) kinds &= ~kCharacters;
+  return (trie_->kinds_below(node) & ~kinds) == 0;
 }
 
 // The tokens below a node of the trie at which the state is `state`.

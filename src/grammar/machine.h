@@ -6,7 +6,9 @@
 //   - the tokens that end inside the expression: they depend on the expression alone and are kept for it;
 //   - those that leave it, for which the few subtrees of tokens at which it may end are walked with the stack.
 // The longest expressions, strings of any or of so many characters, take both from what the vocabulary knows about
-// characters (TokenTrie::unit_counts), whatever their limits.
+// characters (TokenTrie::unit_counts), whatever their limits. What is such a string but for some texts (the names that an
+// object does not declare) differs from it only where tokens begin those texts. A walk leaves out subtrees in which every token leads an
+// expression back to itself.
 //
 // Not safe to use from several threads at once.
 #pragma once
@@ -46,8 +48,9 @@ class Machine {
   // Overwrites the first mask_words() of `mask`; tokens that end generation are not in it.
   void mask(StateId state, sampling::TokenMask mask);
 
-  // What a mask cost: nodes of the vocabulary's trees that were visited, since the start.
+  // What masks cost: nodes of the vocabulary's trees that were visited, since the start.
   uint64_t visited() const { return visited_; }
+  size_t state_count() const { return states_.size(); }
   size_t memory_bytes() const;
   // Set once something grew past its limit: what is computed since may be incomplete.
   bool overflowed() const { return overflowed_; }
@@ -74,11 +77,6 @@ class Machine {
   struct Stack {
     uint32_t first, count;
     uint32_t after;  // the state when what is above it has ended, or kUnknown
-  };
-  struct RegexMask {
-    std::vector<int32_t> tokens;  // either these
-    std::vector<uint64_t> bits;   // or these
-    std::vector<uint32_t> exits;  // nodes of the trie with children, where the expression may end
   };
   class Closure;
   static constexpr uint32_t kUnknown = ~uint32_t{0};
@@ -107,7 +105,10 @@ class Machine {
   void add_counted(const Regexes::Counted& counted, StackId stack, std::span<uint64_t> mask);
   void add_plain(RegexId regex, StackId stack, std::span<uint64_t> mask);
   RegexMask walk_regex(RegexId regex);
+  RegexMask walk_exceptions(RegexId regex, RegexId all);
+  RegexMask make_regex_mask(RegexId regex);
   const RegexMask& regex_mask(RegexId regex);
+  bool keeps_all_below(RegexId regex, uint32_t node, bool look, bool may_end);
   bool counted(RegexId regex, Regexes::Counted* out);
   void walk_state(uint32_t node, StateId state, std::span<uint64_t> mask);
   void set_token(int32_t token, std::span<uint64_t> mask) const;
@@ -126,10 +127,11 @@ class Machine {
 
   std::unordered_map<RegexId, RegexMask> regex_masks_;
   size_t regex_mask_bytes_ = 0;
+  std::unordered_map<RegexId, uint64_t> loop_kinds_;  // see keeps_all_below()
   std::unordered_map<StateId, std::vector<uint64_t>> state_masks_;
   std::unordered_map<uint64_t, std::shared_ptr<const UnitCounts>> unit_counts_;  // by (unit, tail)
   std::vector<uint64_t> scratch_;
-  std::vector<uint32_t> path_;
+  std::vector<uint32_t> path_, cover_path_;
   uint64_t visited_ = 0;
   bool overflowed_ = false;
 };

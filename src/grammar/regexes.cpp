@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMost_searched = 300'000;     // states of one search for a text
 constexpr size_t kMost_derivatives = 400'000;  // remembered beside the rows
 constexpr int kMost_unit_states = 200;         // of a prefix code
+constexpr size_t kMost_meet_states = 300;      // of a search for a text that two have in common
 
 uint32_t less_one(uint32_t count) {
   return count == kUnbounded || count == 0 ? count : count - 1;
@@ -410,6 +411,122 @@ bool Regexes::counted(RegexId id, Counted* out) {
   const auto [apart, added] = apart_.emplace(uint64_t{out->unit} << 32 | out->tail, false);
   if (added) apart->second = is_prefix_code(out->unit) && !first(out->unit).meets(first(out->tail));
   return apart->second;
+}
+
+bool Regexes::begins_with_one(RegexId id, uint8_t* byte) const {
+  while (nodes_[id].kind == Kind::kConcat) id = children_[nodes_[id].first];
+  if (nodes_[id].kind != Kind::kLiteral) return false;
+  *byte = static_cast<uint8_t>(literal_text(nodes_[id])[0]);
+  return true;
+}
+
+std::optional<RegexId> Regexes::with_exceptions(RegexId id) {
+  if (nodes_[id].kind != Kind::kConcat) return std::nullopt;
+  const Node node = nodes_[id], head = nodes_[children_[node.first]];
+  if (head.kind != Kind::kBoth) return std::nullopt;
+  std::optional<RegexId> all;
+  for (const RegexId part : children(head)) {
+    if (nodes_[part].kind == Kind::kNot) continue;
+    if (all) return std::nullopt;
+    all = part;
+  }
+  if (!all || nodes_[*all].logical) return std::nullopt;
+  return concat(*all, children_[node.first + 1]);
+}
+
+std::optional<RegexId> Regexes::cover(RegexId id) {
+  // The expression is one of these.
+  std::vector<RegexId> ways;
+  const auto split = [&](RegexId part, RegexId rest) {
+    if (nodes_[part].kind != Kind::kEither) return ways.push_back(concat(part, rest));
+    const Node node = nodes_[part];
+    for (uint32_t i = 0; i < node.count; ++i) ways.push_back(concat(children_[node.first + i], rest));
+  };
+  const Node node = nodes_[id];
+  if (node.kind == Kind::kConcat) {
+    split(children_[node.first], children_[node.first + 1]);
+  } else {
+    split(id, kEpsilon);
+  }
+  // One begins with X*, what follows there is no X*, and neither is another way: since X is a prefix code, X* and what
+  // follows it is in X* only if the latter is.
+  std::optional<RegexId> all;
+  for (const RegexId way : ways) {
+    if (nodes_[way].kind != Kind::kConcat) continue;
+    const RegexId head = children_[nodes_[way].first];
+    const Node& repeat = nodes_[head];
+    if (repeat.kind != Kind::kRepeat || repeat.least != 0 || repeat.most != kUnbounded || repeat.logical) continue;
+    if (alive(children_[nodes_[way].first + 1])) all = head;
+  }
+  if (!all || !is_prefix_code(children_[nodes_[*all].first])) return std::nullopt;
+  for (const RegexId way : ways) {
+    const Node& parts = nodes_[way];
+    const bool begins = parts.kind == Kind::kConcat && children_[parts.first] == *all;
+    if (may_meet(begins ? children_[parts.first + 1] : way, *all)) return std::nullopt;
+  }
+  return all;
+}
+
+// Whether the two have a text in common; also true if that is not found out quickly.
+bool Regexes::may_meet(RegexId a, RegexId b) {
+  const RegexId start = both(a, b);
+  if (const auto found = meet_.find(start); found != meet_.end()) return found->second;
+  std::vector<RegexId> seen{start};
+  bool meet = nullable(start);
+  for (size_t i = 0; i < seen.size() && !meet; ++i) {
+    for (const uint8_t byte : representatives_) {
+      const RegexId next = derivative(seen[i], byte);
+      if (next == kEmpty || std::ranges::find(seen, next) != seen.end()) continue;
+      const auto known = meet_.find(next);
+      if (known != meet_.end() && !known->second) continue;
+      seen.push_back(next);
+      meet |= nullable(next) || seen.size() > kMost_meet_states;
+    }
+  }
+  if (meet) {
+    meet_.emplace(start, true);
+  } else {
+    for (const RegexId state : seen) meet_.emplace(state, false);
+  }
+  return meet;
+}
+
+Regexes::Loops Regexes::loops(RegexId id) {
+  Loops loops;
+  std::vector<bool> by_class;
+  for (size_t c = 0; c < class_count(); ++c) by_class.push_back(step(id, static_cast<uint8_t>(c)) >> 1 == id);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    if (by_class[classes_[byte]]) loops.bytes.add(static_cast<uint8_t>(byte));
+  }
+  // RFC 3629: the bytes that begin a character, those that may follow, and how many more come.
+  struct Form {
+    uint8_t first, last, next_first, next_last;
+    int more;
+  };
+  constexpr Form kForms[] = {{0xC2, 0xDF, 0x80, 0xBF, 0}, {0xE0, 0xE0, 0xA0, 0xBF, 1}, {0xE1, 0xEC, 0x80, 0xBF, 1},
+                             {0xED, 0xED, 0x80, 0x9F, 1}, {0xEE, 0xEF, 0x80, 0xBF, 1}, {0xF0, 0xF0, 0x90, 0xBF, 2},
+                             {0xF1, 0xF3, 0x80, 0xBF, 2}, {0xF4, 0xF4, 0x80, 0x8F, 2}};
+  std::vector<uint64_t> seen;
+  loops.characters = std::ranges::all_of(kForms, [&](const Form& form) {
+    for (unsigned byte = form.first; byte <= form.last; ++byte) {
+      const uint32_t next = step(id, classes_[byte]) >> 1;
+      if (next == kEmpty || !returns(next, id, form.next_first, form.next_last, form.more, seen)) return false;
+    }
+    return true;
+  });
+  return loops;
+}
+
+// Whether a byte of the range and `more` bytes that go on with a character lead to `home`, whichever they are.
+bool Regexes::returns(RegexId id, RegexId home, uint8_t first, uint8_t last, int more, std::vector<uint64_t>& seen) {
+  const uint64_t key = uint64_t{id} << 32 | uint64_t{first} << 16 | uint64_t{last} << 8 | static_cast<uint64_t>(more);
+  if (std::ranges::find(seen, key) != seen.end()) return true;
+  for (unsigned byte = first; byte <= last; ++byte) {
+    const uint32_t next = step(id, classes_[byte]) >> 1;
+    if (more == 0 ? next != home : next == kEmpty || !returns(next, home, 0x80, 0xBF, more - 1, seen)) return false;
+  }
+  seen.push_back(key);
+  return true;
 }
 
 std::string Regexes::text(RegexId id) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,6 +84,22 @@ class Regexes {
   };
   bool counted(RegexId id, Counted* out);
 
+  // Whether all its texts begin with the same byte, for reasons that are simple to see.
+  bool begins_with_one(RegexId id, uint8_t* byte) const;
+
+  // If the expression is X without some texts, and then T: X T, else nothing.
+  std::optional<RegexId> with_exceptions(RegexId id);
+
+  // X* such that the expression can go on behind every text of X*, and ends with none of them; X is a prefix code.
+  std::optional<RegexId> cover(RegexId id);
+
+  // What leads from an expression back to itself: bytes, and all characters beyond ASCII in UTF-8.
+  struct Loops {
+    ByteSet bytes;
+    bool characters = false;
+  };
+  Loops loops(RegexId id);
+
   // Any two expressions with the same text are equal, also of different Regexes.
   std::string text(RegexId id) const;
   size_t memory_bytes() const;
@@ -138,7 +155,9 @@ class Regexes {
   RegexId derive_multiple(const Multiple& multiple, uint8_t byte);
   bool search_alive(RegexId start);
   uint32_t step_slowly(RegexId id, uint8_t byte_class);
+  bool returns(RegexId id, RegexId home, uint8_t first, uint8_t last, int more, std::vector<uint64_t>& seen);
   bool is_prefix_code(RegexId id);
+  bool may_meet(RegexId a, RegexId b);
   void refine(const ByteSet& set);
 
   std::vector<Node> nodes_;
@@ -151,6 +170,7 @@ class Regexes {
   std::vector<int8_t> alive_;                          // by expression: -1 unknown, 0, 1
   std::unordered_map<RegexId, bool> prefix_codes_;
   std::unordered_map<uint64_t, bool> apart_;  // by (unit, tail) of Counted
+  std::unordered_map<RegexId, bool> meet_;    // see may_meet(), by the intersection
   std::array<uint8_t, 256> classes_{};
   std::vector<uint8_t> representatives_{0};
   std::vector<uint32_t> rows_;

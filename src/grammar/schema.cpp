@@ -190,14 +190,14 @@ class Compiler {
       rule.members.push_back({key(regexes_.literal(text)), value, needed.contains(name)});
     }
     for (const std::string& name : c.absent) named.push_back(regexes_.literal(json_escaped(name)));
-    add_others(c, regexes_.without(allowed, regexes_.either(std::move(named))), demanded, rule);
+    add_others(c, allowed, regexes_.complement(regexes_.either(std::move(named))), demanded, rule);
     if (demanded != nullptr && rule.demanded.empty()) return Grammar::kNothing;
     const RegexId open = regexes_.concat(regexes_.literal("{"), punctuation_.space);
     return grammar_.sequence(grammar_.term(open), grammar_.members(std::move(rule)));
   }
 
   RegexId allowed_names(const SchemaCase& c) {
-    std::vector<RegexId> parts{scalars_.any_string()};
+    std::vector<RegexId> parts;
     for (const JsonValue* shape : c.shapes) {
       if (const JsonValue* names = document_.keyword(*shape, "propertyNames"); names != nullptr) {
         parts.push_back(scalars_.names(*names));
@@ -205,11 +205,12 @@ class Compiler {
     }
     std::ranges::sort(parts);
     parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
-    return regexes_.both(std::move(parts));
+    return parts.empty() ? scalars_.any_string() : regexes_.both(std::move(parts));
   }
 
-  // Members that are not named, by which of the patterns hold for their names.
-  void add_others(const SchemaCase& c, RegexId names, const SchemaCase::Some* demanded, ObjectRule& rule) {
+  // Members whose names are not in `named`, by which of the patterns hold for them.
+  void add_others(const SchemaCase& c, RegexId allowed, RegexId not_named, const SchemaCase::Some* demanded,
+                  ObjectRule& rule) {
     std::vector<std::string> patterns;
     std::vector<RegexId> languages;
     for (const JsonValue* shape : c.shapes) {
@@ -223,6 +224,8 @@ class Compiler {
     }
     const bool is_closed = closed(c);
     std::vector<bool> holds;
+    std::vector<RegexId> names{not_named};
+    if (allowed != scalars_.any_string()) names.push_back(allowed);
     visit_classes(languages, names, holds, [&](RegexId of_class) {
       if (is_closed && std::ranges::find(holds, true) == holds.end()) return;
       std::vector<Literal> schemas = other_schemas(c, patterns, holds);
@@ -238,20 +241,27 @@ class Compiler {
     });
   }
 
+  // `parts`: languages that have all the names of a class, and complements of such.
   template <class Visit>
-  void visit_classes(const std::vector<RegexId>& languages, RegexId names, std::vector<bool>& holds,
+  void visit_classes(const std::vector<RegexId>& languages, std::vector<RegexId>& parts, std::vector<bool>& holds,
                      const Visit& visit) {
+    const bool bounded = parts.size() > 1 + holds.size() || std::ranges::find(holds, true) != holds.end();
+    if (!bounded) parts.push_back(scalars_.any_string());
+    const RegexId names = regexes_.both(parts);
+    if (!bounded) parts.pop_back();
     if (!regexes_.alive(names)) return;
     if (holds.size() == languages.size()) return visit(names);
     if (languages.size() > kMost_patterns) {
       document_.fail(ErrorKind::kUnsupported, document_.root(), "patternProperties", "has too many patterns");
     }
     const RegexId language = languages[holds.size()];
-    holds.push_back(true);
-    visit_classes(languages, regexes_.both(names, language), holds, visit);
-    holds.back() = false;
-    visit_classes(languages, regexes_.without(names, language), holds, visit);
-    holds.pop_back();
+    for (const bool in : {true, false}) {
+      holds.push_back(in);
+      parts.push_back(in ? language : regexes_.complement(language));
+      visit_classes(languages, parts, holds, visit);
+      parts.pop_back();
+      holds.pop_back();
+    }
   }
 
   std::vector<Literal> other_schemas(const SchemaCase& c, const std::vector<std::string>& patterns,

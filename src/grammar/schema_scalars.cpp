@@ -67,12 +67,14 @@ RegexId SchemaScalars::meet(std::vector<RegexId> parts, ValueType type) {
 }
 
 RegexId SchemaScalars::language(std::span<const Literal> literals, ValueType type) {
-  std::vector<RegexId> parts{universe(type)};
+  std::vector<RegexId> parts;
+  bool bounded = false;  // one part is in the universe, so the meet is
   for (const Literal& literal : literals) {
     const RegexId part = one(*literal.schema, type, !literal.positive);
     parts.push_back(literal.positive ? part : regexes_.complement(part));
+    bounded |= literal.positive;
   }
-  if (parts.size() == 2 && literals[0].positive) return parts[1];
+  if (!bounded) parts.push_back(universe(type));
   return meet(std::move(parts), type);
 }
 
@@ -126,8 +128,10 @@ RegexId SchemaScalars::compute(const JsonValue& schema, ValueType type, bool cov
   if (type == ValueType::kString) add_string(schema, covering, parts);
   add_applicators(schema, type, covering, parts);
   if (std::ranges::find(parts, Regexes::kEmpty) != parts.end()) return Regexes::kEmpty;
-  // A listed number may be written in a way that others are not (1e5): alone, it stands for itself.
-  if (!(listed && parts.size() == 1)) parts.push_back(universe(type));
+  // A listed number may be written in a way that others are not (1e5): alone, it stands for itself. What is asked of
+  // strings holds strings only.
+  const bool bounded = type == ValueType::kString ? !parts.empty() : listed && parts.size() == 1;
+  if (!bounded) parts.push_back(universe(type));
   return meet(std::move(parts), type);
 }
 

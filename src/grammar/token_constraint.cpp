@@ -4,6 +4,8 @@
 #include <deque>
 #include <mutex>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "base/error.h"
 #include "grammar/machine.h"
@@ -13,6 +15,7 @@ namespace {
 
 // A machine that grew past this is left for a new one; the old one goes when nobody uses it any more.
 constexpr size_t kMost_machine_bytes = size_t{96} << 20;
+constexpr size_t kMost_kept_bytes = size_t{24} << 20;  // that is used again for other requests
 constexpr size_t kMost_forced_bytes = 512;
 
 struct Shared {
@@ -23,7 +26,41 @@ struct Shared {
   std::shared_ptr<const Grammar> grammar;
   std::shared_ptr<const TokenTrie> trie;
   Machine machine;
+
+  size_t memory_bytes() {
+    const std::scoped_lock lock(mutex);
+    return machine.memory_bytes();
+  }
 };
+
+// All that the rules say, as a text.
+std::string key_of(const AnswerRules& rules) {
+  std::string key;
+  const auto add = [&](std::string_view part) { key += fmt::format("{}:{},", part.size(), part); };
+  const auto add_number = [&](auto number) { key += fmt::format("{},", static_cast<uint64_t>(number)); };
+  const AnswerFrames& frames = rules.frames;
+  add_number(frames.reasoning.begins);
+  for (const std::string* part : {&frames.reasoning.opens, &frames.reasoning.closes, &frames.text_opens,
+                                  &frames.text_closes, &frames.calls.trigger, &frames.calls.opens,
+                                  &frames.calls.before_name, &frames.calls.before_arguments,
+                                  &frames.calls.after_arguments, &frames.calls.between, &frames.calls.closes}) {
+    add(*part);
+  }
+  add_number(frames.calls.triggers_first);
+  add_number(frames.calls.json_name);
+  add_number(rules.text.kind);
+  add(rules.text.source);
+  add_number(rules.text.schema.open_objects);
+  add_number(rules.text.schema.lenient);
+  add_number(rules.must_call);
+  add_number(rules.most_calls);
+  for (const ToolRule& tool : rules.tools) {
+    add(tool.name);
+    add(tool.schema);
+    add_number(tool.strict);
+  }
+  return key;
+}
 
 class TokenConstraint final : public sampling::Constraint {
  public:
@@ -156,9 +193,21 @@ std::unique_ptr<sampling::Constraint> make_constraint(std::shared_ptr<const Gram
 Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules,
                                                         std::shared_ptr<const TokenTrie> trie,
                                                         std::vector<std::string>* warnings) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> grammar, compile_answer(rules, *trie, warnings));
-  if (grammar == nullptr) return std::unique_ptr<sampling::Constraint>();
-  return make_constraint(std::move(grammar), std::move(trie));
+  if (rules.free()) return std::unique_ptr<sampling::Constraint>();
+  struct Kept {
+    std::shared_ptr<Shared> shared;
+    std::vector<std::string> warnings;
+  };
+  const std::string key = key_of(rules);
+  auto kept = std::static_pointer_cast<Kept>(trie->find_kept(key));
+  if (kept == nullptr || kept->shared->memory_bytes() > kMost_kept_bytes) {
+    kept = std::make_shared<Kept>();
+    ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> grammar, compile_answer(rules, *trie, &kept->warnings));
+    kept->shared = std::make_shared<Shared>(std::move(grammar), trie);
+    trie->keep(key, kept);
+  }
+  if (warnings != nullptr) warnings->insert(warnings->end(), kept->warnings.begin(), kept->warnings.end());
+  return std::unique_ptr<sampling::Constraint>(std::make_unique<TokenConstraint>(kept->shared));
 }
 
 }  // namespace hearth::grammar

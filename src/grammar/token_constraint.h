@@ -13,7 +13,8 @@ namespace hearth::grammar {
 std::unique_ptr<sampling::Constraint> make_constraint(std::shared_ptr<const Grammar> grammar,
                                                       std::shared_ptr<const TokenTrie> trie);
 
-// What holds an answer to the rules; null if it is free. Errors: those of compile_answer().
+// What holds an answer to the rules; null if it is free. The last few rules' grammars and masks are kept with the trie,
+// so that rules that come again cost nothing. Errors: those of compile_answer().
 Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules,
                                                         std::shared_ptr<const TokenTrie> trie,
                                                         std::vector<std::string>* warnings);

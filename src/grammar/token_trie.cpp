@@ -5,12 +5,14 @@
 
 #include "grammar/regexes.h"
 #include "sampling/constraint.h"
+#include "text/utf8.h"
 
 namespace hearth::grammar {
 namespace {
 
 constexpr size_t kMost_unit_counts = 24;  // of different units; each takes a few hundred kilobytes
-
+constexpr size_t kMost_common_masks = 24;
+constexpr size_t kMost_kept = 8;
 constexpr size_t kMost_prefix_masks = 24;
 
 size_t common_prefix(std::string_view a, std::string_view b) {
@@ -81,6 +83,52 @@ TokenTrie::TokenTrie(const text::Tokenizer& tokenizer) : tokenizer_(&tokenizer) 
     if (node.token <= 0) node.token = order[i] + 1;  // zero means none, until all is laid out
   });
   for (Node& node : nodes_) --node.token;
+  for (uint32_t i = 1; i < nodes_.size(); i = nodes_[i].end) root_children_[nodes_[i].byte] = i;
+  in_order_ = std::move(order);
+  uint32_t count = 0;
+  for (const Node& node : nodes_) {
+    first_token_.push_back(count);
+    for (int32_t token = node.token; token >= 0; token = same_text(token)) ++count;
+  }
+  first_token_.push_back(count);
+  find_kinds();
+}
+
+// Letters in four kinds (those of hexadecimal digits apart), digits, three white spaces, other control characters, and
+// every other character alone.
+int TokenTrie::kind_of(uint8_t byte) {
+  if (byte >= 'a' && byte <= 'z') return byte <= 'f' ? 0 : 1;
+  if (byte >= 'A' && byte <= 'Z') return byte <= 'F' ? 2 : 3;
+  if (byte >= '0' && byte <= '9') return 4;
+  if (byte == '\n' || byte == '\r' || byte == '\t') return byte == '\n' ? 5 : byte == '\r' ? 6 : 7;
+  if (byte < ' ' || byte == 0x7F) return 8;
+  if (byte <= '/') return 9 + (byte - ' ');
+  if (byte <= '@') return 25 + (byte - ':');
+  if (byte <= '`') return 32 + (byte - '[');
+  return 38 + (byte - '{');
+}
+
+void TokenTrie::find_kinds() {
+  constexpr uint64_t kChars = uint64_t{1} << kCharacters, kStray = uint64_t{1} << kStray_bytes;
+  kinds_below_.assign(nodes_.size(), 0);
+  for (auto at = static_cast<uint32_t>(nodes_.size()); at-- > 0;) {
+    uint64_t kinds = 0;
+    char bytes[4];  // of a character beyond ASCII, so far
+    for (uint32_t i = at + 1; i < nodes_[at].end;) {
+      const size_t count = nodes_[i].depth - nodes_[at].depth;
+      bytes[count - 1] = static_cast<char>(nodes_[i].byte);
+      const text::Utf8Char character = text::decode_utf8({bytes, count});
+      if (character.status == text::Utf8Status::kIncomplete) {
+        kinds |= kChars;
+        ++i;
+        continue;
+      }
+      const bool valid = character.status == text::Utf8Status::kValid;
+      kinds |= kinds_below_[i] | (!valid ? kStray : count > 1 ? kChars : uint64_t{1} << kind_of(nodes_[i].byte));
+      i = nodes_[i].end;
+    }
+    kinds_below_[at] = kinds;
+  }
 }
 
 bool TokenTrie::is_end(int32_t token) const {
@@ -88,6 +136,7 @@ bool TokenTrie::is_end(int32_t token) const {
 }
 
 uint32_t TokenTrie::child(uint32_t node, uint8_t byte) const {
+  if (node == 0) return root_children_[byte];
   for (uint32_t i = node + 1; i < nodes_[node].end; i = nodes_[i].end) {
     if (nodes_[i].byte == byte) return i;
     if (nodes_[i].byte > byte) break;
@@ -168,6 +217,33 @@ std::string TokenTrie::mark_special(std::string_view text) const {
     text.remove_prefix(longest);
   }
   return marked;
+}
+
+std::shared_ptr<const RegexMask> TokenTrie::common_mask(const std::string& regex,
+                                                        const std::function<RegexMask()>& make) const {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = common_masks_.find(regex); found != common_masks_.end()) return found->second;
+  }
+  auto made = std::make_shared<const RegexMask>(make());
+  const std::scoped_lock lock(mutex_);
+  if (common_masks_.size() >= kMost_common_masks) common_masks_.erase(common_masks_.begin());
+  return common_masks_.emplace(regex, std::move(made)).first->second;
+}
+
+std::shared_ptr<void> TokenTrie::find_kept(const std::string& key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::ranges::find(kept_, key, [](const auto& entry) { return entry.first; });
+  if (found == kept_.end()) return nullptr;
+  std::rotate(found, found + 1, kept_.end());
+  return kept_.back().second;
+}
+
+void TokenTrie::keep(const std::string& key, std::shared_ptr<void> made) const {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(kept_, [&](const auto& entry) { return entry.first == key; });
+  if (kept_.size() >= kMost_kept) kept_.pop_front();
+  kept_.emplace_back(key, std::move(made));
 }
 
 std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const {

@@ -2,7 +2,10 @@
 // each tokenizer; immutable but for a cache, safe to use from several threads.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,6 +46,17 @@ struct UnitCounts {
   std::vector<std::pair<uint32_t, int32_t>> leaving;  // (units, token)
 };
 
+// What a vocabulary's tokens do to an expression.
+struct RegexMask {
+  // Those that it can go on with: either these ...
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> bits;  // ... or these.
+  // Nodes of the trie where the expression may end, from the first to before the second.
+  std::vector<std::pair<uint32_t, uint32_t>> exits;
+
+  size_t bytes() const { return tokens.size() * 4 + bits.size() * 8 + exits.size() * 8 + 100; }
+};
+
 class TokenTrie {
  public:
   struct Node {
@@ -57,6 +71,16 @@ class TokenTrie {
 
   // In depth-first order; node 0 is the root.
   std::span<const Node> nodes() const { return nodes_; }
+  // The tokens that end at the nodes from `begin` to before `end`.
+  std::span<const int32_t> tokens_between(uint32_t begin, uint32_t end) const {
+    return std::span(in_order_).subspan(first_token_[begin], first_token_[end] - first_token_[begin]);
+  }
+  // What tokens have behind a node, if that is the end of a character: a bit for each kind of byte, see kind_of().
+  uint64_t kinds_below(uint32_t node) const { return kinds_below_[node]; }
+  // The kind of an ASCII byte; two more: characters beyond ASCII, of which the last may be cut, and bytes that are part
+  // of none.
+  static constexpr int kCharacters = 62, kStray_bytes = 63;
+  static int kind_of(uint8_t byte);
   size_t vocabulary() const { return texts_.size(); }
   // Empty for tokens that end generation.
   std::string_view text(int32_t token) const { return texts_[static_cast<size_t>(token)]; }
@@ -73,20 +97,33 @@ class TokenTrie {
   // left out.
   std::string mark_special(std::string_view text) const;
 
+  // A mask that many grammars need, by the text of its expression; `make` is called for one that is not known.
+  std::shared_ptr<const RegexMask> common_mask(const std::string& regex,
+                                               const std::function<RegexMask()>& make) const;
+  // What callers have made for this vocabulary and may need again, by any text; the last few are kept.
+  std::shared_ptr<void> find_kept(const std::string& key) const;
+  void keep(const std::string& key, std::shared_ptr<void> made) const;
   // How the tokens are made of texts of `unit` (a prefix code) and may leave it with a byte of `leave`. Cached.
   std::shared_ptr<const UnitCounts> unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
 
  private:
   void encode_unmarked(std::string_view text, std::vector<int32_t>& tokens) const;
+  void find_kinds();
   std::shared_ptr<UnitCounts> count_units(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
 
   std::vector<Node> nodes_;
+  std::array<uint32_t, 256> root_children_{};  // by their bytes; 0: none
+  std::vector<int32_t> in_order_;      // the tokens, as their nodes are
+  std::vector<uint32_t> first_token_;  // of in_order_, by node
+  std::vector<uint64_t> kinds_below_;
   std::vector<std::string> texts_;
   std::vector<int32_t> same_text_, ends_;
   std::map<std::string, int32_t, std::less<>> special_;  // control tokens by the texts that templates write
   const text::Tokenizer* tokenizer_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<const UnitCounts>> counts_;
+  mutable std::map<std::string, std::shared_ptr<const RegexMask>> common_masks_;
+  mutable std::deque<std::pair<std::string, std::shared_ptr<void>>> kept_;  // the last used last
 };
 
 }  // namespace hearth::grammar
