@@ -282,8 +282,10 @@ class KernelBench {
       norm.in = floats(values_);
       norm.operand = operand;
       TRY(measure("norm", [&](uint32_t) { device_.norm(norm); }));
-      const device::ActivateArgs activate{device::Activation::kSilu, floats(values_),
-                                          floats(values_) + options_.feed_forward, 2 * options_.feed_forward, wide};
+      const device::ActivateArgs activate{.gate = floats(values_),
+                                          .up = floats(values_) + options_.feed_forward,
+                                          .stride = 2 * options_.feed_forward,
+                                          .out = wide};
       TRY(measure("activate", [&](uint32_t) { device_.activate(activate); }));
       TRY(measure_rotation(rows, measure));
       if (device_.most_candidates() < kCandidates || options_.vocabulary < kCandidates) continue;

@@ -281,6 +281,10 @@ void CpuDevice::activate(const device::ActivateArgs& args) {
     const float* up = args.up != nullptr ? args.up + size_t{row} * args.stride : nullptr;
     float* values = operand_scratch(args.out, row);
     kernels_.activate_row(args.kind, gate, up, args.out.width, values);
+    if (args.row_gate != nullptr) {
+      const float share = 1 / (1 + std::exp(-args.row_gate[row])) + 0 * args.row_gate[row];
+      for (uint32_t i = 0; i < args.out.width; ++i) values[i] *= share;
+    }
     write_operand(args.out, row, values);
   });
 }

@@ -91,6 +91,7 @@ class CpuDevice final : public device::Device {
   void reserve_experts(ExpertStep& step);
   void choose_experts(ExpertStep& step);
   void multiply_experts(ExpertStep& step);
+  void activate_experts(ExpertStep& step);
 
   ThreadPool pool_;
   std::atomic<uint64_t> allocated_bytes_ = 0;

@@ -132,6 +132,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   AttentionMergeArgs merge{};
   merge.partial = kernel.partial;
   merge.out = operand_rows(args.out);
+  merge.sinks = args.sinks.data;
   merge.step = kernel.step;
   merge.heads = args.heads;
   merge.value_dim = shape.value_dim;

@@ -82,6 +82,7 @@ void CudaDevice::activate(const device::ActivateArgs& args) {
   kernel.stride = args.stride;
   kernel.width = args.out.width;
   kernel.rows = rows();
+  kernel.row_gate = args.row_gate;
   kernel.way = static_cast<ActivationWay>(args.kind);
   list_.add(functions_.activate, {blocks(args.out.width, kActivateThreads), rows()}, {kActivateThreads}, 0, kernel);
 }

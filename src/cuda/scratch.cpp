@@ -28,8 +28,7 @@ ExpertScratch::ExpertScratch(uint64_t rows, uint32_t experts, uint32_t used, uin
   weight = take(slots_count * sizeof(float));
   offsets = take((experts + 1) * sizeof(uint32_t));
   slots = take(slots_count * sizeof(uint32_t));
-  gate = take(slots_count * inner * sizeof(float));
-  up = take(slots_count * inner * sizeof(float));
+  gate_up = take(slots_count * 2 * inner * sizeof(float));
   hidden = take(slots_count * hidden_bytes);
   down = take(slots_count * width * sizeof(float));
   end = at;

@@ -15,7 +15,7 @@ constexpr uint64_t partial_bytes(uint32_t heads, uint32_t value_dim, uint32_t sp
 
 // Where experts keep what: bytes from the start of the scratch memory for a piece of `rows` rows.
 struct ExpertScratch {
-  uint64_t logits, expert, weight, offsets, slots, gate, up, hidden, down, end;
+  uint64_t logits, expert, weight, offsets, slots, gate_up, hidden, down, end;
 
   // `hidden_bytes`: of one row of the operand between the two halves.
   ExpertScratch(uint64_t rows, uint32_t experts, uint32_t used, uint32_t inner, uint32_t width, uint64_t hidden_bytes);

@@ -123,29 +123,48 @@ struct AttentionArgs {
   float scale = 1;
   uint32_t window = 0;  // 0: none
   float soft_cap = 0;   // 0: none; else s -> cap * tanh(s / cap)
+  Vector sinks = {};    // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
   Operand out;          // width heads * value_dim
 };
 
-// out = activation(gate) * up, or activation(gate) if `up` is null.
+// out = activation(gate) * up, or activation(gate) if `up` is null; times sigmoid(row_gate) of the row if there is one.
 struct ActivateArgs {
   Activation kind = Activation::kSilu;
   const float* gate = nullptr;
   const float* up = nullptr;
-  uint32_t stride = 0;  // of both
+  uint32_t stride = 0;              // of both
+  const float* row_gate = nullptr;  // one number a row
   Operand out;
 };
 
-// Mixture of experts, whole: router, softmax, the `used` best (ties: the lower index), weights
-// normalised to sum 1 if asked, and out += sum of weight * down(act(gate x) * up x).
+// Mixture of experts, whole: router, shares, the `used` best (ties: the lower index), weights normalised to sum 1 if
+// asked, and out += sum of weight * down(act(gate x) * up x).
 struct ExpertsArgs {
-  Matrix router;          // rows: experts
-  Matrix gate, up, down;  // rows: experts * rows of one expert, expert by expert
+  Matrix router;  // rows: experts
+  Vector router_bias;
+  const float* logits =
+      nullptr;  // [rows][experts]: what the router gave, where it reads something else; then no router
+  Gating gating = Gating::kSoftmax;
+  Vector choice_bias;  // added to the shares where experts are chosen, not to their weights (Liu et al. 2024,
+                       // "DeepSeek-V3")
+  // Only `groups_used` of so many groups of adjacent experts are chosen from: those whose two best shares sum to most.
+  uint32_t groups = 1, groups_used = 1;
+  Matrix gate, up, down;    // rows: experts * rows of one expert, expert by expert; without a gate: act(up x)
+  bool gate_in_up = false;  // `up` holds the gate's rows, then its own, for each expert
+  Vector gate_bias, up_bias, down_bias;  // [expert][row]; none where gate and up are one, or without a gate
+  Vector result_scale;                   // of each expert's result
   uint32_t experts = 0, used = 0;
   bool normalise = true;
-  float scale = 1;  // on the routing weights
+  float scale = 1;            // on the routing weights
+  bool weigh_inputs = false;  // the weight is on what an expert reads, not on its result (Llama 4)
   Activation kind = Activation::kSilu;
   Operand in;
   float* out = nullptr;  // width down.rows / experts
+  bool add = true;       // out += instead of out =
+
+  uint32_t inner() const { return up.rows / experts / (gate_in_up ? 2 : 1); }
+  uint32_t width() const { return down.rows / experts; }
+  bool gated() const { return gate || gate_in_up; }
 };
 
 // Of every row the `count` largest values, the largest first, of equal ones the lower column. NaN counts as

@@ -125,7 +125,11 @@ enum class NormKind { kRms, kLayer, kNone };
 // kSilu: x / (1 + e^-x). kGeluTanh: h / 2 * (1 + tanh(sqrt(2 / pi) * (h + 0.044715 h^3))) with h = x
 // rounded to half, and the result rounded to half; x itself from 10 on. The rounding is part of it: ggml
 // looks GELU up in a table of halves, and models are judged by ggml's logits (without the rounding
-// they differ by 2e-4, with it by 5e-5). kRelu: max(x, 0); kReluSquared: its square.
-enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared };
+// they differ by 2e-4, with it by 5e-5). kRelu: max(x, 0); kReluSquared: its square. kClampedSwish, only with a second
+// factor: gate at most 7, up within 7, gate * sigmoid(1.702 gate) * (up + 1) (gpt-oss; OpenAI 2025).
+enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish };
+
+// What the output of a router is made of: shares of all experts that sum to one, or each its own.
+enum class Gating { kSoftmax, kSigmoid };
 
 }  // namespace hearth::device

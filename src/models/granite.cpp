@@ -13,8 +13,10 @@ Result<float> scale_of(const Metadata& keys, std::string_view key) {
 
 Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
-  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"embedding_scale", "residual_scale", "logit_scale"}));
+  ASSIGN_OR_RETURN(Spec spec,
+                   read_sizes(keys, {"embedding_scale", "residual_scale", "logit_scale", "expert_shared_count"}));
   TRY(read_rms_norm(keys, &spec));
+  TRY(read_routing(keys, true, &spec));
   ASSIGN_OR_RETURN(const float embedding, scale_of(keys, "embedding_scale"));
   ASSIGN_OR_RETURN(const float residual, scale_of(keys, "residual_scale"));
   ASSIGN_OR_RETURN(const float logits, scale_of(keys, "logit_scale"));
@@ -28,7 +30,9 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
 }
 
 const Architecture kArchitecture{"granite", read};
+const Architecture kWithExperts{"granitemoe", read};
 const RegisterArchitecture registered(&kArchitecture);
+const RegisterArchitecture registered_with_experts(&kWithExperts);
 
 }  // namespace
 

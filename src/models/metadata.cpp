@@ -155,6 +155,37 @@ Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_
   return spec;
 }
 
+Status read_routing(const Metadata& keys, bool normalise, Spec* spec) {
+  if (spec->experts == 0) return {};
+  spec->normalise_experts = keys.file().bool_or(keys.name("expert_weights_norm"), normalise);
+  constexpr uint32_t kSoftmax = 1, kSigmoid = 2, kSoftmaxOfChosen = 3;  // in GGUF files
+  ASSIGN_OR_RETURN(const uint32_t gating, keys.count_or("expert_gating_func", 0, 0, kSoftmaxOfChosen));
+  if (gating == kSoftmax || gating == kSoftmaxOfChosen) spec->expert_gating = device::Gating::kSoftmax;
+  if (gating == kSigmoid) spec->expert_gating = device::Gating::kSigmoid;
+  if (gating == kSoftmaxOfChosen) spec->normalise_experts = true;
+  ASSIGN_OR_RETURN(const uint32_t groups, keys.count_or("expert_group_count", 0, 0, spec->experts));
+  if (groups > 1) {
+    ASSIGN_OR_RETURN(spec->expert_groups_used, keys.count("expert_group_used_count", 1, groups));
+    spec->expert_groups = groups;
+    if (spec->experts % groups != 0 || spec->experts / groups * spec->expert_groups_used < spec->experts_used)
+      return keys.invalid("expert_group_count", fmt::format("is {}, which does not fit {} experts of which {} are used",
+                                                            groups, spec->experts, spec->experts_used));
+  }
+  ASSIGN_OR_RETURN(const uint32_t shared, keys.count_or("expert_shared_count", 0, 0, kMost_experts));
+  const uint64_t together = uint64_t{shared} * spec->expert_feed_forward;
+  if (together > kMost_width) return keys.invalid("expert_shared_count", fmt::format("is {}: too large", shared));
+  ASSIGN_OR_RETURN(spec->shared_feed_forward,
+                   keys.count_or("expert_shared_feed_forward_length", static_cast<uint32_t>(together), 0, kMost_width));
+  return {};
+}
+
+Status leave_out_predictors(const Metadata& keys, Spec* spec) {
+  ASSIGN_OR_RETURN(const uint32_t predictors, keys.count_or("nextn_predict_layers", 0, 0, spec->layers - 1));
+  for (uint32_t i = 0; i < predictors; ++i) spec->other_tensors.push_back(fmt::format("blk.{}.", --spec->layers));
+  spec->per_layer.resize(spec->layers);
+  return {};
+}
+
 Status read_rms_norm(const Metadata& keys, Spec* spec) {
   spec->norm = device::NormKind::kRms;
   ASSIGN_OR_RETURN(spec->norm_epsilon, keys.number("attention.layer_norm_rms_epsilon", 0, 1));

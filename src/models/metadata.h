@@ -49,6 +49,14 @@ inline constexpr uint32_t kMost_layers = 4096, kMost_heads = 1 << 14, kMost_head
 // are refused, but for those that the architecture itself understands.
 Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_view> understood = {});
 
+// How experts are chosen and weighed, and the one that all tokens use, for architectures that understand
+// expert_shared_count, expert_group_used_count and expert_gating_func. `normalise`: where expert_weights_norm is
+// missing.
+Status read_routing(const Metadata& keys, bool normalise, Spec* spec);
+
+// Blocks at the end that predict the tokens after the next (nextn_predict_layers) take no part.
+Status leave_out_predictors(const Metadata& keys, Spec* spec);
+
 // The kind of all norms, and their epsilon.
 Status read_rms_norm(const Metadata& keys, Spec* spec);
 Status read_layer_norm(const Metadata& keys, Spec* spec);

@@ -28,6 +28,10 @@ struct Spec {
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
   bool normalise_experts = true;
   float expert_scale = 1;
+  device::Gating expert_gating = device::Gating::kSoftmax;
+  uint32_t expert_groups = 1, expert_groups_used = 1;
+  bool weigh_expert_inputs = false;
+  uint32_t shared_feed_forward = 0;  // of the expert that every token uses; 0: none
 
   device::NormKind norm = device::NormKind::kRms;
   float norm_epsilon = 1e-5f;

@@ -37,7 +37,8 @@ uint32_t inner_width(const Spec& spec) {
 // What a layer's ops keep there at once.
 uint32_t scratch_width(const Spec& spec) {
   const uint32_t together = spec.side_by_side ? qkv_width(spec) + inner_width(spec) : 0;
-  return std::max({qkv_width(spec), inner_width(spec), together, spec.width, spec.embedding_width});
+  const uint32_t shared = 2 * spec.shared_feed_forward + 1;
+  return std::max({qkv_width(spec), inner_width(spec), together, shared, spec.width, spec.embedding_width});
 }
 
 OperandForms forms_for(const device::Sizing& device, std::initializer_list<const Matrix*> weights) {
@@ -52,7 +53,8 @@ OperandForms attention_forms(const device::Sizing& device, const LayerWeights& l
 }
 
 OperandForms feed_forward_forms(const device::Sizing& device, const LayerWeights& layer) {
-  return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up});
+  return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up,
+                            &layer.shared_gate.weight, &layer.shared_up.weight, &layer.shared_share});
 }
 
 // What reads x before attention: the feed-forward too where they stand side by side.
@@ -71,7 +73,8 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
     most = std::max({most, device.operand_bytes(layer_forms(device, spec, layer), spec.width),
                      bytes(layer.attention_output, attention_width(spec)),
                      device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
-    if (layer.down.weight) most = std::max<size_t>(most, bytes(layer.down, spec.feed_forward));
+    most = std::max<size_t>(
+        {most, bytes(layer.down, spec.feed_forward), bytes(layer.shared_down, spec.shared_feed_forward)});
   }
   return most;
 }
@@ -214,6 +217,7 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                          .scale = spec.attention_scale,
                          .window = own.window,
                          .soft_cap = spec.attention_soft_cap,
+                         .sinks = layer.sinks,
                          .out = out});
   add_result(step, out, layer.attention_output, layer.post_attention_norm);
 }
@@ -232,19 +236,51 @@ void finish_dense(const DeviceStep& step, const LayerWeights& layer, const float
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
+// The expert that every token uses, or a share of it.
+void shared_expert(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
+  const uint32_t inner = step.spec.shared_feed_forward, rows = step.batch.rows();
+  float *gate = step.workspace.scratch, *share = gate + size_t{rows} * 2 * inner;
+  const Projection all[] = {{layer.shared_gate.weight, layer.shared_gate.bias, gate, 2 * inner},
+                            {layer.shared_up.weight, layer.shared_up.bias, gate + inner, 2 * inner},
+                            {layer.shared_share, {}, share, 1}};
+  const bool shares = static_cast<bool>(layer.shared_share);
+  step.device.project(in, rows, std::span(all).first(shares ? 3 : 2));
+  const Operand out = operand(step, inner, forms_for(step.device, {&layer.shared_down.weight}));
+  step.device.activate({.kind = step.spec.activation,
+                        .gate = gate,
+                        .up = gate + inner,
+                        .stride = 2 * inner,
+                        .row_gate = shares ? share : nullptr,
+                        .out = out});
+  add_result(step, out, layer.shared_down, {});
+}
+
 void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
+  const Spec& spec = step.spec;
   CHECK(!layer.post_feed_forward_norm.weight);  // no architecture has both
-  step.device.experts({.router = layer.router,
-                       .gate = layer.expert_gate,
-                       .up = layer.expert_up,
-                       .down = layer.expert_down,
-                       .experts = step.spec.experts,
-                       .used = step.spec.experts_used,
-                       .normalise = step.spec.normalise_experts,
-                       .scale = step.spec.expert_scale,
-                       .kind = step.spec.activation,
-                       .in = in,
-                       .out = step.workspace.x});
+  device::ExpertsArgs args;
+  args.router = layer.router;
+  args.router_bias = layer.router_bias;
+  args.gating = spec.expert_gating;
+  args.choice_bias = layer.choice_bias;
+  args.groups = spec.expert_groups;
+  args.groups_used = spec.expert_groups_used;
+  args.gate = layer.expert_gate;
+  args.up = layer.expert_up;
+  args.down = layer.expert_down;
+  args.gate_bias = layer.expert_gate_bias;
+  args.up_bias = layer.expert_up_bias;
+  args.down_bias = layer.expert_down_bias;
+  args.experts = spec.experts;
+  args.used = spec.experts_used;
+  args.normalise = spec.normalise_experts;
+  args.scale = spec.expert_scale;
+  args.weigh_inputs = spec.weigh_expert_inputs;
+  args.kind = spec.activation;
+  args.in = in;
+  args.out = step.workspace.x;
+  step.device.experts(args);
+  if (spec.shared_feed_forward != 0) shared_expert(step, layer, in);
 }
 
 }  // namespace

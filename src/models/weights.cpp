@@ -107,7 +107,13 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
 }
 
 Result<Vector> TensorReader::vector(const std::string& name, uint32_t size, float factor) {
-  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {size, 1, 1, 1}));
+  return read_vector(name, {size, 1, 1, 1}, factor);
+}
+
+Result<Vector> TensorReader::read_vector(const std::string& name,
+                                         const std::array<uint64_t, gguf::kMaxDimensions>& shape, float factor) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, shape));
+  const uint32_t size = static_cast<uint32_t>(tensor->values());
   Vector vector{reinterpret_cast<const float*>(&kCounted), size};
   if (device_ != nullptr) {
     ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(*tensor, 0, tensor->bytes));
@@ -121,6 +127,11 @@ Result<Vector> TensorReader::vector(const std::string& name, uint32_t size, floa
   }
   bytes_ += round_up(size * sizeof(float), kAlignment);
   return vector;
+}
+
+Result<Vector> TensorReader::expert_biases(const std::string& name, uint32_t experts, uint32_t rows) {
+  if (!has(name)) return Vector{};
+  return read_vector(name, {rows, experts, 1, 1});
 }
 
 Result<Vector> TensorReader::optional_vector(const std::string& name, uint32_t size) {
@@ -190,6 +201,7 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
     ASSIGN_OR_RETURN(layer->k, reader.linear(block + "attn_k", k, spec.width));
     ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
   }
+  ASSIGN_OR_RETURN(layer->sinks, reader.optional_vector(block + "attn_sinks.weight", spec.heads));
   if (spec.qk_norm != QkNorm::kNone) {
     const bool whole = spec.qk_norm == QkNorm::kWhole;
     ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : spec.key_dim));
@@ -238,6 +250,22 @@ bool is_of_experts(std::string_view tensor) {
   return number != std::string_view::npos && number + 1 < tensor.size() && tensor[number] == '.';
 }
 
+namespace {
+
+Status read_shared_expert(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  const uint32_t inner = spec.shared_feed_forward;
+  if (inner == 0) return {};
+  ASSIGN_OR_RETURN(layer->shared_gate, reader.linear(block + "ffn_gate_shexp", inner, spec.width));
+  ASSIGN_OR_RETURN(layer->shared_up, reader.linear(block + "ffn_up_shexp", inner, spec.width));
+  ASSIGN_OR_RETURN(layer->shared_down, reader.linear(block + "ffn_down_shexp", spec.width, inner));
+  if (const std::string share = block + "ffn_gate_inp_shexp.weight"; reader.has(share)) {
+    ASSIGN_OR_RETURN(layer->shared_share, reader.matrix(share, 1, spec.width));
+  }
+  return {};
+}
+
+}  // namespace
+
 Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
   if (!has_experts(reader.file(), spec, index)) return {};
   const std::string block = fmt::format("blk.{}.", index);
@@ -247,7 +275,13 @@ Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, Laye
   ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, spec.width));
   ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, spec.width));
   ASSIGN_OR_RETURN(layer->expert_down, reader.experts(block + "ffn_down", spec.experts, spec.width, inner));
-  return {};
+  ASSIGN_OR_RETURN(layer->router_bias, reader.optional_vector(block + "ffn_gate_inp.bias", spec.experts));
+  ASSIGN_OR_RETURN(layer->choice_bias, reader.optional_vector(block + "exp_probs_b.bias", spec.experts));
+  ASSIGN_OR_RETURN(layer->expert_gate_bias, reader.expert_biases(block + "ffn_gate_exps.bias", spec.experts, inner));
+  ASSIGN_OR_RETURN(layer->expert_up_bias, reader.expert_biases(block + "ffn_up_exps.bias", spec.experts, inner));
+  ASSIGN_OR_RETURN(layer->expert_down_bias,
+                   reader.expert_biases(block + "ffn_down_exps.bias", spec.experts, spec.width));
+  return read_shared_expert(reader, spec, block, layer);
 }
 
 Status read_embedding(TensorReader& reader, const Spec& spec, Weights* weights) {

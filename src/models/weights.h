@@ -31,10 +31,14 @@ struct LayerWeights {
   Norm post_attention_norm, post_feed_forward_norm;  // on results, or on the sums (Spec::norms_on_sums)
   Linear qkv;                                        // all three in one, or
   Linear q, k, v;                                    // one by one
-  device::Vector q_norm, k_norm;
+  device::Vector q_norm, k_norm, sinks;
   Linear attention_output;
   Linear gate, up, down;                                       // dense, or
   device::Matrix router, expert_gate, expert_up, expert_down;  // experts
+  device::Vector router_bias, choice_bias;                     // see device::ExpertsArgs
+  device::Vector expert_gate_bias, expert_up_bias, expert_down_bias;
+  Linear shared_gate, shared_up, shared_down;  // the expert that every token uses
+  device::Matrix shared_share;                 // one row: how much of it
 };
 
 struct Weights {
@@ -75,6 +79,8 @@ class TensorReader {
   Result<device::Matrix> experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);
+  // `rows` numbers for each expert, if there are any.
+  Result<device::Vector> expert_biases(const std::string& name, uint32_t experts, uint32_t rows);
   Result<Linear> linear(const std::string& name, uint32_t rows, uint32_t cols);  // NAME.weight, maybe NAME.bias
   Result<Norm> norm(const std::string& name, uint32_t size, float factor = 1);   // likewise
 
@@ -88,6 +94,8 @@ class TensorReader {
 
  private:
   Result<const gguf::Tensor*> take(const std::string& name, const std::array<uint64_t, gguf::kMaxDimensions>& shape);
+  Result<device::Vector> read_vector(const std::string& name, const std::array<uint64_t, gguf::kMaxDimensions>& shape,
+                                     float factor = 1);
   // A matrix that begins with the tensor's data, in the format that was assumed.
   Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
   // Where a matrix goes; null when counting.

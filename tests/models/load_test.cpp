@@ -77,7 +77,8 @@ TEST_F(Loading, UnknownArchitectureIsNamedWithTheKnownOnes) {
   const Error error = failure(model);
   EXPECT_EQ(error.kind, ErrorKind::kUnsupported);
   EXPECT_TRUE(says(error.message, "'mamba'"));
-  EXPECT_TRUE(says(error.message, "gemma2, gemma3, gpt2, llama, mistral, phi3, qwen2, qwen3, qwen3moe"));
+  for (const char* known : {"supported: cohere2, ", ", gemma2, gemma3, ", ", llama, ", "qwen3moe"})
+    EXPECT_TRUE(says(error.message, known)) << known;
 }
 
 TEST_F(Loading, TensorThatNothingUsesIsRefused) {

@@ -6,7 +6,7 @@ namespace hearth::test {
 namespace {
 
 Output activate(Rig& rig, Random& random, device::Activation kind, uint32_t rows, uint32_t width, bool gated,
-                float range) {
+                float range, bool row_gate = false) {
   const uint32_t stride = 2 * width + 3;  // gate, up and something else
   std::vector<float> in = random.uniform(size_t{rows} * stride, -range, range);
   in[0] = 0;
@@ -16,6 +16,7 @@ Output activate(Rig& rig, Random& random, device::Activation kind, uint32_t rows
   args.gate = at;
   args.up = gated ? at + width : nullptr;
   args.stride = stride;
+  if (row_gate) args.row_gate = rig.floats(random.normal(rows, 2));
   args.out = rig.readable_operand(width, rows);
   PlainBatch plain(rows);
   const float* read = nullptr;
@@ -57,6 +58,14 @@ std::vector<OpCase> activate_cases() {
                              return activate(rig, random, kind, rows, width, gated, range);
                            }});
   }
+  for (const float range : {3.0f, 40.0f})
+    cases.push_back(
+        {"activate_clamped_swish_to_" + std::to_string(static_cast<int>(range)), [=](Rig& rig, Random& random) {
+           return activate(rig, random, device::Activation::kClampedSwish, 7, 130, true, range);
+         }});
+  cases.push_back({"activate_row_gate", [](Rig& rig, Random& random) {
+                     return activate(rig, random, device::Activation::kSilu, 7, 130, true, 3, true);
+                   }});
   return cases;
 }
 

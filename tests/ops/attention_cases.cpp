@@ -21,6 +21,7 @@ struct Options {
   device::QueryGrowth growth = {};
   uint32_t window = 0;
   float soft_cap = 0;
+  bool sinks = false;
   std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
   uint32_t start = 0;  // position of the first token of every sequence
 };
@@ -75,6 +76,7 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   attention.scale = 1 / std::sqrt(static_cast<float>(options.key_dim));
   attention.window = options.window;
   attention.soft_cap = options.soft_cap;
+  if (options.sinks) attention.sinks = rig.vector(random.normal(options.heads, 3));
   return setup;
 }
 
@@ -173,6 +175,9 @@ std::vector<OpCase> attention_cases() {
     add(name + "_norms_and_magnitude", {.type = type, .magnitude = 1.3f, .qk_norm = true});
     add(name + "_norms_after_rotation", {.type = type, .qk_norm = true, .norm_last = true});
     add(name + "_growing_queries", {.type = type, .growth = {.factor = 0.1f, .period = 24, .offset = 1}});
+    add(name + "_sinks", {.type = type, .sinks = true});
+    add(name + "_sinks_odd_heads",
+        {.heads = 6, .kv_heads = 2, .key_dim = 64, .value_dim = 64, .type = type, .window = 16, .sinks = true});
     add(name + "_soft_cap", {.type = type, .soft_cap = 2});
     for (const uint32_t window : {1u, 5u, 32u, 33u})
       add(name + "_window_" + std::to_string(window), {.type = type, .window = window});

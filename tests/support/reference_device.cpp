@@ -51,8 +51,16 @@ double activation(Activation kind, double x) {
       return std::max(x, 0.0);
     case Activation::kReluSquared:
       return std::max(x, 0.0) * std::max(x, 0.0);
+    case Activation::kClampedSwish:
+      break;  // only with a second factor
   }
-  return x;
+  CHECK(false);
+}
+
+double gated_activation(Activation kind, double gate, double up) {
+  if (kind != Activation::kClampedSwish) return activation(kind, gate) * up;
+  const double x = std::min(gate, 7.0);
+  return x / (1 + std::exp(-1.702 * x)) * (std::clamp(up, -7.0, 7.0) + 1);
 }
 
 void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
@@ -272,6 +280,7 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
         const double largest = *std::max_element(weights.begin(), weights.end());
         double sum = 0;
         for (double& w : weights) sum += (w = std::exp(w - largest));
+        if (args.sinks) sum += std::exp(args.sinks.data[h] - largest);
         float* out = operand_row(args.out, row) + size_t{h} * shape.value_dim;
         for (uint32_t d = 0; d < shape.value_dim; ++d) {
           double total = 0;
@@ -288,41 +297,98 @@ void ReferenceDevice::activate(const ActivateArgs& args) {
   for (uint32_t row = 0; row < batch_->rows(); ++row) {
     for (uint32_t c = 0; c < args.out.width; ++c) {
       const size_t at = size_t{row} * args.stride + c;
-      const double up = args.up != nullptr ? args.up[at] : 1;
-      operand_row(args.out, row)[c] = static_cast<float>(activation(args.kind, args.gate[at]) * up);
+      const double value = args.up != nullptr ? gated_activation(args.kind, args.gate[at], args.up[at])
+                                              : activation(args.kind, args.gate[at]);
+      const double share = args.row_gate != nullptr ? 1 / (1 + std::exp(-static_cast<double>(args.row_gate[row]))) : 1;
+      operand_row(args.out, row)[c] = static_cast<float>(value * share);
     }
   }
 }
 
+namespace {
+
+std::vector<double> expert_shares(const ExpertsArgs& args, std::span<const double> logits) {
+  std::vector<double> shares(logits.begin(), logits.end());
+  if (args.gating == Gating::kSigmoid) {
+    for (double& share : shares) share = 1 / (1 + std::exp(-share));
+    return shares;
+  }
+  const double largest = *std::max_element(shares.begin(), shares.end());
+  double sum = 0;
+  for (double& share : shares) sum += (share = std::exp(share - largest));
+  for (double& share : shares) share /= sum;
+  return shares;
+}
+
+// Best first.
+std::vector<uint32_t> best_experts(const ExpertsArgs& args, std::vector<double> scores) {
+  const uint32_t size = args.experts / args.groups;
+  std::vector<std::pair<double, uint32_t>> groups;
+  for (uint32_t g = 0; g < args.groups; ++g) {
+    std::vector<double> own(scores.begin() + g * size, scores.begin() + (g + 1) * size);
+    std::sort(own.begin(), own.end(), std::greater());
+    groups.emplace_back(own[0] + (size > 1 ? own[1] : 0), g);
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (uint32_t i = args.groups_used; i < args.groups; ++i)
+    std::fill_n(scores.begin() + groups[i].second * size, size, -std::numeric_limits<double>::infinity());
+  std::vector<uint32_t> order(args.experts);
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+  order.resize(args.used);
+  return order;
+}
+
+// What one expert makes of a row, before `down`.
+std::vector<float> expert_hidden(const ExpertsArgs& args, uint32_t expert, const float* in, double weight) {
+  const uint32_t inner = args.inner();
+  const auto value = [&](const Matrix& matrix, const Vector& bias, uint64_t row, uint32_t r) {
+    const double sum = dot(matrix_row(matrix, row), in) + (bias ? bias.data[uint64_t{expert} * inner + r] : 0);
+    return args.weigh_inputs ? weight * sum : sum;
+  };
+  std::vector<float> hidden(inner);
+  for (uint32_t r = 0; r < inner; ++r) {
+    const uint64_t at = uint64_t{expert} * inner + r, in_one = uint64_t{2} * expert * inner + r;
+    const double up = value(args.up, args.up_bias, args.gate_in_up ? in_one + inner : at, r);
+    if (!args.gated()) {
+      hidden[r] = static_cast<float>(activation(args.kind, up));
+      continue;
+    }
+    const double gate = args.gate_in_up ? value(args.up, {}, in_one, r) : value(args.gate, args.gate_bias, at, r);
+    hidden[r] = static_cast<float>(gated_activation(args.kind, gate, up));
+  }
+  return hidden;
+}
+
+}  // namespace
+
 void ReferenceDevice::experts(const ExpertsArgs& args) {
-  const uint32_t inner = args.gate.rows / args.experts, outer = args.down.rows / args.experts;
+  const uint32_t outer = args.width();
   for (uint32_t row = 0; row < batch_->rows(); ++row) {
     const float* in = operand_row(args.in, row);
-    std::vector<double> share(args.experts);
-    for (uint32_t e = 0; e < args.experts; ++e) share[e] = dot(matrix_row(args.router, e), in);
-    const double largest = *std::max_element(share.begin(), share.end());
-    double sum = 0;
-    for (double& s : share) sum += (s = std::exp(s - largest));
-    for (double& s : share) s /= sum;
-
-    std::vector<uint32_t> order(args.experts);
-    std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return share[a] > share[b]; });
-    order.resize(args.used);
+    std::vector<double> logits(args.experts);
+    for (uint32_t e = 0; e < args.experts; ++e)
+      logits[e] = args.logits != nullptr ? args.logits[size_t{row} * args.experts + e]
+                                         : dot(matrix_row(args.router, e), in) +
+                                               (args.router_bias ? static_cast<double>(args.router_bias.data[e]) : 0);
+    const std::vector<double> shares = expert_shares(args, logits);
+    std::vector<double> scores = shares;
+    if (args.choice_bias)
+      for (uint32_t e = 0; e < args.experts; ++e) scores[e] += args.choice_bias.data[e];
+    const std::vector<uint32_t> order = best_experts(args, scores);
     double chosen = 0;
-    for (const uint32_t e : order) chosen += share[e];
-
-    std::vector<float> hidden(inner);
+    for (const uint32_t e : order) chosen += shares[e];
+    float* out = args.out + size_t{row} * outer;
+    if (!args.add) std::fill_n(out, outer, 0.0f);
     for (const uint32_t e : order) {
-      for (uint32_t r = 0; r < inner; ++r) {
-        const uint64_t at = uint64_t{e} * inner + r;
-        hidden[r] = static_cast<float>(activation(args.kind, dot(matrix_row(args.gate, at), in)) *
-                                       dot(matrix_row(args.up, at), in));
-      }
-      const double weight = static_cast<double>(args.scale) * (args.normalise ? share[e] / chosen : share[e]);
+      double weight = static_cast<double>(args.scale) * (args.normalise ? shares[e] / chosen : shares[e]);
+      if (args.result_scale) weight *= args.result_scale.data[e];
+      const std::vector<float> hidden = expert_hidden(args, e, in, weight);
       for (uint32_t r = 0; r < outer; ++r) {
-        float& out = args.out[size_t{row} * outer + r];
-        out = static_cast<float>(out + weight * dot(matrix_row(args.down, uint64_t{e} * outer + r), hidden.data()));
+        const uint64_t at = uint64_t{e} * outer + r;
+        const double result = dot(matrix_row(args.down, at), hidden.data()) +
+                              (args.down_bias ? static_cast<double>(args.down_bias.data[at]) : 0);
+        out[r] = static_cast<float>(out[r] + (args.weigh_inputs ? 1 : weight) * result);
       }
     }
   }

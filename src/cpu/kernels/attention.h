@@ -261,7 +261,10 @@ template <class V>
   for (uint32_t i = 0; i < block.rows; ++i) {
     const QueryRow query = query_row(block, i);
     float* to = block.out + size_t{query.row} * block.args->heads * value_dim + query.head * value_dim;
-    const float inverse = 1.0f / rows.states[i].total;
+    const device::Vector& sinks = block.args->sinks;
+    const float highest = rows.states[i].highest;
+    const float sink = sinks ? std::exp(std::min(sinks.data[query.head] - highest, 80.0f)) : 0;
+    const float inverse = 1.0f / (rows.states[i].total + sink);
     for (uint32_t d = 0; d < value_dim; ++d) to[d] = rows.sums[i * value_dim + d] * inverse;
   }
 }

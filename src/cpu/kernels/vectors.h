@@ -150,6 +150,14 @@ template <class V>
   return V::fma(x, V::zero(), V::max(x, V::zero()));  // what is not finite stays so
 }
 
+template <class V>
+[[gnu::always_inline]] inline typename V::F clamped_swish(typename V::F exact_gate, typename V::F exact_up) {
+  const auto gate = V::min(exact_gate, V::set(7));
+  const auto up = V::max(V::set(-7), V::min(exact_up, V::set(7)));
+  const auto swish = V::div(gate, V::add(V::set(1), exponential<V>(V::mul(V::set(-1.702f), gate))));
+  return V::fma(exact_gate, V::zero(), V::fma(exact_up, V::zero(), V::mul(swish, V::add(up, V::set(1)))));
+}
+
 // out = activation(gate) * up; `up` may be null.
 template <class V>
 void activate_row(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out) {
@@ -169,6 +177,10 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
       return apply([](auto x) { return relu<V>(x); });
     case device::Activation::kReluSquared:
       return apply([](auto x) { return V::mul(relu<V>(x), relu<V>(x)); });
+    case device::Activation::kClampedSwish:
+      return for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
+        store(out + i, clamped_swish<V>(load(gate + i), load(up + i)));
+      });
   }
 }
 

@@ -7,6 +7,20 @@
 
 namespace hearth::cuda {
 
+namespace {
+
+// Adds biases, and multiplies by the weight of what the expert reads.
+__device__ void of_expert(const ActivateKernelArgs& args, uint32_t slot, uint32_t i, float& gate, float& up) {
+  const uint32_t expert = args.expert[slot];
+  if (args.gate_bias != nullptr) gate += args.gate_bias[size_t{expert} * args.width + i];
+  if (args.up_bias != nullptr && args.up != nullptr) up += args.up_bias[size_t{expert} * args.width + i];
+  if (args.row_weight == nullptr) return;
+  gate *= args.row_weight[slot];
+  if (args.up != nullptr) up *= args.row_weight[slot];
+}
+
+}  // namespace
+
 extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const ActivateKernelArgs args) {
   const uint32_t block = (blockIdx.x * kActivateThreads + threadIdx.x) / 32, row = blockIdx.y;
   if (block * 32 >= args.width) return;  // the whole warp
@@ -14,8 +28,13 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const Ac
   float value = 0;
   if (i < args.width) {
     const size_t at = size_t{row} * args.stride + i;
-    value = activated(args.way, args.gate[at]);
-    if (args.up != nullptr) value *= args.up[at];
+    float gate = args.gate[at], up = args.up != nullptr ? args.up[at] : 1;
+    if (args.expert != nullptr) of_expert(args, row, i, gate, up);
+    if (args.way == ActivationWay::kClampedSwish)
+      value = clamped_swish(gate, up);
+    else
+      value = activated(args.way, gate) * up;
+    if (args.row_gate != nullptr) value /= 1 + expf(-args.row_gate[row]) + broken(args.row_gate[row]);
   }
   store_operand(args.out, row, block, value);
 }

@@ -22,6 +22,11 @@ __device__ inline float relu(float x) {
   return fmaxf(x, 0) + broken(x);
 }
 
+__device__ inline float clamped_swish(float gate, float up) {
+  const float x = fminf(gate, 7), y = fminf(fmaxf(up, -7), 7);
+  return x / (1 + expf(-1.702f * x)) * (y + 1) + broken(gate) + broken(up);
+}
+
 __device__ inline float activated(ActivationWay way, float x) {
   switch (way) {
     case ActivationWay::kSilu:

@@ -34,10 +34,16 @@ struct NormKernelArgs {
 
 // activate.cu. One warp per 32 values; blocks of kActivateThreads.
 inline constexpr uint32_t kActivateThreads = 256;
-enum class ActivationWay : uint32_t { kSilu, kGeluTanh, kRelu, kReluSquared };  // as device::Activation
+enum class ActivationWay : uint32_t { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish };  // as device::Activation
 struct ActivateKernelArgs {
   const float* gate;
-  const float* up;  // null: none
+  const float* up;        // null: none
+  const float* row_gate;  // null: none; else the row is multiplied by its sigmoid
+  // Of experts, whose rows are slots; null: none.
+  const uint32_t* expert;   // of a slot
+  const float* gate_bias;   // [expert][width]
+  const float* up_bias;     // likewise
+  const float* row_weight;  // on both before the activation
   OperandRows out;
   uint32_t stride, width, rows;
   ActivationWay way;
@@ -122,6 +128,7 @@ struct AttentionMergeArgs {
   const float* partial;
   OperandRows out;
   StepTables step;
+  const float* sinks;  // per head; null: none
   uint32_t heads, value_dim, first_row, rows, splits, split_pages, window;
   AttentionRows which;
 };
@@ -129,13 +136,17 @@ struct AttentionMergeArgs {
 // experts.cu
 inline constexpr uint32_t kRouteThreads = 128;
 struct RouteKernelArgs {
-  const float* logits;  // [rows][experts]
-  uint32_t* expert;     // per slot = row * used + i
-  float* weight;        // per slot
+  const float* logits;        // [rows][experts]
+  const float* bias;          // of the router, per expert; null: none
+  const float* choice_bias;   // likewise, see device::ExpertsArgs
+  const float* result_scale;  // likewise
+  uint32_t* expert;           // per slot = row * used + i
+  float* weight;              // per slot
   uint32_t rows, experts, used;
+  uint32_t sigmoid;  // else softmax
+  uint32_t groups, groups_used;
   uint32_t normalise;
   float scale;
-  uint32_t unused;
 };
 
 inline constexpr uint32_t kGroupThreads = 1024;
@@ -148,11 +159,13 @@ struct GroupKernelArgs {
 
 inline constexpr uint32_t kCombineThreads = 256;
 struct CombineKernelArgs {
-  const float* values;  // [slot][width]
-  const float* weight;  // per slot
-  float* out;           // [row][width], added to
+  const float* values;     // [slot][width]
+  const float* weight;     // per slot; null: 1
+  const float* bias;       // [expert][width]; null: none
+  const uint32_t* expert;  // of a slot
+  float* out;              // [row][width]
   uint32_t rows, width, used;
-  uint32_t unused;
+  uint32_t add;  // out += instead of out =
 };
 
 // candidates.cu. best_of_chunk: grid chunks of a row, rows. The first level reads values, the others keys; the last

@@ -27,10 +27,15 @@ struct Merge {
     total = fmaf(split_total, factors.split, __fmul_rn(total, factors.before));
     sum = fmaf(split_sum, factors.split, __fmul_rn(sum, factors.before));
   }
+  // A sink is one more score, whose value is nothing.
+  __device__ float result(const float* sink) const {
+    return sum / (sink == nullptr ? total : total + expf(fminf(*sink - highest, 80)));
+  }
 };
 
 // All lanes have values of one head: each works out the factors of one split of 32.
-__device__ float merge_together(const float* values, uint32_t value_dim, const float* totals, uint32_t splits) {
+__device__ float merge_together(const float* values, uint32_t value_dim, const float* totals, uint32_t splits,
+                                const float* sink) {
   Merge merge;
   for (uint32_t first = 0; first < splits; first += 32) {
     const uint32_t mine = first + lane_of_warp();
@@ -53,14 +58,15 @@ __device__ float merge_together(const float* values, uint32_t value_dim, const f
     }
     merge.highest = __shfl_sync(kAllLanes, at.highest, 31);
   }
-  return merge.sum / merge.total;
+  return merge.result(sink);
 }
 
-__device__ float merge_alone(const float* values, uint32_t value_dim, const float* totals, uint32_t splits) {
+__device__ float merge_alone(const float* values, uint32_t value_dim, const float* totals, uint32_t splits,
+                             const float* sink) {
   Merge merge;
   for (uint32_t s = 0; s < splits; ++s)
     merge.add(merge.raise(totals[2 * s]), totals[2 * s + 1], values[size_t{s} * value_dim]);
-  return merge.sum / merge.total;
+  return merge.result(sink);
 }
 
 }  // namespace
@@ -76,11 +82,12 @@ extern "C" __global__ void __launch_bounds__(kMergeThreads) attend_merge(const A
   const size_t at = (size_t{blockIdx.y} * args.heads + i / args.value_dim) * args.splits;
   const float* totals = args.partial + size_t{args.rows} * args.heads * args.splits * args.value_dim + 2 * at;
   const float* values = args.partial + at * args.value_dim + i % args.value_dim;
+  const float* sink = args.sinks != nullptr && i < width ? args.sinks + i / args.value_dim : nullptr;
   float result = 0;
   if (args.value_dim % 32 == 0)
-    result = merge_together(values, args.value_dim, totals, splits);
+    result = merge_together(values, args.value_dim, totals, splits, sink);
   else if (i < width)
-    result = merge_alone(values, args.value_dim, totals, splits);
+    result = merge_alone(values, args.value_dim, totals, splits, sink);
   store_operand(args.out, row, block, result);
 }
 

@@ -1,0 +1,24 @@
+// ERNIE 4.5 with experts: as Llama, the choice of experts biased, one more that every token uses. Baidu 2025,
+// "ERNIE 4.5".
+#include "models/rope.h"
+
+namespace hearth::models {
+
+namespace {
+
+Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+  const Metadata keys(file);
+  ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"expert_shared_count", "expert_gating_func"}));
+  TRY(read_rms_norm(keys, &spec));
+  TRY(read_routing(keys, true, &spec));
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
+  spec.ropes.push_back(std::move(rope));
+  return spec;
+}
+
+const Architecture kArchitecture{"ernie4_5-moe", read};
+const RegisterArchitecture registered(&kArchitecture);
+
+}  // namespace
+
+}  // namespace hearth::models
