@@ -13,51 +13,17 @@ namespace {
 namespace json = boost::json;
 
 constexpr size_t kMostBytes = 4096;  // of a sample: a template that writes more around a call is none to learn from
-constexpr char kIdPlace = '\x01';    // stands for ids, which differ from call to call
 
-struct Range {
-  size_t begin, end;
-};
-
-std::optional<Range> find(std::string_view text, std::string_view word, size_t from = 0) {
-  const size_t at = text.find(word, from);
-  if (at == std::string_view::npos) return std::nullopt;
-  return Range{at, at + word.size()};
-}
-
-// The outermost JSON value at or behind `from` that contains both words.
-std::optional<Range> find_json(std::string_view text, size_t from, std::string_view first, std::string_view second) {
-  for (size_t i = text.find_first_of("{[", from); i != std::string_view::npos; i = text.find_first_of("{[", i + 1)) {
-    JsonScanner scanner;
-    std::string ignored;
-    size_t end = i;
-    JsonScanner::State state = JsonScanner::State::kInside;
-    while (end < text.size() && state == JsonScanner::State::kInside) state = scanner.feed(text[end++], &ignored);
-    if (state != JsonScanner::State::kDone) continue;
-    const std::string_view value = text.substr(i, end - i);
-    if (find(value, first) && find(value, second)) return Range{i, end};
+// Each word behind the one before it; empty if one is missing.
+std::vector<Range> find_in_order(std::string_view text, std::initializer_list<std::string_view> words) {
+  std::vector<Range> found;
+  size_t from = 0;
+  for (const std::string_view word : words) {
+    const size_t at = text.find(word, from);
+    if (at == std::string_view::npos) return {};
+    found.push_back({at, from = at + word.size()});
   }
-  return std::nullopt;
-}
-
-// What stands around calls.
-struct Frame {
-  std::string_view section, open, close, section_close, between;
-};
-
-// `gap`: between two calls of one answer; empty if the template writes no two.
-Frame split(std::string_view head, std::string_view gap, std::string_view tail) {
-  if (gap.empty()) return {.section = {}, .open = head, .close = tail, .section_close = {}, .between = {}};
-  size_t open = common_suffix(head, gap);
-  while (open < head.size() && !is_border(head, head.size() - open)) --open;
-  std::string_view rest = gap.substr(0, gap.size() - open);
-  size_t close = common_prefix(tail, rest);
-  while (close < tail.size() && !is_border(tail, close)) --close;
-  return {.section = head.substr(0, head.size() - open),
-          .open = head.substr(head.size() - open),
-          .close = tail.substr(0, close),
-          .section_close = tail.substr(close),
-          .between = rest.substr(close)};
+  return found;
 }
 
 // The tags, or words, in what stands behind a call.
@@ -94,13 +60,6 @@ class Shapes {
   }
 
  private:
-  static std::string without_ids(std::string text) {
-    for (const std::string_view id : {sample::kId, sample::kSecondId}) {
-      for (size_t at; (at = text.find(id)) != std::string::npos;) text.replace(at, id.size(), 1, kIdPlace);
-    }
-    return text;
-  }
-
   // -- a JSON value that holds the name too
 
   static bool holds_arguments(const json::value& value) {
@@ -154,16 +113,17 @@ class Shapes {
   // -- a name, then JSON
 
   void named_json() {
-    const auto name = find(one_, sample::kTool);
-    const auto arguments = name ? find_json(one_, name->end, sample::kKey, sample::kValue) : std::nullopt;
+    const std::string_view text = one_, both = pair_;
+    const size_t name = text.find(sample::kTool), name_end = name + sample::kTool.size();
+    if (name == text.npos) return;
+    const auto arguments = find_json(text, name_end, sample::kKey, sample::kValue);
     if (!arguments) return;
     std::string_view gap;
-    if (const auto first = find_json(pair_, 0, sample::kKey, sample::kValue)) {
-      if (const auto next = find(pair_, sample::kSecondTool, first->end))
-        gap = std::string_view(pair_).substr(first->end, next->begin - first->end);
+    if (const auto first = find_json(both, 0, sample::kKey, sample::kValue)) {
+      const size_t next = both.find(sample::kSecondTool, first->end);
+      if (next != both.npos) gap = both.substr(first->end, next - first->end);
     }
-    const std::string_view text = one_;
-    Frame frame = split(text.substr(0, name->begin), gap, text.substr(arguments->end));
+    Frame frame = split(text.substr(0, name), gap, text.substr(arguments->end));
     auto learned = std::make_shared<Learned>();
     NamedJsonForm& form = learned->named;
     if (const size_t id = frame.open.find(kIdPlace); id != std::string_view::npos) {
@@ -172,7 +132,7 @@ class Shapes {
       frame.open = frame.open.substr(0, id);
       if (form.name_begins.empty()) return;
     }
-    std::string_view middle = trimmed(text.substr(name->end, arguments->begin - name->end));
+    std::string_view middle = trimmed(text.substr(name_end, arguments->begin - name_end));
     if (const size_t id = middle.find(kIdPlace); id != std::string_view::npos) {
       form.id_begins = learned->keep(trimmed(middle.substr(0, id)));
       middle = trimmed(middle.substr(id + 1));
@@ -186,75 +146,81 @@ class Shapes {
   // -- name(key="value")
 
   void python() {
-    const auto name = find(one_, sample::kTool);
-    const auto key = name ? find(one_, sample::kKey, name->end) : std::nullopt;
-    const auto value = key ? find(one_, sample::kValue, key->end) : std::nullopt;
-    const size_t close = value ? one_.find(')', value->end) : std::string::npos;
-    if (close == std::string::npos || one_[name->end] != '(' || one_[key->end] != '=') return;
+    const std::string_view text = one_, both = pair_;
+    const auto words = find_in_order(text, {sample::kTool, sample::kKey, sample::kValue});
+    const size_t close = words.empty() ? text.npos : text.find(')', words[2].end);
+    if (close == text.npos || text[words[0].end] != '(' || text[words[1].end] != '=') return;
     std::string_view gap;
-    const auto last = find(pair_, sample::kValue);
-    const auto next = last ? find(pair_, sample::kSecondTool, last->end) : std::nullopt;
-    const size_t end = next ? pair_.find(')', last->end) : std::string::npos;
-    if (end < pair_.size() && end < next->begin) gap = std::string_view(pair_).substr(end + 1, next->begin - end - 1);
-    Frame frame = split(std::string_view(one_).substr(0, name->begin), gap, std::string_view(one_).substr(close + 1));
-    for (std::string_view* text : {&frame.section, &frame.open}) {
-      if (trimmed(*text).ends_with('[')) *text = text->substr(0, text->rfind('['));
+    if (const auto next = find_in_order(both, {sample::kValue, ")", sample::kSecondTool}); !next.empty())
+      gap = both.substr(next[1].end, next[2].begin - next[1].end);
+    Frame frame = split(text.substr(0, words[0].begin), gap, text.substr(close + 1));
+    for (std::string_view* before : {&frame.section, &frame.open}) {
+      if (trimmed(*before).ends_with('[')) *before = before->substr(0, before->rfind('['));
     }
     add(std::make_shared<Learned>(), frame, any_calls_or_python);
   }
 
   // -- each argument in tags of its own
 
-  void tagged(bool json_values) {
+  // What stands between the parts of a call with two arguments.
+  struct Tags {
+    std::string_view before_name, before_key, before_value, between_values, behind;
+  };
+  std::optional<Tags> find_tags(bool json_values) const {
     const std::string_view text = two_;
-    const auto name = find(text, sample::kTool);
-    const auto key = name ? find(text, sample::kKey, name->end) : std::nullopt;
-    const auto value = key ? find(text, sample::kValue, key->end) : std::nullopt;
-    const auto second_key = value ? find(text, sample::kSecondKey, value->end) : std::nullopt;
-    const auto second_value = second_key ? find(text, sample::kSecondValue, second_key->end) : std::nullopt;
-    const auto last = find(one_, sample::kValue);
-    if (!second_value || !last) return;
-    const auto between = [&](const Range& a, const Range& b) { return text.substr(a.end, b.begin - a.end); };
-    std::string_view before_key = between(*name, *key), before_value = between(*key, *value);
-    std::string_view behind_value = between(*value, *second_key), behind_all = text.substr(second_value->end);
-    if (between(*second_key, *second_value) != before_value) return;
-    if (json_values) {
-      const bool quoted = before_value.ends_with('"') && behind_value.starts_with('"') && behind_all.starts_with('"');
-      if (!quoted) return;
-      before_value.remove_suffix(1);
-      behind_value.remove_prefix(1);
-      behind_all.remove_prefix(1);
-    }
+    const auto words =
+        find_in_order(text, {sample::kTool, sample::kKey, sample::kValue, sample::kSecondKey, sample::kSecondValue});
+    if (words.empty()) return std::nullopt;
+    const auto between = [&](size_t a) { return text.substr(words[a].end, words[a + 1].begin - words[a].end); };
+    Tags tags{text.substr(0, words[0].begin), between(0), between(1), between(2), text.substr(words[4].end)};
+    if (between(3) != tags.before_value) return std::nullopt;
+    if (!json_values) return tags;
+    const bool quoted =
+        tags.before_value.ends_with('"') && tags.between_values.starts_with('"') && tags.behind.starts_with('"');
+    if (!quoted) return std::nullopt;
+    tags.before_value.remove_suffix(1);
+    tags.between_values.remove_prefix(1);
+    tags.behind.remove_prefix(1);
+    return tags;
+  }
 
+  // Sets what stands around one argument; returns what ends the last value, as it is written, or nothing.
+  static std::optional<std::string_view> read_argument_tags(Tags& tags, Learned* out) {
+    TaggedForm& form = out->tagged;
+    const auto opens_tag = [](char c) { return c == '<' || c == '['; };
+    size_t opens = common_suffix(tags.before_key, tags.between_values);
+    while (opens > 0 && !opens_tag(tags.before_key[tags.before_key.size() - opens])) --opens;
+    form.key_opens = out->keep(tags.before_key.substr(tags.before_key.size() - opens));
+    tags.before_key.remove_suffix(opens);
+    const std::string_view rest = tags.between_values.substr(0, tags.between_values.size() - opens);
+    size_t closes = common_prefix(rest, tags.behind);
+    while (closes < tags.behind.size() && closes > 0 && !is_border(tags.behind, closes)) --closes;
+    const std::string_view closing = tags.behind.substr(0, closes);
+    form.value_closes = out->keep(trimmed(closing));
+    form.strips = tags.before_value.ends_with('\n') && rest.starts_with('\n');
+    const std::string_view key_ends = form.strips ? trimmed(tags.before_value) : tags.before_value;
+    const size_t tag = key_ends.find('<', 1);  // a tag of its own before the value
+    form.key_ends = out->keep(trimmed(key_ends.substr(0, tag)));
+    if (tag != std::string_view::npos) form.value_opens = out->keep(trimmed(key_ends.substr(tag)));
+    if (form.key_opens.empty() || form.key_ends.empty() || form.value_closes.empty()) return std::nullopt;
+    return closing;
+  }
+
+  void tagged(bool json_values) {
+    auto tags = find_tags(json_values);
+    if (!tags) return;
     auto learned = std::make_shared<Learned>();
     TaggedForm& form = learned->tagged;
     form.json_values = json_values;
-    size_t opens = common_suffix(before_key, behind_value);
-    while (opens > 0 && before_key[before_key.size() - opens] != '<' && before_key[before_key.size() - opens] != '[')
-      --opens;
-    form.key_opens = learned->keep(before_key.substr(before_key.size() - opens));
-    behind_value.remove_suffix(opens);
-    size_t closes = common_prefix(behind_value, behind_all);
-    while (closes < behind_all.size() && closes > 0 && !is_border(behind_all, closes)) --closes;
-    form.strips = before_value.ends_with('\n') && behind_value.starts_with('\n');
-    form.value_closes = learned->keep(trimmed(behind_value.substr(0, closes)));
-    const std::string_view key_ends = form.strips ? trimmed(before_value) : before_value;
-    const size_t tag = key_ends.find('<', 1);  // a tag of its own before the value
-    form.key_ends = learned->keep(trimmed(key_ends.substr(0, tag)));
-    if (tag != std::string_view::npos) form.value_opens = learned->keep(trimmed(key_ends.substr(tag)));
-    if (form.key_opens.empty() || form.key_ends.empty() || form.value_closes.empty()) return;
+    const auto closing = read_argument_tags(*tags, learned.get());
+    if (!closing) return;
 
-    // Behind the last value of a call, and between two calls.
-    const std::string_view tail = behind_all.substr(closes);
-    std::string_view gap;
-    const auto first_value = find(pair_, sample::kValue);
-    const auto next = first_value ? find(pair_, sample::kSecondTool, first_value->end) : std::nullopt;
-    if (next) {
-      gap = std::string_view(pair_).substr(first_value->end, next->begin - first_value->end);
-      const size_t skipped = closes + (json_values ? 1 : 0);
-      gap.remove_prefix(std::min(skipped, gap.size()));
+    std::string_view gap;  // behind the value's closing tag, up to the next name
+    if (const auto words = find_in_order(pair_, {sample::kValue, sample::kSecondTool}); !words.empty()) {
+      gap = std::string_view(pair_).substr(words[0].end, words[1].begin - words[0].end);
+      gap.remove_prefix(std::min(closing->size() + (json_values ? 1 : 0), gap.size()));
     }
-    Frame frame = split(text.substr(0, name->begin), gap, tail);
+    Frame frame = split(tags->before_name, gap, tags->behind.substr(closing->size()));
     const std::vector<std::string_view> call_ends = marks_of(frame.close);
     if (!call_ends.empty()) {
       form.closes = learned->keep(call_ends[0]);
@@ -266,7 +232,7 @@ class Shapes {
       form.section_closes.push_back(learned->keep(trimmed(frame.open)));
     if (form.closes.empty() && form.section_closes.empty()) return;
 
-    const std::string_view name_end = trimmed(before_key.substr(0, before_key.size() - opens));
+    const std::string_view name_end = trimmed(tags->before_key);
     form.bare_name = name_end.empty();
     if (form.bare_name) {
       form.name_ends = {"\n", form.key_opens};
@@ -316,6 +282,41 @@ class Shapes {
 };
 
 }  // namespace
+
+std::optional<Range> find_json(std::string_view text, size_t from, std::string_view first, std::string_view second) {
+  for (size_t i = text.find_first_of("{[", from); i != std::string_view::npos; i = text.find_first_of("{[", i + 1)) {
+    JsonScanner scanner;
+    std::string ignored;
+    size_t end = i;
+    JsonScanner::State state = JsonScanner::State::kInside;
+    while (end < text.size() && state == JsonScanner::State::kInside) state = scanner.feed(text[end++], &ignored);
+    if (state != JsonScanner::State::kDone) continue;
+    const std::string_view value = text.substr(i, end - i);
+    if (value.find(first) != value.npos && value.find(second) != value.npos) return Range{i, end};
+  }
+  return std::nullopt;
+}
+
+Frame split(std::string_view head, std::string_view gap, std::string_view tail) {
+  if (gap.empty()) return {.section = {}, .open = head, .close = tail, .section_close = {}, .between = {}};
+  size_t open = common_suffix(head, gap);
+  while (open < head.size() && !is_border(head, head.size() - open)) --open;
+  std::string_view rest = gap.substr(0, gap.size() - open);
+  size_t close = common_prefix(tail, rest);
+  while (close < tail.size() && !is_border(tail, close)) --close;
+  return {.section = head.substr(0, head.size() - open),
+          .open = head.substr(head.size() - open),
+          .close = tail.substr(0, close),
+          .section_close = tail.substr(close),
+          .between = rest.substr(close)};
+}
+
+std::string without_ids(std::string text) {
+  for (const std::string_view id : {sample::kId, sample::kSecondId}) {
+    for (size_t at; (at = text.find(id)) != std::string::npos;) text.replace(at, id.size(), 1, kIdPlace);
+  }
+  return text;
+}
 
 std::vector<std::shared_ptr<Learned>> possible_shapes(const CallSamples& samples, const IsMark& is_mark) {
   return Shapes(samples, is_mark).find_all();

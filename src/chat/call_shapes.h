@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,22 @@ struct Learned {
 struct CallSamples {
   std::string one, pair, two_arguments;
 };
+
+struct Range {
+  size_t begin, end;
+};
+// The outermost JSON value at or behind `from` that contains both words.
+std::optional<Range> find_json(std::string_view text, size_t from, std::string_view first, std::string_view second);
+
+// What stands around calls.
+struct Frame {
+  std::string_view section, open, close, section_close, between;
+};
+// `head`, `tail`: around a single call; `gap`: between two calls of one answer, empty if the template writes no two.
+Frame split(std::string_view head, std::string_view gap, std::string_view tail);
+
+inline constexpr char kIdPlace = '\x01';  // stands for ids, which differ from call to call
+std::string without_ids(std::string text);
 
 // Whether no text of a user's or a model's is likely to have it by chance.
 using IsMark = std::function<bool(std::string_view)>;

@@ -130,14 +130,14 @@ class Prober {
 
   void find_tool_form() {
     if (!can_.tools) return;
-    const auto shows = [&](std::string_view parameters) {
-      const std::string tool =
-          std::string(R"([{"type":"function","function":{"name":")") + kTool + R"(","description":"x")";
-      return has(render({{"user", kUser}}, tool + std::string(parameters) + "}}]"), kTool);
+    const auto shows = [&](std::string_view members) {
+      const std::string tool = std::string(R"([{"type":"function","function":{"name":")") + kTool + '"';
+      return has(render({{"user", kUser}}, tool + std::string(members) + "}}]"), kTool);
     };
-    can_.form.needs_parameters = !shows("");
-    can_.form.needs_type = !shows(R"(,"parameters":{"properties":{}})");
-    can_.form.needs_properties = !shows(R"(,"parameters":{"type":"object"})");
+    can_.form.needs_description = !shows(R"(,"parameters":{"type":"object","properties":{}})");
+    can_.form.needs_parameters = !shows(R"(,"description":"x")");
+    can_.form.needs_type = !shows(R"(,"description":"x","parameters":{"properties":{}})");
+    can_.form.needs_properties = !shows(R"(,"description":"x","parameters":{"type":"object"})");
   }
 
   void find_calls() {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/fnv1a.h"
+#include "chat/call_frame.h"
 #include "chat/learn.h"
 #include "chat/repair.h"
 
@@ -138,11 +139,71 @@ void ChatModel::recognise_format(const ChatFacts& facts) {
     if (auto learned = learn(*used.renderer, used.can, format_, facts.vocabulary)) format_ = std::move(*learned);
   }
   format_.generic_tools = !format_.family->tools() || !chosen(true).can.tools;
+  if (!raw_) find_frames(facts);
   for (const std::string_view stop : format_.family->stops) {
     if (tokenizer_->find(stop) != text::kNoToken) stops_.emplace_back(stop);
   }
   if (raw_) return;
   for (const std::string_view stop : format_.family->stop_strings) stops_.emplace_back(stop);
+}
+
+void ChatModel::find_frames(const ChatFacts& facts) {
+  if (format_.family->frames != nullptr) {
+    const grammar::AnswerFrames& frames = format_.family->frames();
+    call_frame_ = frames.calls;
+    text_opens_ = frames.text_opens;
+    return;
+  }
+  const auto& [renderer, can] = chosen(true);
+  Samples samples(*renderer, can);
+  if (!can.renders || !samples.find_borders()) return;
+  for (const Wrapper& wrapper : format_.family->markup.wrappers) {
+    const std::string_view before = samples.before_text();
+    if (before.find(wrapper.opens) == std::string_view::npos) continue;
+    text_opens_ = wrapper.opens;
+    text_closes_ = wrapper.closes;
+  }
+  if (format_.generic_tools) return;
+  if (can.tool_calls) call_frame_ = find_call_frame(samples, can, format_, facts.vocabulary);
+  if (!call_frame_) call_opening_ = find_call_opening(samples, format_);
+}
+
+grammar::AnswerRules ChatModel::rules(const Prompt& prompt, const Demand& demand) const {
+  using Begins = grammar::ReasoningFrame::Begins;
+  grammar::AnswerRules rules;
+  rules.text = demand.text;
+  if (raw_) return rules;
+  rules.frames.text_opens = text_opens_;
+  rules.frames.text_closes = text_closes_;
+  const Beginning beginning = find_beginning(format_, prompt.end);
+  if (format_.family->frames != nullptr) {
+    rules.frames.reasoning = format_.family->frames().reasoning;
+  } else if (!format_.thinking.empty() && beginning.reasoning != Beginning::Reasoning::kClosed) {
+    const Thinking& marks = format_.thinking[beginning.thinking];
+    const bool open = beginning.reasoning == Beginning::Reasoning::kOpen;
+    const Begins begins = open ? Begins::kOpen : marks.opens.empty() ? Begins::kNever : Begins::kMay;
+    rules.frames.reasoning = {begins, std::string(marks.opens), std::string(marks.closes)};
+  }
+  const bool free = demand.text.kind == grammar::TextRule::Kind::kFree;
+  // By the generic protocol JSON that was asked for is no call.
+  if (demand.tools.empty() || !holds_calls() || (generic_tools() && !free && !demand.must_call)) return rules;
+  rules.must_call = demand.must_call;
+  // Where the template writes one call at most, the model knows no more.
+  const bool one = !generic_tools() && (format_.family->frames != nullptr || !chosen(true).can.parallel_calls);
+  if (one || !demand.parallel_calls) rules.most_calls = 1;
+  rules.frames.calls = generic_tools() ? generic_call_frame() : *call_frame_;
+  if (generic_tools() && free) {
+    rules.text.kind = grammar::TextRule::Kind::kSchema;
+    rules.text.source = kGenericResponse;
+    rules.text.schema.open_objects = false;
+  }
+  for (const Tool& tool : demand.tools) {
+    const bool empty = tool.parameters.empty();
+    rules.tools.push_back({.name = tool.name,
+                           .schema = empty ? std::string() : boost::json::serialize(tool.parameters),
+                           .strict = tool.strict()});
+  }
+  return rules;
 }
 
 Result<Prompt> ChatModel::prompt(const PromptRequest& request) const {
@@ -171,7 +232,16 @@ Result<Prompt> ChatModel::prompt(const PromptRequest& request) const {
   if (request.think == Think::kOff && !can.thinking_switch) close_thinking(&prompt);
   append(begun, Origin::kUser, &prompt.rendered);
   prompt.end += begun;
+  if (request.begins_call) begin_call(&prompt);
   return prompt;
+}
+
+void ChatModel::begin_call(Prompt* prompt) const {
+  const Beginning beginning = find_beginning(format_, prompt->end);
+  if (beginning.reasoning == Beginning::Reasoning::kOpen) close_thinking(prompt);
+  if (prompt->end.ends_with(call_opening_)) return;
+  append(call_opening_, Origin::kTemplate, &prompt->rendered);
+  prompt->end += call_opening_;
 }
 
 // A model that cannot be told not to think is given thoughts that are over.

@@ -13,6 +13,7 @@
 #include "chat/parser.h"
 #include "chat/thinking_choice.h"
 #include "gguf/file.h"
+#include "grammar/compose.h"
 #include "text/tokenizer.h"
 
 namespace hearth::chat {
@@ -38,10 +39,19 @@ struct PromptRequest {
   std::optional<std::tm> now = {};
   std::string_view variables = {};  // for the template: members of a JSON object, without the braces
   bool continues_answer = false;    // the last message is the beginning of the answer, if it is the assistant's
+  bool begins_call = false;         // the prompt ends with the beginning of a call
 };
 
 // The most tokens that fill_in() should make of a context, so that there is room for what is filled in.
 uint32_t most_fill_in_tokens(uint32_t context_tokens);
+
+// What an answer must be, beside what the model makes of it.
+struct Demand {
+  grammar::TextRule text = {};
+  std::span<const Tool> tools = {};  // that may be called
+  bool must_call = false;
+  bool parallel_calls = true;
+};
 
 struct Prompt {
   templates::Rendered rendered;
@@ -67,6 +77,12 @@ class ChatModel {
 
   // How the answer to `prompt`, which offered `tools`, is read: what an Answer or a Parser takes beside format().
   ParserOptions parser_options(const Prompt& prompt, std::shared_ptr<const ToolSet> tools) const;
+  // What a grammar holds the answer to `prompt` to; free (grammar/compose.h) if there is nothing. Calls are held only
+  // if holds_calls(). Where tools are called by the generic protocol, so is the whole answer.
+  grammar::AnswerRules rules(const Prompt& prompt, const Demand& demand) const;
+  // If not, a call can be demanded by PromptRequest::begins_call, if that.
+  bool holds_calls() const { return generic_tools() || call_frame_.has_value(); }
+  bool begins_calls() const { return !call_opening_.empty(); }
   // Texts and tokens that end an answer, beside the vocabulary's end-of-generation tokens.
   const std::vector<std::string>& stops() const { return stops_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -89,7 +105,9 @@ class ChatModel {
   void choose(const ChatFacts& facts);
   void recognise_format(const ChatFacts& facts);
   Compiled compile(Result<std::unique_ptr<Renderer>> renderer, std::string_view what);
+  void find_frames(const ChatFacts& facts);
   void close_thinking(Prompt* prompt) const;
+  void begin_call(Prompt* prompt) const;
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool raw_;
@@ -97,6 +115,9 @@ class ChatModel {
   std::unique_ptr<Renderer> for_suffix_;  // null: the template has no place for one
   std::string template_name_, template_text_;
   Format format_;
+  std::optional<grammar::CallFrame> call_frame_;
+  std::string text_opens_, text_closes_;  // around the answer proper
+  std::string call_opening_;              // of what cannot be held to a grammar
   std::vector<std::string> stops_, notes_;
 };
 

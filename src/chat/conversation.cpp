@@ -41,7 +41,7 @@ Result<Prompt> Conversation::render_from(size_t first) const {
   std::vector<Message> all;
   if (!system_.empty()) all.push_back({.role = "system", .content = system_});
   all.insert(all.end(), messages_.begin() + static_cast<ptrdiff_t>(first), messages_.end());
-  return model_->prompt({.messages = all, .tools = tools_, .think = think_});
+  return model_->prompt({.messages = all, .tools = tools_, .think = think_, .begins_call = begins_call_});
 }
 
 bool Conversation::surely_too_long(size_t first, uint64_t most_bytes) const {

@@ -21,6 +21,7 @@ class Conversation {
   void set_tools(std::vector<Tool> tools);
   const std::vector<Tool>& tools() const { return tools_; }
   void set_think(Think think) { think_ = think; }
+  void set_begins_call(bool begins) { begins_call_ = begins; }  // see PromptRequest
   void add(Message message) { messages_.push_back(std::move(message)); }
   void add(std::string role, std::string content) { add({.role = std::move(role), .content = std::move(content)}); }
   // The answer to the last prompt(), and the tokens that it was made of.
@@ -42,9 +43,11 @@ class Conversation {
   // fit (then nothing is dropped); a larger --ctx is offered where `most_context`, of the model, is larger; those of
   // ChatModel::prompt().
   Result<Ready> prompt(uint32_t context, uint32_t most_context = 0);
-  // A reader for the answer to that.
-  Answer answer_to(const Ready& ready) const {
-    return {model_->format(), model_->parser_options(ready.prompt, tool_set_), model_->tokenizer()};
+  // A reader for the answer to that. `is_json`: by request, so that JSON alone is no call.
+  Answer answer_to(const Ready& ready, bool is_json = false) const {
+    ParserOptions options = model_->parser_options(ready.prompt, tool_set_);
+    options.reads_bare_calls = !is_json;
+    return {model_->format(), std::move(options), model_->tokenizer()};
   }
 
  private:
@@ -63,6 +66,7 @@ class Conversation {
   std::vector<Tool> tools_;
   std::shared_ptr<const ToolSet> tool_set_;
   Think think_ = Think::kDefault;
+  bool begins_call_ = false;
   std::vector<Message> messages_;
   KnownTokens known_;
 };

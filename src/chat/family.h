@@ -10,6 +10,7 @@
 
 #include "base/registry.h"
 #include "chat/calls.h"
+#include "grammar/compose.h"
 
 namespace hearth::chat {
 
@@ -68,6 +69,8 @@ struct Family {
   std::vector<std::string_view> stops = {};         // tokens that end an answer, beside those of every vocabulary
   std::vector<std::string_view> stop_strings = {};  // texts that end an answer
   CallIds::Style ids = CallIds::Style::kLong;
+  // What a grammar has to know of its answers (call_frame.h), where that is not learned from what a template writes.
+  const grammar::AnswerFrames& (*frames)() = nullptr;
   // The answer is a sequence of messages with headers (gpt-oss): read by code of its own, not by markup.
   bool harmony = false;
   bool tools() const { return harmony || !markup.openers.empty() || markup.bare != nullptr; }

@@ -3,41 +3,16 @@
 #include <algorithm>
 
 #include "chat/call_shapes.h"
-#include "chat/collector.h"
-#include "chat/parser.h"
 
 namespace hearth::chat {
 namespace {
 
-namespace json = boost::json;
-
-ToolCall call_to(std::string_view tool, std::string_view id, std::string arguments) {
-  return {.id = std::string(id), .name = std::string(tool), .arguments = std::move(arguments)};
+// To the first of the sample tools.
+ToolCall call(std::string arguments) {
+  return {.id = std::string(sample::kId), .name = std::string(sample::kTool), .arguments = std::move(arguments)};
 }
 Message calling(std::vector<ToolCall> calls, std::string_view text = {}) {
   return {.role = "assistant", .content = std::string(text), .calls = std::move(calls)};
-}
-
-bool same_json(const std::string& a, const std::string& b) {
-  boost::system::error_code failed_a, failed_b;
-  const json::value x = json::parse(a, failed_a), y = json::parse(b, failed_b);
-  return !failed_a && !failed_b && x == y;
-}
-
-bool same_calls(const std::vector<ToolCall>& read, const std::vector<ToolCall>& made) {
-  return std::ranges::equal(read, made, [](const ToolCall& a, const ToolCall& b) {
-    return a.name == b.name && a.complete && same_json(a.arguments, b.arguments);
-  });
-}
-
-// The longest special token at the beginning of the text.
-const SpecialToken* token_at(std::string_view text, std::span<const SpecialToken> vocabulary) {
-  const SpecialToken* found = nullptr;
-  for (const SpecialToken& token : vocabulary) {
-    const bool longer = found == nullptr || token.text.size() > found->text.size();
-    if (!token.text.empty() && longer && text.starts_with(token.text)) found = &token;
-  }
-  return found;
 }
 
 class Learner {
@@ -65,27 +40,6 @@ class Learner {
     return text.size() >= 4 && (text[0] == '<' || text[0] == '[');
   }
 
-  // What a model's answer with this text becomes, whose special tokens are tokens.
-  Message read(const Format& format, std::string_view text) const {
-    static const auto tools = std::make_shared<const ToolSet>(sample_tools());
-    Parser parser(format, {.tools = tools});
-    Collector collector;
-    size_t begin = 0;
-    for (size_t at = 0; at < text.size();) {
-      const SpecialToken* token = token_at(text.substr(at), vocabulary_);
-      if (token == nullptr) {
-        ++at;
-        continue;
-      }
-      parser.feed({text.substr(begin, at - begin)}, collector.sink());
-      parser.feed({{}, token->id}, collector.sink());
-      begin = at += token->text.size();
-    }
-    parser.feed({text.substr(begin)}, collector.sink());
-    parser.finish(Ending::kStop, collector.sink());
-    return collector.message();
-  }
-
   // Whether the answer, as the template writes it, is read as what it was. `may_be_missing`: the template need not be
   // able to write it.
   bool gives_back(const Format& format, const Message& answer, bool may_be_missing = false) const {
@@ -93,7 +47,7 @@ class Learner {
     if (!text) return may_be_missing;
     const bool shows_text = text->find(answer.content) != std::string::npos;
     if (!shows_text && !may_be_missing) return false;
-    const Message message = read(format, *text);
+    const Message message = read_sample(format, *text, vocabulary_);
     return same_calls(message.calls, answer.calls) && message.content == (shows_text ? answer.content : "");
   }
 
@@ -116,7 +70,7 @@ class Learner {
     if (!is_mark(opens) || !is_mark(closes) || opens == closes) return false;
     thinking->push_back({.opens = owner->keep(opens), .closes = owner->keep(closes)});
     Format format = make_format(*known_.family, {}, *thinking, vocabulary_);
-    const Message message = read(format, *text);
+    const Message message = read_sample(format, *text, vocabulary_);
     const bool right =
         message.reasoning == sample::kReasoning && (!before_text.empty() || message.content == sample::kText);
     if (!right) thinking->pop_back();
@@ -136,23 +90,19 @@ class Learner {
 
   std::optional<Format> learn_calls(const std::vector<Thinking>& thinking, const std::shared_ptr<Learned>& thoughts) {
     if (!can_.tools || !can_.tool_calls) return std::nullopt;
-    using sample::kId, sample::kSecondId, sample::kSecondTool, sample::kTool;
-    const Message one = calling({call_to(kTool, kId, R"({"qxkey": "qxvalue"})")});
-    const Message two_arguments = calling({call_to(kTool, kId, R"({"qxkey": "qxvalue", "qxother": "qxlater"})")});
-    const Message pair = calling({one.calls[0], call_to(kSecondTool, kSecondId, R"({"qxother": "qxlater"})")});
+    const Message one = one_call(), two_arguments = call_with_two_arguments(), pair = two_calls();
     const auto text = samples_.body(one), text_of_two = samples_.body(two_arguments);
     if (!text || !text_of_two || knows(*text)) return std::nullopt;
     const auto text_of_pair = can_.parallel_calls ? samples_.body(pair) : std::nullopt;
     const CallSamples samples{.one = without_thoughts(*text, thinking),
                               .pair = without_thoughts(text_of_pair.value_or(""), thinking),
                               .two_arguments = without_thoughts(*text_of_two, thinking)};
-    const std::vector<Message> all = {
-        one,
-        two_arguments,
-        calling({call_to(kTool, kId, "{}")}),
-        calling({call_to(kTool, kId, R"({"qxkey": "It's \"a\"\n<b> & {c}: \u00e9", "qxcount": 7})")}),
-        calling({call_to(kTool, kId, R"({"qxmap": {"qxkey": [1, "two", {}]}, "qxother": "3"})")}),
-        calling(one.calls, sample::kText)};
+    const std::vector<Message> all = {one,
+                                      two_arguments,
+                                      calling({call("{}")}),
+                                      calling({call(R"({"qxkey": "It's \"a\"\n<b> & {c}: \u00e9", "qxcount": 7})")}),
+                                      calling({call(R"({"qxmap": {"qxkey": [1, "two", {}]}, "qxother": "3"})")}),
+                                      calling(one.calls, sample::kText)};
     for (const auto& shape : possible_shapes(samples, [this](std::string_view mark) { return is_mark(mark); })) {
       complete(shape.get(), thinking);
       Format format = make_format(shape->family, reason_for(shape->family), thinking, vocabulary_);
@@ -168,7 +118,9 @@ class Learner {
 
   // The known family reads calls of the template, whatever else it makes of them: then it is trusted more than what can
   // be learned, for it was made from what models write, not from what templates do.
-  bool knows(std::string_view text) const { return known_.family->tools() && !read(known_, text).calls.empty(); }
+  bool knows(std::string_view text) const {
+    return known_.family->tools() && !read_sample(known_, text, vocabulary_).calls.empty();
+  }
 
   void complete(Learned* shape, const std::vector<Thinking>& thinking) const {
     Family& family = shape->family;

@@ -62,13 +62,8 @@ void MarkupParser::build_call_marks(const Markers& markers) {
 
 void MarkupParser::begin_at(const Beginning& beginning) {
   using Reasoning = Beginning::Reasoning;
-  const auto implied =
-      std::find_if(thinking_.begin(), thinking_.end(), [](const Thinking& one) { return one.implied; });
   if (beginning.reasoning == Reasoning::kOpen) {
     open_ = beginning.thinking;
-    at_ = At::kInside;
-  } else if (beginning.reasoning == Reasoning::kMay && implied != thinking_.end()) {
-    open_ = static_cast<size_t>(implied - thinking_.begin());
     at_ = At::kInside;
   }
   if (beginning.opener.empty() || !context_.reads_calls) return;

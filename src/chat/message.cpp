@@ -83,6 +83,13 @@ Result<ToolCall> call_from_json(const json::value& value) {
 
 }  // namespace
 
+bool Tool::strict() const {
+  const json::value* function = given.if_contains("function");
+  const json::object* members = function == nullptr ? nullptr : function->if_object();
+  const json::value* strict = members == nullptr ? nullptr : members->if_contains("strict");
+  return strict != nullptr && strict->is_bool() && strict->get_bool();
+}
+
 json::object to_json(const Message& message, Arguments arguments) {
   json::object out;
   out["role"] = message.role;

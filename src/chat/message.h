@@ -16,6 +16,8 @@ struct Tool {
   boost::json::object parameters;  // JSON schema of an object; empty if the tool takes nothing
   // The entry as it came, if it came as JSON: templates print tools whole, with all their members in their order.
   boost::json::object given = {};
+
+  bool strict() const;  // the caller demands that calls obey the schema to the letter
 };
 
 struct ToolCall {

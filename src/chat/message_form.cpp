@@ -105,6 +105,7 @@ class Writer {
 };
 
 void complete(boost::json::object* function, const MessageForm& form) {
+  if (form.needs_description && !function->contains("description")) (*function)["description"] = "";
   boost::json::value* given = function->if_contains("parameters");
   const bool absent = given == nullptr || !given->is_object();
   if (absent && !form.needs_parameters) return;

@@ -17,6 +17,7 @@ struct MessageForm {
   bool content_is_list = false;     // [{"type": "text", "text": ...}]
   bool thinking_blocks = false;     // reasoning: [{"type": "thinking", "thinking": ...}, ...]
   bool nine_character_ids = false;  // of calls
+  bool needs_description = true;    // every tool must have one
   // What the schema of a tool's arguments must have, since the template goes on without asking.
   bool needs_parameters = true, needs_type = true, needs_properties = true;
   std::string_view reasoning_field = "reasoning_content";  // empty: it is left out, or in blocks

@@ -1,5 +1,7 @@
 #include "chat/parser.h"
 
+#include <algorithm>
+
 #include "chat/generic.h"
 #include "chat/harmony_parser.h"
 #include "chat/markup_parser.h"
@@ -32,10 +34,19 @@ Beginning find_beginning(std::string_view prompt_end, const std::vector<Thinking
   for (const std::string_view section : markup.sections) {
     if (prompt_end.ends_with(section)) out.opener = section;
   }
+  if (out.reasoning != Beginning::Reasoning::kMay) return out;
+  const auto implied = std::ranges::find_if(thinking, [](const Thinking& one) { return one.implied; });
+  if (implied == thinking.end()) return out;
+  out.reasoning = Beginning::Reasoning::kOpen;
+  out.thinking = static_cast<size_t>(implied - thinking.begin());
   return out;
 }
 
 }  // namespace
+
+Beginning find_beginning(const Format& format, std::string_view prompt_end) {
+  return find_beginning(prompt_end, format.thinking, format.family->markup);
+}
 
 Parser::Parser(const Format& format, ParserOptions options) : format_(format), options_(std::move(options)) {
   const ToolSet& tools = options_.tools == nullptr ? no_tools_ : *options_.tools;

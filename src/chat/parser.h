@@ -30,6 +30,9 @@ struct ParserOptions {
   uint64_t id_seed = 0;  // of the ids of calls
 };
 
+// Where the answer to a prompt with this end begins.
+Beginning find_beginning(const Format& format, std::string_view prompt_end);
+
 // What one token is: its bytes, which may be cut inside a character and are empty for special tokens. The id matters
 // where it is a marker's.
 struct Piece {

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "chat/input.h"
+#include "chat/collector.h"
+#include "chat/parser.h"
 
 namespace hearth::chat {
 namespace {
@@ -53,6 +54,71 @@ const std::vector<Tool>& sample_tools() {
   return tools;
 }
 
+namespace {
+bool same_json(const std::string& a, const std::string& b) {
+  boost::system::error_code failed_a, failed_b;
+  const json::value x = json::parse(a, failed_a), y = json::parse(b, failed_b);
+  return !failed_a && !failed_b && x == y;
+}
+
+}  // namespace
+
+bool same_calls(const std::vector<ToolCall>& read, const std::vector<ToolCall>& made) {
+  return std::ranges::equal(read, made, [](const ToolCall& a, const ToolCall& b) {
+    return a.name == b.name && a.complete && same_json(a.arguments, b.arguments);
+  });
+}
+
+// The longest special token at the beginning of the text.
+const SpecialToken* token_at(std::string_view text, std::span<const SpecialToken> vocabulary) {
+  const SpecialToken* found = nullptr;
+  for (const SpecialToken& token : vocabulary) {
+    const bool longer = found == nullptr || token.text.size() > found->text.size();
+    if (!token.text.empty() && longer && text.starts_with(token.text)) found = &token;
+  }
+  return found;
+}
+
+Message read_sample(const Format& format, std::string_view text, std::span<const SpecialToken> vocabulary) {
+  static const auto tools = std::make_shared<const ToolSet>(sample_tools());
+  Parser parser(format, {.tools = tools});
+  Collector collector;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const SpecialToken* token = token_at(text.substr(at), vocabulary);
+    if (token == nullptr) {
+      ++at;
+      continue;
+    }
+    parser.feed({text.substr(begin, at - begin)}, collector.sink());
+    parser.feed({{}, token->id}, collector.sink());
+    begin = at += token->text.size();
+  }
+  parser.feed({text.substr(begin)}, collector.sink());
+  parser.finish(Ending::kStop, collector.sink());
+  return collector.message();
+}
+
+Message one_call() {
+  const ToolCall call{
+      .id = std::string(sample::kId), .name = std::string(sample::kTool), .arguments = R"({"qxkey": "qxvalue"})"};
+  return {.role = "assistant", .content = {}, .calls = {call}};
+}
+
+Message two_calls() {
+  Message message = one_call();
+  message.calls.push_back({.id = std::string(sample::kSecondId),
+                           .name = std::string(sample::kSecondTool),
+                           .arguments = R"({"qxother": "qxlater"})"});
+  return message;
+}
+
+Message call_with_two_arguments() {
+  Message message = one_call();
+  message.calls[0].arguments = R"({"qxkey": "qxvalue", "qxother": "qxlater"})";
+  return message;
+}
+
 std::optional<std::string> Samples::render(std::vector<Message> messages, bool generation_prompt) const {
   messages.insert(messages.begin(), {"user", "qxuser"});
   const std::string list = messages_json(messages, can_.form), tools = tools_json(sample_tools(), can_.form);
@@ -63,10 +129,7 @@ std::optional<std::string> Samples::render(std::vector<Message> messages, bool g
 }
 
 bool Samples::find_borders() {
-  const ToolCall made{.id = std::string(sample::kId),
-                      .name = std::string(sample::kTool),
-                      .arguments = std::string(R"({"qxkey": "qxvalue"})")};
-  const auto call = render({{.role = "assistant", .content = {}, .calls = {made}}});
+  const auto call = render({one_call()});
   const auto answer = render({{"assistant", std::string(sample::kText)}});
   if (!call || !answer) return false;
   const size_t text = answer->find(sample::kText);

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "chat/capabilities.h"
+#include "chat/format.h"
 
 namespace hearth::chat {
 
@@ -46,6 +48,18 @@ inline constexpr std::string_view kKey = "qxkey", kSecondKey = "qxother";
 inline constexpr std::string_view kValue = "qxvalue", kSecondValue = "qxlater";
 inline constexpr std::string_view kId = "qxidfirst", kSecondId = "qxidother";  // nine characters, for Mistral
 }  // namespace sample
+
+// The longest special token at the beginning of the text; null if there is none.
+const SpecialToken* token_at(std::string_view text, std::span<const SpecialToken> vocabulary);
+// What a model's answer with this text becomes that is offered sample_tools(). Special tokens in it are tokens.
+Message read_sample(const Format& format, std::string_view text, std::span<const SpecialToken> vocabulary);
+bool same_calls(const std::vector<ToolCall>& read, const std::vector<ToolCall>& made);
+
+// An answer with one call, {"qxkey": "qxvalue"}; with another behind it, {"qxother": "qxlater"}; with one call that has
+// both arguments.
+Message one_call();
+Message two_calls();
+Message call_with_two_arguments();
 
 // Where a mark of a format may begin or end: at a bracket, or behind one, or at a line's beginning.
 bool is_border(std::string_view text, size_t at);

@@ -10,6 +10,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/tool_command.h"
+#include "grammar/token_constraint.h"
 
 namespace hearth::cli {
 namespace {
@@ -91,14 +92,14 @@ class Turn {
       print_note(fmt::format("note: the context of {} tokens is full; the oldest {} messages are forgotten",
                              session_.model->load.context, ready.dropped));
     }
-    chat::Answer read = conversation_.answer_to(ready);
+    chat::Answer read = conversation_.answer_to(ready, session_.text.kind != grammar::TextRule::Kind::kFree);
     Display display(session_);
     Status shown;
     const chat::Sink show = [&](const chat::Delta& delta) {
       if (shown) shown = display.show(delta);
     };
     engine::Request request{ready.tokens, session_.sampling, session_.chat->stops()};
-    if (session_.constraint != nullptr) request.constraint = session_.constraint->clone();
+    ASSIGN_OR_RETURN(request.constraint, constraint_for(ready.prompt));
     ASSIGN_OR_RETURN(const Completion completion,
                      generate(*session_.model->engine, std::move(request), [&](const engine::Event& event) {
                        read.add(event.text, event.tokens, show);
@@ -114,6 +115,19 @@ class Turn {
     note_completion(session_, completion, std::chrono::steady_clock::now() - start);
     conversation_.add_answer(message, read.tokens());
     return message;
+  }
+
+  // Of the answer's form and its calls. What of the tools' schemas cannot be held is said once.
+  Result<std::unique_ptr<sampling::Constraint>> constraint_for(const chat::Prompt& prompt) {
+    std::vector<std::string> warnings;
+    const grammar::AnswerRules rules =
+        session_.chat->rules(prompt, {.text = session_.text, .tools = session_.tools});
+    if (rules.free()) return std::unique_ptr<sampling::Constraint>();
+    auto constraint = grammar::constrain(rules, session_.model->trie(), &warnings);
+    if (!std::exchange(session_.said_schemas, true)) {
+      for (const std::string& warning : warnings) print_note("note: " + warning);
+    }
+    return constraint;
   }
 
   // Calls that are not whole: nobody can run them.

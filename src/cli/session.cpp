@@ -6,7 +6,6 @@
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "doctor/slow_decode.h"
-#include "grammar/token_constraint.h"
 #include "models/token_cost.h"
 
 namespace hearth::cli {
@@ -76,11 +75,7 @@ Result<Session> start_session(const RunOptions& options) {
   session.thinking = options.thinking;
   session.tools = options.tools;
   session.tool_command = options.tool_command;
-  grammar::AnswerRules rules;
-  rules.text = options.text;
-  if (!rules.free()) {
-    ASSIGN_OR_RETURN(session.constraint, constrain(rules, model.trie(), nullptr));
-  }
+  session.text = options.text;
   if (options.raw) return session;
   session.system = options.system.value_or(model.found.system);
   session.messages = model.found.messages;

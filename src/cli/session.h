@@ -11,7 +11,6 @@
 #include "engine/engine.h"
 #include "fleet/resident.h"
 #include "grammar/compose.h"
-#include "sampling/constraint.h"
 #include "sampling/options.h"
 
 namespace hearth::cli {
@@ -39,6 +38,7 @@ struct Session {
   std::shared_ptr<const chat::ChatModel> chat;  // one of the model's two
   std::chrono::nanoseconds load_duration{0};    // that the next answer had to wait for
   uint64_t changes_shown = 0;                   // see note_changes()
+  bool said_schemas = false;                    // what of them cannot be held
   bool verbose = false;
   // Defaults, then what the model in an Ollama folder brings along, then what the user gave.
   sampling::Options sampling;
@@ -47,7 +47,7 @@ struct Session {
   ThinkingChoice thinking;
   std::vector<chat::Tool> tools;
   std::string tool_command;
-  std::unique_ptr<const sampling::Constraint> constraint;  // at its start: each answer has a clone; null: free text
+  grammar::TextRule text;  // the form of every answer
 
   const text::Tokenizer& tokenizer() const { return model->engine->tokenizer(); }
 };

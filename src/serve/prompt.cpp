@@ -21,6 +21,19 @@ chat::Think think_of(const api::Thinking& thinking) {
   return *thinking.on ? chat::Think::kOn : chat::Think::kOff;
 }
 
+// A regular expression of exactly these texts.
+std::string pattern_of(const std::vector<std::string>& choices) {
+  std::string pattern;
+  for (const std::string& choice : choices) {
+    if (&choice != &choices[0]) pattern += '|';
+    for (const char c : choice) {
+      if (std::string_view("\\^$.*+?()[]{}|/").find(c) != std::string_view::npos) pattern += '\\';
+      pattern += c;
+    }
+  }
+  return pattern;
+}
+
 grammar::TextRule text_rule(const api::Format& format) {
   using Kind = grammar::TextRule::Kind;
   switch (format.kind) {
@@ -31,21 +44,38 @@ grammar::TextRule text_rule(const api::Format& format) {
     case api::Format::Kind::kSchema:
       return {.kind = Kind::kSchema, .source = format.text, .schema = {}};
     case api::Format::Kind::kRegex:
+      return {.kind = Kind::kPattern, .source = format.text, .schema = {}};
     case api::Format::Kind::kGrammar:
+      return {.kind = Kind::kGbnf, .source = format.text, .schema = {}};
     case api::Format::Kind::kChoice:
       break;
   }
-  return {};
+  return {.kind = Kind::kPattern, .source = pattern_of(format.choices), .schema = {}};
 }
 
-Result<std::shared_ptr<sampling::Constraint>> constraint_of(const api::Format& format, fleet::Resident& model) {
-  if (format.kind != api::Format::Kind::kFree && text_rule(format).kind == grammar::TextRule::Kind::kFree)
-    return error(ErrorKind::kUnsupported, "only JSON can be asked for as a form of the answer");
-  grammar::AnswerRules rules;
-  rules.text = text_rule(format);
-  if (rules.free()) return std::shared_ptr<sampling::Constraint>();
-  auto constraint = grammar::constrain(rules, model.trie(), nullptr);
-  if (!constraint) return error(ErrorKind::kUsage, "format: {}", constraint.error().message);
+// The tools that may be called by this choice. Errors: kUsage.
+Result<std::vector<chat::Tool>> callable_tools(const api::ChatInput& input) {
+  using Mode = api::ToolChoice::Mode;
+  if (input.choice.mode == Mode::kNone) return std::vector<chat::Tool>();
+  if (input.choice.mode == Mode::kRequired && input.tools.empty())
+    return error(ErrorKind::kUsage, "tool_choice demands a call, but the request offers no tools");
+  if (input.choice.mode != Mode::kNamed) return input.tools;
+  for (const chat::Tool& tool : input.tools)
+    if (tool.name == input.choice.name) return std::vector<chat::Tool>{tool};
+  return error(ErrorKind::kUsage, "tool_choice names the tool \"{}\", which the request does not offer",
+               input.choice.name);
+}
+
+// What of the schemas cannot be held is a warning.
+Result<std::shared_ptr<sampling::Constraint>> constraint_of(Prompted& prompted, fleet::Resident& model) {
+  if (prompted.rules.free()) return std::shared_ptr<sampling::Constraint>();
+  std::vector<std::string> warnings;
+  auto constraint = grammar::constrain(prompted.rules, model.trie(), &warnings);
+  const bool of_tools = !prompted.rules.tools.empty();
+  if (!constraint)
+    return error(ErrorKind::kUsage, "{}: {}", of_tools ? "tools" : "format", constraint.error().message);
+  for (const std::string& warning : warnings)
+    prompted.warnings.push_back(fmt::format("{}={}", of_tools ? "tools" : "format", warning));
   return std::shared_ptr<sampling::Constraint>(std::move(constraint).value());
 }
 
@@ -78,6 +108,12 @@ class PromptMaker {
     made_.chat = std::move(chat);
   }
 
+  // To the form that the request gives the answer, and its calls to the tools' schemas.
+  void hold(const chat::ChatModel& chat, const chat::Prompt& prompt, chat::Demand demand) {
+    demand.text = text_rule(request_.format);
+    made_.rules = chat.rules(prompt, demand);
+  }
+
   void render(const chat::ChatModel& chat, const chat::Prompt& prompt) {
     made_.tokens = chat.encode(prompt.rendered);
     made_.text = prompt.rendered.text;
@@ -97,10 +133,18 @@ class PromptMaker {
 
   Status converse(const api::ChatInput& input) {
     using Mode = api::ToolChoice::Mode;
-    if (input.choice.mode == Mode::kRequired || input.choice.mode == Mode::kNamed) {
-      return error(ErrorKind::kUnsupported, "tool_choice \"required\" and named tools are not there yet; use \"auto\"");
+    const bool must_call = input.choice.mode == Mode::kRequired || input.choice.mode == Mode::kNamed;
+    ASSIGN_OR_RETURN(const std::vector<chat::Tool> callable, callable_tools(input));
+    const bool prefills = must_call && !model_.chat->holds_calls();
+    if (prefills && !model_.chat->begins_calls()) {
+      return error(ErrorKind::kUnsupported,
+                   "\"{}\" cannot be made to call a tool: how it begins a call is not known; use tool_choice \"auto\"",
+                   request_.model);
     }
-    const std::vector<chat::Tool> tools = input.choice.mode == Mode::kNone ? std::vector<chat::Tool>() : input.tools;
+    // What no grammar holds to the named tool is offered that alone.
+    const bool all = input.choice.mode == Mode::kNamed && !prefills;
+    const std::vector<chat::Tool>& tools = all ? input.tools : callable;
+    const chat::Demand demand{.tools = callable, .must_call = must_call, .parallel_calls = input.choice.parallel};
     ASSIGN_OR_RETURN(const chat::Think how, think(*model_.chat));
     std::vector<chat::Message> messages;
     for (const store::Message& message : model_.found.messages)
@@ -114,25 +158,32 @@ class PromptMaker {
     const auto tool_set = std::make_shared<const chat::ToolSet>(tools);
     const bool begun = !messages.empty() && messages.back().role == "assistant" && messages.back().calls.empty();
     const bool continues = begun && input.continues.value_or(true);
-    if (!continues && input.drops_oldest) return converse_newest(system, std::move(messages), tools, how);
+    if (continues && must_call)
+      return error(ErrorKind::kUsage, "tool_choice demands a call, but the last message begins another answer");
+    if (!continues && input.drops_oldest)
+      return converse_newest(system, std::move(messages), tools, how, demand, prefills);
     if (!system.empty()) messages.insert(messages.begin(), {.role = "system", .content = system});
     ASSIGN_OR_RETURN(const chat::Prompt prompt, model_.chat->prompt({.messages = messages,
                                                                       .tools = tools,
                                                                       .think = how,
                                                                       .variables = input.variables,
-                                                                      .continues_answer = continues}));
+                                                                      .continues_answer = continues,
+                                                                      .begins_call = prefills}));
     render(*model_.chat, prompt);
+    hold(*model_.chat, prompt, demand);
     read_by(model_.chat, prompt, tool_set);
     return {};
   }
 
   // The newest turns that the context has room for.
   Status converse_newest(const std::string& system, std::vector<chat::Message> messages,
-                         const std::vector<chat::Tool>& tools, chat::Think how) {
+                         const std::vector<chat::Tool>& tools, chat::Think how, const chat::Demand& demand,
+                         bool begins_call) {
     chat::Conversation conversation(*model_.chat);
     conversation.set_system(messages.empty() ? "" : system);
     conversation.set_tools(tools);
     conversation.set_think(how);
+    conversation.set_begins_call(begins_call);
     if (messages.empty()) conversation.add("system", system);
     for (chat::Message& message : messages) conversation.add(std::move(message));
     ASSIGN_OR_RETURN(chat::Conversation::Ready ready, conversation.prompt(model_.context, 0));
@@ -142,6 +193,7 @@ class PromptMaker {
     }
     made_.tokens = std::move(ready.tokens);
     made_.text = ready.prompt.rendered.text;
+    hold(*model_.chat, ready.prompt, demand);
     read_by(model_.chat, ready.prompt, std::make_shared<const chat::ToolSet>(tools));
     return {};
   }
@@ -149,6 +201,7 @@ class PromptMaker {
   Status complete(const api::TextInput& input) {
     if (input.tokens) {
       made_.tokens.assign(input.tokens->begin(), input.tokens->end());
+      hold(*model_.raw, {}, {});
       read_by(model_.raw, {}, nullptr);
       return {};
     }
@@ -169,6 +222,7 @@ class PromptMaker {
     const auto more = tokens.empty() ? chat->encode(prompt.rendered) : chat->encode_more(prompt.rendered);
     tokens.insert(tokens.end(), more.begin(), more.end());
     made_.with_context = !input.raw;
+    hold(*chat, prompt, {});
     read_by(std::move(chat), prompt, nullptr);
     return {};
   }
@@ -234,9 +288,9 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.ignore_eos = request.settings.ignore_eos;
   out.penalises_prompt = request.settings.penalises_prompt;
   out.tells_begin = true;
-  ASSIGN_OR_RETURN(out.constraint, constraint_of(request.format, model));
   const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, model.load.context};
   ASSIGN_OR_RETURN(static_cast<Prompted&>(prepared), make_prompt(request, prompt_model));
+  ASSIGN_OR_RETURN(out.constraint, constraint_of(prepared, model));
   out.prompt = std::move(prepared.tokens);
   *prompt_tokens = static_cast<uint32_t>(out.prompt.size());
   if (out.prompt.size() >= model.load.context) {

@@ -26,6 +26,7 @@ struct Prompted {
   std::string text;                                            // as far as it is one
   std::shared_ptr<const chat::ChatModel> chat;                 // that the answer is read by
   std::function<std::unique_ptr<chat::Answer>()> make_reader;  // one for each answer; needs `chat`
+  grammar::AnswerRules rules = {};                             // that the answer is held to
   std::vector<text::Token> stop_tokens = {};                   // beside those of the vocabulary
   bool with_context = false;                                   // the tokens of prompt and answer are told at the end
   std::vector<std::string> warnings = {};                      // what is done in another way than was asked

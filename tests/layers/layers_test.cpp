@@ -18,7 +18,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"gguf", {"base", "quant"}},
     {"text", {"base", "gguf"}},
     {"template", {"base"}},
-    {"chat", {"base", "gguf", "template", "text"}},
+    {"chat", {"base", "gguf", "grammar", "template", "text"}},
     {"sampling", {"base"}},
     {"grammar", {"base", "sampling", "text"}},
     {"device", {"base", "quant"}},
