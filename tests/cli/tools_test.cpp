@@ -32,6 +32,19 @@ TEST(Tools, CallsArePrinted) {
   EXPECT_NE(done.out.find(R"("name": "get_weather", "arguments": {"city": "Oslo"}})"), std::string::npos) << done.out;
 }
 
+// The model would ask for Oslo.
+TEST(Tools, ArgumentsAreHeldToTheSchema) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "tools.json";
+  std::ofstream(path) << R"([{"type": "function", "function": {"name": "get_weather",
+    "description": "Get the current weather in a city",
+    "parameters": {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}}, "required": ["city"]}}}])";
+  const Finished done = hearth(ask(path));
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(done.out.find("Oslo"), std::string::npos) << done.out;
+  EXPECT_NE(done.out.find(R"("name": "get_weather", "arguments": {"city": ")"), std::string::npos) << done.out;
+}
+
 TEST(Tools, ACommandRunsThemUntilTheModelAnswers) {
   const TemporaryFolder folder;
   const std::string seen = folder / "seen";

@@ -66,6 +66,13 @@ class Serve(unittest.TestCase):
         call = answer["message"]["tool_calls"][0]["function"]
         self.assertEqual((call["name"], call["arguments"]), ("get_weather", {"city": "Oslo"}))
 
+    def test_arguments_are_held_to_the_schema(self):
+        cities = {"type": "function", "function": WEATHER["function"] | {"parameters": {
+            "type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}}, "required": ["city"]}}}
+        answer = self.chat("What is the weather in Oslo?", tools=[cities], stream=False)[0]
+        call = answer["message"]["tool_calls"][0]["function"]
+        self.assertIn(call["arguments"]["city"], ["Rome", "Paris"])
+
     def test_loaded_models_are_shown_and_unloaded(self):
         self.generate("Hello")
         self.assertEqual(json.loads(self.curl("/api/ps"))["models"][0]["name"], "demo:latest")
