@@ -9,6 +9,42 @@ using namespace templates::go;
 
 namespace {
 
+constexpr Field kMessageFields[] = {{"Role", "Role", false},
+                                    {"Content", "Content", false},
+                                    {"Thinking", "Thinking", false},
+                                    {"Images", "Images", false},
+                                    {"ToolCalls", "ToolCalls", false},
+                                    {"ToolName", "ToolName", false},
+                                    {"ToolCallID", "ToolCallID", false}};
+constexpr Field kCallFields[] = {{"ID", "ID", false}, {"Function", "Function", false}};
+constexpr Field kCalledFields[] = {
+    {"Index", "Index", false}, {"Name", "Name", false}, {"Arguments", "Arguments", false}};
+constexpr Field kToolFields[] = {{"Type", "type", false}, {"Items", "items", true}, {"Function", "function", false}};
+constexpr Field kFunctionFields[] = {
+    {"Name", "name", false}, {"Description", "description", false}, {"Parameters", "parameters", false}};
+constexpr Field kParameterFields[] = {{"Type", "type", false},
+                                      {"Defs", "$defs", true},
+                                      {"Items", "items", true},
+                                      {"Required", "required", true},
+                                      {"Properties", "properties", false}};
+constexpr Field kPropertyFields[] = {{"AnyOf", "anyOf", true},      {"Type", "type", true},
+                                     {"Items", "items", true},      {"Description", "description", true},
+                                     {"Enum", "enum", true},        {"Properties", "properties", true},
+                                     {"Required", "required", true}};
+
+constexpr Type kMessage{.fields = kMessageFields, .is_pointer = true};
+constexpr Type kToolCall{.fields = kCallFields};
+constexpr Type kCalledFunction{.fields = kCalledFields};
+constexpr Type kTool{.fields = kToolFields, .prints_as_json = true};
+constexpr Type kFunction{.fields = kFunctionFields, .prints_as_json = true};
+constexpr Type kParameters{.fields = kParameterFields, .prints_as_json = true};
+constexpr Type kProperty{.fields = kPropertyFields};
+constexpr Type kArguments{.prints_as_json = true};
+constexpr Type kPropertyMap{.prints_as_json = true};
+constexpr Type kPropertyList{.is_pointer = true, .is_closed = true, .prints_as_json = true};  // nested properties
+constexpr Type kToolList{.prints_as_json = true};
+constexpr Type kTypeNames{.one_stands_alone = true};
+
 constexpr std::array<std::string_view, 4> kRoles = {"system", "user", "assistant", "tool"};
 
 // Reads the members of a JSON object, which are absent, null or of the type that is asked for.
@@ -77,9 +113,9 @@ class Reader {
   }
 
  private:
-  Map* make_struct(uint8_t type) {
+  Map* make_struct(const Type& type) {
     Map* map = budget_.make<Map>(budget_);
-    map->type = type;
+    map->go_type = &type;
     return map;
   }
 
@@ -87,7 +123,7 @@ class Reader {
   void generate(templates::List& messages, const Members& members, const Value& prompt) {
     const Value system = members.text("system");
     if (!system.text().empty()) add(messages, "system", system, Members(budget_, Value::none(), "the message"));
-    Map* user = make_struct(kPlain);
+    Map* user = budget_.make<Map>(budget_);
     user->set_text("images", members.raw("images"));
     add(messages, "user", prompt, Members(budget_, Value::map(user), "the request"));
   }
@@ -177,17 +213,17 @@ class Reader {
     return Value::list(list);
   }
 
-  Value plain_map(const Map* given, uint8_t type) {
-    if (given == nullptr) return nil_map(budget_, type);
+  Value plain_map(const Map* given, const Type& type) {
+    if (given == nullptr) return nil_map(budget_, &type);
     Map* map = make_struct(type);
     for (const auto& [key, value] : given->entries) map->set(key, plain_data(budget_, value));
     return Value::map(map);
   }
 
   Value tools(const templates::List* given) {
-    if (given == nullptr) return nil_list(budget_, kToolList);
+    if (given == nullptr) return nil_list(budget_, &kToolList);
     templates::List* list = make_list(budget_);
-    list->type = kToolList;
+    list->go_type = &kToolList;
     for (const Value& json : given->items) {
       const Members members(budget_, json, "a tool");
       Map* tool = make_struct(kTool);
@@ -215,8 +251,8 @@ class Reader {
     return Value::map(function);
   }
 
-  Value properties(const Map* given, uint8_t type, int depth) {
-    if (given == nullptr) return type == kPropertyMap ? nil_map(budget_, type) : Value::none();
+  Value properties(const Map* given, const Type& type, int depth) {
+    if (given == nullptr) return &type == &kPropertyMap ? nil_map(budget_, &type) : Value::none();
     Map* map = make_struct(type);
     for (const auto& [name, json] : given->entries) map->set(name, property(json, depth + 1));
     return Value::map(map);
@@ -242,9 +278,9 @@ class Reader {
   }
 
   Value type_names(const Value& json) {
-    if (json.is(Kind::kNone)) return nil_list(budget_, kTypeNames);
+    if (json.is(Kind::kNone)) return nil_list(budget_, &kTypeNames);
     templates::List* names = make_list(budget_);
-    names->type = kTypeNames;
+    names->go_type = &kTypeNames;
     if (json.is(Kind::kList)) {
       names->items = json.as_list().items;
     } else {

@@ -25,10 +25,10 @@ Basic basic(const Value& value) {
   }
 }
 
-// Pointers to messages and to nested properties can be compared; slices, maps and structs with such cannot.
+// Pointers to structs can be compared; slices, maps and structs with such cannot.
 void check_comparable(const Value& value) {
-  const bool pointer =
-      value.is(Kind::kMap) && (value.as_map().type == kMessage || value.as_map().type == kPropertyList);
+  const Type* type = value.is(Kind::kMap) ? value.as_map().go_type : nullptr;
+  const bool pointer = type != nullptr && type->is_pointer;
   if (basic(value) == Basic::kOther && !pointer) fail("values of type {} cannot be compared", go_type(value));
 }
 
@@ -84,8 +84,7 @@ Value negation(const CallContext&, Arguments arguments) {
 int64_t size_of(const Value& value) {
   if (value.is(Kind::kString)) return static_cast<int64_t>(value.text().size());
   if (value.is(Kind::kList)) return static_cast<int64_t>(value.as_list().items.size());
-  const bool map = value.is(Kind::kMap) && !is_struct(value) && value.as_map().type != kPropertyList;
-  if (!map) fail("a value of type {} has no length", go_type(value));
+  if (!is_open_map(value)) fail("a value of type {} has no length", go_type(value));
   return static_cast<int64_t>(value.as_map().entries.size());
 }
 Value len(const CallContext&, Arguments arguments) {
@@ -138,7 +137,8 @@ Value slice(const CallContext& context, Arguments arguments) {
   templates::List* part = make_list(context.budget);
   const auto& items = value.as_list().items;
   context.budget.work(static_cast<uint64_t>(end - begin));
-  part->type = value.as_list().type;
+  part->go_type = value.as_list().go_type;
+  part->is_nil = value.as_list().is_nil;
   part->items.assign(items.begin() + begin, items.begin() + end);
   return Value::list(part);
 }
@@ -242,7 +242,8 @@ std::string type_script_name(std::string_view name) {
 
 std::string type_script(const Value& property, int depth) {
   check_depth(depth);
-  if (!property.is(Kind::kMap) || property.as_map().type != kProperty) return "any";
+  const bool has_type = is_struct(property) && property.as_map().find("AnyOf") && property.as_map().find("Type");
+  if (!has_type) return "any";
   std::string names;
   const auto add = [&names](const std::string& name) { names += names.empty() ? name : " | " + name; };
   const auto& options = property.as_map().find("AnyOf")->as_list().items;
@@ -298,8 +299,7 @@ bool is_function(std::string_view name) {
 
 Value field(Budget& budget, const Value& value, const std::string& name) {
   if (value.is(Kind::kNone)) fail("nil has no field {}", name);
-  const bool has_fields = value.is(Kind::kMap) && value.as_map().type != kPropertyList;
-  if (has_fields) {
+  if (value.is(Kind::kMap) && !is_closed(value)) {
     if (const Value* found = value.as_map().find(name)) return *found;
     if (!is_struct(value)) return Value::none();  // a missing key: the zero value
   }

@@ -91,7 +91,7 @@ class Writer {
   void list(const Value& value, int depth) {
     if (is_nil(value)) return put("null");
     const templates::List& list = value.as_list();
-    if (list.type == kTypeNames && list.items.size() == 1) return write(list.items[0], depth + 1);
+    if (one_stands_alone(value) && list.items.size() == 1) return write(list.items[0], depth + 1);
     put("[");
     for (size_t i = 0; i < list.items.size(); ++i) {
       if (i > 0) put(",");
@@ -102,7 +102,7 @@ class Writer {
 
   void map(const Map& map, int depth) {
     put("{");
-    const auto fields = fields_of(map.type);
+    const auto fields = map.go_type != nullptr ? map.go_type->fields : std::span<const Field>();
     bool first = true;
     const auto member = [&](const Value& value) {
       put(":");
@@ -116,8 +116,9 @@ class Writer {
       member(*value);
     }
     std::vector<const Map::Entry*> entries;
-    if (fields.empty() && map.type != kPropertyList) entries = sorted_entries(map);
-    if (map.type == kPropertyList) {
+    const bool keeps_order = map.go_type != nullptr && map.go_type->is_closed;
+    if (fields.empty() && !keeps_order) entries = sorted_entries(map);
+    if (keeps_order) {
       for (const Map::Entry& entry : map.entries) entries.push_back(&entry);
     }
     for (const Map::Entry* entry : entries) {

@@ -139,7 +139,7 @@ class Printer {
         return bad_verb(value, verb);
       case Kind::kList:
       case Kind::kMap:
-        if (as_text && (prints_as_json(value) || is_type_names(value))) {
+        if (as_text && (prints_as_json(value) || one_stands_alone(value))) {
           TextBuilder text(out_.budget());
           print(text, value);
           return write_string(text.value().as_string(), spec, verb);
@@ -217,7 +217,8 @@ class Printer {
   }
 
   void write_map(const Map& map, const FormatSpec& spec, std::string_view verb, int depth) {
-    if (!fields_of(map.type).empty()) return print(out_, Value::map(const_cast<Map*>(&map)));
+    const Value value = Value::map(const_cast<Map*>(&map));
+    if (is_struct(value)) return print(out_, value);
     out_.literal("map[");
     bool first = true;
     for (const Map::Entry* entry : sorted_entries(map)) {

@@ -92,7 +92,7 @@ void Run::range(const Node& node, const Value& dot) {
       any = true;
       if (iteration(node, Value::integer(static_cast<int64_t>(i)), items[i]) == Flow::kBreak) break;
     }
-  } else if (value.is(Kind::kMap) && !is_struct(value) && value.as_map().type != kPropertyList) {
+  } else if (is_open_map(value)) {
     for (const Map::Entry* entry : sorted_entries(value.as_map())) {
       any = true;
       if (iteration(node, entry->key, entry->value) == Flow::kBreak) break;

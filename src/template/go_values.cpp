@@ -6,8 +6,6 @@
 namespace hearth::templates::go {
 namespace {
 
-constexpr uint8_t kNilBit = 0x80;
-
 // The digits of a float and the place of its point, as the shortest text that reads back.
 std::string scientific(double value) {
   char buffer[64];
@@ -19,7 +17,7 @@ std::string fixed(double value) {
 }
 
 void print_list(TextBuilder& out, const templates::List& list, int depth) {
-  if ((list.type & ~kNilBit) == kTypeNames && list.items.size() < 2) {
+  if (list.go_type != nullptr && list.go_type->one_stands_alone && list.items.size() < 2) {
     if (!list.items.empty()) print(out, list.items[0], depth + 1);
     return;
   }
@@ -32,7 +30,7 @@ void print_list(TextBuilder& out, const templates::List& list, int depth) {
 }
 
 void print_map(TextBuilder& out, const Map& map, int depth) {
-  const bool is_struct = !fields_of(map.type).empty();
+  const bool is_struct = map.go_type != nullptr && !map.go_type->fields.empty();
   std::vector<const Map::Entry*> entries;
   if (is_struct) {
     for (const Map::Entry& entry : map.entries) entries.push_back(&entry);
@@ -53,70 +51,28 @@ void print_map(TextBuilder& out, const Map& map, int depth) {
 
 }  // namespace
 
-std::span<const Field> fields_of(uint8_t type) {
-  static constexpr Field kMessageFields[] = {{"Role", "Role", false},
-                                             {"Content", "Content", false},
-                                             {"Thinking", "Thinking", false},
-                                             {"Images", "Images", false},
-                                             {"ToolCalls", "ToolCalls", false},
-                                             {"ToolName", "ToolName", false},
-                                             {"ToolCallID", "ToolCallID", false}};
-  static constexpr Field kCallFields[] = {{"ID", "ID", false}, {"Function", "Function", false}};
-  static constexpr Field kCalledFields[] = {
-      {"Index", "Index", false}, {"Name", "Name", false}, {"Arguments", "Arguments", false}};
-  static constexpr Field kToolFields[] = {
-      {"Type", "type", false}, {"Items", "items", true}, {"Function", "function", false}};
-  static constexpr Field kFunctionFields[] = {
-      {"Name", "name", false}, {"Description", "description", false}, {"Parameters", "parameters", false}};
-  static constexpr Field kParameterFields[] = {{"Type", "type", false},
-                                               {"Defs", "$defs", true},
-                                               {"Items", "items", true},
-                                               {"Required", "required", true},
-                                               {"Properties", "properties", false}};
-  static constexpr Field kPropertyFields[] = {{"AnyOf", "anyOf", true},      {"Type", "type", true},
-                                              {"Items", "items", true},      {"Description", "description", true},
-                                              {"Enum", "enum", true},        {"Properties", "properties", true},
-                                              {"Required", "required", true}};
-  switch (type & ~kNilBit) {
-    case kMessage:
-      return kMessageFields;
-    case kToolCall:
-      return kCallFields;
-    case kCalledFunction:
-      return kCalledFields;
-    case kTool:
-      return kToolFields;
-    case kFunction:
-      return kFunctionFields;
-    case kParameters:
-      return kParameterFields;
-    case kProperty:
-      return kPropertyFields;
-    default:
-      return {};
-  }
-}
-
 bool is_nil(const Value& value) {
-  if (value.is(Kind::kList)) return (value.as_list().type & kNilBit) != 0;
-  if (value.is(Kind::kMap)) return (value.as_map().type & kNilBit) != 0;
+  if (value.is(Kind::kList)) return value.as_list().is_nil;
+  if (value.is(Kind::kMap)) return value.as_map().is_nil;
   return value.is(Kind::kNone);
 }
 
-Value nil_list(Budget& budget, uint8_t type) {
+Value nil_list(Budget& budget, const Type* type) {
   templates::List* list = make_list(budget);
-  list->type = type | kNilBit;
+  list->go_type = type;
+  list->is_nil = true;
   return Value::list(list);
 }
 
-Value nil_map(Budget& budget, uint8_t type) {
+Value nil_map(Budget& budget, const Type* type) {
   Map* map = budget.make<Map>(budget);
-  map->type = type | kNilBit;
+  map->go_type = type;
+  map->is_nil = true;
   return Value::map(map);
 }
 
 bool is_true(const Value& value) {
-  return is_struct(value) || (value.is(Kind::kMap) && value.as_map().type == kPropertyList) || templates::truth(value);
+  return is_struct(value) || (is_closed(value) && !is_nil(value)) || templates::truth(value);
 }
 
 std::string go_type(const Value& value) {
@@ -156,16 +112,20 @@ std::string float_text(double value) {
   return exponent < -4 || exponent >= 6 ? text : fixed(value);
 }
 
+namespace {
+const Type* type_of(const Value& value) {
+  return value.is(Kind::kList) ? value.as_list().go_type : value.is(Kind::kMap) ? value.as_map().go_type : nullptr;
+}
+}  // namespace
+
 bool prints_as_json(const Value& value) {
-  if (value.is(Kind::kList)) return (value.as_list().type & ~kNilBit) == kToolList;
-  if (!value.is(Kind::kMap)) return false;
-  const auto type = value.as_map().type & ~kNilBit;
-  return type == kTool || type == kFunction || type == kParameters || type == kArguments || type == kPropertyMap ||
-         type == kPropertyList;
+  const Type* type = type_of(value);
+  return type != nullptr && type->prints_as_json;
 }
 
-bool is_type_names(const Value& value) {
-  return value.is(Kind::kList) && (value.as_list().type & ~kNilBit) == kTypeNames;
+bool one_stands_alone(const Value& value) {
+  const Type* type = type_of(value);
+  return type != nullptr && type->one_stands_alone;
 }
 
 void print(TextBuilder& out, const Value& value, int depth) {

@@ -9,36 +9,33 @@
 
 namespace hearth::templates::go {
 
-// Kept in Map::type and List::type. Zero: a map of any values, a slice of any values.
-enum Type : uint8_t {
-  kPlain = 0,
-  kMessage,
-  kToolCall,
-  kCalledFunction,
-  kTool,
-  kFunction,
-  kParameters,
-  kProperty,
-  kArguments,     // a map that prints as JSON
-  kPropertyMap,   // the same, of properties
-  kPropertyList,  // nested properties in their order: templates cannot look inside
-  kToolList,      // a slice that prints as JSON
-  kTypeNames,     // one name prints as the name
-};
-
 struct Field {
   std::string_view name, json;
   bool omit_empty;
 };
-// Empty for what is no struct.
-std::span<const Field> fields_of(uint8_t type);
+// What a map or a slice is where it is more than a map or slice of any values: whoever makes the data says so.
+struct Type {
+  std::span<const Field> fields = {};  // not empty: a struct
+  bool is_pointer = false;             // to a struct: it can be compared
+  bool is_closed = false;              // templates cannot look inside; JSON keeps the order of its entries
+  bool prints_as_json = false;
+  bool one_stands_alone = false;  // a slice that prints its item without brackets if it has one
+};
 inline bool is_struct(const Value& value) {
-  return value.is(Kind::kMap) && !fields_of(value.as_map().type).empty();
+  return value.is(Kind::kMap) && value.as_map().go_type != nullptr && !value.as_map().go_type->fields.empty();
+}
+inline bool is_closed(const Value& value) {
+  return value.is(Kind::kMap) && value.as_map().go_type != nullptr && value.as_map().go_type->is_closed;
+}
+// A map whose entries a template can count and go through.
+inline bool is_open_map(const Value& value) {
+  return value.is(Kind::kMap) && !is_struct(value) && !is_closed(value);
 }
 // A nil slice or map: empty, and null in JSON.
 bool is_nil(const Value& value);
-Value nil_list(Budget& budget, uint8_t type = kPlain);
-Value nil_map(Budget& budget, uint8_t type);
+// Types must outlive the values.
+Value nil_list(Budget& budget, const Type* type = nullptr);
+Value nil_map(Budget& budget, const Type* type);
 
 bool is_true(const Value& value);
 std::string go_type(const Value& value);
@@ -49,7 +46,7 @@ std::vector<const Map::Entry*> sorted_entries(const Map& map);
 void print(TextBuilder& out, const Value& value, int depth = 0);
 void write_json(TextBuilder& out, const Value& value, int depth = 0);
 bool prints_as_json(const Value& value);
-bool is_type_names(const Value& value);
+bool one_stands_alone(const Value& value);
 std::string float_text(double value);
 
 Value print_formatted(Budget& budget, const String& format, std::span<const Value> arguments);  // Sprintf

@@ -219,7 +219,7 @@ Value groupby(Render& render, const Value& self, const Arguments& arguments) {
     const Value &key = pair.as_list().items[0], compared = comparison_key(render, key, truth(case_sensitive));
     if (last_key.is_missing() || !equal(render.budget(), last_key, compared)) {
       groups->items.push_back(make_pair(render.budget(), key, Value::list(render.list())));
-      groups->items.back().as_list().type = kGroup;
+      groups->items.back().as_list().is_group = true;
       last_key = compared;
     }
     groups->items.back().as_list().items[1].as_list().items.push_back(pair.as_list().items[1]);

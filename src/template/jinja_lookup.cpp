@@ -78,7 +78,7 @@ Value slice_text(Render& render, const String& string, const Bounds& bounds) {
 Value attribute(Render& render, const Value& value, const String& name, const Methods& methods) {
   if (value.is(Kind::kUndefined) || value.is_missing()) fail_undefined(value);
   if (const Builtin method = methods.of(value)) return Value::object(render.budget().make<BoundMethod>(method, value));
-  if (value.is(Kind::kList) && value.as_list().sequence == Sequence::kTuple && value.as_list().type == kGroup) {
+  if (value.is(Kind::kList) && value.as_list().sequence == Sequence::kTuple && value.as_list().is_group) {
     if (name.text == "grouper" || name.text == "list") return value.as_list().items[name.text == "list" ? 1 : 0];
   }
   const Value* found = nullptr;

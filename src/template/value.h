@@ -153,13 +153,18 @@ enum class Sequence : uint8_t {
   kGenerator,  // of a filter: can be gone through once
 };
 
+namespace go {
+struct Type;  // go_values.h
+}
+
 struct List {
   explicit List(Budget& budget, Sequence kind = Sequence::kList) : items(budget.arena()), sequence(kind) {}
   std::pmr::vector<Value> items;
   Sequence sequence;
-  uint8_t type = 0;  // kGroup; of the Go interpreter: a list that prints in its own way
+  bool is_group = false;              // a tuple that the filter groupby made: its items are called grouper and list
+  const go::Type* go_type = nullptr;  // of the Go interpreter; null: of nothing special
+  bool is_nil = false;                // of the Go interpreter
 };
-inline constexpr uint8_t kGroup = 1;  // a tuple that the filter groupby made: its items are called grouper and list
 
 // A map that keeps the order of insertion. Keys are equal as in Python: 1, 1.0 and true are one key.
 struct Map {
@@ -169,7 +174,8 @@ struct Map {
     Value key, value;
   };
   std::pmr::vector<Entry> entries;
-  uint8_t type = 0;  // of the Go interpreter: a struct
+  const go::Type* go_type = nullptr;  // as List's
+  bool is_nil = false;
 
   // Null where there is none. Fails for a key that cannot be one (a list, a map).
   const Value* find(const Value& key) const;
