@@ -13,6 +13,8 @@ namespace {
 constexpr FimTexts kKnown[] = {
     // Qwen2.5-Coder, CodeGemma
     {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", false},
+    // Mellum, which has StarCoder's marks in another order (card of JetBrains/Mellum-4b-base)
+    {"<fim_prefix>", "<fim_suffix>", "<fim_middle>", true, "mellum"},
     // StarCoder, Granite Code, Stable Code; SantaCoder
     {"<fim_prefix>", "<fim_suffix>", "<fim_middle>", false},
     {"<fim-prefix>", "<fim-suffix>", "<fim-middle>", false},
@@ -22,9 +24,11 @@ constexpr FimTexts kKnown[] = {
     {"\u2581<PRE>", "\u2581<SUF>", "\u2581<MID>", false},
     {" <PRE>", " <SUF>", " <MID>", false},
     {"<PRE>", "<SUF>", "<MID>", false},
-    // GLM-4.5
+    // GLM-4.5: the marks are in its vocabulary, no card tells the order. So does Zed's editor; CodeGeeX4, of the family
+    // before, has the suffix first, but inside a turn of its own.
     {"<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>", false},
-    // Seed-Coder; Codestral
+    // Seed-Coder (https://arxiv.org/abs/2506.03524, 3.1); Codestral (https://github.com/mistralai/mistral-common,
+    // encoding of FIM requests; likewise Continue's templates)
     {"<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>", true},
     {"[PREFIX]", "[SUFFIX]", "", true},
 };

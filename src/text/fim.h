@@ -22,6 +22,7 @@ struct FimTexts {
   std::string_view prefix, suffix;
   std::string_view middle;  // empty: there is none
   bool suffix_first;
+  std::string_view pre = {};  // only of vocabularies that are cut into words this way (tokenizer.ggml.pre), if not empty
 };
 std::span<const FimTexts> known_fim_texts();
 

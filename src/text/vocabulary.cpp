@@ -233,6 +233,7 @@ Status Vocabulary::find_fim(const gguf::File& file) {
   }
   // The file's keys say which tokens, never in which order.
   for (const FimTexts& family : known_fim_texts()) {
+    if (!family.pre.empty() && family.pre != pre) continue;
     const FimTokens tokens{known[family.prefix], known[family.suffix], known[family.middle], family.suffix_first};
     if (!tokens.complete() || (tokens.middle == kNoToken && !family.middle.empty())) continue;
     if (found.prefix != kNoToken && found.prefix != tokens.prefix) continue;

@@ -45,6 +45,13 @@ TEST(Fim, PutsTheSuffixFirstWhereTheFamilyDoes) {
   EXPECT_EQ(prompt(*seed, "ab", "c"), (Tokens{257, 'c', 256, 'a', 'b', 258}));
 }
 
+// Mellum has StarCoder's marks, and was trained to see the suffix first.
+TEST(Fim, TheWayOfCuttingWordsTellsFamiliesWithTheSameMarks) {
+  const std::vector<std::string> marks = {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"};
+  EXPECT_EQ(prompt(*load(test::byte_pairs("starcoder", {}, marks)), "ab", "c"), (Tokens{256, 'a', 'b', 257, 'c', 258}));
+  EXPECT_EQ(prompt(*load(test::byte_pairs("mellum", {}, marks)), "ab", "c"), (Tokens{257, 'c', 256, 'a', 'b', 258}));
+}
+
 TEST(Fim, IsKnownByTheTextsOfEachFamily) {
   for (const FimTexts& family : known_fim_texts()) {
     TinyVocabulary vocabulary = with_marks({std::string(family.prefix), std::string(family.suffix)});
