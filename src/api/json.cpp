@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "chat/exact_json.h"
 
 namespace hearth::api {
 namespace json = boost::json;
@@ -16,6 +17,8 @@ Result<json::value> read_json(std::string_view text) {
   options.max_depth = kMost_depth;
   json::stream_parser parser({}, options);
   boost::system::error_code code;
+  const auto marked = chat::mark_large_integers(text);  // tools keep their digits
+  if (marked) text = *marked;
   parser.write_some(text.data(), text.size(), code);
   if (!code && !parser.done()) parser.finish(code);
   if (code == json::error::too_deep) {

@@ -1,5 +1,6 @@
 #include "chat/generic.h"
 
+#include "chat/exact_json.h"
 #include "chat/json_calls.h"
 #include "chat/json_scanner.h"
 #include "text/utf8.h"
@@ -119,7 +120,7 @@ std::string generic_instruction(std::span<const Tool> tools) {
   std::string out =
       "You can call tools. These are the tools, one JSON object per line, each with the JSON schema of its "
       "arguments:\n";
-  for (const Tool& tool : tools) out += boost::json::serialize(to_json(tool)) + "\n";
+  for (const Tool& tool : tools) out += serialize_exact(to_json(tool)) + "\n";
   out +=
       "Answer with exactly one JSON object and nothing around it. To call a tool: {\"tool_call\": {\"name\": NAME, "
       "\"arguments\": {...}}}; to call several at once: {\"tool_calls\": [{\"name\": NAME, \"arguments\": {...}}, "

@@ -1,6 +1,7 @@
 #include "chat/message.h"
 
 #include "base/error.h"
+#include "chat/exact_json.h"
 
 namespace hearth::chat {
 namespace {
@@ -63,7 +64,7 @@ Result<std::string> read_thinking(const json::object& object) {
 Result<std::string> read_arguments(const json::object& function) {
   const json::value* value = function.if_contains("arguments");
   if (value == nullptr || value->is_null()) return std::string("{}");
-  if (value->is_object()) return json::serialize(*value);
+  if (value->is_object()) return serialize_exact(*value);
   if (value->is_string()) return std::string(value->as_string());
   return error(ErrorKind::kUsage, "'arguments' of a tool call must be a text or an object");
 }

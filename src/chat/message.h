@@ -45,7 +45,8 @@ boost::json::object to_json(const Tool& tool);  // as it was given, if it was
 // as Mistral has them; reasoning may also be called reasoning_content, reasoning or thinking; arguments may be a text
 // or an object. Errors: kUsage, naming the member.
 Result<Message> message_from_json(const boost::json::value& value);
-// {"type": "function", "function": {...}} or the inner object alone. Errors: kUsage.
+// {"type": "function", "function": {...}} or the inner object alone; numbers as of parse_exact() (exact_json.h) keep
+// their digits. Errors: kUsage.
 Result<Tool> tool_from_json(const boost::json::value& value);
 Result<std::vector<Tool>> tools_from_json(const boost::json::value& value);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fnv1a.h"
+#include "chat/exact_json.h"
 #include "chat/json_scanner.h"
 
 namespace hearth::chat {
@@ -134,7 +135,7 @@ std::string tools_json(std::span<const Tool> tools, const MessageForm& form) {
   for (const Tool& tool : tools) {
     boost::json::object json = to_json(tool);
     complete(&json["function"].as_object(), form);
-    out += (out.size() > 1 ? "," : "") + boost::json::serialize(json);
+    out += (out.size() > 1 ? "," : "") + serialize_exact(json);
   }
   return out += ']';
 }

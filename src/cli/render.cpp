@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "chat/chat_model.h"
+#include "chat/exact_json.h"
 #include "chat/ollama_template.h"
 #include "cli/command.h"
 #include "cli/session.h"
@@ -104,7 +105,7 @@ Result<std::vector<chat::Message>> read_messages(const boost::json::object& requ
 Result<templates::Rendered> render_for_model(const std::string& model, std::string_view input,
                                              const std::optional<std::tm>& now) {
   boost::system::error_code failed;
-  const boost::json::value value = boost::json::parse(input, failed);
+  const boost::json::value value = chat::parse_exact(input, failed);
   const boost::json::object* request = failed ? nullptr : value.if_object();
   if (request == nullptr) return error(ErrorKind::kUsage, "the input is no JSON object");
   ASSIGN_OR_RETURN(const std::vector<chat::Message> messages, read_messages(*request));

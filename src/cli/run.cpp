@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "chat/exact_json.h"
 #include "cli/answering.h"
 #include "cli/chat.h"
 #include "cli/command.h"
@@ -90,7 +91,7 @@ Status run_once(const RunOptions& options, const std::string& prompt) {
 Result<std::vector<chat::Tool>> read_tools(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_text(path, "the file of tools"));
   boost::system::error_code failed;
-  const boost::json::value value = boost::json::parse(text, failed);
+  const boost::json::value value = chat::parse_exact(text, failed);
   if (failed) return error(ErrorKind::kUsage, "{}: this is no JSON: {}", path, failed.message());
   const boost::json::object* object = value.if_object();
   const boost::json::value* list = object != nullptr ? object->if_contains("tools") : nullptr;

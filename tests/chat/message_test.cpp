@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "chat/exact_json.h"
+#include "chat/message_form.h"
+
 namespace hearth::chat {
 namespace {
 
@@ -56,6 +59,31 @@ TEST(Tools, KeepTheOrderOfTheirParameters) {
   ASSERT_TRUE(tools.ok());
   EXPECT_EQ(json::serialize(to_json(tools->at(0))),
             R"({"type":"function","function":{"name":"f","parameters":{"properties":{"z":{},"a":{},"m":{}}}}})");
+}
+
+TEST(ExactJson, LargeIntegersKeepTheirDigits) {
+  const char* given =
+      R"({"a":[18446744073709551616,-9223372036854775809,18446744073709551615,1.5,"18446744073709551616"],)"
+      R"("b\"":123456789012345678901234567890})";
+  boost::system::error_code failed;
+  EXPECT_EQ(serialize_exact(parse_exact(given, failed)),
+            R"({"a":[18446744073709551616,-9223372036854775809,18446744073709551615,1.5E0,"18446744073709551616"],)"
+            R"("b\"":123456789012345678901234567890})");
+  EXPECT_FALSE(failed);
+  // Texts that only look like it, and what is no JSON.
+  for (const char* text : {R"(["\u0001","\u0001x","x\\\u000112","\u00011e5"])", R"({"\\":"\u0001-"})"})
+    EXPECT_EQ(serialize_exact(parse_exact(text, failed)), text);
+  parse_exact("[123456789012345678901234567890", failed);
+  EXPECT_TRUE(failed);
+  EXPECT_FALSE(mark_large_integers(R"({"a":1234567890123456789,"b":1e400,"c":"9999999999999999999999)"));
+}
+
+TEST(ExactJson, ToolsReachTemplatesWithTheirDigits) {
+  boost::system::error_code failed;
+  const auto tools = tools_from_json(parse_exact(
+      R"([{"name":"f","parameters":{"type":"object","properties":{"a":{"maximum":100000000000000000000}}}}])", failed));
+  ASSERT_TRUE(tools);
+  EXPECT_NE(tools_json(*tools, {}).find(R"("maximum":100000000000000000000})"), std::string::npos);
 }
 
 }  // namespace
