@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fnv1a.h"
 #include "chat/call_frame.h"
+#include "chat/exact_json.h"
 #include "chat/learn.h"
 #include "chat/repair.h"
 
@@ -147,6 +148,16 @@ void ChatModel::recognise_format(const ChatFacts& facts) {
   for (const std::string_view stop : format_.family->stop_strings) stops_.emplace_back(stop);
 }
 
+std::string ChatModel::tools_note() const {
+  if (!generic_tools() || raw_) return {};
+  const Capabilities& can = chosen(true).can;
+  const bool hidden = format_.family->tools() && can.tool_calls && !can.tools;
+  return hidden ? "the chat template writes calls of tools, but does not say which there are: the system message does, "
+                  "and "
+                  "asks for JSON"
+                : "the chat template knows no tools: the system message describes them, and asks for JSON";
+}
+
 void ChatModel::find_frames(const ChatFacts& facts) {
   if (format_.family->frames != nullptr) {
     const grammar::AnswerFrames& frames = format_.family->frames();
@@ -200,7 +211,7 @@ grammar::AnswerRules ChatModel::rules(const Prompt& prompt, const Demand& demand
   for (const Tool& tool : demand.tools) {
     const bool empty = tool.parameters.empty();
     rules.tools.push_back({.name = tool.name,
-                           .schema = empty ? std::string() : boost::json::serialize(tool.parameters),
+                           .schema = empty ? std::string() : serialize_exact(tool.parameters),
                            .strict = tool.strict()});
   }
   return rules;

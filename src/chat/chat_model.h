@@ -95,6 +95,8 @@ class ChatModel {
   // Tools are called by the generic protocol, since the template or the family has no way of its own.
   bool generic_tools() const { return format_.generic_tools; }
   const std::vector<std::string>& notes() const { return notes_; }
+  // Why they are not called in the model's own way, for those who want to call tools; empty if they are.
+  std::string tools_note() const;
 
  private:
   struct Compiled {

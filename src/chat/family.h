@@ -63,6 +63,8 @@ struct Family {
   std::vector<std::string_view> absent = {};  // ... and none of these.
   // Where there is no template: a vocabulary with all special tokens of one of these sets.
   std::vector<std::vector<std::string_view>> vocabulary = {};
+  // Names of Ollama's parsers that read answers of this form.
+  std::vector<std::string_view> ollama_parsers = {};
   // Where the template shows no tools: a vocabulary with one of these tokens belongs to a model that can call them.
   std::vector<std::string_view> call_tokens = {};
   Markup markup = {};

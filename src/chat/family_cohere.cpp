@@ -30,7 +30,11 @@ Family family(const char* name, int rank, std::vector<std::string_view> marks,
           .stops = {"<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>"}};
 }
 
-const Family kMoe = family("cohere2-moe", 51, {"<|START_ACTION|>", "<|START_TEXT|>"}, {});
+const Family kMoe = [] {
+  Family moe = family("cohere2-moe", 51, {"<|START_ACTION|>", "<|START_TEXT|>"}, {});
+  moe.ollama_parsers = {"cohere"};
+  return moe;
+}();
 const Family kCommandA =
     family("command-a", 52, {"<|START_ACTION|>"}, {{"<|START_OF_TURN_TOKEN|>", "<|START_ACTION|>"}});
 const RegisterFamily registered_moe(&kMoe);

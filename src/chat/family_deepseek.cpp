@@ -27,11 +27,13 @@ const Family kR1{.name = "deepseek-r1",
 const Family kV3{.name = "deepseek-v3",
                  .rank = 122,
                  .marks = {{"<\uFF5Ctool\u2581calls\u2581begin\uFF5C>", "```json"}},
+                 .ollama_parsers = {"cogito"},
                  .markup = markup(false)};
 const Family kV31{.name = "deepseek-v3.1",
                   .rank = 123,
                   .marks = {{"<\uFF5Ctool\u2581calls\u2581begin\uFF5C>"}},
                   .vocabulary = {{"<\uFF5CUser\uFF5C>"}},
+                  .ollama_parsers = {"deepseek3"},
                   .markup = markup(false)};
 const RegisterFamily registered_r1(&kR1);
 const RegisterFamily registered_v3(&kV3);

@@ -27,6 +27,7 @@ Opener opener(Opener::Where where) {
 const Family kQwenXml{.name = "qwen-xml",
                       .rank = 170,
                       .marks = {{"<tool_call>", "<function=", "<parameter="}},
+                      .ollama_parsers = {"qwen3-coder", "qwen3.5", "nemotron-3-nano", "nemotron-3.5-nano"},
                       .markup = {.sections = {"<tool_call>"},
                                  .openers = {opener<kQwenForm>(Opener::Where::kIfWhole)},
                                  .closers = {"</tool_call>", "</function>"},

@@ -12,6 +12,7 @@ const Family kFunctionGemma{.name = "functiongemma",
                             .rank = 112,
                             .marks = {{"<start_function_call>"}},
                             .vocabulary = {{"<start_function_call>"}},
+                            .ollama_parsers = {"functiongemma"},
                             .markup = {.openers = {{"<start_function_call>call:",
                                                     [](const Markers& m) -> std::unique_ptr<CallReader> {
                                                       return std::make_unique<GemmaCalls>(kEscape, m);
@@ -25,6 +26,7 @@ const Family kGemma4{
     .rank = 111,
     .marks = {{"<|tool_call>call:"}, {"<|turn>", "<|tool_call>"}},
     .vocabulary = {{"<|turn>"}},
+    .ollama_parsers = {"gemma4", "gemma4-no-thinking"},
     .markup = {.thinking = {{.opens = "<|channel>thought", .closes = "<channel|>", .reopens = true, .always = true}},
                .openers = {{"<|tool_call>call:",
                             [](const Markers& m) -> std::unique_ptr<CallReader> {

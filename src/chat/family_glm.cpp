@@ -17,6 +17,7 @@ const Family kGlm{.name = "glm",
                   .rank = 150,
                   .marks = {{"<arg_key>", "<arg_value>"}},
                   .vocabulary = {{"[gMASK]", "<arg_key>"}},
+                  .ollama_parsers = {"glm-4.7", "glm-ocr", "laguna", "poolside-v1"},
                   .markup = {.thinking = {{.opens = "<think>", .closes = "</think>", .always = true}},
                              .openers = {{"<tool_call>",
                                           [](const Markers& m) -> std::unique_ptr<CallReader> {

@@ -24,6 +24,7 @@ const Family kGptOss{.name = "gpt-oss",
                      .rank = 20,
                      .marks = {{"<|channel|>"}},
                      .vocabulary = {{"<|start|>", "<|channel|>"}},
+                     .ollama_parsers = {"harmony"},
                      .stops = {"<|return|>", "<|call|>"},
                      .frames = frames,
                      .harmony = true};

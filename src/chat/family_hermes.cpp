@@ -13,6 +13,7 @@ const NamedJsonForm kFunctionTag{.name_ends = {">"}};
 const Family kHermes{.name = "hermes",
                      .rank = 220,
                      .marks = {{"<tool_call>"}},
+                     .ollama_parsers = {"qwen3", "qwen3-thinking", "qwen3-vl-instruct", "qwen3-vl-thinking"},
                      .call_tokens = {"<tool_call>"},
                      .markup = {.openers = {{"<tool_call>", any_calls},
                                             {"<function_call>", any_calls},

@@ -17,6 +17,7 @@ const Family kLfm2{.name = "lfm2",
                    .rank = 71,
                    .marks = {{"<|tool_list_start|>"}},
                    .vocabulary = {{"<|tool_call_start|>", "<|tool_list_start|>"}},
+                   .ollama_parsers = {"lfm2", "lfm2-thinking"},
                    .markup = markup(nullptr)};
 const Family kLfm25{.name = "lfm2.5", .rank = 72, .marks = {{"List of tools: ["}}, .markup = markup(any_calls)};
 const RegisterFamily registered_2(&kLfm2);

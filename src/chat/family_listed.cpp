@@ -43,6 +43,7 @@ const Family kOlmo{
     .name = "olmo3",
     .rank = 210,
     .marks = {{"<function_calls>"}},
+    .ollama_parsers = {"olmo3", "olmo3-think"},
     .markup = {.openers = {{"<function_calls>", any_calls_or_python}}, .closers = {"</function_calls>"}}};
 const RegisterFamily registered_olmo(&kOlmo);
 

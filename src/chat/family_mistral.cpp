@@ -47,7 +47,11 @@ Family family(const char* name, int rank, std::vector<std::string_view> marks, s
 }
 
 const Family kV11 = family("mistral-v11", 11, {"[SYSTEM_PROMPT]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"}, {});
-const Family kV13 = family("mistral-v13", 12, {"[SYSTEM_PROMPT]", "[TOOL_CALLS]", "[ARGS]"}, {});
+const Family kV13 = [] {
+  Family v13 = family("mistral-v13", 12, {"[SYSTEM_PROMPT]", "[TOOL_CALLS]", "[ARGS]"}, {});
+  v13.ollama_parsers = {"ministral"};
+  return v13;
+}();
 const Family kV3 = [] {
   Family v3 = family("mistral-v3", 260, {"[TOOL_CALLS]"}, {});
   v3.vocabulary = {{"[INST]"}};

@@ -5,7 +5,7 @@
 namespace hearth::chat {
 namespace {
 
-const Family kPlain{.name = "plain", .rank = 2000};
+const Family kPlain{.name = "plain", .rank = 2000, .ollama_parsers = {"passthrough"}};
 const Family kPhi4{.name = "phi4",
                    .rank = 310,
                    .marks = {{"<|im_start|>", "<|im_sep|>"}},

@@ -114,6 +114,13 @@ const Family* find_family(std::string_view name) {
   return nullptr;
 }
 
+const Family* find_family_of_parser(std::string_view ollama_parser) {
+  for (const Family* family : RegisterFamily::all()) {
+    if (std::ranges::find(family->ollama_parsers, ollama_parser) != family->ollama_parsers.end()) return family;
+  }
+  return nullptr;
+}
+
 Format recognise(const Facts& facts) {
   std::set<std::string_view> tokens;
   for (const SpecialToken& token : facts.vocabulary) tokens.insert(token.text);

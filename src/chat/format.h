@@ -39,6 +39,8 @@ Format make_format(const Family& family, std::string reason, std::vector<Thinkin
                    std::span<const SpecialToken> vocabulary);
 
 const Family* find_family(std::string_view name);  // null if there is none
+// That whose answers Ollama's parser of this name reads; null if there is none.
+const Family* find_family_of_parser(std::string_view ollama_parser);
 
 // The tokens that end an answer in this family, beside those that end one in every vocabulary
 // (text::Tokenizer::is_end_of_generation). `find`: the vocabulary's token of exactly this text, or kNoToken.

@@ -75,6 +75,8 @@ Result<Session> start_session(const RunOptions& options) {
   session.thinking = options.thinking;
   session.tools = options.tools;
   session.tool_command = options.tool_command;
+  if (const std::string note = session.chat->tools_note(); !note.empty() && !session.tools.empty())
+    print_note("note: " + note);
   session.text = options.text;
   if (options.raw) return session;
   session.system = options.system.value_or(model.found.system);

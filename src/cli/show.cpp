@@ -176,7 +176,7 @@ void show_chat(const gguf::File& file, const store::ModelFiles& found, Page& pag
       page.line("can, with tools", joined(chat::describe(chat.capabilities(true))));
   }
   page.line("family", fmt::format("{}: {}", chat.format().family->name, chat.format().reason));
-  if (chat.generic_tools()) page.line("tools", "by the generic protocol: the system message describes them");
+  if (const std::string note = chat.tools_note(); !note.empty()) page.line("tools", note);
   std::vector<std::string> marks;
   for (const chat::Thinking& thinking : chat.format().thinking)
     marks.push_back(fmt::format("{} ... {}", thinking.opens, thinking.closes));

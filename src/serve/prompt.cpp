@@ -72,8 +72,7 @@ Result<std::shared_ptr<sampling::Constraint>> constraint_of(Prompted& prompted, 
   std::vector<std::string> warnings;
   auto constraint = grammar::constrain(prompted.rules, model.trie(), &warnings);
   const bool of_tools = !prompted.rules.tools.empty();
-  if (!constraint)
-    return error(ErrorKind::kUsage, "{}: {}", of_tools ? "tools" : "format", constraint.error().message);
+  if (!constraint) return error(ErrorKind::kUsage, "{}: {}", of_tools ? "tools" : "format", constraint.error().message);
   for (const std::string& warning : warnings)
     prompted.warnings.push_back(fmt::format("{}={}", of_tools ? "tools" : "format", warning));
   return std::shared_ptr<sampling::Constraint>(std::move(constraint).value());
@@ -146,6 +145,8 @@ class PromptMaker {
     const std::vector<chat::Tool>& tools = all ? input.tools : callable;
     const chat::Demand demand{.tools = callable, .must_call = must_call, .parallel_calls = input.choice.parallel};
     ASSIGN_OR_RETURN(const chat::Think how, think(*model_.chat));
+    if (const std::string note = model_.chat->tools_note(); !note.empty() && !tools.empty())
+      made_.warnings.push_back("tools=" + note);
     std::vector<chat::Message> messages;
     for (const store::Message& message : model_.found.messages)
       messages.push_back({.role = message.role, .content = message.content});
@@ -164,11 +165,11 @@ class PromptMaker {
       return converse_newest(system, std::move(messages), tools, how, demand, prefills);
     if (!system.empty()) messages.insert(messages.begin(), {.role = "system", .content = system});
     ASSIGN_OR_RETURN(const chat::Prompt prompt, model_.chat->prompt({.messages = messages,
-                                                                      .tools = tools,
-                                                                      .think = how,
-                                                                      .variables = input.variables,
-                                                                      .continues_answer = continues,
-                                                                      .begins_call = prefills}));
+                                                                     .tools = tools,
+                                                                     .think = how,
+                                                                     .variables = input.variables,
+                                                                     .continues_answer = continues,
+                                                                     .begins_call = prefills}));
     render(*model_.chat, prompt);
     hold(*model_.chat, prompt, demand);
     read_by(model_.chat, prompt, tool_set);
@@ -231,9 +232,10 @@ class PromptMaker {
     const uint32_t most = chat::most_fill_in_tokens(model_.context);
     ASSIGN_OR_RETURN(text::FimPrompt prompt, model_.chat->fill_in(input.prompt, *input.suffix, most));
     if (prompt.dropped_prefix + prompt.dropped_suffix > 0) {
-      made_.warnings.push_back(fmt::format("prompt=the first {} tokens before the gap and the last {} after it are left "
-                                           "out, for which the context has no room",
-                                           prompt.dropped_prefix, prompt.dropped_suffix));
+      made_.warnings.push_back(
+          fmt::format("prompt=the first {} tokens before the gap and the last {} after it are left "
+                      "out, for which the context has no room",
+                      prompt.dropped_prefix, prompt.dropped_suffix));
       log_info("{}: {}", model_.found.name, made_.warnings.back());
     }
     made_.tokens = std::move(prompt.tokens);
@@ -265,7 +267,8 @@ Status add_biases(const api::Settings& settings, const text::Tokenizer& tokenize
                    tokenizer.size() - 1);
   }
   for (const auto& [text, bias] : settings.text_bias)
-    for (const text::Token token : tokenizer.encode(text, text::EncodeOptions{.add_special = false})) options.logit_bias[token] = bias;
+    for (const text::Token token : tokenizer.encode(text, text::EncodeOptions{.add_special = false}))
+      options.logit_bias[token] = bias;
   return sampling::validate(options);
 }
 

@@ -85,11 +85,15 @@ Result<Manifest> parse_manifest(std::string_view text) {
   return manifest;
 }
 
-Result<std::string> parse_remote(std::string_view text) {
+Result<Configuration> parse_configuration(std::string_view text) {
   ASSIGN_OR_RETURN(const json::object object, parse_object(text));
   ASSIGN_OR_RETURN(const std::string host, text_of(object, "remote_host"));
   ASSIGN_OR_RETURN(const std::string model, text_of(object, "remote_model"));
-  return host.empty() ? host : host + "/" + model;
+  Configuration out;
+  if (!host.empty()) out.remote = host + "/" + model;
+  ASSIGN_OR_RETURN(out.renderer, text_of(object, "renderer"));
+  ASSIGN_OR_RETURN(out.parser, text_of(object, "parser"));
+  return out;
 }
 
 Result<Parameters> parse_parameters(std::string_view text) {

@@ -29,8 +29,12 @@ struct Manifest {
 };
 Result<Manifest> parse_manifest(std::string_view json);
 
-// "host/model" of the cloud model that a configuration stands for; empty for a model with weights.
-Result<std::string> parse_remote(std::string_view config_json);
+// What of a model's configuration matters here; empty texts for what it does not say.
+struct Configuration {
+  std::string remote;            // "host/model" of the cloud model that it stands for
+  std::string renderer, parser;  // Ollama's built-in code for prompts and answers, by name
+};
+Result<Configuration> parse_configuration(std::string_view json);
 
 // Option names and their values as text; a list ("stop") gives one pair per element. Values that are no text, number or
 // bool are left out.

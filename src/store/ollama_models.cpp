@@ -78,7 +78,15 @@ class Loader {
     if (!manifest) return in_file(path_, manifest.error());
     files_.name = name_;
     for (const Layer& layer : manifest->layers) TRY(add(layer));
-    if (files_.model.empty()) return no_weights(*manifest);
+    const Result<Configuration> configuration = read_configuration(*manifest);
+    if (files_.model.empty()) return no_weights(configuration);
+    if (configuration) {
+      files_.renderer = configuration->renderer;
+      files_.parser = configuration->parser;
+    } else {
+      files_.notes.push_back(
+          fmt::format("the configuration that comes with the model is ignored: {}", configuration.error().message));
+    }
     return std::move(files_);
   }
 
@@ -153,15 +161,17 @@ class Loader {
     return {};
   }
 
-  Error no_weights(const Manifest& manifest) const {
-    if (!manifest.config_digest.empty()) {
-      const auto path = blob(manifest.config_digest, 0);
-      const auto text = path ? read_text(*path) : Result<std::string>(path.error());
-      const auto remote = text ? parse_remote(*text) : Result<std::string>(text.error());
-      if (remote && !remote->empty()) {
-        return error(ErrorKind::kUnsupported, "model '{}' has no weights: it stands for the cloud model {}", name_,
-                     *remote);
-      }
+  Result<Configuration> read_configuration(const Manifest& manifest) const {
+    if (manifest.config_digest.empty()) return Configuration();
+    ASSIGN_OR_RETURN(const fs::path path, blob(manifest.config_digest, 0));
+    ASSIGN_OR_RETURN(const std::string text, read_text(path));
+    return parse_configuration(text);
+  }
+
+  Error no_weights(const Result<Configuration>& configuration) const {
+    if (configuration && !configuration->remote.empty()) {
+      return error(ErrorKind::kUnsupported, "model '{}' has no weights: it stands for the cloud model {}", name_,
+                   configuration->remote);
     }
     return error(ErrorKind::kInvalidData, "{}: the manifest lists no weights", path_.string());
   }

@@ -19,6 +19,7 @@ struct ModelFiles {
   // What a named model brings along; all empty for a path.
   std::string template_text;  // of the chat, in Go's template language
   std::string system;         // the default system prompt
+  std::string renderer, parser;  // Ollama's built-in code that it asks for, by name
   Parameters parameters;      // default options
   std::vector<Message> messages;  // the start of every conversation
   std::string projector;      // path of a vision or audio encoder (GGUF)

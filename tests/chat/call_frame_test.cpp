@@ -181,6 +181,15 @@ TEST(CallFrames, TheGenericProtocolHoldsTheWholeAnswer) {
   EXPECT_EQ(summary(collector.message()), "t: temp {\"city\":\"Oslo\"}\nt: now {}\n");
 }
 
+// DeepSeek's distills: the template writes calls of the history, but lists no tools.
+TEST(CallFrames, ItIsSaidWhyToolsAreNotCalledInTheModelsOwnWay) {
+  REQUIRE_SHARED("golden/templates/expected.json");
+  const ChatModel distill = model_of(golden("deepseek-ai-DeepSeek-R1-Distill-Llama-8B"));
+  EXPECT_NE(distill.tools_note().find("does not say which there are"), std::string::npos) << distill.tools_note();
+  EXPECT_NE(model_of("{{ messages[0].content }}").tools_note().find("knows no tools"), std::string::npos);
+  EXPECT_EQ(model_of(golden("Qwen-Qwen3-0.6B")).tools_note(), "");
+}
+
 // What has no JSON for arguments is made to call by a prompt that has begun the call.
 TEST(CallFrames, APromptMayBeginTheCall) {
   REQUIRE_SHARED("golden/templates/expected.json");

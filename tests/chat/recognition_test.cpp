@@ -106,6 +106,22 @@ TEST(Recognition, NoTwoFamiliesHaveOneNameOrRank) {
   EXPECT_GT(names.size(), 40u);
 }
 
+TEST(Recognition, OllamasParsersAreFamilies) {
+  const std::pair<const char*, const char*> expected[] = {{"qwen3", "hermes"},          {"qwen3-coder", "qwen-xml"},
+                                                          {"harmony", "gpt-oss"},       {"deepseek3", "deepseek-v3.1"},
+                                                          {"gemma4", "gemma4"},         {"glm-4.7", "glm"},
+                                                          {"lfm2-thinking", "lfm2"},    {"olmo3-think", "olmo3"},
+                                                          {"ministral", "mistral-v13"}, {"cohere", "cohere2-moe"},
+                                                          {"passthrough", "plain"}};
+  for (const auto& [parser, family] : expected) {
+    const Family* found = find_family_of_parser(parser);
+    ASSERT_NE(found, nullptr) << parser;
+    EXPECT_STREQ(found->name, family) << parser;
+  }
+  EXPECT_EQ(find_family_of_parser("no-such"), nullptr);
+  EXPECT_EQ(find_family_of_parser(""), nullptr);
+}
+
 TEST(EndTokens, AreTheFamilysOwnThatTheVocabularyHas) {
   const std::vector<std::string> vocabulary = {"a", "<|user|>", "<|observation|>", "<turn|>", "<|END_OF_TURN_TOKEN|>"};
   const auto find = [&](std::string_view text) {

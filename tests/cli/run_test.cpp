@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "cli/process.h"
-#include "support/tiny_model.h"
 #include "support/support.h"
+#include "support/tiny_model.h"
 
 namespace hearth::test {
 namespace {
@@ -87,6 +87,30 @@ TEST(Run, ChatTemplatesAreAppliedUnlessRaw) {
   const Finished unknown = hearth(Args{"run", tiny.write("unknown.gguf"), "hi"} + options);
   EXPECT_EQ(unknown.out, as_it_is);
   EXPECT_NE(unknown.err.find("the chat template does not write what the user says"), std::string::npos) << unknown.err;
+}
+
+// The model goes on as behind the same tokens, written out; a user's words are none of them.
+TEST(Run, FillsInBetweenTwoTexts) {
+  TinyModel tiny;
+  tiny.marks = {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"};
+  const std::string path = tiny.write();
+  const Args options = {"--temperature", "0",        "--num-predict", "12",       "--logit-bias", TinyModel::kNeverEnds,
+                        "--logit-bias",  "259=-inf", "--logit-bias",  "260=-inf", "--logit-bias", "261=-inf",
+                        "--verbose"};
+  const Finished filled = hearth(Args{"run", path, "def f(", "--suffix", "):\n"} + options);
+  EXPECT_EQ(filled.code, 0) << filled.err;
+  EXPECT_EQ(filled.out,
+            hearth(Args{"run", path, "--raw", "<|fim_prefix|>def f(<|fim_suffix|>):\n<|fim_middle|>"} + options).out);
+  EXPECT_NE(filled.out,
+            hearth(Args{"run", path, "--raw", "<|fim_suffix|>):\n<|fim_prefix|>def f(<|fim_middle|>"} + options).out);
+  // <s>, three marks and the bytes.
+  EXPECT_NE(filled.err.find("prompt eval count:    13 token(s)\n"), std::string::npos) << filled.err;
+  const Finished forged = hearth(Args{"run", path, "<|fim_middle|>", "--suffix", ""} + options);
+  EXPECT_NE(forged.err.find("prompt eval count:    18 token(s)\n"), std::string::npos) << forged.err;
+
+  const Finished without = hearth({"run", TinyModel().write(), "a", "--suffix", "b"});
+  EXPECT_EQ(without.code, 1);
+  EXPECT_NE(without.err.find("cannot fill in"), std::string::npos) << without.err;
 }
 
 TEST(Run, VerboseReportsTimesRatesAndMemory) {

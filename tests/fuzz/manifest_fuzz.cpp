@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (!is_digest(layer.digest)) std::abort();
     }
   }
-  (void)parse_remote(text);
+  (void)parse_configuration(text);
   (void)parse_parameters(text);
   (void)parse_messages(text);
   if (const auto name = ModelName::parse(text)) {

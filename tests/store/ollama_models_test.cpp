@@ -322,5 +322,26 @@ TEST(OllamaModels, FoldersComeFromTheEnvironment) {
   EXPECT_EQ(model_folders().front(), "/home/me/.ollama/models");
 }
 
+// Ollama's own code for prompts and answers, by name; a configuration that cannot be read keeps no model from running.
+TEST(OllamaModels, TheConfigurationNamesRendererAndParser) {
+  FakeFolder store;
+  const auto add = [&](const std::string& name, const std::string& configuration) {
+    store.manifest(kLibrary + name, R"({"config":)" + store.layer("config", configuration) + R"(,"layers":[)" +
+                                        store.layer("model", "w") + "]}");
+  };
+  add("named/latest", R"({"model_format":"gguf","renderer":"qwen3-coder","parser":"qwen3.5"})");
+  add("odd/latest", R"({"renderer":3})");
+  const auto named = resolve_name("named", store.folders());
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->renderer, "qwen3-coder");
+  EXPECT_EQ(named->parser, "qwen3.5");
+  EXPECT_TRUE(named->notes.empty());
+  const auto odd = resolve_name("odd", store.folders());
+  ASSERT_TRUE(odd) << odd.error().message;
+  EXPECT_EQ(odd->renderer, "");
+  ASSERT_EQ(odd->notes.size(), 1u);
+  EXPECT_NE(odd->notes[0].find("the configuration that comes with the model is ignored"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace hearth::store

@@ -1,4 +1,4 @@
-// A chat model of a few kilobytes, written by the test: its tokens are <unk>, <s>, </s> and the 256 bytes.
+// A chat model of a few kilobytes, written by the test: its tokens are <unk>, <s>, </s>, the 256 bytes, and marks.
 #pragma once
 
 #include <fmt/format.h>
@@ -25,6 +25,7 @@ class TinyModel {
   uint32_t experts = 0;       // in every layer, of which two are used; 0: dense layers
   bool uniform = false;       // every token equally likely
   std::string chat_template;  // none if empty
+  std::vector<std::string> marks;  // control tokens, behind the others
 
   // Writes it into the folder of this object.
   std::string write(const std::string& name = "tiny.gguf") const {
@@ -65,9 +66,9 @@ class TinyModel {
   using Tensors = std::vector<std::pair<std::string, std::vector<uint64_t>>>;
 
   Tensors list_tensors() const {
-    Tensors tensors = {{"token_embd.weight", {kWidth, kVocabulary}},
+    Tensors tensors = {{"token_embd.weight", {kWidth, vocabulary()}},
                        {"output_norm.weight", {kWidth}},
-                       {"output.weight", {kWidth, kVocabulary}}};
+                       {"output.weight", {kWidth, vocabulary()}}};
     for (uint32_t i = 0; i < layers; ++i) {
       const auto add = [&](const char* name, std::vector<uint64_t> shape) {
         tensors.emplace_back(fmt::format("blk.{}.{}.weight", i, name), std::move(shape));
@@ -89,14 +90,20 @@ class TinyModel {
     return tensors;
   }
 
-  static void set_vocabulary(gguf::Writer& writer) {
+  uint64_t vocabulary() const { return kVocabulary + marks.size(); }
+
+  void set_vocabulary(gguf::Writer& writer) const {
     std::vector<std::string> texts = {"<unk>", "<s>", "</s>"};
     std::vector<int32_t> types = {2, 3, 3};  // unknown, control, control; then bytes
     for (int byte = 0; byte < 256; ++byte) {
       texts.push_back(fmt::format("<0x{:02X}>", byte));
       types.push_back(6);
     }
-    const std::vector<float> scores(kVocabulary, 0);
+    for (const std::string& mark : marks) {
+      texts.push_back(mark);
+      types.push_back(3);
+    }
+    const std::vector<float> scores(vocabulary(), 0);
     writer.set_string("tokenizer.ggml.model", "llama");
     writer.set_strings("tokenizer.ggml.tokens", {texts.begin(), texts.end()});
     writer.set("tokenizer.ggml.scores", gguf::Value::numbers(gguf::Type::kF32, std::as_bytes(std::span(scores))));
