@@ -219,7 +219,9 @@ struct ModelSummary {
 struct ModelDetails {
   ModelSummary summary;
   std::string path;  // of the weights
-  std::string template_text, system;
+  std::string template_text;  // that is used
+  std::string go_template;    // in Ollama's language, if it has one
+  std::string system;
   std::vector<std::pair<std::string, std::string>> parameters = {};
   std::vector<std::pair<std::string, std::string>> messages = {};  // role, content
   std::string metadata;                                            // a JSON object: what the file says of itself

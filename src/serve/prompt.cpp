@@ -9,10 +9,6 @@
 namespace hearth::serve {
 namespace {
 
-bool thinks(const chat::Capabilities& can) {
-  return can.thinking_switch || can.thinking_levels || can.reasoning_history;
-}
-
 chat::Think think_of(const api::Thinking& thinking) {
   if (thinking.level == "minimal" || thinking.level == "low") return chat::Think::kLow;
   if (thinking.level == "medium") return chat::Think::kMedium;
@@ -121,7 +117,7 @@ class PromptMaker {
   // A request that asks what the model cannot is told, or answered without it.
   Result<chat::Think> think(const chat::ChatModel& chat) {
     api::Thinking wish = request_.thinking;
-    if (wish.on.value_or(false) && !thinks(chat.capabilities())) {
+    if (wish.on.value_or(false) && !can_think(chat)) {
       const Error problem = error(ErrorKind::kUsage, "\"{}\" does not support thinking", request_.model);
       if (wish.required) return problem;
       made_.warnings.push_back("thinking=" + problem.message);
@@ -273,6 +269,11 @@ Status add_biases(const api::Settings& settings, const text::Tokenizer& tokenize
 }
 
 }  // namespace
+
+bool can_think(const chat::ChatModel& chat) {
+  const chat::Capabilities& can = chat.capabilities();
+  return can.thinking_switch || can.thinking_levels || can.reasoning_history;
+}
 
 Result<Prompted> make_prompt(const api::AnswerRequest& request, const PromptModel& model) {
   return PromptMaker(request, model).run();

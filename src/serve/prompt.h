@@ -21,6 +21,9 @@ struct PromptModel {
   uint32_t context;                                  // tokens
 };
 
+// Whether it can be told to think.
+bool can_think(const chat::ChatModel& chat);
+
 struct Prompted {
   std::vector<text::Token> tokens;
   std::string text;                                            // as far as it is one

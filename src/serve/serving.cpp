@@ -16,10 +16,13 @@
 #include "http/server.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
+#include "serve/describe.h"
 #include "serve/front.h"
 #include "serve/inference_compute.h"
 #include "serve/settings.h"
 #include "serve/summaries.h"
+#include "serve/text_models.h"
+#include "store/edit_models.h"
 #include "serve/workers.h"
 
 namespace hearth::serve {
@@ -58,8 +61,27 @@ Status unload(fleet::Fleet& models, const std::string& model) {
   return {};
 }
 
+// What answers of a model have: of one that is loaded as it is, else as it would be loaded. `trained`: 0 if not known.
+uint32_t context_of(const fleet::Fleet& models, const store::ModelFiles& found, uint32_t trained, uint32_t configured) {
+  for (const fleet::RunningModel& running : models.running())
+    if (running.found.name == found.name) return running.context;
+  uint32_t wanted = configured != 0 ? configured : fleet::kDefaultContext_tokens;
+  for (const auto& [option, value] : found.parameters)
+    if (option == "num_ctx" && configured == 0) wanted = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+  return trained > 0 ? std::min(wanted, trained) : wanted;
+}
+
+std::vector<api::ModelSummary> list_models(Catalog& catalog, const fleet::Fleet& models, uint32_t configured) {
+  std::vector<api::ModelSummary> list = catalog.list();
+  for (api::ModelSummary& summary : list) {
+    if (const auto found = fleet::find_named_model(summary.name))
+      summary.served_context = context_of(models, *found, summary.context, configured);
+  }
+  return list;
+}
+
 std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate,
-                                                 Catalog& catalog) {
+                                                 Catalog& catalog, TextModels& texts, uint32_t configured_context) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
@@ -69,8 +91,33 @@ std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& 
     return load(models, request, std::move(done));
   };
   service->unload = [&](const std::string& model) { return unload(models, model); };
-  service->list = [&]() -> Result<std::vector<api::ModelSummary>> { return catalog.list(); };
+  service->list = [&, configured_context]() -> Result<std::vector<api::ModelSummary>> {
+    return list_models(catalog, models, configured_context);
+  };
   service->running = [&] { return running_models(models); };
+  const auto context = [&, configured_context](const std::string& name) -> uint32_t {
+    const auto model = texts.get(name);
+    if (!model) return 0;
+    const fleet::ModelFacts facts = fleet::facts_of(*(*model)->file);
+    return context_of(models, (*model)->found, facts.spec ? facts.spec->context : 0, configured_context);
+  };
+  service->show = [&](const std::string& model, bool verbose) { return describe(texts, model, verbose); };
+  service->render = [&, context](const api::AnswerRequest& request) {
+    return render(texts, request, context(request.model));
+  };
+  service->tokenize = [&](const api::TokenizeRequest& request) { return tokenize(texts, request); };
+  service->detokenize = [&](const std::string& model, const std::vector<int32_t>& tokens) {
+    return detokenize(texts, model, tokens);
+  };
+  service->context_tokens = context;
+  service->copy = [](const std::string& source, const std::string& destination) {
+    return store::copy_model(source, destination, store::model_folders());
+  };
+  service->remove = [](const std::string& model) { return store::remove_model(model, store::model_folders()); };
+  service->has_blob = [](const std::string& digest) { return store::has_blob(digest, store::model_folders()); };
+  service->put_blob = [](const std::string& digest, std::string_view content) {
+    return store::put_blob(digest, content, store::model_folders());
+  };
   return service;
 }
 
@@ -103,6 +150,7 @@ struct Serving::Parts {
   Workers workers;
   AnswerRate rate;
   Catalog catalog;
+  TextModels texts;
   fleet::Fleet models;
   std::unique_ptr<http::Server> server;
 };
@@ -114,7 +162,8 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded) {
   auto parts = std::make_unique<Parts>(std::move(loaded));
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
-  const auto service = make_service(parts->models, parts->workers, parts->rate, parts->catalog);
+  const auto service = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts,
+                                    settings.context);
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
   api::openai::add_routes(*router, service);

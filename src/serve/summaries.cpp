@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "store/edit_models.h"
+
 namespace hearth::serve {
 namespace {
 
@@ -28,9 +30,7 @@ int64_t modified(const std::string& path) {
 
 api::ModelSummary summarize(const store::ModelFiles& found, const fleet::ModelFacts& facts, uint64_t file_bytes) {
   api::ModelSummary summary{.name = found.name, .modified = modified(found.model), .bytes = file_bytes};
-  const std::string blob = std::filesystem::path(found.model).filename().string();
-  constexpr size_t kPrefix = 7, kDigits = 64;  // sha256-...
-  if (blob.starts_with("sha256") && blob.size() == kPrefix + kDigits) summary.digest = blob.substr(kPrefix);
+  summary.digest = store::model_digest(found.name, store::model_folders());
   summary.architecture = facts.architecture;
   summary.parameter_size = count_text(facts.parameters);
   summary.quantization = facts.recipe.empty() ? "unknown" : facts.recipe;

@@ -42,15 +42,6 @@ std::optional<fs::path> child(const fs::path& folder, const std::string& part) {
   return {};
 }
 
-std::optional<fs::path> find_manifest(const std::string& folder, const ModelName& name) {
-  std::optional<fs::path> at = fs::path(folder) / "manifests";
-  for (const std::string* part : {&name.host, &name.space, &name.model, &name.tag}) {
-    at = child(*at, *part);
-    if (!at) return {};
-  }
-  return at;
-}
-
 Result<std::string> read_text(const fs::path& path) {
   std::error_code failed;
   const uintmax_t bytes = fs::file_size(path, failed);
@@ -207,6 +198,15 @@ bool is_meant_as_path(std::string_view text) {
 
 }  // namespace
 
+std::optional<std::string> find_manifest(const std::string& folder, const ModelName& name) {
+  std::optional<fs::path> at = fs::path(folder) / "manifests";
+  for (const std::string* part : {&name.host, &name.space, &name.model, &name.tag}) {
+    at = child(*at, *part);
+    if (!at) return {};
+  }
+  return at->string();
+}
+
 std::vector<std::string> model_folders() {
   std::vector<std::string> folders;
   const auto add = [&](std::string folder) {
@@ -241,7 +241,7 @@ std::vector<std::string> list_models(std::span<const std::string> folders) {
 Result<ModelFiles> resolve_name(const std::string& text, std::span<const std::string> folders) {
   ASSIGN_OR_RETURN(const ModelName name, ModelName::parse(text));
   for (const std::string& folder : folders) {
-    const std::optional<fs::path> manifest = find_manifest(folder, name);
+    const std::optional<std::string> manifest = find_manifest(folder, name);
     if (manifest) return Loader(folder, *manifest, name.display()).run();
   }
   return not_found(text, folders);

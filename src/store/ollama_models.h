@@ -3,12 +3,14 @@
 // version 0.1.32: sha256:<64 hex>).
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "store/manifest.h"
+#include "store/model_name.h"
 
 namespace hearth::store {
 
@@ -28,6 +30,9 @@ struct ModelFiles {
 
 // $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models: in this order, those that are set.
 std::vector<std::string> model_folders();
+
+// The path of a model's manifest in a folder, whatever the case of its name's letters; nothing if it is not there.
+std::optional<std::string> find_manifest(const std::string& folder, const ModelName& name);
 
 // Names of all models there, sorted; folders that are absent or unreadable have none.
 std::vector<std::string> list_models(std::span<const std::string> folders);

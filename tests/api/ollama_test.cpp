@@ -326,5 +326,101 @@ TEST_F(OllamaApi, ListsWhatRunsAndWhyNotOnTheGpu) {
   EXPECT_FALSE(list[1].as_object().contains("cause"));
 }
 
+TEST_F(OllamaApi, ShowsAModel) {
+  service_->show = [](const std::string& model, bool) -> Result<ModelDetails> {
+    if (model != "m") return Error{ErrorKind::kNotFound, ""};
+    ModelDetails details;
+    details.summary = {.name = "m:latest", .architecture = "llama", .capabilities = {"completion", "tools"}};
+    details.path = "/models/m.gguf";
+    details.template_text = details.go_template = "{{ .Prompt }}\n";
+    details.system = "Be brief.";
+    details.parameters = {{"num_ctx", "4096"}, {"stop", "<end>"}};
+    details.messages = {{"user", "hi"}};
+    details.metadata = R"({"general.architecture":"llama"})";
+    details.tensors = R"([{"name":"t","type":"F32","shape":[1]}])";
+    return details;
+  };
+  for (const char* member : {"model", "name"}) {
+    const auto object = ask(router_, "POST", "/api/show", fmt::format(R"({{"{}":"m"}})", member))->object();
+    EXPECT_EQ(object.at("model_info").at("general.architecture"), "llama");
+    EXPECT_EQ(object.at("details").at("family"), "llama");
+    EXPECT_EQ(object.at("capabilities").at(1), "tools");
+    EXPECT_EQ(object.at("tensors").at(0).at("name"), "t");
+    EXPECT_EQ(object.at("parameters"), "num_ctx                        4096\nstop                           \"<end>\"");
+    EXPECT_EQ(object.at("template"), "{{ .Prompt }}\n");
+    const std::string modelfile(object.at("modelfile").as_string());
+    EXPECT_NE(modelfile.find("\nFROM /models/m.gguf\nTEMPLATE \"{{ .Prompt }}\n\"\nSYSTEM Be brief.\n"), std::string::npos)
+        << modelfile;
+    EXPECT_FALSE(object.contains("error"));
+  }
+  EXPECT_EQ(ask(router_, "POST", "/api/show", R"({"model":"x"})")->object().at("error"), "model 'x:latest' not found");
+  EXPECT_EQ(ask(router_, "POST", "/api/show", "{}")->object().at("error"), "model is required");
+  EXPECT_EQ(ask(router_, "POST", "/api/show", R"({"model":"x:cloud"})")->head.status, 403u);
+}
+
+TEST_F(OllamaApi, EmbedsTexts) {
+  EmbedRequest embedded;
+  service_->embed = [&](EmbedRequest request, const std::function<void(Result<Embeddings>)>& done) -> Cancel {
+    embedded = request;
+    if (request.model == "x") done(Error{ErrorKind::kNotFound, ""});
+    if (request.model == "long") done(Error{ErrorKind::kTooLong, ""});
+    Embeddings result;
+    for (size_t i = 0; i < request.inputs.size(); ++i) result.vectors.push_back({0.5f, -1});
+    result.usage.prompt_tokens = 7;
+    if (request.model == "m") done(std::move(result));
+    return {};
+  };
+  const auto two = ask(router_, "POST", "/api/embed", R"({"model":"m","input":["a",""],"dimensions":2,"truncate":false})")->object();
+  EXPECT_EQ(two.at("embeddings"), boost::json::parse("[[0.5,-1E0],[0.5,-1E0]]"));
+  EXPECT_EQ(two.at("prompt_eval_count"), 7);
+  EXPECT_EQ(embedded.dimensions, 2u);
+  EXPECT_FALSE(embedded.truncate);
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":""})")->object().at("embeddings"), boost::json::array());
+  EXPECT_TRUE(loaded_) << "nothing to embed loads the model";
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":[1]})")->object().at("error"), "invalid input type");
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"x","input":"a"})")->object().at("error"),
+            "model \"x\" not found, try pulling it first");
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"long","input":"a"})")->object().at("error"),
+            "the input length exceeds the context length");
+  EXPECT_EQ(ask(router_, "POST", "/api/embeddings", R"({"model":"m","prompt":"a"})")->object().at("embedding"),
+            boost::json::parse("[0.5,-1E0]"));
+  EXPECT_FALSE(embedded.normalised);
+  EXPECT_EQ(ask(router_, "POST", "/api/embeddings", R"({"model":"m","prompt":""})")->object().at("embedding"), boost::json::array());
+}
+
+TEST_F(OllamaApi, CopiesRemovesAndTakesBlobs) {
+  service_->copy = [](const std::string& source, const std::string&) -> Status {
+    if (source == "bad") return Error{ErrorKind::kUsage, "source \"bad\" is invalid"};
+    if (source == "x") return Error{ErrorKind::kNotFound, "model \"x\" not found"};
+    return {};
+  };
+  service_->remove = [](const std::string& model) -> Status {
+    return model == "m" ? Status() : Status(Error{ErrorKind::kNotFound, "model 'x' not found"});
+  };
+  service_->has_blob = [](const std::string& digest) -> Result<bool> { return digest == "sha256:aa"; };
+  service_->put_blob = [](const std::string& digest, std::string_view content) -> Result<bool> {
+    if (content != "data") return Error{ErrorKind::kUsage, "digest mismatch"};
+    return digest == "sha256:aa";
+  };
+  const auto copied = ask(router_, "POST", "/api/copy", R"({"source":"m","destination":"n"})");
+  EXPECT_EQ(copied->head.status, 200u);
+  EXPECT_EQ(copied->body, "");
+  EXPECT_EQ(ask(router_, "POST", "/api/copy", R"({"source":"bad","destination":"n"})")->head.status, 400u);
+  EXPECT_EQ(ask(router_, "POST", "/api/copy", R"({"source":"x","destination":"n"})")->head.status, 404u);
+  EXPECT_EQ(ask(router_, "DELETE", "/api/delete", R"({"name":"m"})")->head.status, 200u);
+  EXPECT_EQ(ask(router_, "DELETE", "/api/delete", R"({"model":"x"})")->object().at("error"), "model 'x' not found");
+  EXPECT_EQ(ask(router_, "HEAD", "/api/blobs/sha256:aa")->head.status, 200u);
+  EXPECT_EQ(ask(router_, "HEAD", "/api/blobs/sha256:bb")->head.status, 404u);
+  EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:aa", "data")->head.status, 201u);
+  EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:bb", "data")->head.status, 200u);
+  EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:bb", "other")->head.status, 400u);
+}
+
+TEST_F(OllamaApi, ShowsThePromptInPlaceOfAnAnswer) {
+  service_->render = [](const AnswerRequest&) -> Result<PromptView> { return PromptView{"the prompt", {1}}; };
+  const auto object = ask(router_, "POST", "/api/chat", chat(R"(,"_debug_render_only":true)"))->object();
+  EXPECT_EQ(object.at("_debug_info").at("rendered_template"), "the prompt");
+}
+
 }  // namespace
 }  // namespace hearth::api::ollama

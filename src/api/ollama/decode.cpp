@@ -136,6 +136,8 @@ Status decode_common(const Fields& fields, Ask& ask) {
   ASSIGN_OR_RETURN(ask.request.model, decode_model(fields));
   ASSIGN_OR_RETURN(const std::optional<bool> stream, fields.boolean("stream"));
   ask.stream = stream.value_or(true);
+  ASSIGN_OR_RETURN(const std::optional<bool> render_only, fields.boolean("_debug_render_only"));
+  ask.render_only = render_only.value_or(false);
   if (const json::value* value = fields.find("keep_alive")) {
     ASSIGN_OR_RETURN(ask.request.keep_alive, decode_keep_alive(*value));
   }
@@ -210,6 +212,10 @@ void mark_load_only(Ask& ask, bool nothing) {
 }
 
 }  // namespace
+
+bool is_cloud(const std::string& model) {
+  return model.ends_with(":cloud") || model.ends_with("-cloud");
+}
 
 Result<std::string> decode_model(const Fields& fields) {
   ASSIGN_OR_RETURN(std::optional<std::string> model, fields.text("model"));

@@ -16,6 +16,7 @@ struct Ask {
   bool stream = true;
   bool load_only = false;  // nothing to answer: the model is loaded, or, with unload, let go
   bool unload = false;
+  bool render_only = false;  // the prompt is wanted
   std::vector<std::string> warnings = {};  // what was ignored, for the log
 };
 
@@ -29,6 +30,9 @@ Status decode_options(const Fields& fields, AnswerRequest& request, std::vector<
 // A JSON number of seconds, or a duration as Go writes it ("5m", "-1s", "1.5h"); a text without a unit only if it is
 // zero.
 Result<Nanoseconds> decode_keep_alive(const boost::json::value& value);
+
+// Ollama's mark of a model in its cloud, of which none is served here.
+bool is_cloud(const std::string& model);
 
 // Of the field `model`, or its older name `name`, without the blanks around it; empty if absent.
 Result<std::string> decode_model(const Fields& fields);

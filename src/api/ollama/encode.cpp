@@ -183,6 +183,16 @@ unsigned status_of(ErrorKind kind) {
 constexpr int64_t kNever = 10'998'547'200;
 
 json::object summary(const ModelSummary& model) {
+  return {{"name", model.name},
+          {"model", model.name},
+          {"size", model.bytes},
+          {"digest", model.digest},
+          {"details", details_json(model)}};
+}
+
+}  // namespace
+
+json::object details_json(const ModelSummary& model) {
   json::object details{{"parent_model", ""},
                        {"format", "gguf"},
                        {"family", model.architecture},
@@ -191,14 +201,8 @@ json::object summary(const ModelSummary& model) {
                        {"quantization_level", model.quantization}};
   if (model.context > 0) details["context_length"] = model.context;
   if (model.width > 0) details["embedding_length"] = model.width;
-  return {{"name", model.name},
-          {"model", model.name},
-          {"size", model.bytes},
-          {"digest", model.digest},
-          {"details", std::move(details)}};
+  return details;
 }
-
-}  // namespace
 
 http::Response json_response(const std::string& body) {
   return {{.status = 200, .headers = {{"Content-Type", kJson_type}}}, body};

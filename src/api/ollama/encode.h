@@ -1,6 +1,7 @@
 // Answers in the form of Ollama's API.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,8 @@ std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model);
 // The reply to a request that only loads ("load") or lets go ("unload").
 std::string load_reply(Form form, const std::string& model, std::string_view reason);
 
+// The member `details` of a model.
+boost::json::object details_json(const ModelSummary& model);
 std::string tags(const std::vector<ModelSummary>& models);
 // With what Ollama lacks: `placement`, and `cause` and `remedy` where not all of a model is on GPUs.
 std::string running(const std::vector<RunningModel>& models);

@@ -4,6 +4,7 @@
 
 #include "api/ollama/decode.h"
 #include "api/ollama/encode.h"
+#include "api/ollama/manage.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -15,11 +16,6 @@ using ServicePtr = std::shared_ptr<const Service>;
 
 void refuse_unoffered(const Call& call) {
   call.exchange->send(problem(501, fmt::format("{} is not offered by this server yet", call.request.head.path)));
-}
-
-// Ollama's check of a cloud model's mark, of which none is served here.
-bool is_cloud(const std::string& model) {
-  return model.ends_with(":cloud") || model.ends_with("-cloud");
 }
 
 void load_or_unload(const Service& service, Form form, Ask ask, const Call& call) {
@@ -35,6 +31,16 @@ void load_or_unload(const Service& service, Form form, Ask ask, const Call& call
                          [reply](const Status& status) { reply("load", status); }));
 }
 
+// The prompt, in place of an answer.
+void render(const Service& service, const AnswerRequest& request, const Call& call) {
+  if (!service.render) return refuse_unoffered(call);
+  const Result<PromptView> prompt = service.render(request);
+  if (!prompt) return call.exchange->send(failure(prompt.error(), request.model));
+  const json::object info{{"rendered_template", prompt->text}, {"image_count", 0}};
+  call.exchange->send(json_response(json::serialize(json::object{
+      {"model", request.model}, {"created_at", timestamp(std::chrono::system_clock::now())}, {"_debug_info", info}})));
+}
+
 void answer(const Service& service, Form form, const Call& call) {
   Result<Ask> ask =
       form == Form::kChat ? decode_chat(call.request.body.text()) : decode_generate(call.request.body.text());
@@ -48,6 +54,7 @@ void answer(const Service& service, Form form, const Call& call) {
   if (ask->load_only) return load_or_unload(service, form, std::move(ask).value(), call);
   if (!service.answer) return refuse_unoffered(call);
   request.caller = call.caller;
+  if (ask->render_only) return render(service, request, call);
   const auto writer = make_writer(form, request.model);
   deliver(service, {std::move(request)}, call.exchange, writer, ask->stream);
 }
@@ -84,11 +91,7 @@ void add_routes(Router& router, ServicePtr service) {
   add("GET", "/api/tags", list);
   add("POST", "/api/generate", [](const Service& s, const Call& call) { answer(s, Form::kGenerate, call); });
   add("POST", "/api/chat", [](const Service& s, const Call& call) { answer(s, Form::kChat, call); });
-  for (const char* path :
-       {"/api/show", "/api/embed", "/api/embeddings", "/api/copy", "/api/create", "/api/pull", "/api/push"}) {
-    add("POST", path, [](const Service&, const Call& call) { refuse_unoffered(call); });
-  }
-  add("DELETE", "/api/delete", [](const Service&, const Call& call) { refuse_unoffered(call); });
+  add_model_routes(router, service);
   add("GET", "/api/ps", [](const Service& s, const Call& call) {
     if (!s.running) return refuse_unoffered(call);
     call.exchange->send(json_response(running(s.running())));

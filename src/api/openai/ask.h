@@ -1,6 +1,7 @@
 // A request of OpenAI's API (https://platform.openai.com/docs/api-reference) as hearth's own.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@ namespace hearth::api::openai {
 struct ReplyForm {
   std::string model;                                  // as the request names it
   std::set<std::string> custom_tools = {};            // whose input is a text
+  std::map<std::string, std::pair<std::string, std::string>> spaces = {};  // of tools in namespaces: that, and the name
   bool reasoning = true;                              // is shown
   bool shows_stop = false;                            // the stop text is part of the answer
   bool timings = false;
@@ -50,6 +52,8 @@ Status decode_form(const Fields& fields, Format& format);
 Status decode_tools(const Fields& fields, ChatInput& input, Ask& ask);
 // A function as it stands in a list of tools; adds it.
 Status add_function(const Fields& function, ChatInput& input, Ask& ask);
+// The name of a tool in a namespace, for the model.
+std::string joined_name(const std::string& space, const std::string& name);
 // A tool whose input is a text: for the model a function with one parameter.
 Status add_custom(const Fields& custom, ChatInput& input, Ask& ask);
 // Whether the choice fits the tools.

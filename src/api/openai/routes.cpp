@@ -101,6 +101,8 @@ void add_routes(Router& router, std::shared_ptr<const Service> service) {
          [service](const Call& call) { answer(service, call, decode_chat, make_chat_writer); });
   add_v1(router, "POST", "/completions",
          [service](const Call& call) { answer(service, call, decode_completion, make_completion_writer); });
+  add_response_routes(router, service);
+  add_token_routes(router, service);
   const Router* known = &router;  // a route lives in its router
   add_v1(router, "GET", "/models", [service, known](const Call& call) { list_models(*service, call, *known); });
   add_v1(router, "GET", "/models/*", [service, known](const Call& call) { show_model(*service, call, *known); });

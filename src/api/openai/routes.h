@@ -7,6 +7,8 @@
 
 namespace hearth::api::openai {
 
-void add_routes(Router& router, std::shared_ptr<const Service> service);
+void add_routes(Router& router, std::shared_ptr<const Service> service);  // all of them
+void add_response_routes(Router& router, std::shared_ptr<const Service> service);
+void add_token_routes(Router& router, std::shared_ptr<const Service> service);
 
 }  // namespace hearth::api::openai

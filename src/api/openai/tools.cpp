@@ -24,6 +24,28 @@ Status check_name(const Fields& fields, const std::string& name, Ask& ask) {
   return {};
 }
 
+// Its tools, each under a name of both.
+Status add_namespace(const Fields& space, ChatInput& input, Ask& ask) {
+  ASSIGN_OR_RETURN(const auto name, space.text("name"));
+  if (!name) return space.refuse("name", "missing_required_parameter", "{} is missing", space.path("name"));
+  ASSIGN_OR_RETURN(const json::array* tools, space.array("tools"));
+  for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
+    const std::string where = fmt::format("tools[{}]", i);
+    if (!tools->at(i).is_object()) return space.wrong_type(where, "an object", tools->at(i));
+    json::object joined = tools->at(i).get_object();
+    const Fields tool = space.inner(tools->at(i).get_object(), where);
+    ASSIGN_OR_RETURN(const auto own, tool.text("name"));
+    if (!own) return tool.refuse("name", "missing_required_parameter", "{} is missing", tool.path("name"));
+    const std::string whole = joined_name(*name, *own);
+    ask.form.spaces[whole] = {*name, *own};
+    joined["name"] = whole;
+    ASSIGN_OR_RETURN(const auto type, tool.text("type"));
+    const Fields renamed = space.inner(joined, where);
+    TRY(type == "custom" ? add_custom(renamed, input, ask) : add_function(renamed, input, ask));
+  }
+  return {};
+}
+
 Status add_tool(const Fields& tool, size_t index, ChatInput& input, Ask& ask) {
   ASSIGN_OR_RETURN(const auto type, tool.text("type"));
   const std::string kind = type.value_or("function");
@@ -36,6 +58,7 @@ Status add_tool(const Fields& tool, size_t index, ChatInput& input, Ask& ask) {
     ASSIGN_OR_RETURN(const json::object* custom, tool.object("custom"));
     return custom == nullptr ? add_custom(tool, input, ask) : add_custom(tool.inner(*custom, "custom"), input, ask);
   }
+  if (kind == "namespace") return add_namespace(tool, input, ask);
   ask.warnings.push_back(fmt::format("tools[{}]=the type \"{}\" is not known, the tool is left out", index,
                                      printable(kind.substr(0, 40))));
   return {};

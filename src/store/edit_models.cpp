@@ -1,0 +1,156 @@
+#include "store/edit_models.h"
+
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "store/manifest.h"
+#include "store/model_name.h"
+#include "store/ollama_models.h"
+
+namespace hearth::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Found {
+  fs::path folder, manifest;
+};
+
+std::optional<Found> find(const ModelName& name, std::span<const std::string> folders) {
+  for (const std::string& folder : folders)
+    if (const auto manifest = find_manifest(folder, name)) return Found{folder, *manifest};
+  return std::nullopt;
+}
+
+Result<ModelName> parse(std::string_view what, const std::string& text) {
+  Result<ModelName> name = ModelName::parse(text);
+  if (!name) return error(ErrorKind::kUsage, "{} \"{}\" is invalid", what, text);
+  return name;
+}
+
+Status make_folder(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) return error(ErrorKind::kIo, "{}: {}", folder.string(), failed.message());
+  return {};
+}
+
+Status write_file(const fs::path& path, std::string_view content) {
+  TRY(make_folder(path.parent_path()));
+  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path.string()));
+  TRY(file.write(content.data(), content.size()));
+  return file.commit();
+}
+
+// Digests that a manifest uses.
+Result<std::set<std::string>> uses(const fs::path& manifest) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(manifest.string()));
+  ASSIGN_OR_RETURN(const Manifest parsed, parse_manifest(text));
+  std::set<std::string> digests;
+  if (!parsed.config_digest.empty()) digests.insert(parsed.config_digest);
+  for (const Layer& layer : parsed.layers) digests.insert(layer.digest);
+  return digests;
+}
+
+// Those of all manifests in a folder.
+Result<std::set<std::string>> uses_of_all(const fs::path& folder) {
+  std::set<std::string> all;
+  std::error_code failed;
+  for (fs::recursive_directory_iterator entry(folder / "manifests", failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (!entry->is_regular_file(failed)) continue;
+    ASSIGN_OR_RETURN(const std::set<std::string> used, uses(entry->path()));
+    all.insert(used.begin(), used.end());
+  }
+  if (failed) return error(ErrorKind::kIo, "{}: {}", folder.string(), failed.message());
+  return all;
+}
+
+// Both spellings that Ollama has had.
+std::array<fs::path, 2> blob_paths(const fs::path& folder, std::string_view digest) {
+  const std::string hex(digest.substr(7));
+  return {folder / "blobs" / ("sha256-" + hex), folder / "blobs" / ("sha256:" + hex)};
+}
+
+void remove_unused(const fs::path& folder, const std::set<std::string>& candidates) {
+  const auto used = uses_of_all(folder);
+  if (!used) return log_warn("the files of a removed model stay: {}", used.error().message);
+  for (const std::string& digest : candidates) {
+    if (used->contains(digest)) continue;
+    std::error_code failed;
+    for (const fs::path& path : blob_paths(folder, digest)) fs::remove(path, failed);
+  }
+}
+
+// The folders above that are empty now, up to "manifests".
+void remove_empty_parents(const fs::path& manifest) {
+  fs::path at = manifest.parent_path();
+  for (int level = 0; level < 3; ++level, at = at.parent_path()) {
+    std::error_code failed;
+    if (!fs::is_empty(at, failed) || failed) return;
+    fs::remove(at, failed);
+  }
+}
+
+}  // namespace
+
+Status copy_model(const std::string& source, const std::string& destination, std::span<const std::string> folders) {
+  ASSIGN_OR_RETURN(const ModelName from, parse("source", source));
+  ASSIGN_OR_RETURN(const ModelName to, parse("destination", destination));
+  const auto found = find(from, folders);
+  if (!found) return error(ErrorKind::kNotFound, "model \"{}\" not found", source);
+  ASSIGN_OR_RETURN(const std::string manifest, read_file(found->manifest.string()));
+  // A name is the same whatever the case of its letters.
+  const auto there = find_manifest(found->folder.string(), to);
+  return write_file(there ? fs::path(*there) : found->folder / "manifests" / to.host / to.space / to.model / to.tag,
+                    manifest);
+}
+
+Status remove_model(const std::string& text, std::span<const std::string> folders) {
+  ASSIGN_OR_RETURN(const ModelName name, parse("name", text));
+  const auto found = find(name, folders);
+  if (!found) return error(ErrorKind::kNotFound, "model '{}' not found", text);
+  const auto used = uses(found->manifest);
+  std::error_code failed;
+  fs::remove(found->manifest, failed);
+  if (failed) return error(ErrorKind::kIo, "{}: {}", found->manifest.string(), failed.message());
+  remove_empty_parents(found->manifest);
+  if (used) remove_unused(found->folder, *used);
+  return {};
+}
+
+Result<bool> has_blob(std::string_view digest, std::span<const std::string> folders) {
+  if (!is_digest(digest)) return error(ErrorKind::kUsage, "invalid digest format");
+  for (const std::string& folder : folders) {
+    std::error_code failed;
+    for (const fs::path& path : blob_paths(folder, digest))
+      if (fs::exists(path, failed)) return true;
+  }
+  return false;
+}
+
+Result<bool> put_blob(std::string_view digest, std::string_view content, std::span<const std::string> folders) {
+  ASSIGN_OR_RETURN(const bool there, has_blob(digest, folders));
+  if (there) return false;
+  const std::string actual = sha256_hex(content);
+  if (actual != digest.substr(7))
+    return error(ErrorKind::kUsage, "digest mismatch, expected \"sha256:{}\", got \"sha256:{}\"", digest.substr(7), actual);
+  if (folders.empty()) return error(ErrorKind::kIo, "there is no folder for models: OLLAMA_MODELS and HOME are not set");
+  TRY(write_file(blob_paths(folders.front(), digest)[0], content));
+  return true;
+}
+
+std::string model_digest(const std::string& text, std::span<const std::string> folders) {
+  const auto name = ModelName::parse(text);
+  const auto found = name ? find(*name, folders) : std::nullopt;
+  const auto manifest = found ? read_file(found->manifest.string()) : Result<std::string>(std::string());
+  return found && manifest ? sha256_hex(*manifest) : "";
+}
+
+}  // namespace hearth::store
