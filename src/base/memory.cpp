@@ -9,6 +9,7 @@
 
 #include "base/control_groups.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace hearth {
 namespace {
@@ -60,15 +61,23 @@ std::optional<uint64_t> room(const ControlGroup& group) {
 }  // namespace
 
 AvailableMemory available_memory(const std::string& root) {
-  AvailableMemory least{UINT64_MAX, "this machine"};
+  AvailableMemory least{.bytes = UINT64_MAX, .limited_by = "this machine"};
   if (const auto text = read_file(root + "/proc/meminfo"); text) {
     if (const uint64_t kib = field(*text, "MemAvailable:"); kib > 0) least.bytes = kib * 1024;
   }
   for (const ControlGroup& group : control_groups("memory", root)) {
     const auto bytes = room(group);
-    if (bytes && *bytes < least.bytes) least = {*bytes, fmt::format("the control group {}", group.path)};
+    if (bytes && *bytes < least.bytes)
+      least = {.bytes = *bytes, .limited_by = fmt::format("the control group {}", group.path)};
   }
   return least;
+}
+
+std::string to_string(const AvailableMemory& memory) {
+  std::string text = fmt::format("{} has {} available", memory.limited_by, size_text(memory.bytes));
+  if (memory.promised_bytes > 0)
+    text += fmt::format(" (and {} more that are promised to models that are loaded)", size_text(memory.promised_bytes));
+  return text;
 }
 
 uint64_t resident_bytes() {

@@ -54,14 +54,19 @@ bool spin(const Done& done, int64_t most_ns, int64_t* longest_gap_ns) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : threads_(threads), shares_(new Share[static_cast<size_t>(threads)]) {
+ThreadPool::ThreadPool(int threads, int most) : most_(most), shares_(new Share[static_cast<size_t>(most)]) {
   CHECK(threads >= 1);
   try {
-    for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
+    grow(threads);
   } catch (...) {
     stop();
     throw;
   }
+}
+
+void ThreadPool::grow(int wanted) {
+  CHECK(wanted <= most_ && left_.load(std::memory_order_relaxed) == 0);
+  while (threads() < wanted) workers_.emplace_back([this, thread = threads()] { work(thread); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -87,26 +92,27 @@ void ThreadPool::note_contention() {
   contended_until_ns_.store(now_ns() + kContended_ns, std::memory_order_relaxed);
 }
 
-void ThreadPool::publish(uint32_t items) {
+void ThreadPool::publish(uint32_t items, int team) {
   left_.store(items, std::memory_order_relaxed);
   uint32_t begin = 0;
-  for (int t = 0; t < threads_; ++t) {
+  for (int t = 0; t < team; ++t) {
     const auto end =
-        static_cast<uint32_t>(uint64_t{items} * static_cast<uint64_t>(t + 1) / static_cast<uint64_t>(threads_));
+        static_cast<uint32_t>(uint64_t{items} * static_cast<uint64_t>(t + 1) / static_cast<uint64_t>(team));
     Share& share = shares_[static_cast<size_t>(t)];
     share.end = end;
     share.left.store(end - begin, std::memory_order_release);
     begin = end;
   }
+  team_.store(team, std::memory_order_relaxed);
   section_.fetch_add(1);
 }
 
-void ThreadPool::run(uint32_t items, Function function, void* context) {
+void ThreadPool::run(uint32_t items, int team, Function function, void* context) {
   CHECK(left_.load(std::memory_order_relaxed) == 0);  // no other section runs
   const int64_t start = now_ns();
   function_ = function;
   context_ = context;
-  publish(items);
+  publish(items, team);
   if (asleep_.load() > 0) futex_wake_all(section_);
   const int64_t published = now_ns();
   const uint32_t own = run_items(0);
@@ -119,7 +125,7 @@ void ThreadPool::run(uint32_t items, Function function, void* context) {
   }
   // What others did would have taken as long here; if there was a turn of somebody else's in between it looks longer.
   const int64_t saved = own == 0 ? 0 : (worked - published) / own * (items - own);
-  gauge_.add(std::min(saved, (worked - published) * (threads_ - 1)), published - start + ended - worked, ended);
+  gauge_.add(std::min(saved, (worked - published) * (team - 1)), published - start + ended - worked, ended);
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
@@ -134,8 +140,9 @@ void ThreadPool::wait_for_workers() {
 
 uint32_t ThreadPool::run_items(int thread) {
   uint32_t done = 0;
-  for (int k = 0; k < threads_; ++k) {
-    Share& share = shares_[static_cast<size_t>((thread + k) % threads_)];
+  const int team = team_.load(std::memory_order_relaxed);
+  for (int k = 0; k < team; ++k) {
+    Share& share = shares_[static_cast<size_t>((thread + k) % team)];
     for (uint32_t left = share.left.load(std::memory_order_acquire); left > 0;) {
       if (!share.left.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel)) continue;
       run_item(share.end - left, thread);
@@ -173,6 +180,7 @@ void ThreadPool::work(int thread) {
   for (uint32_t section = 0;;) {
     section = next_section(section);
     if (stop_.load()) return;
+    if (thread >= team_.load(std::memory_order_relaxed)) continue;
     const uint32_t done = run_items(thread);
     if (done > 0 && left_.fetch_sub(done) == done && caller_asleep_.load()) futex_wake_all(left_);
   }

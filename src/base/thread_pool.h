@@ -6,7 +6,9 @@
 // workers cost more than they save (TeamGauge) sections run on the caller alone.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <climits>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -22,21 +24,27 @@ namespace hearth {
 class ThreadPool {
  public:
   // The caller counts as one of them. Throws std::system_error if the system starts no more threads.
-  explicit ThreadPool(int threads);
+  explicit ThreadPool(int threads) : ThreadPool(threads, threads) {}
+  // `most`: as many as grow() may make of them.
+  ThreadPool(int threads, int most);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return threads_; }
+  int threads() const { return 1 + static_cast<int>(workers_.size()); }
+  // Starts threads until there are so many. While no section runs; throws as the constructor.
+  void grow(int threads);
 
   // Runs body(item, thread) for every item of [0, items); thread 0 is the caller, who always works too. Each thread has
   // a contiguous share and takes from the others' when it is done with its own. Returns when all items are done; if an
-  // item throws, so does this then. Not reentrant; sections are started by one thread at a time.
+  // item throws, so does this then. Not reentrant; sections are started by one thread at a time. `team`: how many
+  // threads take part, at most all.
   template <class Body>
-  void for_each(uint32_t items, Body&& body) {
-    if (items > 1 && threads_ > 1 && wants_team()) {
+  void for_each(uint32_t items, Body&& body, int team = INT_MAX) {
+    team = std::min(team, threads());
+    if (items > 1 && team > 1 && wants_team()) {
       run(
-          items,
+          items, team,
           [](void* context, uint32_t item, int thread) {
             (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread);
           },
@@ -56,8 +64,8 @@ class ThreadPool {
   };
 
   bool wants_team() const;
-  void run(uint32_t items, Function function, void* context);
-  void publish(uint32_t items);
+  void run(uint32_t items, int team, Function function, void* context);
+  void publish(uint32_t items, int team);
   void wait_for_workers();
   // Takes and runs items until there are none; how many.
   uint32_t run_items(int thread);
@@ -69,12 +77,13 @@ class ThreadPool {
   void note_contention();
   void stop();
 
-  const int threads_;
+  const int most_;
   std::unique_ptr<Share[]> shares_;
   TeamGauge gauge_;
   Function function_ = nullptr;
   void* context_ = nullptr;
   alignas(64) std::atomic<uint32_t> section_{0};  // the current one's number
+  std::atomic<int> team_{1};                      // of the current section
   std::atomic<uint32_t> asleep_{0};               // workers that wait for it to change
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> contended_until_ns_{0};

@@ -41,7 +41,7 @@ const CpuDevice::RotationTable& CpuDevice::rotations(const device::Rope& rope) {
   table.rope = &rope;
   table.cosines.resize(size_t{batch_->rows()} * half);
   table.sines.resize(table.cosines.size());
-  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+  host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     for (uint32_t i = 0; i < half; ++i) {
       const double angle = double{rope.inverse_frequency[i]} * positions_[row];
       table.cosines[size_t{row} * half + i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
@@ -87,7 +87,7 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
   const uint32_t rows = batch_->rows();
   const uint32_t values = args.heads * shape.key_dim + shape.kv_heads * (shape.key_dim + shape.value_dim);
   const uint32_t item = std::max(1u, kItem_values / values);
-  pool_.for_each(static_cast<uint32_t>(divide_up(rows, item)), [&](uint32_t i, int) {
+  host_->for_each(static_cast<uint32_t>(divide_up(rows, item)), [&](uint32_t i, int) {
     for (uint32_t row = i * item; row < std::min(rows, (i + 1) * item); ++row)
       run_row(batch_->sequences[sequence_of_row_[row]], row);
   });
@@ -105,10 +105,11 @@ void CpuDevice::attention(const device::AttentionArgs& args) {
                                      std::min(kernels_.attention_rows, sequence.rows * group - first),
                                      attention_out_.data()});
   const auto attend = kernels_.attend[static_cast<size_t>(shape.type)];
-  pool_.for_each(static_cast<uint32_t>(attention_blocks_.size()),
-                 [&](uint32_t i, int) { attend(attention_blocks_[i]); });
-  pool_.for_each(batch_->rows(),
-                 [&](uint32_t row, int) { write_operand(args.out, row, attention_out_.data() + size_t{row} * width); });
+  host_->for_each(static_cast<uint32_t>(attention_blocks_.size()),
+                  [&](uint32_t i, int) { attend(attention_blocks_[i]); });
+  host_->for_each(batch_->rows(), [&](uint32_t row, int) {
+    write_operand(args.out, row, attention_out_.data() + size_t{row} * width);
+  });
 }
 
 }  // namespace hearth::cpu

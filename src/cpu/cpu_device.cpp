@@ -1,7 +1,5 @@
 #include "cpu/cpu_device.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -16,7 +14,9 @@
 namespace hearth::cpu {
 namespace {
 
-constexpr size_t kSmallPage_bytes = 4096, kHugePage_bytes = 2u << 20;
+constexpr size_t kSmallPage_bytes = 4096;
+// Of an upload at a time, a few milliseconds, before it lets those compute who wait.
+constexpr size_t kSlice_bytes = 4u << 20;
 
 float* row_of(float* data, uint32_t row, size_t stride) {
   return data + row * stride;
@@ -46,42 +46,59 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
 #else
   const KernelTable& kernels = generic_kernels();
 #endif
-  return std::unique_ptr<device::Device>(new CpuDevice(threads, kernels));
+  auto host = options.host != nullptr ? options.host : HostOwner::of_process()->join(threads);
+  return std::unique_ptr<device::Device>(new CpuDevice(std::move(host), kernels));
 }
 
 device::Facts CpuDevice::facts() const {
-  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, pool_.threads(), pool_.threads() == 1 ? "" : "s"),
+  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, host_->threads(), host_->threads() == 1 ? "" : "s"),
           available_memory().bytes, kSmallPage_bytes};
 }
 
+CpuDevice::~CpuDevice() {
+  if (batch_ != nullptr) host_->end_step();
+}
+
 uint64_t CpuDevice::free_bytes() const {
-  return available_memory().bytes;
+  return host_->owner().memory().available().bytes;
 }
 
 Result<device::Buffer> CpuDevice::alloc(size_t bytes) {
+  ASSIGN_OR_RETURN(std::byte * data, host_->owner().memory().map(bytes, &promise_));
   const size_t size = round_up(std::max<size_t>(bytes, 1), kSmallPage_bytes);
-  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (data == MAP_FAILED)
-    return error(ErrorKind::kNoMemory, "cannot allocate {} bytes of memory ({} available)", bytes,
-                 available_memory().bytes);
-  if (size >= 2 * kHugePage_bytes) ::madvise(data, size, MADV_HUGEPAGE);
   allocated_bytes_ += size;
-  return device::Buffer(this, static_cast<std::byte*>(data), size);
+  return device::Buffer(this, data, size);
 }
 
 void CpuDevice::free(std::byte* data, size_t bytes) {
-  ::munmap(data, bytes);
+  host_->owner().memory().unmap(data);
   allocated_bytes_ -= bytes;
+}
+
+Status CpuDevice::promise(uint64_t bytes) {
+  promise_ = {};
+  if (bytes == 0) return {};
+  ASSIGN_OR_RETURN(promise_, host_->owner().memory().promise(bytes));
+  return {};
 }
 
 Status CpuDevice::upload(std::span<const std::byte> from, std::byte* to) {
   constexpr size_t kPiece_bytes = 1u << 20;
-  pool_.for_each(static_cast<uint32_t>(divide_up(from.size(), kPiece_bytes)), [&](uint32_t i, int) {
-    const size_t at = i * kPiece_bytes;
-    std::memcpy(to + at, from.data() + at, std::min(kPiece_bytes, from.size() - at));
-  });
+  if (from.size() <= kPiece_bytes) {  // needs no threads, and so no turn
+    std::copy(from.begin(), from.end(), to);
+    return {};
+  }
+  for (size_t at = 0; at < from.size(); at += kSlice_bytes) {
+    const std::span<const std::byte> slice = from.subspan(at, std::min(kSlice_bytes, from.size() - at));
+    const Slice turn(*this);
+    host_->for_each(static_cast<uint32_t>(divide_up(slice.size(), kPiece_bytes)), [&](uint32_t i, int) {
+      const size_t piece = i * kPiece_bytes;
+      std::memcpy(to + at + piece, slice.data() + piece, std::min(kPiece_bytes, slice.size() - piece));
+    });
+  }
   return {};
 }
+
 Result<device::Matrix> CpuDevice::upload_matrix(const device::Matrix& host, uint32_t parts, std::byte* to) {
   const KernelTable::MatmulEntry* entry = kernels_.find(host.format->type);
   if (entry == nullptr || entry->interleave == nullptr) return Device::upload_matrix(host, parts, to);
@@ -92,18 +109,31 @@ Result<device::Matrix> CpuDevice::upload_matrix(const device::Matrix& host, uint
   part.rows = host.rows / parts;
   const uint32_t groups = interleaved_rows(part) / kInterleavedRows;
   const size_t group_bytes = kInterleavedRows * host.row_bytes();
-  pool_.for_each(parts * (groups + 1), [&](uint32_t i, int) {  // after the groups of a part its last rows
+  const auto copy = [&](uint32_t i) {  // after the groups of a part its last rows
     const uint32_t group = i % (groups + 1);
     const size_t at = i / (groups + 1) * part.bytes() + group * group_bytes;
     if (group < groups)
       entry->interleave(host.data + at, host.row_bytes(), reinterpret_cast<uint8_t*>(to) + at);
     else
       std::memcpy(to + at, host.data + at, part.bytes() - group * group_bytes);
-  });
+  };
+  const uint32_t items = parts * (groups + 1);
+  const auto most = static_cast<uint32_t>(std::max<size_t>(1, kSlice_bytes / group_bytes));
+  for (uint32_t first = 0; first < items; first += most) {
+    const Slice turn(*this);
+    host_->for_each(std::min(most, items - first), [&](uint32_t i, int) { copy(first + i); });
+  }
   return placed;
 }
+
 Status CpuDevice::download(const std::byte* from, std::span<std::byte> to) {
   std::copy_n(from, to.size(), to.begin());
+  return {};
+}
+
+Status CpuDevice::finish() {
+  batch_ = nullptr;
+  host_->end_step();
   return {};
 }
 
@@ -134,6 +164,7 @@ Status CpuDevice::reserve(const device::StepShape& most) {
 }
 
 void CpuDevice::begin(const device::Batch& batch) {
+  host_->begin_step();
   batch_ = &batch;
   rotations_used_ = 0;
   positions_.resize(batch.rows());
@@ -154,7 +185,7 @@ void CpuDevice::embed(const device::EmbedArgs& args) {
     scratch.resize(table.row_bytes());
     table.format->decode(plain_row(table, row, scratch.data()), table.cols, out);
   };
-  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+  host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     float* out = row_of(args.out, row, width);
     if (args.table) decode_row(args.table, static_cast<uint32_t>(batch_->tokens[row]), out);
     if (args.table && args.scale != 1)
@@ -181,7 +212,7 @@ void CpuDevice::norm(const device::NormArgs& args) {
   const bool of_logits = args.logit_rows || args.compacted;
   const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
   const auto run = args.kind == device::NormKind::kRms ? kernels_.rms_norm : kernels_.layer_norm;
-  pool_.for_each(rows, [&](uint32_t row, int) {
+  host_->for_each(rows, [&](uint32_t row, int) {
     const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
     float* values = args.operand.data != nullptr ? operand_scratch(args.operand, row) : thread_scratch(width).data();
     if (args.kind == device::NormKind::kNone)
@@ -237,7 +268,7 @@ void CpuDevice::pack(std::span<Product> products) {
     packed_ = std::move(*memory);
   }
   for (const Packing& packing : packings_) {
-    pool_.for_each(kernels_.packed_pieces(packing.count, packing.cols), [&](uint32_t piece, int) {
+    host_->for_each(kernels_.packed_pieces(packing.count, packing.cols), [&](uint32_t piece, int) {
       kernels_.pack(packing.rows, packing.count, packing.cols, piece, packed_pieces(packing.first));
     });
   }
@@ -253,7 +284,7 @@ void CpuDevice::multiply(std::span<Product> products) {
     if (products[p].count == 0) continue;
     for (uint32_t row = 0; row < products[p].weight.rows; row += step) panels_.emplace_back(p, row);
   }
-  pool_.for_each(static_cast<uint32_t>(panels_.size()), [&](uint32_t i, int) {
+  host_->for_each(static_cast<uint32_t>(panels_.size()), [&](uint32_t i, int) {
     const auto [p, row] = panels_[i];
     multiply_panel(products[p], row, std::min(row + step, products[p].weight.rows));
   });
@@ -276,7 +307,7 @@ void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<cons
 }
 
 void CpuDevice::activate(const device::ActivateArgs& args) {
-  pool_.for_each(batch_->rows(), [&](uint32_t row, int) {
+  host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     const float* gate = args.gate + size_t{row} * args.stride;
     const float* up = args.up != nullptr ? args.up + size_t{row} * args.stride : nullptr;
     float* values = operand_scratch(args.out, row);
@@ -290,7 +321,7 @@ void CpuDevice::activate(const device::ActivateArgs& args) {
 }
 
 void CpuDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
-  pool_.for_each(rows, [&](uint32_t row, int) { kernels_.soft_cap_row(row_of(values, row, width), width, cap); });
+  host_->for_each(rows, [&](uint32_t row, int) { kernels_.soft_cap_row(row_of(values, row, width), width, cap); });
 }
 
 }  // namespace hearth::cpu

@@ -214,7 +214,7 @@ void CpuDevice::multiply_experts(ExpertStep& step) {
 
 void CpuDevice::activate_experts(ExpertStep& step) {
   const device::ExpertsArgs& args = step.args;
-  pool_.for_each(static_cast<uint32_t>(step.slots), [&](uint32_t slot, int) {
+  host_->for_each(static_cast<uint32_t>(step.slots), [&](uint32_t slot, int) {
     float* gate = step.gate_up + size_t{slot} * step.stride;
     if (args.weigh_inputs)
       for (uint32_t i = 0; i < step.stride; ++i) gate[i] *= step.uses[slot].weight;

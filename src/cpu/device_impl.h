@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "base/host_owner.h"
 #include "cpu/cpu_device.h"
 #include "cpu/kernel_table.h"
 #include "device/device.h"
@@ -15,11 +15,14 @@ namespace hearth::cpu {
 
 class CpuDevice final : public device::Device {
  public:
-  CpuDevice(int threads, const KernelTable& kernels) : pool_(threads), kernels_(kernels) {}
+  CpuDevice(std::shared_ptr<HostOwner::Member> host, const KernelTable& kernels)
+      : host_(std::move(host)), kernels_(kernels) {}
+  ~CpuDevice() override;
 
   device::Facts facts() const override;
   device::Limits measure_limits() override;
   Result<device::Buffer> alloc(size_t bytes) override;
+  Status promise(uint64_t bytes) override;
   uint64_t free_bytes() const override;
   uint64_t allocated_bytes() const override { return allocated_bytes_; }
   bool reads_host_memory() const override { return true; }
@@ -48,7 +51,7 @@ class CpuDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
-  Status finish() override { return {}; }
+  Status finish() override;
 
  private:
   // One weight times chosen activation rows; pointers per activation row.
@@ -73,6 +76,21 @@ class CpuDevice final : public device::Device {
     std::vector<float> cosines, sines;
   };
 
+  // A turn for a part of an upload; inside a step of this device's that has the turn already.
+  class Slice {
+   public:
+    explicit Slice(const CpuDevice& device) : host_(device.batch_ == nullptr ? device.host_.get() : nullptr) {
+      if (host_ != nullptr) host_->begin_slice();
+    }
+    ~Slice() {
+      if (host_ != nullptr) host_->end_slice();
+    }
+    Slice(const Slice&) = delete;
+
+   private:
+    HostOwner::Member* const host_;
+  };
+
   void free(std::byte* data, size_t bytes) override;
   void multiply(std::span<Product> products);
   void pack(std::span<Product> products);
@@ -93,10 +111,11 @@ class CpuDevice final : public device::Device {
   void multiply_experts(ExpertStep& step);
   void activate_experts(ExpertStep& step);
 
-  ThreadPool pool_;
+  const std::shared_ptr<HostOwner::Member> host_;
+  MemoryLedger::Promise promise_;
   std::atomic<uint64_t> allocated_bytes_ = 0;
   const KernelTable& kernels_;
-  const device::Batch* batch_ = nullptr;
+  const device::Batch* batch_ = nullptr;  // null outside steps
   // Per row of the batch: its place in the sequence, and the sequence's in batch_->sequences.
   std::vector<uint32_t> positions_, sequence_of_row_;
   std::vector<RotationTable> rotations_;

@@ -29,10 +29,11 @@ double best_seconds(Body&& body) {
 
 device::Limits CpuDevice::measure_limits() {
   device::Limits limits;
-  const double threads = pool_.threads();
+  const Slice turn(*this);
+  const double threads = host_->threads();
   if (Result<device::Buffer> buffer = alloc(kRead_bytes); buffer.ok()) {
-    const size_t share = kRead_bytes / static_cast<size_t>(pool_.threads()) / 4096 * 4096;
-    const auto on_parts = [&](const auto& body) { pool_.for_each(static_cast<uint32_t>(pool_.threads()), body); };
+    const size_t share = kRead_bytes / static_cast<size_t>(host_->threads()) / 4096 * 4096;
+    const auto on_parts = [&](const auto& body) { host_->for_each(static_cast<uint32_t>(host_->threads()), body); };
     on_parts(
         [&](uint32_t part, int) { std::memset(buffer->data() + part * share, static_cast<int>(part) + 1, share); });
     std::atomic<uint64_t> sink{0};
@@ -43,7 +44,7 @@ device::Limits CpuDevice::measure_limits() {
   }
   const auto rate = [&](void (*rounds)(), double ops) {
     return ops * kLimitRounds * threads / best_seconds([&] {
-             pool_.for_each(static_cast<uint32_t>(pool_.threads()), [&](uint32_t, int) { rounds(); });
+             host_->for_each(static_cast<uint32_t>(host_->threads()), [&](uint32_t, int) { rounds(); });
            });
   };
   limits.float_ops_per_s = rate(kernels_.float_rounds, kernels_.float_round_ops);

@@ -214,6 +214,9 @@ class Device : public Sizing {
   // reserve() have taken, whole grains, so that a promise can be compared with it.
   virtual Result<Buffer> alloc(size_t bytes) = 0;
   virtual uint64_t free_bytes() const = 0;
+  // Keeps so much for the alloc()s that follow, so that of two models that are loaded at the same time one is refused
+  // before it has taken anything. Replaces what is left of the promise before; 0 gives it back. Errors: kNoMemory.
+  virtual Status promise(uint64_t) { return {}; }
   virtual uint64_t allocated_bytes() const = 0;
 
   // Copies a matrix, or `parts` of equal rows one above the other (experts), into the device's memory; what it

@@ -117,6 +117,11 @@ struct Readout {
   std::span<float> logits;
   // [batch.logit_rows][candidates + 1]; see CandidatesArgs::best.
   std::vector<Candidate> best;
+
+  // What the output matrix reads, after the last norm: of these rows of the batch, ascending, and room for so many rows
+  // of the model's width.
+  std::vector<uint32_t> hidden_rows;
+  std::vector<float> hidden;
 };
 
 // kNone: values as they are.

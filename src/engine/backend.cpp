@@ -12,6 +12,7 @@ Backend backend_of(models::Model& model) {
   backend.batch_rows = model.options().batch_rows;
   backend.logit_rows = model.options().logit_rows;
   backend.sequences = model.options().sequences;
+  backend.width = model.spec().width;
   backend.forward = [&model](const device::Batch& batch, device::Readout& readout) {
     return model.forward(batch, readout);
   };

@@ -25,6 +25,7 @@ struct Backend {
   uint32_t batch_rows = 0;  // most rows in one step
   uint32_t logit_rows = 0;  // most rows with logits in one step
   uint32_t sequences = 0;   // most sequences in one step
+  uint32_t width = 0;       // of the rows of Readout::hidden; 0: it has none
   // As models::Model::forward. The same tokens at the same positions must give the same logits whatever
   // else is in the batch. Called on the engine's thread only.
   std::function<Status(const device::Batch& batch, device::Readout& readout)> forward;
@@ -42,6 +43,8 @@ struct Backend {
   // On how many engines' behalf the host computes now, this one included: they share the time that a step may take.
   // Absent: 1.
   std::function<uint32_t()> sharers;
+  // How long the last forward() waited for steps of other engines, which is not what it costs. Absent: not at all.
+  std::function<std::chrono::nanoseconds()> waited;
   // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
   std::function<Error(const device::Batch& batch)> diagnose;
   // By page, which hold what is read again; the others need not move with their layers. Before maintain(), rearrange()

@@ -40,6 +40,12 @@ struct EngineOptions {
   std::chrono::milliseconds step_bound{0};
 };
 
+// What becomes of a prompt that is to be a vector instead of answered.
+enum class Pooling {
+  kLast,  // the last token's row
+  kMean,  // the mean of all rows
+};
+
 struct Request {
   std::vector<text::Token> prompt;  // must not be empty
   sampling::Options options;        // num_predict 0: the prompt is computed (and cached), nothing generated
@@ -52,9 +58,13 @@ struct Request {
   uint32_t min_tokens = 0;  // before so many it does not end by itself, nor at a control token that a stop names
   bool ignore_eos = false;  // nor ever
   std::vector<text::Token> stop_tokens = {};  // that end it too
-  bool penalises_prompt = true;  // penalties look at the prompt too, not only at the answer
-  bool tells_begin = false;  // an event says when it begins, with the counts of the prompt as usage
-  uint64_t cache_salt = 0;  // computed prefixes are shared with requests of the same salt only
+  bool penalises_prompt = true;               // penalties look at the prompt too, not only at the answer
+  bool tells_begin = false;                   // an event says when it begins, with the counts of the prompt as usage
+  uint64_t cache_salt = 0;                    // computed prefixes are shared with requests of the same salt only
+  // Nothing is generated: the last event, with kStop, has the prompt as a vector of length 1 (Event::embedding), made
+  // of what the output matrix would read. Of `options` nothing counts then. kMean computes every row, also of prefixes
+  // that are cached. kUnsupported where the model has no such rows.
+  std::optional<Pooling> pooling = {};
   // What the answer must obey; the request's own. It may make an answer end in spite of min_tokens and ignore_eos.
   std::shared_ptr<sampling::Constraint> constraint = nullptr;
 };
@@ -81,9 +91,10 @@ struct Event {
   std::vector<sampling::Choice> choices;  // one per token, if logprobs were asked for
   // Set in the last event only.
   std::optional<FinishReason> finish;
-  std::string stop;            // the stop string, with kStop because of one
-  Usage usage;                 // or of the prompt, see Request::tells_begin
-  std::optional<Error> error;  // with kError
+  std::string stop;              // the stop string, with kStop because of one
+  Usage usage;                   // or of the prompt, see Request::tells_begin
+  std::optional<Error> error;    // with kError
+  std::vector<float> embedding;  // of requests with `pooling`
 };
 
 using RequestId = uint64_t;

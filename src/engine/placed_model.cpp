@@ -483,6 +483,14 @@ void PlacedModel::describe_move(const Move& move, bool ended) {
   announce(more ? "memory became free" : move.why, more);
 }
 
+bool PlacedModel::computes_on_host() const {
+  const auto host = static_cast<uint32_t>(devices_.size() - 1);
+  const placement::Arrangement& on = model_->arrangement();
+  return on.embedding == host || on.output == host || std::ranges::any_of(on.layers, [&](const auto& layer) {
+           return layer.layer == host || layer.experts == host;
+         });
+}
+
 Backend PlacedModel::backend() {
   Backend backend = backend_of(*model_);
   // Not by the model's address: a lost device brings another.
@@ -499,6 +507,14 @@ Backend PlacedModel::backend() {
   };
   backend.devices = [this] { return status(); };
   backend.recover = [this] { return recover(); };
+  if (const auto host = options_.host; host != nullptr) {
+    backend.parallel = [host](uint32_t count, const std::function<void(uint32_t)>& body) {
+      host->for_each_if_free(count, body);
+    };
+    // On a card steps run beside each other, so that what they cost says already who else is there.
+    backend.sharers = [this, host] { return computes_on_host() ? host->sharers() : 1; };
+    backend.waited = [host] { return host->take_waited(); };
+  }
   if (factories_.size() == 1) return backend;
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
   backend.maintain = [this] { return maintain(); };

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "base/host_owner.h"
 #include "base/result.h"
 #include "engine/backend.h"
 #include "engine/card_book.h"
@@ -40,6 +41,8 @@ struct PlacedOptions {
   bool moves = true;
   // Shared by all models that may lie on the same cards; none: this one is alone there.
   std::shared_ptr<CardBook> book = {};
+  // The model's part in the host, the same that the host's device computes with; none: it is alone on the host.
+  std::shared_ptr<HostOwner::Member> host = {};
   // Looks at a plan before anything of the model is read; an error refuses it. What it gives is shown as the reason
   // where the plan leaves something on the host.
   std::function<Result<GpuProblem>(const Proposal& proposal)> review = {};
@@ -113,6 +116,7 @@ class PlacedModel {
   // Whether the book lets it happen now.
   bool agreed(const placement::Arrangement& target, int64_t now);
   void look(std::span<const placement::DeviceState> states);  // tells the book
+  bool computes_on_host() const;
   Status give_back(uint64_t bytes);
   Result<bool> advance();  // one step of `move_`; whether there are more
   Status move(const placement::Arrangement& target, const std::string& why);

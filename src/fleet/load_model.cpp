@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/host_owner.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "fleet/load_on_devices.h"
 #include "models/architecture.h"
@@ -33,10 +33,9 @@ Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred,
 // Copied weights are read faster, mapped ones leave the memory to the system: copied where it holds them twice.
 bool copies_weights(const ModelOptions& options, const gguf::File& file) {
   if (options.host_weights != HostWeights::kAuto) return options.host_weights == HostWeights::kCopied;
-  const AvailableMemory available = available_memory();
+  const AvailableMemory available = HostOwner::of_process()->memory().available();
   if (file.file_bytes() <= available.bytes / 2) return true;
-  log_info("{}: weights stay in the mapped file, {} has only {} available for a copy", file.path(),
-           available.limited_by, size_text(available.bytes));
+  log_info("{}: weights stay in the mapped file: {}, too little for a copy", file.path(), to_string(available));
   return false;
 }
 

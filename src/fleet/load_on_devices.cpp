@@ -7,7 +7,8 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/host_owner.h"
+#include "base/processors.h"
 #include "base/text.h"
 #include "cpu/cpu_device.h"
 #include "fleet/gpus.h"
@@ -108,15 +109,15 @@ class LoadSupervisor {
   // What the host would hold, against what the kernel and the control group leave.
   Status check_host_memory(const Proposal& proposal, const models::LoadOptions& load) const {
     const placement::Share& needed = proposal.plan.shares.back();
-    const AvailableMemory available = available_memory();
+    const AvailableMemory available = HostOwner::of_process()->memory().available();
     if (needed.total() <= available.bytes) return {};
     // Weights that the user wants mapped need not be held: the system drops and reads their pages again as it goes.
     if (mapped_ && needed.total() - needed.weights <= available.bytes) {
       if (observer_.note)
         observer_.note(
-            fmt::format("{} needs {} of memory, but {} has {} available, so weights are read from the disk again "
+            fmt::format("{} needs {} of memory, but {}, so weights are read from the disk again "
                         "and again, which is slow; a smaller model or quantisation would be faster",
-                        file_->path(), size_text(needed.total()), available.limited_by, size_text(available.bytes)));
+                        file_->path(), size_text(needed.total()), to_string(available)));
       return {};
     }
     std::vector<placement::DeviceState> states = proposal.states;
@@ -127,13 +128,11 @@ class LoadSupervisor {
     if (help.empty()) help = "use a smaller model";
     if (needed.total() < physical_bytes() && available.limited_by == "this machine")
       help += "; or close other programs";
-    return with_remedy(
-        ErrorKind::kNoMemory,
-        fmt::format("{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {} has {} available",
-                    file_->path(), size_text(needed.total()), size_text(needed.weights), load.context,
-                    size_text(needed.cache), size_text(needed.workspace), available.limited_by,
-                    size_text(available.bytes)),
-        help);
+    return with_remedy(ErrorKind::kNoMemory,
+                       fmt::format("{} needs {} of memory (weights {}, cache of {} tokens {}, workspace {}), but {}",
+                                   file_->path(), size_text(needed.total()), size_text(needed.weights), load.context,
+                                   size_text(needed.cache), size_text(needed.workspace), to_string(available)),
+                       help);
   }
 
   // Why it does not fit, and what would help.
@@ -169,8 +168,10 @@ std::shared_ptr<engine::CardBook> card_book() {
 Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
                const models::LoadOptions& load, const LoadObserver& observer, LoadedModel& loaded) {
   const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu), observer);
-  devices.push_back([options] { return cpu::create_device({.threads = options.threads, .isa = options.cpu_isa}); });
   engine::PlacedOptions placed;
+  placed.host = HostOwner::of_process()->join(options.threads > 0 ? options.threads : usable_processors());
+  devices.push_back(
+      [host = placed.host, options] { return cpu::create_device({.host = host, .isa = options.cpu_isa}); });
   placed.load = load;
   placed.load.progress = [supervisor](uint64_t done, uint64_t total) { supervisor->update(done, total); };
   placed.reserve_bytes = placement::kReserve_bytes;

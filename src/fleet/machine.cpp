@@ -1,13 +1,13 @@
 #include "fleet/machine.h"
 
-#include "base/memory.h"
+#include "base/host_owner.h"
 #include "driver/probe.h"
 #include "fleet/gpus.h"
 
 namespace hearth::fleet {
 
 placement::DeviceState host_state() {
-  const AvailableMemory memory = available_memory();
+  const AvailableMemory memory = HostOwner::of_process()->memory().available();
   return {.name = "CPU", .host = true, .total = memory.bytes, .free = memory.bytes, .granularity = 4096};
 }
 

@@ -49,6 +49,33 @@ Status check_fits(const gguf::File& file, std::span<Device* const> devices, cons
   return {};
 }
 
+// Queues copies of rows to the host; adjacent ones are one copy.
+Status download_rows(Device& device, const float* from, size_t width, const std::vector<uint32_t>& rows,
+                     std::span<float> to) {
+  for (size_t first = 0, end; first < rows.size(); first = end) {
+    end = first + 1;
+    while (end < rows.size() && rows[end] == rows[end - 1] + 1) ++end;
+    TRY(device::download_floats(device, from + rows[first] * width, to.subspan(first * width, (end - first) * width)));
+  }
+  return {};
+}
+
+// Of every device what its shards will take of it.
+Status promise(std::span<Device* const> devices, const Arrangement& arrangement,
+               std::span<const placement::ModelSizes> sizes, const LoadOptions& options) {
+  std::vector<placement::DeviceState> states(devices.size());
+  for (size_t i = 0; i < devices.size(); ++i) states[i].granularity = devices[i]->facts().granularity_bytes;
+  const std::vector<placement::Share> shares = placement::shares_of(arrangement, sizes, states);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const bool mapped = devices[i]->reads_host_memory() && !options.copy_weights;
+    const Status kept = devices[i]->promise(shares[i].total() - (mapped ? shares[i].weights : 0));
+    if (kept) continue;
+    for (size_t before = 0; before < i; ++before) (void)devices[before]->promise(0);
+    return kept;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options) {
@@ -66,6 +93,7 @@ struct Model::Impl {
 
   Status check(const device::Batch& batch) const;
   Status read(const DeviceStep& step, device::Readout& readout) const;
+  Status read_hidden(const DeviceStep& step, device::Readout& readout) const;
 
   const LoadPlan load_plan;
   std::vector<placement::ModelSizes> sizes;
@@ -103,14 +131,13 @@ Status Model::Impl::read(const DeviceStep& step, device::Readout& readout) const
     TRY(step.device.download(reinterpret_cast<const std::byte*>(best),
                              std::as_writable_bytes(std::span(readout.best))));
   }
-  const std::vector<uint32_t>& wanted = readout.full_rows;
-  for (size_t first = 0, end; first < wanted.size(); first = end) {  // adjacent rows are one copy
-    end = first + 1;
-    while (end < wanted.size() && wanted[end] == wanted[end - 1] + 1) ++end;
-    TRY(device::download_floats(step.device, shards.logits() + wanted[first] * width,
-                                readout.logits.subspan(first * width, (end - first) * width)));
-  }
-  return {};
+  return download_rows(step.device, shards.logits(), width, readout.full_rows, readout.logits);
+}
+
+// Queues what brings the rows before the output matrix to the host.
+Status Model::Impl::read_hidden(const DeviceStep& step, device::Readout& readout) const {
+  readout.hidden.resize(readout.hidden_rows.size() * load_plan.spec.width);
+  return download_rows(step.device, hidden(step), load_plan.spec.width, readout.hidden_rows, readout.hidden);
 }
 
 namespace {
@@ -121,6 +148,11 @@ class ForwardPass {
  public:
   ForwardPass(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch, std::vector<float>& crossing)
       : load_plan_(load_plan), shards_(shards), batch_(batch), crossing_(crossing) {}
+
+  ~ForwardPass() {
+    if (at_) (void)shards_.device(*at_).finish();  // the error is told that comes first
+  }
+  ForwardPass(const ForwardPass&) = delete;
 
   // Goes on there, with the residual stream.
   Status go(uint32_t device) {
@@ -176,7 +208,10 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
   }
   TRY(check_fits(*file, devices, arrangement, sizes, load_plan.options));
   auto impl = std::make_unique<Impl>(std::move(file), std::move(load_plan), std::move(devices), std::move(sizes));
-  TRY(impl->shards.load(arrangement));
+  TRY(promise(impl->shards.devices(), arrangement, impl->sizes, impl->load_plan.options));
+  const Status loaded = impl->shards.load(arrangement);
+  for (Device* device : impl->shards.devices()) (void)device->promise(0);  // what is left of it
+  TRY(loaded);
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
@@ -229,10 +264,15 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
     TRY(pass.go(arrangement.layers[i].experts));
     feed_forward(pass.step(), i);
   }
+  if (!readout.hidden_rows.empty()) {
+    TRY(pass.go(arrangement.output));
+    queued = impl_->read_hidden(pass.step(), readout);
+  }
   if (!batch.logit_rows.empty()) {
     TRY(pass.go(arrangement.output));
     models::logits(pass.step(), shards.logits());
-    queued = impl_->read(pass.step(), readout);
+    const Status read = impl_->read(pass.step(), readout);
+    if (queued) queued = read;
   }
   TRY(pass.end());
   TRY(queued);

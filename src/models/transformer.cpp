@@ -298,6 +298,19 @@ void feed_forward(const DeviceStep& step, uint32_t index) {
   finish_dense(step, layer, inner, inner_width(step.spec));
 }
 
+const float* hidden(const DeviceStep& step) {
+  const Norm& norm = step.weights.output_norm;
+  if (!norm.weight) return step.workspace.x;
+  step.device.norm({.kind = step.spec.norm,
+                    .epsilon = step.spec.norm_epsilon,
+                    .weight = norm.weight,
+                    .bias = norm.bias,
+                    .in = step.workspace.x,
+                    .operand = {},
+                    .out = step.workspace.scratch});
+  return step.workspace.scratch;
+}
+
 void logits(const DeviceStep& step, float* out) {
   const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
   if (rows == 0) return;

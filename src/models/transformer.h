@@ -43,6 +43,8 @@ struct DeviceStep {
 void embed(const DeviceStep& step);
 void attention(const DeviceStep& step, uint32_t layer, const device::CacheLayer& cache);
 void feed_forward(const DeviceStep& step, uint32_t layer);
+// What the output matrix reads, of all rows; valid until the next of these calls.
+const float* hidden(const DeviceStep& step);
 void logits(const DeviceStep& step, float* out);  // rows of `vocabulary`, one per logit row
 
 // Of one logit row: the logits, and after those of all rows what the device finds of candidates.

@@ -128,9 +128,9 @@ bool Scheduler::comes_first(const Plan& plan, const Sequence& sequence) const {
 // Whether what it needs next is computed in this step for another one: it takes that afterwards.
 bool Scheduler::is_repeated(const Sequence& sequence) const {
   const uint32_t page = sequence.shared->depth(), end = (page + 1) * options_.page_tokens;
-  if (sequence.planned > 0 || sequence.computed + options_.page_tokens != end || end >= sequence.certain) return false;
+  if (!sequence.options.shares || sequence.planned > 0 || sequence.computed + options_.page_tokens != end || end >= sequence.certain) return false;
   return std::ranges::any_of(running_, [&](const Sequence* other) {
-    return other->planned > 0 && other->shared == sequence.shared && other->certain >= end &&
+    return other->options.shares && other->planned > 0 && other->shared == sequence.shared && other->certain >= end &&
            other->computed + other->planned >= end && other->options.salt == sequence.options.salt &&
            std::ranges::equal(edge(*other, page).tokens, edge(sequence, page).tokens);
   });
@@ -167,7 +167,7 @@ void Scheduler::add_rows(Step& step, const Sequence& sequence) const {
   part.pages = std::span(sequence.pages).first(pages_for(sequence.computed + rows));
   part.cached_tokens = sequence.cached;
   const uint32_t certain = sequence.certain - sequence.computed;
-  part.samples = rows < certain ? 0 : rows - certain + 1;
+  part.samples = rows < certain || !sequence.options.samples ? 0 : rows - certain + 1;
   part.first_sample = static_cast<uint32_t>(step.logit_rows.size());
   for (uint32_t row = rows - part.samples; row < rows; ++row) step.logit_rows.push_back(part.first_row + row);
   const auto first = sequence.tokens.begin() + sequence.computed;

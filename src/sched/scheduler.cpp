@@ -235,6 +235,7 @@ bool Scheduler::try_admit(Sequence& sequence) {
 // logits are wanted. Also looks again when the sequence runs: another one may have computed them since.
 // Returns how many tokens that were.
 uint32_t Scheduler::adopt_cached(Sequence& sequence) {
+  if (!sequence.options.shares) return 0;
   const uint32_t before = sequence.cached;
   const uint32_t page_tokens = options_.page_tokens;
   while (sequence.computed % page_tokens == 0 && sequence.computed + page_tokens < sequence.certain) {
@@ -256,6 +257,7 @@ uint32_t Scheduler::adopt_cached(Sequence& sequence) {
 
 // Puts its full pages of certain tokens into the tree.
 void Scheduler::share(Sequence& sequence) {
+  if (!sequence.options.shares) return;
   const uint32_t full = std::min(sequence.computed, sequence.certain) / options_.page_tokens;
   for (uint32_t i = sequence.shared->depth(); i < full; ++i) {
     sequence.shared = tree_.insert(sequence.shared, edge(sequence, i), sequence.pages[i]);
@@ -284,7 +286,8 @@ void Scheduler::check_invariants() const {
     CHECK(!sequence.user->waiting.contains(const_cast<Sequence*>(&sequence)) || sequence.pages.empty());
     CHECK(sequence.computed <= sequence.pages.size() * size_t{options_.page_tokens});
     CHECK(sequence.certain <= sequence.size());
-    CHECK(sequence.shared->depth() == std::min(sequence.computed, sequence.certain) / options_.page_tokens);
+    const uint32_t full = std::min(sequence.computed, sequence.certain) / options_.page_tokens;
+    CHECK(sequence.shared->depth() == (sequence.options.shares ? full : 0));
     for (size_t page = sequence.shared->depth(); page < sequence.pages.size(); ++page) {
       ++owners[static_cast<size_t>(sequence.pages[page])];
     }

@@ -42,6 +42,8 @@ struct SequenceOptions {
   int32_t priority = 0;                                      // the higher is served first, whatever that costs others
   uint64_t deadline = std::numeric_limits<uint64_t>::max();  // of equal priority the earlier first; in any unit
   uint64_t salt = 0;                                         // it shares pages only with those of the same salt
+  bool shares = true;   // false: it takes no pages of others and leaves none, so that every row of it is computed
+  bool samples = true;  // false: it has no logits, and must be removed when all its tokens are in the cache
 };
 
 // What steps cost and may cost, in any unit: a step takes `fixed`, `row` for every row, and `key` for every position

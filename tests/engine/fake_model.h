@@ -119,6 +119,7 @@ class FakeModel {
     backend.batch_rows = batch_rows;
     backend.logit_rows = logit_rows;
     backend.sequences = sequences;
+    backend.width = kWidth;
     backend.forward = [this](const device::Batch& batch, device::Readout& readout) { return forward(batch, readout); };
     backend.most_candidates = [this] { return most_candidates_; };
     backend.read_logits = [this](uint32_t row, std::span<float> logits) {
@@ -127,6 +128,12 @@ class FakeModel {
       return Status();
     };
     return backend;
+  }
+
+  // What the hidden values of a row are.
+  static constexpr uint32_t kWidth = 3;
+  static std::array<float, kWidth> hidden(Token token, uint32_t position) {
+    return {static_cast<float>(token), static_cast<float>(position), 1};
   }
 
   // The next forward() after `steps` more fails, and what is in the cache is lost, as with a lost device.
@@ -176,11 +183,16 @@ class FakeModel {
     if (readout.candidates > most_candidates_) return Error{ErrorKind::kUsage, "more candidates than there are"};
     uint32_t logit_row = 0;
     readout.best.clear();
+    readout.hidden.clear();
     last_logits_.clear();
     for (const device::BatchSequence& sequence : batch.sequences) {
       for (uint32_t i = 0; i < sequence.rows; ++i) {
         const uint32_t row = sequence.first_row + i;
         cell(sequence, sequence.first_position + i) = batch.tokens[row];
+        if (std::ranges::binary_search(readout.hidden_rows, row)) {
+          const auto values = hidden(batch.tokens[row], sequence.first_position + i);
+          readout.hidden.insert(readout.hidden.end(), values.begin(), values.end());
+        }
         if (logit_row == batch.logit_rows.size() || batch.logit_rows[logit_row] != row) continue;
         std::array<float, FakeTokenizer::kVocabulary> logits;
         predict_(read(sequence, sequence.first_position + i + 1), logits);
@@ -260,6 +272,7 @@ class Receiver {
       if (event.finish) {
         state->all.finish = event.finish;
         state->all.usage = event.usage;
+        state->all.embedding = event.embedding;
         state->all.error = event.error;
       }
       state->changed.notify_all();

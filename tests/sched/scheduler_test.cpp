@@ -304,5 +304,36 @@ TEST(Scheduler, TruncatesAndGivesPagesBack) {
   EXPECT_EQ(run_step(scheduler).tokens, Tokens{9});
 }
 
+TEST(Scheduler, WhoSharesNothingComputesEveryRowAndLeavesNone) {
+  Scheduler scheduler(options(16));
+  const auto rows_of = [&](SequenceId id, const SequenceOptions& how) {
+    scheduler.add(id, counting(8), how);
+    const Step step = run_step(scheduler);
+    scheduler.remove(id);
+    scheduler.check_invariants();
+    return step.sequences[0].rows;
+  };
+  EXPECT_EQ(rows_of(1, {.shares = false}), 8u);
+  EXPECT_EQ(rows_of(2, {}), 8u) << "the first left nothing";
+  EXPECT_EQ(rows_of(3, {.shares = false}), 8u) << "it takes nothing";
+  EXPECT_EQ(rows_of(4, {}), 4u);
+
+  // Nor does another wait for what it computes in the same step.
+  scheduler.add(5, counting(4, 50), {.shares = false});
+  scheduler.add(6, counting(4, 50));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{5, 4}, {6, 4}}));
+}
+
+TEST(Scheduler, WhoDoesNotSampleHasNoLogits) {
+  Scheduler scheduler(options(16));
+  scheduler.add(1, counting(8), {.samples = false});
+  const Step step = run_step(scheduler);
+  EXPECT_EQ(step.sequences[0].rows, 8u);
+  EXPECT_EQ(step.sequences[0].samples, 0u);
+  EXPECT_TRUE(step.logit_rows.empty());
+  scheduler.remove(1);
+  EXPECT_TRUE(scheduler.plan().empty());
+}
+
 }  // namespace
 }  // namespace hearth::sched
