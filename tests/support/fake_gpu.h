@@ -40,7 +40,9 @@ class FakeGpu final : public device::Device {
  public:
   // Computes on the CPU, on one thread.
   explicit FakeGpu(std::shared_ptr<FakeCard> card, const std::string& isa = "") : card_(std::move(card)) {
-    auto inner = cpu::create_device({.threads = 1, .isa = isa});
+    // Of a host of its own: a card takes no turns of this one's.
+    const auto owner = std::make_shared<HostOwner>(1, [] { return AvailableMemory{UINT64_MAX, "the fake card"}; });
+    auto inner = cpu::create_device({.host = owner->join(1), .isa = isa});
     EXPECT_TRUE(inner.ok());
     inner_ = std::move(*inner);
     ++card_->devices;
