@@ -6,6 +6,7 @@
 
 #include "template/format_spec.h"
 #include "template/jinja_string_methods.h"
+#include "template/unicode.h"
 
 namespace hearth::templates {
 namespace {
@@ -110,6 +111,16 @@ class Percent {
     }
   }
 
+  // A character, or the code of one.
+  void write_character(const Value& value, const FormatSpec& spec) {
+    if (value.is(Kind::kString)) return write_padded(out_, value.as_string(), spec);
+    const int64_t code = value.is(Kind::kInt) ? value.as_int() : -1;
+    if (code < 0 || code > 0x10FFFF) fail("%c needs a character or the code of one");
+    std::string character;
+    unicode::append(static_cast<uint32_t>(code), &character);
+    write_padded(out_, make_string(out_.budget(), character, Origin::kUser).as_string(), spec);
+  }
+
   void write(const Value& value, FormatSpec& spec) {
     const bool left = spec.align == '<';
     if (spec.type == 's' || spec.type == 'r' || spec.type == 'a') {
@@ -120,7 +131,10 @@ class Percent {
       const String& plain = text.value(marked).as_string();
       return write_padded(out_, format_.markup ? escaped(render_, plain) : plain, spec);
     }
-    if (spec.type == 'c' && value.is(Kind::kString)) return write_padded(out_, value.as_string(), spec);
+    if (spec.type == 'c') {
+      if (!left) spec.align = '>';
+      return write_character(value, spec);
+    }
     if (spec.zero && !left) {
       spec.fill = "0";
       spec.align = '=';
