@@ -73,6 +73,21 @@ class Serve(unittest.TestCase):
         call = answer["message"]["tool_calls"][0]["function"]
         self.assertIn(call["arguments"]["city"], ["Rome", "Paris"])
 
+    def test_a_call_can_be_demanded(self):
+        zones = {"type": "object", "properties": {"zone": {"enum": ["UTC", "CET"]}}, "required": ["zone"]}
+        time_tool = {"type": "function", "function": {"name": "get_time", "description": "x", "parameters": zones}}
+
+        def message(choice):
+            body = {"model": "demo", "temperature": 0, "max_tokens": 100, "tools": [WEATHER, time_tool],
+                    "tool_choice": choice, "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+            return json.loads(self.curl("/v1/chat/completions", body))["choices"][0]["message"]
+
+        self.assertIn("Paris", message("auto")["content"])
+        self.assertEqual(len(message("required")["tool_calls"]), 1)
+        call = message({"type": "function", "function": {"name": "get_time"}})["tool_calls"][0]["function"]
+        self.assertEqual(call["name"], "get_time")
+        self.assertIn(json.loads(call["arguments"])["zone"], ["UTC", "CET"])
+
     def test_loaded_models_are_shown_and_unloaded(self):
         self.generate("Hello")
         self.assertEqual(json.loads(self.curl("/api/ps"))["models"][0]["name"], "demo:latest")
