@@ -23,6 +23,16 @@ std::optional<std::string_view> rest_of(const Route& route, std::string_view pat
 
 }  // namespace
 
+void Router::set_role(std::string_view path, Role role) {
+  size_t found = 0;
+  for (Route& route : routes_) {
+    if (route.path != path) continue;
+    route.role = role;
+    ++found;
+  }
+  CHECK(found > 0);
+}
+
 Router::Match Router::find(const http::RequestHead& head) const {
   Match match;
   size_t best = 0;  // more of the pattern fits: "/v1/responses/*/cancel" rather than "/v1/responses/*"

@@ -21,11 +21,20 @@ struct Call {
   Caller caller;
 };
 
+// Each may do what those before it may.
+enum class Role {
+  kAnyone,  // also who has no key where one is needed: see that somebody is there
+  kInfer,   // ask models
+  kManage,  // change which models are there
+  kAdmin,   // keys and settings
+};
+
 struct Route {
   std::string method;  // "GET" stands for HEAD too
   std::string path;    // "/api/tags", "/v1/models/*", "/v1/responses/*/cancel": at most one "*", of at least one letter
   std::function<void(Call call)> run;
   uint64_t most_body_bytes = kMost_json_bytes;
+  Role role = Role::kInfer;      // that it takes
   bool also_with_slash = false;  // a "/" at the end of a request's path counts for nothing
 };
 
@@ -41,6 +50,8 @@ struct Problems {
 class Router {
  public:
   void add(Route route) { routes_.push_back(std::move(route)); }
+  // What the routes of this path take from now on. There must be one.
+  void set_role(std::string_view path, Role role);
   // The first that says so speaks; if none does, problems are plain texts.
   void add_problems(Problems problems) { problems_.push_back(std::move(problems)); }
 

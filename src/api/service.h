@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -26,8 +27,16 @@ using Nanoseconds = std::chrono::nanoseconds;
 struct Caller {
   std::string user;     // key and the user that a request names, else the address
   std::string address;  // "127.0.0.1"
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};  // then the request ends with kTimeout
+  std::string key = {};  // its name: what one key has stored, no other sees; empty: none
+  // Of who serves, for routes of the role kInfer: the key that counts this request, and its place among those that run.
+  std::shared_ptr<void> key_in_use = {}, hold = {};
 
-  Caller with_user(const std::string& name) const { return {name.empty() ? user : user + "/" + name, address}; }
+  Caller with_user(const std::string& name) const {
+    Caller caller = *this;
+    if (!name.empty()) caller.user += "/" + name;
+    return caller;
+  }
 };
 
 // Sampling options that a request sets, over the model's own and the defaults.
@@ -93,9 +102,9 @@ struct ChatInput {
   std::vector<chat::Tool> tools;
   std::vector<std::string> strict_tools;  // whose arguments obey their schemas, or the request is refused
   ToolChoice choice;
-  std::optional<bool> continues;   // the last message is the answer's beginning; not given: if it is the assistant's
-  std::string variables;           // for the template: members of a JSON object, without the braces
-  bool drops_oldest = false;       // messages, where the conversation is too long; else that is an error
+  std::optional<bool> continues;  // the last message is the answer's beginning; not given: if it is the assistant's
+  std::string variables;          // for the template: members of a JSON object, without the braces
+  bool drops_oldest = false;      // messages, where the conversation is too long; else that is an error
 };
 struct TextInput {
   std::string prompt;
@@ -113,8 +122,8 @@ struct AnswerRequest {
   KeepAlive keep_alive;
   Thinking thinking;
   Format format;
-  uint32_t count = 1;  // answers to the one prompt
-  int priority = 0;    // of higher ones first
+  uint32_t count = 1;      // answers to the one prompt
+  int priority = 0;        // of higher ones first
   std::string cache_salt;  // what is computed is shared with requests of the same salt only
   Caller caller;
 };
@@ -138,11 +147,11 @@ struct Usage {
 struct AnswerEnd {
   enum class Reason { kStop, kLength, kContextFull, kCancelled, kError };
   Reason reason = Reason::kStop;
-  std::string stop = {};  // with kStop: the text of the request's that the answer came to, which is no part of it
-  Usage usage = {};       // with a kTooLong error: how long the prompt is
-  uint32_t context_tokens = 0;         // of the model, if it was loaded
-  std::vector<int32_t> context = {};   // of TextInput that is not raw: the tokens of prompt and answer
-  std::optional<Error> error = {};     // with kError
+  std::string stop = {};        // with kStop: the text of the request's that the answer came to, which is no part of it
+  Usage usage = {};             // with a kTooLong error: how long the prompt is
+  uint32_t context_tokens = 0;  // of the model, if it was loaded
+  std::vector<int32_t> context = {};           // of TextInput that is not raw: the tokens of prompt and answer
+  std::optional<Error> error = {};             // with kError
   std::optional<uint32_t> retry_after_s = {};  // with an error that may pass
 };
 
@@ -165,7 +174,7 @@ struct AnswerEvent {
 };
 // One call at a time, on any thread; must not block. A refusal is one event, however many answers were asked for.
 using AnswerSink = std::function<void(const AnswerEvent&)>;
-using Cancel = std::function<void()>;                        // any time, any thread, also after the end
+using Cancel = std::function<void()>;  // any time, any thread, also after the end
 
 struct LoadRequest {
   std::string model;
@@ -178,8 +187,8 @@ struct EmbedRequest {
   std::string model;
   std::vector<std::string> inputs;
   std::vector<std::vector<int32_t>> token_inputs;  // in place of texts
-  bool truncate = true;     // else what is longer than the context is kTooLong
-  uint32_t dimensions = 0;  // 0: all
+  bool truncate = true;                            // else what is longer than the context is kTooLong
+  uint32_t dimensions = 0;                         // 0: all
   bool normalised = true;
   LoadWish load;
   KeepAlive keep_alive;
@@ -212,8 +221,8 @@ struct ModelSummary {
   uint64_t bytes = 0;
   std::string digest = {};  // 64 hex digits
   std::string architecture = {}, parameter_size = {}, quantization = {};
-  uint32_t context = 0, width = 0;    // that it was trained for
-  uint32_t served_context = 0;        // that answers have here
+  uint32_t context = 0, width = 0;             // that it was trained for
+  uint32_t served_context = 0;                 // that answers have here
   std::vector<std::string> capabilities = {};  // "completion", "tools", "thinking", ...
 };
 struct ModelDetails {

@@ -3,10 +3,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/outside_text.h"
 #include "chat/answer.h"
 #include "chat/json_scanner.h"
+#include "cli/display.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/tool_command.h"
@@ -14,8 +13,6 @@
 
 namespace hearth::cli {
 namespace {
-
-constexpr std::string_view kGrey = "\x1b[90m", kNormal = "\x1b[0m";
 
 // {"id": ..., "name": ..., "arguments": {...}}: what is printed, and what a tool's command reads.
 std::string call_json(const chat::ToolCall& call) {
@@ -27,45 +24,6 @@ std::string call_json(const chat::ToolCall& call) {
   return fmt::format(R"({{"id": {}, "name": {}, "arguments": {}}})", quoted(call.id), quoted(call.name),
                      call.arguments);
 }
-
-// Shows an answer's parts where they belong.
-class Display {
- public:
-  explicit Display(const Session& session)
-      : shows_thinking_(!session.thinking.hidden && is_terminal(STDOUT_FILENO)), colours_(has_colours(STDERR_FILENO)) {}
-
-  Status show(const chat::Delta& delta) {
-    using Kind = chat::Delta::Kind;
-    if (delta.kind == Kind::kProblem) log_info("{}", delta.text);
-    if (delta.kind == Kind::kReasoning && shows_thinking_) think(delta.text);
-    if (delta.kind != Kind::kContent || delta.text.empty()) return {};
-    end_thinking();
-    ends_in_line_ = delta.text.ends_with('\n');
-    wrote_ = true;
-    return print(delta.text);
-  }
-  // The line is ended, if there is one.
-  Status finish() {
-    end_thinking();
-    return wrote_ && !ends_in_line_ ? print("\n") : Status();
-  }
-  bool wrote() const { return wrote_; }
-
- private:
-  void think(std::string_view text) {
-    if (!std::exchange(thinking_, true) && colours_) write_error(kGrey);
-    write_error(printable(text, "\n\t"));
-  }
-  void end_thinking() {
-    if (!std::exchange(thinking_, false)) return;
-    if (colours_) write_error(kNormal);
-    write_error("\n\n");
-  }
-  static void write_error(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
-
-  bool shows_thinking_, colours_;
-  bool thinking_ = false, wrote_ = false, ends_in_line_ = false;
-};
 
 class Turn {
  public:
@@ -93,7 +51,7 @@ class Turn {
                              session_.model->load.context, ready.dropped));
     }
     chat::Answer read = conversation_.answer_to(ready, session_.text.kind != grammar::TextRule::Kind::kFree);
-    Display display(session_);
+    Display display(session_.thinking.hidden);
     Status shown;
     const chat::Sink show = [&](const chat::Delta& delta) {
       if (shown) shown = display.show(delta);

@@ -46,6 +46,12 @@ void Arguments::choice(const char* name, std::string& target, std::initializer_l
   add(app_, name, target, summary)->check(CLI::IsMember(std::vector<std::string>(values.begin(), values.end())));
 }
 
+void Arguments::required_choice(const char* name, std::string& target, std::initializer_list<const char*> values,
+                                const std::string& summary) {
+  choice(name, target, values, summary);
+  app_.get_option(name)->required();
+}
+
 void Arguments::number(const char* name, uint32_t& target, uint32_t least, uint32_t most, const std::string& summary) {
   add(app_, name, target, summary)->check(CLI::Range(least, most));
 }

@@ -31,6 +31,8 @@ class Arguments {
   void required_text(const char* name, std::string& target, const std::string& summary);
   void choice(const char* name, std::string& target, std::initializer_list<const char*> values,
               const std::string& summary);
+  void required_choice(const char* name, std::string& target, std::initializer_list<const char*> values,
+                       const std::string& summary);
   void number(const char* name, uint32_t& target, uint32_t least, uint32_t most, const std::string& summary);
   void number(const char* name, int& target, int least, int most, const std::string& summary);
   // "1,3,8".

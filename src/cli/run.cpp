@@ -11,6 +11,7 @@
 #include "cli/chat.h"
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/run_through.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
 #include "grammar/compose.h"
@@ -160,6 +161,11 @@ Status run(const Options& options) {
   if (options.suffix) {
     ASSIGN_OR_RETURN(const std::string suffix, argument_text(*options.suffix, "the suffix"));
     return fill_in(run, prompt, suffix);
+  }
+  // One that serves has the model already, or keeps it for the next time.
+  if (can_run_through(run)) {
+    const auto server = Remote::find();
+    if (server && *server) return run_through(**server, run, prompt);
   }
   return run_once(run, prompt);
 }

@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/restart.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
 #include "serve/serving.h"
@@ -15,7 +16,8 @@
 namespace hearth::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kLook{1'000};  // between two looks at files and devices
+constexpr std::chrono::milliseconds kLook{1'000};           // between two looks at files and devices
+constexpr std::chrono::milliseconds kErrors_go_out{2'000};  // to those whose requests a lost device has ended
 
 bool has_terminal() {
   const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -31,17 +33,16 @@ void reload(const config::Inputs& inputs, serve::Serving& serving) {
   if (lines.empty()) log_info("the settings are read again: nothing has changed");
 }
 
-// Until a signal says that it is to end.
-void attend(const config::Inputs& inputs, SignalQueue& signals, serve::Serving& serving) {
+enum class End { kAsked, kLost };
+
+// Until a signal says that it is to end, or only a new process can go on.
+End attend(const config::Inputs& inputs, SignalQueue& signals, serve::Serving& serving) {
   const bool terminal = has_terminal();
   while (true) {
     const int signal = signals.next(kLook);
-    if (signal == 0)
-      serving.look();
-    else if (signal != SIGHUP || (terminal && !has_terminal()))
-      return;
-    else
-      reload(inputs, serving);
+    if (signal != 0 && (signal != SIGHUP || (terminal && !has_terminal()))) return End::kAsked;
+    if (signal != 0) reload(inputs, serving);
+    if (serving.look() == serve::Serving::Condition::kLost && may_restart()) return End::kLost;
   }
 }
 
@@ -52,10 +53,17 @@ Status run(const config::Inputs& inputs) {
   // Whoever looks for models reads this variable.
   if (!loaded.settings.models.empty()) ::setenv("OLLAMA_MODELS", loaded.settings.models.c_str(), 1);
   SignalQueue signals;
-  ASSIGN_OR_RETURN(const std::unique_ptr<serve::Serving> serving, serve::Serving::start(std::move(loaded)));
+  ASSIGN_OR_RETURN(std::unique_ptr<serve::Serving> serving, serve::Serving::start(std::move(loaded), take_sockets()));
   for (const std::string& address : serving->addresses())
     log_info("Listening on {} (version {})", address, HEARTH_VERSION);
-  attend(inputs, signals, *serving);
+  if (attend(inputs, signals, *serving) == End::kLost) {
+    log_error("a device is lost for this process: hearth starts itself anew and goes on listening");
+    const std::vector<int> sockets = serving->keep_listening();
+    serving->drain(kErrors_go_out);
+    serving.reset();
+    signals.release();
+    return restart(sockets);
+  }
   const auto most = serving->drain_time();
   log_info("ending: requests that run have {}; a second signal ends them at once", format_duration(most));
   signals.release();

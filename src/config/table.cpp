@@ -289,9 +289,6 @@ std::vector<Setting> make_table() {
           "File of the certificate and its chain (PEM); with it HTTPS is served"),
       text(
           "tls.key", [](S & s) -> auto& { return s.tls_key; }, "File of the certificate's key (PEM)"),
-      named("OLLAMA_LOAD_TIMEOUT", duration<Nanoseconds>(
-                                       "times.load", [](S & s) -> auto& { return s.load_timeout; }, true,
-                                       "How long a request waits for its model to load; 0 or negative: for ever")),
       reloading(duration<Nanoseconds>(
           "times.deadline", [](S & s) -> auto& { return s.deadline; }, false,
           "From a request's arrival to its end; 0: no limit")),

@@ -136,6 +136,8 @@ std::vector<RunningModel> Fleet::running() const {
                        resident.file->file_bytes(),
                        resident.load.context,
                        resident.engine->devices(),
+                       resident.engine->stats(),
+                       resident.engine->broken(),
                        {}};
     if (entry->keep_alive.count() >= 0) {
       const Clock::time_point now = Clock::now(), idle_since = entry->users > 0 ? now : entry->last_used;

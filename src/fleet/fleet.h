@@ -40,6 +40,8 @@ struct RunningModel {
   uint64_t file_bytes = 0;
   uint32_t context = 0;
   engine::DeviceStatus devices;
+  engine::Stats stats;
+  std::optional<Error> broken;                                   // it answers nothing any more; see Engine::broken()
   std::optional<std::chrono::system_clock::time_point> expires;  // not given: never
 };
 

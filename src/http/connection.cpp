@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "http/outbox.h"
 #include "http/target.h"
+#include "http/transport.h"
 
 namespace hearth::http {
 namespace {
@@ -76,9 +77,9 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
   ConnectionImpl(std::shared_ptr<Shared> shared, tcp::socket socket)
       : shared_(std::move(shared)),
         settings_(shared_->settings),
-        socket_(std::move(socket)),
-        timer_(socket_.get_executor()),
-        ping_timer_(socket_.get_executor()) {}
+        transport_(std::move(socket), shared_->tls()),
+        timer_(transport_.executor()),
+        ping_timer_(transport_.executor()) {}
   ~ConnectionImpl() override {
     {
       const std::lock_guard lock(shared_->mutex);
@@ -89,16 +90,22 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
 
   void begin() {
     Code ignored;
-    socket_.set_option(tcp::no_delay(true), ignored);
-    socket_.set_option(net::socket_base::keep_alive(true), ignored);
+    transport_.socket().set_option(tcp::no_delay(true), ignored);
+    transport_.socket().set_option(net::socket_base::keep_alive(true), ignored);
     describe_ends();
-    expect_request();
+    if (!transport_.encrypted()) return expect_request();
+    set_deadline(settings_.header);
+    transport_.handshake([self = shared_from_this()](const Code& error) {
+      if (self->phase_ == Phase::kClosed) return;
+      if (error) return self->close();
+      self->expect_request();
+    });
   }
 
   void drain() override {
     on_strand([](ConnectionImpl& c) {
       if (c.phase_ == Phase::kBody) return c.refuse(503, "the server is shutting down");
-      if (c.phase_ == Phase::kIdle || c.phase_ == Phase::kHeader) c.close();
+      if (c.phase_ == Phase::kHandshake || c.phase_ == Phase::kIdle || c.phase_ == Phase::kHeader) c.close();
     });
   }
   void shed() override {
@@ -111,21 +118,21 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
   }
 
  private:
-  enum class Phase { kIdle, kHeader, kBody, kAnswering, kLingering, kClosed };
+  enum class Phase { kHandshake, kIdle, kHeader, kBody, kAnswering, kLingering, kClosed };
 
   template <class Call>
   void on_strand(Call call) {
-    net::post(socket_.get_executor(), [self = shared_from_this(), call] { call(*self); });
+    net::post(transport_.executor(), [self = shared_from_this(), call] { call(*self); });
   }
 
   void describe_ends() {
     Code error;
-    const tcp::endpoint remote = socket_.remote_endpoint(error);
+    const tcp::endpoint remote = transport_.socket().remote_endpoint(error);
     if (!error) {
       ends_.remote_address = remote.address().to_string();
       ends_.remote_loopback = remote.address().is_loopback();
     }
-    const tcp::endpoint local = socket_.local_endpoint(error);
+    const tcp::endpoint local = transport_.socket().local_endpoint(error);
     if (!error) ends_.local_loopback = local.address().is_loopback();
   }
 
@@ -189,7 +196,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     if (reading_ || phase_ == Phase::kClosed || read_ended_) return;
     if (phase_ == Phase::kAnswering && buffer_.size() >= settings_.pipelined_bytes) return;
     reading_ = true;
-    socket_.async_read_some(net::buffer(chunk_), [self = shared_from_this()](const Code& error, size_t bytes) {
+    transport_.read_some(net::buffer(chunk_), [self = shared_from_this()](const Code& error, size_t bytes) {
       self->reading_ = false;
       if (error) return self->on_read_end();
       self->on_chunk(bytes);
@@ -238,6 +245,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
       case Phase::kLingering:
         buffer_.consume(buffer_.size());
         return read_more();
+      case Phase::kHandshake:
       case Phase::kClosed:
         return;
     }
@@ -352,10 +360,12 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     phase_ = Phase::kAnswering;
     clear_deadline();
     ++shared_->answering;
+    status_ = 0;
+    asked_ = Clock::now();
     outbox_ = std::make_shared<Outbox>(
         [weak = weak_from_this(), shared = shared_] {
           const auto self = weak.lock();
-          if (self) net::post(self->socket_.get_executor(), [self] { self->flush(); });
+          if (self) net::post(self->transport_.executor(), [self] { self->flush(); });
         },
         settings_.unsent_bytes);
     return make_exchange(outbox_, [shared = shared_, head = head_] {
@@ -428,6 +438,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
 
   void begin_answer(const Outbox::Batch& batch, std::string* wire) {
     if (shared_->draining) keeps_alive_ = false;
+    status_ = batch.head->status;
     const bool bodiless = batch.head->status == 204 || batch.head->status == 304;
     chunked_ = !batch.whole && !old_version_;
     std::string framing;
@@ -472,7 +483,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     writing_ = true;
     if (phase_ == Phase::kAnswering) set_deadline(settings_.write_progress);
     const net::const_buffer rest(wire_.data() + wire_sent_, std::min(wire_.size() - wire_sent_, kWrite_bytes));
-    socket_.async_write_some(rest, [self = shared_from_this()](const Code& error, size_t bytes) {
+    transport_.write_some(rest, [self = shared_from_this()](const Code& error, size_t bytes) {
       self->writing_ = false;
       if (error) return self->close();
       self->wire_sent_ += bytes;
@@ -499,7 +510,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     last_ = false;
     if (read_ended_) return close();
     if (lingers_ || (!keeps_alive_ && buffer_.size() > 0)) return linger();
-    if (!keeps_alive_) return close();
+    if (!keeps_alive_) return transport_.encrypted() ? linger() : close();  // a reader would take it for cut off
     expect_request();
   }
 
@@ -509,14 +520,14 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     if (const auto outbox = std::exchange(outbox_, nullptr)) {
       --shared_->answering;
       outbox->set_gone();
+      if (shared_->handler.answered) shared_->handler.answered(head_, status_, Clock::now() - asked_);
     }
   }
 
   // Closing at once would reset the connection while the client still sends, and it would never read the answer.
   void linger() {
     phase_ = Phase::kLingering;
-    Code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    transport_.end_writing([self = shared_from_this()] { self->close(); });
     set_deadline(settings_.linger);
     on_bytes();
   }
@@ -524,21 +535,20 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
   void close() {
     if (phase_ == Phase::kClosed) return;
     phase_ = Phase::kClosed;
-    Code ignored;
-    socket_.close(ignored);
+    transport_.close();
     timer_.cancel();
     end_exchange();
   }
 
   const std::shared_ptr<Shared> shared_;
   const Settings& settings_;
-  tcp::socket socket_;
+  Transport transport_;
   net::steady_timer timer_, ping_timer_;
   Clock::time_point deadline_ = Clock::time_point::max(), last_sent_{};
   bool timer_armed_ = false;
 
   RequestHead ends_;  // what of a head belongs to the connection
-  Phase phase_ = Phase::kIdle;
+  Phase phase_ = Phase::kHandshake;
   beast::flat_buffer buffer_;  // what was read and is not parsed yet
   std::array<char, kRead_bytes> chunk_;
   std::optional<Parser> parser_;
@@ -551,6 +561,8 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
   bool lingers_ = false;                                              // its rest is not read
 
   std::shared_ptr<Outbox> outbox_;
+  unsigned status_ = 0;  // of the present answer; 0: it has not begun
+  Clock::time_point asked_{};
   Ping ping_;
   std::string wire_;  // what is being written
   size_t wire_sent_ = 0;

@@ -17,7 +17,7 @@ class Connection;
 // What all connections of a server share.
 struct Shared {
   Shared(Settings its_settings, Handler its_handler)
-      : settings(std::move(its_settings)), handler(std::move(its_handler)) {}
+      : settings(std::move(its_settings)), handler(std::move(its_handler)), tls_(settings.tls) {}
 
   const Settings settings;
   const Handler handler;
@@ -29,6 +29,19 @@ struct Shared {
   std::unordered_map<const Connection*, std::weak_ptr<Connection>> connections;
 
   std::vector<std::shared_ptr<Connection>> all();
+
+  // Of connections from now on.
+  void set_tls(TlsContext tls) {
+    const std::lock_guard lock(mutex);
+    tls_ = std::move(tls);
+  }
+  TlsContext tls() {
+    const std::lock_guard lock(mutex);
+    return tls_;
+  }
+
+ private:
+  TlsContext tls_;
 };
 
 class Connection {

@@ -1,5 +1,8 @@
 #include "http/listen.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <boost/asio/ip/v6_only.hpp>
 
 #include "base/error.h"
@@ -70,11 +73,33 @@ Status listen_on_all(net::io_context& io, const Address& address, std::vector<tc
   return {};
 }
 
+Result<tcp::acceptor> adopt(net::io_context& io, int handle) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  int listens = 0;
+  socklen_t listens_length = sizeof listens;
+  const bool good = ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+                    (address.ss_family == AF_INET || address.ss_family == AF_INET6) &&
+                    ::getsockopt(handle, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_length) == 0 && listens != 0;
+  if (!good) return error(ErrorKind::kUsage, "the file {} that was handed over is no socket that listens", handle);
+  ::fcntl(handle, F_SETFD, FD_CLOEXEC);
+  tcp::acceptor acceptor(io);
+  Code code;
+  acceptor.assign(address.ss_family == AF_INET ? tcp::v4() : tcp::v6(), handle, code);
+  if (code) return error(ErrorKind::kIo, "cannot take over the socket {}: {}", handle, code.message());
+  return acceptor;
+}
+
 }  // namespace
 
-Result<std::vector<tcp::acceptor>> listen(net::io_context& io, const std::vector<Address>& addresses) {
+Result<std::vector<tcp::acceptor>> listen(net::io_context& io, const Settings& settings) {
   std::vector<tcp::acceptor> acceptors;
-  for (const Address& address : addresses) TRY(listen_on_all(io, address, &acceptors));
+  for (const int handle : settings.inherited) {
+    ASSIGN_OR_RETURN(tcp::acceptor acceptor, adopt(io, handle));
+    acceptors.push_back(std::move(acceptor));
+  }
+  if (!acceptors.empty()) return acceptors;
+  for (const Address& address : settings.listen) TRY(listen_on_all(io, address, &acceptors));
   if (acceptors.empty()) return error(ErrorKind::kUsage, "there is no address to listen on");
   return acceptors;
 }

@@ -12,7 +12,6 @@ namespace hearth::http {
 
 // One per address; for "localhost" and "*" those of the families that this machine has, on the same port. Errors: see
 // Server::start().
-Result<std::vector<boost::asio::ip::tcp::acceptor>> listen(boost::asio::io_context& io,
-                                                           const std::vector<Address>& addresses);
+Result<std::vector<boost::asio::ip::tcp::acceptor>> listen(boost::asio::io_context& io, const Settings& settings);
 
 }  // namespace hearth::http

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -29,6 +30,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
       : shared_(std::move(shared)), acceptor_(std::move(acceptor)), pause_(shared_->io) {}
 
   tcp::endpoint endpoint() const { return endpoint_; }
+  int handle() { return acceptor_.native_handle(); }  // of one that is not closed
 
   void accept() {
     acceptor_.async_accept(net::make_strand(shared_->io),
@@ -111,7 +113,7 @@ Result<std::unique_ptr<Server>> Server::start(Settings settings, Handler handler
   auto impl = std::make_unique<Impl>();
   impl->shared = std::make_shared<Shared>(std::move(settings), std::move(handler));
   Shared& shared = *impl->shared;
-  ASSIGN_OR_RETURN(std::vector<tcp::acceptor> acceptors, listen(shared.io, shared.settings.listen));
+  ASSIGN_OR_RETURN(std::vector<tcp::acceptor> acceptors, listen(shared.io, shared.settings));
   impl->work.emplace(shared.io.get_executor());
   for (tcp::acceptor& acceptor : acceptors) {
     impl->listeners.push_back(std::make_shared<Listener>(impl->shared, std::move(acceptor)));
@@ -146,6 +148,20 @@ std::vector<std::string> Server::addresses() const {
 
 uint16_t Server::port() const {
   return impl_->listeners.front()->endpoint().port();
+}
+
+void Server::set_tls(TlsContext tls) {
+  impl_->shared->set_tls(std::move(tls));
+}
+
+std::vector<int> Server::keep_listening() const {
+  std::vector<int> copies;
+  for (const auto& listener : impl_->listeners) {
+    constexpr int kBeyond_the_usual = 100;
+    const int copy = ::fcntl(listener->handle(), F_DUPFD, kBeyond_the_usual);
+    if (copy >= 0) copies.push_back(copy);
+  }
+  return copies;
 }
 
 bool Server::drain(std::chrono::milliseconds most) {

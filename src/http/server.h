@@ -30,6 +30,8 @@ struct Handler {
   // The answer to what cannot be handled, in the form that clients of that path expect. `head` is empty where the
   // request could not be read.
   std::function<Response(const RequestHead& head, unsigned status, const std::string& message)> problem;
+  // May be empty. An answer is complete, or its client has gone; status 0: nothing of it was sent.
+  std::function<void(const RequestHead& head, unsigned status, std::chrono::nanoseconds took)> answered = {};
 };
 
 struct ServerStats {
@@ -48,6 +50,11 @@ class Server {
   // "127.0.0.1:11434", "[::1]:11434".
   std::vector<std::string> addresses() const;
   uint16_t port() const;  // of the first
+
+  // What new connections are encrypted with, if they are.
+  void set_tls(TlsContext tls);
+  // Copies of the sockets that listen, open beyond this process's end; see Settings::inherited.
+  std::vector<int> keep_listening() const;
 
   // Takes no new connection and no new request (those under way get 503), closes those that wait for none, and waits
   // until the others are answered, at most for `most`. True if all are.

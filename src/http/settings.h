@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "http/tls.h"
+
 namespace hearth::http {
 
 // A host is an address in figures, "localhost" (127.0.0.1 and ::1) or "*" (all of both families). Port 0: any.
@@ -18,6 +20,8 @@ struct Address {
 
 struct Settings {
   std::vector<Address> listen = {Address()};
+  TlsContext tls = nullptr;         // null: connections are not encrypted
+  std::vector<int> inherited = {};  // sockets that listen already, in place of `listen`; they are the server's now
   int threads = 2;
 
   size_t connections = 4096;  // more wait in the system's queue

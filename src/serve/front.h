@@ -8,6 +8,8 @@
 #include "api/router.h"
 #include "base/current.h"
 #include "http/server.h"
+#include "metrics/registry.h"
+#include "serve/access.h"
 #include "serve/workers.h"
 
 namespace hearth::serve {
@@ -15,10 +17,12 @@ namespace hearth::serve {
 struct FrontOptions {
   bool only_loopback = true;         // all addresses that are listened on are this machine's alone
   std::vector<std::string> origins;  // see origins.h
+  AccessRules access = {};
+  std::chrono::nanoseconds deadline{0};  // of an answer; 0: none
 };
 
-// `workers` and `options`, which may change at any time, must outlive the server; the router is kept.
-http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers,
-                           const Current<FrontOptions>& options);
+// All but the router must outlive the server; the options may change at any time.
+http::Handler make_handler(std::shared_ptr<const api::Router> router, Workers& workers, const Access& access,
+                           const Current<FrontOptions>& options, metrics::Registry& registry);
 
 }  // namespace hearth::serve

@@ -287,6 +287,7 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   TRY(add_biases(request.settings, model.chat->tokenizer(), out.options));
   out.user = request.caller.user;
   out.priority = request.priority;
+  out.deadline = request.caller.deadline;
   out.cache_salt = request.cache_salt.empty() ? 0 : std::hash<std::string>()(request.cache_salt);
   out.min_tokens = request.settings.min_tokens;
   out.ignore_eos = request.settings.ignore_eos;

@@ -1,5 +1,7 @@
 #include "serve/serving.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <thread>
@@ -14,12 +16,16 @@
 #include "base/text.h"
 #include "fleet/find_model.h"
 #include "http/server.h"
+#include "serve/access.h"
+#include "serve/admin_routes.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
 #include "serve/describe.h"
 #include "serve/front.h"
+#include "serve/health.h"
 #include "serve/inference_compute.h"
 #include "serve/settings.h"
+#include "serve/state.h"
 #include "serve/summaries.h"
 #include "serve/text_models.h"
 #include "store/edit_models.h"
@@ -39,7 +45,10 @@ bool is_loopback(const http::Address& address) {
 }
 
 FrontOptions front_options(const config::Settings& settings) {
-  return {.only_loopback = std::ranges::all_of(settings.http.listen, is_loopback), .origins = settings.origins};
+  return {.only_loopback = std::ranges::all_of(settings.http.listen, is_loopback),
+          .origins = settings.origins,
+          .access = {.open = settings.open, .trusted_proxies = settings.trusted_proxies},
+          .deadline = settings.deadline};
 }
 
 api::Cancel load(fleet::Fleet& models, const api::LoadRequest& request, std::function<void(Status)> done) {
@@ -121,6 +130,35 @@ std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& 
   return service;
 }
 
+// Without one the server answers all the same: on this machine nobody needs a key.
+Result<State> open_state(const config::Settings& settings) {
+  Result<State> state = State::open(settings.state);
+  if (!state) log_warn("there are no keys, since the state cannot be had: {}", state.error().message);
+  return state;
+}
+
+// Where commands on this machine reach it.
+std::string local_url(const http::Server& server, bool tls) {
+  std::string address = server.addresses().front();
+  for (const auto& [any, own] : {std::pair{"0.0.0.0:", "127.0.0.1:"}, std::pair{"[::]:", "[::1]:"}})
+    if (address.starts_with(any)) address = own + address.substr(std::string_view(any).size());
+  return (tls ? "https://" : "http://") + address;
+}
+
+// What routes take that do more than ask models; docs/security.md has the same list.
+void set_roles(api::Router& router) {
+  for (const char* path : {"/", "/api/version"}) router.set_role(path, api::Role::kAnyone);
+  for (const char* path : {"/api/create", "/api/pull", "/api/push", "/api/copy", "/api/delete"})
+    router.set_role(path, api::Role::kManage);
+}
+
+// Differs when a file has been written or replaced.
+std::string stamp_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return "absent ";
+  return fmt::format("{}.{}.{}.{} ", status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
 Error with_ways_out(const Error& cause, const config::Settings& settings) {
   if (cause.kind != ErrorKind::kBusy) return cause;
   const uint32_t port = settings.http.listen.front().port;
@@ -135,46 +173,120 @@ Error with_ways_out(const Error& cause, const config::Settings& settings) {
 
 // Ended from the last to the first: nobody is asked who has gone.
 struct Serving::Parts {
-  explicit Parts(config::Loaded its_loaded)
+  Parts(config::Loaded its_loaded, Result<State> its_state, const std::string& local_key)
       : loaded(std::move(its_loaded)),
+        state(std::move(its_state)),
+        access(state ? &state->keys() : nullptr, local_key),
         front(front_options(loaded.settings)),
         workers(kWorkers, kMost_waiting),
-        models(fleet_options(loaded.settings)) {}
+        models(fleet_options(loaded.settings)),
+        health(models) {
+    if (!state) health.set({"state-unavailable", state.error().cause(), state.error().remedy});
+    add_sources(registry, models, health);
+  }
   ~Parts() {
     server.reset();
     workers.stop();
   }
 
+  void look_at_certificate();
+
   config::Loaded loaded;  // of the thread that calls Serving's functions
+  Result<State> state;
+  Access access;
   Current<FrontOptions> front;
   Workers workers;
   AnswerRate rate;
   Catalog catalog;
   TextModels texts;
   fleet::Fleet models;
+  Health health;
+  metrics::Registry registry;
   std::unique_ptr<http::Server> server;
+  std::string certificate_stamp;  // of the files as they were read last
 };
+
+// A new one is read once both files are; one that cannot be used leaves the old in use.
+void Serving::Parts::look_at_certificate() {
+  constexpr const char* kFinding = "tls-certificate";
+  const config::Settings& settings = loaded.settings;
+  if (settings.tls_key.empty()) return;
+  const std::string stamp = stamp_of(settings.tls_certificate) + stamp_of(settings.tls_key);
+  const std::string before = std::exchange(certificate_stamp, stamp);
+  if (before.empty() || before == stamp) return;
+  auto tls = http::load_tls(settings.tls_certificate, settings.tls_key);
+  if (!tls) {
+    health.set({kFinding, "the new certificate cannot be used, and the old one stays: " + tls.error().message,
+                "put a certificate and its key there"});
+    return;
+  }
+  server->set_tls(std::move(tls).value());
+  health.clear(kFinding);
+  log_info("connections are encrypted with the new certificate of {} now", settings.tls_certificate);
+}
+
+namespace {
+
+void find_missing_keys(const Access& access, const config::Settings& settings, Health& health) {
+  if (std::ranges::all_of(settings.http.listen, is_loopback) || settings.open) return;
+  if (access.keys() != nullptr && !access.keys()->empty()) return;
+  health.set({"keys-missing", "other machines can connect, but need a key, and there was none at the start",
+              "\"hearth key add NAME\" makes one; or set open = true to let anybody use the models"});
+}
+
+}  // namespace
 
 Serving::Serving(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Serving::~Serving() = default;
 
-Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded) {
-  auto parts = std::make_unique<Parts>(std::move(loaded));
+Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vector<int> inherited) {
+  Result<State> state = open_state(loaded.settings);
+  if (!state && state.error().kind == ErrorKind::kUnsupported) return state.error();
+  ASSIGN_OR_RETURN(const std::string local_key, new_secret());
+  auto parts = std::make_unique<Parts>(std::move(loaded), std::move(state), local_key);
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
-  const auto service = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts,
-                                    settings.context);
+  const auto service = with_limits(with_counts(
+      make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, settings.context),
+      parts->registry));
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
   api::openai::add_routes(*router, service);
-  auto server = http::Server::start(settings.http, make_handler(std::move(router), parts->workers, parts->front));
+  add_admin_routes(*router, parts->access.keys(), parts->state ? parts->state->folder() : "",
+                   parts->state ? "" : parts->state.error().message);
+  set_roles(*router);
+  add_health_routes(*router, parts->health);
+  add_metrics_route(*router, parts->registry);
+  http::Settings http = settings.http;
+  http.inherited = std::move(inherited);
+  if (!settings.tls_key.empty()) {
+    ASSIGN_OR_RETURN(http.tls, http::load_tls(settings.tls_certificate, settings.tls_key));
+  }
+  auto server = http::Server::start(
+      std::move(http), make_handler(std::move(router), parts->workers, parts->access, parts->front, parts->registry));
   if (!server) return with_ways_out(server.error(), settings);
   parts->server = std::move(server).value();
+  if (parts->state) {
+    const std::string url = local_url(*parts->server, !settings.tls_key.empty());
+    if (const Status announced = parts->state->announce(url, local_key); !announced)
+      log_warn("commands such as \"hearth key\" will not find this server: {}", announced.error().message);
+  }
+  parts->look_at_certificate();
+  find_missing_keys(parts->access, settings, parts->health);
   log_inference_compute(fleet::gpu_policy(settings.gpu));
   return std::unique_ptr<Serving>(new Serving(std::move(parts)));
 }
 
-void Serving::look() {}
+Serving::Condition Serving::look() {
+  parts_->look_at_certificate();
+  for (const fleet::RunningModel& model : parts_->models.running())
+    if (model.broken) return Condition::kLost;
+  return Condition::kWell;
+}
+
+std::vector<int> Serving::keep_listening() const {
+  return parts_->server->keep_listening();
+}
 
 std::vector<std::string> Serving::reload(const config::Loaded& loaded) {
   std::vector<std::string> lines = config::reload(parts_->loaded, loaded);
@@ -194,6 +306,7 @@ std::vector<std::string> Serving::addresses() const {
 }
 
 bool Serving::drain(std::chrono::milliseconds most) {
+  parts_->health.set({"ending", "the server is ending", "", true});
   return parts_->server->drain(most);
 }
 

@@ -13,14 +13,21 @@ namespace hearth::serve {
 
 class Serving {
  public:
-  // Listens and answers from now on. Errors: those of http::Server::start(), with what to do where the port is taken.
-  static Result<std::unique_ptr<Serving>> start(config::Loaded loaded);
+  // Listens and answers from now on; `inherited`: see http::Settings. Errors: those of http::Server::start(), with what
+  // to do where the port is taken.
+  static Result<std::unique_ptr<Serving>> start(config::Loaded loaded, std::vector<int> inherited = {});
   // Ends what still runs.
   ~Serving();
 
   std::vector<std::string> addresses() const;
-  // To be called every second or so: sees what has changed outside.
-  void look();
+  enum class Condition {
+    kWell,
+    kLost,  // a device is lost, and only a new process can have it again
+  };
+  // To be called every second or so: sees what has changed.
+  Condition look();
+  // See http::Server::keep_listening().
+  std::vector<int> keep_listening() const;
   // Settings that were read again; says what has changed and what cannot without a new start.
   std::vector<std::string> reload(const config::Loaded& loaded);
 

@@ -33,6 +33,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"store", {"base", "gguf"}},
     {"http", {"base"}},
     {"config", {"base", "http"}},
+    {"state", {"base"}},
+    {"metrics", {"base"}},
     {"api", {"base", "http", "text", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
@@ -40,10 +42,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
-      "api", "config"}},
+      "api", "config", "state", "metrics"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
-    {"cli", {"base",      "quant",  "gguf",   "text",  "template", "chat",  "sampling", "device", "cpu",    "cuda",
-             "placement", "models", "engine", "store", "doctor",   "fleet", "grammar",  "serve",  "config", "http"}},
+    {"cli",
+     {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
+      "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {

@@ -45,7 +45,11 @@ class Writer : public AnswerWriter {
  public:
   Writer(Form form, std::string model) : form_(form), model_(std::move(model)) {}
 
-  http::Response failure(const AnswerEnd& end) override { return ollama::failure(*end.error, model_); }
+  http::Response failure(const AnswerEnd& end) override {
+    http::Response response = ollama::failure(*end.error, model_);
+    if (end.retry_after_s) response.head.headers.add("Retry-After", fmt::format("{}", *end.retry_after_s));
+    return response;
+  }
 
   http::ResponseHead head(const std::vector<std::string>&) override {
     return {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}};

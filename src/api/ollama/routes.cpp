@@ -83,7 +83,7 @@ void add_routes(Router& router, ServicePtr service) {
         {{.status = 200, .headers = {{"Content-Type", "text/plain; charset=utf-8"}}}, "Ollama is running"});
   });
   add("GET", "/api/version", [](const Service& s, const Call& call) {
-    call.exchange->send(json_response(json::serialize(json::object{{"version", s.version}})));
+    call.exchange->send(json_response(json::serialize(json::object{{"version", s.version}, {"server", "hearth"}})));
   });
   add("GET", "/api/status", [](const Service&, const Call& call) {
     call.exchange->send(json_response(R"({"cloud":{"disabled":true,"source":"env"}})"));

@@ -1,0 +1,144 @@
+#include "cli/remote.h"
+
+#include <boost/json.hpp>
+
+#include "base/error.h"
+#include "base/outside_text.h"
+#include "config/load.h"
+#include "config/table.h"
+#include "http/client.h"
+#include "serve/state.h"
+
+namespace hearth::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct Place {
+  std::string url, key;
+};
+
+std::string url_of(const http::Address& address, bool tls) {
+  const bool any =
+      address.host == "*" || address.host == "0.0.0.0" || address.host == "::" || address.host == "localhost";
+  const http::Address own{any ? "127.0.0.1" : address.host, address.port};
+  return (tls ? "https://" : "http://") + config::host_text(own);
+}
+
+Result<Place> place_of_server() {
+  const auto environment = config::environment();
+  const auto value = [&](const char* name) {
+    const auto at = environment.find(name);
+    return at == environment.end() ? std::string() : at->second;
+  };
+  Place place{.url = {}, .key = value("HEARTH_API_KEY")};
+  const std::string listen = value("HEARTH_LISTEN"), host = listen.empty() ? value("OLLAMA_HOST") : listen;
+  const auto local = serve::find_server(value("HEARTH_STATE"));
+  if (host.empty() && local) {
+    place.url = local->url;
+    if (place.key.empty()) place.key = local->key;
+    return place;
+  }
+  const auto parsed = config::parse_host(host.substr(0, host.find(',')));
+  if (!parsed) return parsed.error();
+  place.url = url_of(parsed->address, parsed->tls);
+  if (local && local->url == place.url && place.key.empty()) place.key = local->key;
+  return place;
+}
+
+// "error": "..." or {"message": "..."} of a body; else the body's beginning.
+std::string message_of(const std::string& body) {
+  boost::system::error_code failed;
+  const json::value value = json::parse(body, failed);
+  const json::object* object = failed ? nullptr : value.if_object();
+  const json::value* fault = object != nullptr ? object->if_contains("error") : nullptr;
+  if (fault != nullptr && fault->is_string()) return std::string(fault->get_string());
+  if (fault != nullptr && fault->is_object()) {
+    const json::value* text = fault->get_object().if_contains("message");
+    if (text != nullptr && text->is_string()) return std::string(text->get_string());
+  }
+  constexpr size_t kMost = 200;
+  return printable(body.substr(0, kMost));
+}
+
+Error refusal(const http::Response& response) {
+  const unsigned status = response.head.status;
+  const std::string text = message_of(response.body);
+  const ErrorKind kind = status == 404                    ? ErrorKind::kNotFound
+                         : status == 400                  ? ErrorKind::kUsage
+                         : status == 401 || status == 403 ? ErrorKind::kRefused
+                         : status == 503 || status == 429 ? ErrorKind::kBusy
+                                                          : ErrorKind::kIo;
+  return Error{kind, text.empty() ? fmt::format("the server answers {}", status) : text};
+}
+
+http::ClientRequest request_to(const std::string& url, const std::string& key) {
+  http::ClientRequest request{.url = url};
+  request.headers.add("Content-Type", "application/json");
+  if (!key.empty()) request.headers.add("Authorization", "Bearer " + key);
+  return request;
+}
+
+bool identifies_hearth(const http::Response& response) {
+  boost::system::error_code failed;
+  const json::value value = json::parse(response.body, failed);
+  const json::object* object = failed ? nullptr : value.if_object();
+  const json::value* server = object != nullptr ? object->if_contains("server") : nullptr;
+  return server != nullptr && server->is_string() && server->get_string() == "hearth";
+}
+
+}  // namespace
+
+Result<std::optional<Remote>> Remote::find() {
+  ASSIGN_OR_RETURN(const Place place, place_of_server());
+  http::ClientRequest request = request_to(place.url + "/api/version", place.key);
+  request.connect = std::chrono::milliseconds(1'000);
+  request.silence = std::chrono::milliseconds(5'000);
+  const auto response = http::fetch(request);
+  if (!response && response.error().kind == ErrorKind::kNotFound) return std::optional<Remote>();
+  if (!response) return response.error();
+  if (!identifies_hearth(*response)) {
+    return error(ErrorKind::kRefused, "what answers at {} is no hearth; name another with OLLAMA_HOST, or stop it",
+                 place.url);
+  }
+  return std::optional<Remote>(Remote(place.url, place.key));
+}
+
+Result<Remote> Remote::require() {
+  ASSIGN_OR_RETURN(std::optional<Remote> found, find());
+  if (found) return *std::move(found);
+  return error(ErrorKind::kNotFound, "no hearth serves here; start one: hearth serve");
+}
+
+Result<std::string> Remote::ask(const std::string& method, const std::string& path, const std::string& body) const {
+  http::ClientRequest request = request_to(url_ + path, key_);
+  request.method = method;
+  request.body = body;
+  ASSIGN_OR_RETURN(http::Response response, http::fetch(request));
+  if (response.head.status >= 300) return refusal(response);
+  return std::move(response.body);
+}
+
+Status Remote::stream(const std::string& path, const std::string& body,
+                      const std::function<Status(std::string_view line)>& take) const {
+  http::ClientRequest request = request_to(url_ + path, key_);
+  request.method = "POST";
+  request.body = body;
+  Status taken;
+  std::string rest;
+  const auto pieces = [&](std::string_view piece) {
+    rest += piece;
+    size_t begin = 0;
+    for (size_t end; taken && (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1)
+      taken = take(std::string_view(rest).substr(begin, end - begin));
+    rest.erase(0, begin);
+    return taken.ok();
+  };
+  const auto response = http::fetch(request, pieces);
+  if (!taken) return taken;
+  if (!response) return response.error();
+  if (response->head.status >= 300) return refusal(*response);
+  return rest.empty() ? Status() : take(rest);
+}
+
+}  // namespace hearth::cli

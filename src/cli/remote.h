@@ -1,0 +1,34 @@
+// A hearth that serves already, through which commands go, so that there is one that has the models.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace hearth::cli {
+
+class Remote {
+ public:
+  // The server that OLLAMA_HOST or HEARTH_LISTEN name, else the one of this user's state folder, else one at
+  // 127.0.0.1:11434; nothing if none answers there. Errors: kRefused, if what answers is no hearth.
+  static Result<std::optional<Remote>> find();
+  // The same; kNotFound if there is none, with what to do.
+  static Result<Remote> require();
+
+  // Errors: what is wrong in the server's words, by its kind of status; those of http::fetch().
+  Result<std::string> ask(const std::string& method, const std::string& path, const std::string& json = {}) const;
+  // The lines of a stream as they come; the first error of `take` ends it.
+  Status stream(const std::string& path, const std::string& json,
+                const std::function<Status(std::string_view line)>& take) const;
+  const std::string& url() const { return url_; }
+
+ private:
+  Remote(std::string url, std::string key) : url_(std::move(url)), key_(std::move(key)) {}
+  std::string url_, key_;
+};
+
+}  // namespace hearth::cli

@@ -1,0 +1,166 @@
+#include "http/client.h"
+
+#define CURL_DISABLE_TYPECHECK
+#include <curl/curl.h>
+#include <dlfcn.h>
+
+#include <array>
+#include <memory>
+#include <new>
+
+#include "base/error.h"
+
+namespace hearth::http {
+namespace {
+
+// The functions in use; their types are those of curl/curl.h (https://curl.se/libcurl/c/).
+struct Curl {
+  decltype(&::curl_global_init) global_init = nullptr;
+  decltype(&::curl_easy_init) init = nullptr;
+  decltype(&::curl_easy_setopt) set = nullptr;
+  decltype(&::curl_easy_perform) perform = nullptr;
+  decltype(&::curl_easy_getinfo) info = nullptr;
+  decltype(&::curl_easy_strerror) message = nullptr;
+  decltype(&::curl_easy_cleanup) cleanup = nullptr;
+  decltype(&::curl_slist_append) append = nullptr;
+  decltype(&::curl_slist_free_all) free_list = nullptr;
+};
+
+template <class Function>
+bool look_up(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(::dlsym(library, name));
+  return function != nullptr;
+}
+
+Result<Curl> open_curl() {
+  void* library = nullptr;
+  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"})
+    if (library == nullptr) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    return error(ErrorKind::kUnsupported, "libcurl is not on this machine; install it (Debian, Ubuntu: libcurl4)");
+  }
+  Curl curl;
+  const bool whole =
+      look_up(library, "curl_global_init", curl.global_init) && look_up(library, "curl_easy_init", curl.init) &&
+      look_up(library, "curl_easy_setopt", curl.set) && look_up(library, "curl_easy_perform", curl.perform) &&
+      look_up(library, "curl_easy_getinfo", curl.info) && look_up(library, "curl_easy_strerror", curl.message) &&
+      look_up(library, "curl_easy_cleanup", curl.cleanup) && look_up(library, "curl_slist_append", curl.append) &&
+      look_up(library, "curl_slist_free_all", curl.free_list);
+  if (!whole || curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    return error(ErrorKind::kUnsupported, "the libcurl of this machine lacks a function; install a newer one");
+  return curl;
+}
+
+// What an answer's callbacks fill.
+struct Reception {
+  const Curl& curl;
+  CURL* handle;
+  const std::function<bool(std::string_view)>& take;
+  uint64_t most_bytes;
+  Response response = {};
+  bool refused = false, too_long = false, no_memory = false;
+
+  long status() const {
+    long code = 0;
+    curl.info(handle, CURLINFO_RESPONSE_CODE, &code);
+    return code;
+  }
+  bool receive(std::string_view piece) {
+    const long code = status();
+    if (take && code >= 200 && code < 300) {
+      refused = !take(piece);
+      return !refused;
+    }
+    too_long = response.body.size() + piece.size() > most_bytes;
+    if (!too_long) response.body += piece;
+    return !too_long;
+  }
+};
+
+size_t on_body(char* data, size_t size, size_t count, void* to) {
+  auto& reception = *static_cast<Reception*>(to);
+  try {
+    return reception.receive({data, size * count}) ? size * count : 0;
+  } catch (const std::bad_alloc&) {
+    reception.no_memory = true;
+    return 0;
+  }
+}
+
+size_t on_header(char* data, size_t size, size_t count, void* to) {
+  auto& reception = *static_cast<Reception*>(to);
+  std::string_view line(data, size * count);
+  while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+  if (line.starts_with("HTTP/")) reception.response.head.headers = {};  // of an answer before, which led here
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return size * count;
+  std::string_view value = line.substr(colon + 1);
+  while (value.starts_with(' ')) value.remove_prefix(1);
+  reception.response.head.headers.add(std::string(line.substr(0, colon)), std::string(value));
+  return size * count;
+}
+
+Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail) {
+  const std::string_view cause = *detail != '\0' ? detail : curl.message(code);
+  switch (code) {
+    case CURLE_COULDNT_CONNECT:
+      return error(ErrorKind::kNotFound, "nobody answers at {}", request.url);
+    case CURLE_OPERATION_TIMEDOUT:
+      return error(ErrorKind::kTimeout, "{}: {}", request.url, cause);
+    default:
+      return error(ErrorKind::kIo, "{}: {}", request.url, cause);
+  }
+}
+
+}  // namespace
+
+Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view)>& take) {
+  static const Result<Curl> opened = open_curl();
+  if (!opened) return opened.error();
+  const Curl& curl = *opened;
+  const std::unique_ptr<CURL, decltype(curl.cleanup)> owner(curl.init(), curl.cleanup);
+  CURL* const handle = owner.get();
+  if (handle == nullptr) return error(ErrorKind::kNoMemory, "there is no memory for a connection");
+  Reception reception{curl, handle, take, request.most_body_bytes};
+  std::array<char, CURL_ERROR_SIZE> detail{};
+  std::unique_ptr<curl_slist, decltype(curl.free_list)> lines(nullptr, curl.free_list);
+  const auto add = [&](const std::string& line) {
+    if (curl_slist* longer = curl.append(lines.get(), line.c_str()); longer != nullptr) {
+      (void)lines.release();
+      lines.reset(longer);
+    }
+  };
+  for (const Header& header : request.headers) add(header.name + ": " + header.value);
+  add("Expect:");
+  curl.set(handle, CURLOPT_URL, request.url.c_str());
+  curl.set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl.set(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  if (request.method == "HEAD") curl.set(handle, CURLOPT_NOBODY, 1L);
+  if (!request.body.empty()) {
+    curl.set(handle, CURLOPT_POSTFIELDS, request.body.data());
+    curl.set(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
+  curl.set(handle, CURLOPT_HTTPHEADER, lines.get());
+  curl.set(handle, CURLOPT_USERAGENT, "hearth/" HEARTH_VERSION);
+  curl.set(handle, CURLOPT_NOSIGNAL, 1L);
+  curl.set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect.count()));
+  if (request.silence.count() > 0) {
+    curl.set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl.set(handle, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request.silence.count() / 1000)));
+  }
+  curl.set(handle, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
+  curl.set(handle, CURLOPT_ERRORBUFFER, detail.data());
+  curl.set(handle, CURLOPT_WRITEFUNCTION, on_body);
+  curl.set(handle, CURLOPT_WRITEDATA, &reception);
+  curl.set(handle, CURLOPT_HEADERFUNCTION, on_header);
+  curl.set(handle, CURLOPT_HEADERDATA, &reception);
+  const CURLcode code = curl.perform(handle);
+  if (reception.refused) return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
+  if (reception.too_long) return error(ErrorKind::kIo, "{} answers with more than can be taken", request.url);
+  if (reception.no_memory) return error(ErrorKind::kNoMemory, "there is no memory for the answer of {}", request.url);
+  if (code != CURLE_OK) return failure(curl, code, request, detail.data());
+  reception.response.head.status = static_cast<unsigned>(reception.status());
+  return std::move(reception.response);
+}
+
+}  // namespace hearth::http

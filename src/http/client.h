@@ -1,0 +1,31 @@
+// An HTTP client: libcurl's, which is opened when it is first needed, so that the program starts without it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace hearth::http {
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string url;  // http:// or https://
+  Headers headers = {};
+  std::string body = {};
+  std::chrono::milliseconds connect{10'000};
+  std::chrono::milliseconds silence{0};  // the transfer ends where nothing comes for so long; 0: it waits
+  uint64_t most_body_bytes = 64 << 20;   // of an answer that is not taken in pieces
+  bool follows_redirects = false;
+};
+
+// Sends it and waits for the answer. With `take`, that gets the pieces of the body of an answer 2xx as they come, and
+// the response's body is empty; where it says false, the transfer ends (kCancelled). Errors: kNotFound: nobody listens
+// there; kTimeout; kIo with the cause; kUnsupported: libcurl is not on this machine.
+Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view piece)>& take = {});
+
+}  // namespace hearth::http

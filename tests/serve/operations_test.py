@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""What a server's administrator sees of it: settings, keys, health, figures, certificates, and the commands that go
+through it.
+
+operations_test.py HEARTH
+"""
+import http.client
+import os
+import re
+import signal
+import sqlite3
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from program import Program
+
+HEARTH = sys.argv.pop()
+
+
+class Operations(unittest.TestCase):
+    def start(self, *arguments, **more):
+        program = Program(HEARTH, *arguments, **more)
+        self.addCleanup(program.close)
+        return program
+
+    def test_commands_go_through_the_server(self):
+        server = self.start()
+        self.assertIn("demo:latest", server.command("list").stdout)
+        self.assertEqual(server.command("ps").stdout.split(), ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"])
+        alone = subprocess.run([HEARTH, "run", "demo", "--gpu", "off", "--temperature", "0", "What is the capital of France?"],
+                               capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True,
+                               env=server.environment | {"HEARTH_STATE": server.folder + "/none", "OLLAMA_HOST": "127.0.0.1:9"})
+        through = server.command("run", "demo", "--temperature", "0", "What is the capital of France?")
+        self.assertEqual(through.stdout, alone.stdout)
+        rows = server.command("ps").stdout.splitlines()
+        self.assertRegex(rows[1], r"^demo:latest +\S+ +\d.* [KM]B +100% CPU +\d+ +\d+ minutes from now")
+        server.command("stop", "demo")
+        deadline = time.monotonic() + 60
+        while len(server.command("ps").stdout.splitlines()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(len(server.command("ps").stdout.splitlines()), 1)
+        wrong = server.command("run", "nobody", "hello", check=False)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("nobody", wrong.stderr)
+
+    def test_a_command_never_goes_through_another_kind_of_server(self):
+        server = self.start()
+        stranger = subprocess.Popen([sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=server.folder,
+                                    env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        self.addCleanup(stranger.stdout.close)
+        port = re.search(r"port (\d+)", stranger.stdout.readline())[1]
+        done = server.command("ps", check=False, environment={"OLLAMA_HOST": f"127.0.0.1:{port}"})
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is no hearth", done.stderr)
+        done = server.command("ps", check=False, environment={"OLLAMA_HOST": "127.0.0.1:9"})
+        self.assertIn("no hearth serves here; start one: hearth serve", done.stderr)
+
+    def test_a_taken_port_names_its_holder_and_the_ways_out(self):
+        server = self.start()
+        done = server.command("serve", "--host", f"127.0.0.1:{server.port}", check=False,
+                              environment={"HEARTH_STATE": server.folder + "/other"})
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, rf"hearth \(process {server.process.pid}\) has the port")
+        self.assertIn(f"hearth serve --host 127.0.0.1:{server.port + 1}", done.stderr)
+
+    def test_keys_open_what_their_role_allows(self):
+        server = self.start()
+        text = {}
+        for role in ("infer", "manage", "admin"):
+            text[role] = server.command("key", "add", "for-" + role, "--role", role).stdout.strip()
+        self.assertEqual([l.split()[:2] for l in server.command("key", "list").stdout.splitlines()[1:]],
+                         [["for-admin", "admin"], ["for-infer", "infer"], ["for-manage", "manage"]])
+
+        def status(role, method, path, body=None):
+            # (A proxy's header: the request counts as one from elsewhere.)
+            headers = {"X-Forwarded-For": "203.0.113.5"}
+            if role:
+                headers["Authorization"] = "Bearer " + text.get(role, role)
+            return server.request(method, path, body, headers)[0]
+        self.assertEqual(status(None, "GET", "/"), 200)
+        self.assertEqual(status(None, "GET", "/health"), 200)
+        self.assertEqual(status(None, "GET", "/api/tags"), 401)
+        self.assertEqual(status("hearth-made-up", "GET", "/api/tags"), 401)
+        self.assertEqual(status("infer", "GET", "/api/tags"), 200)
+        self.assertEqual(status("infer", "POST", "/api/copy", {}), 403)
+        self.assertNotIn(status("manage", "POST", "/api/copy", {}), (401, 403))
+        self.assertEqual(status("manage", "GET", "/hearth/keys"), 403)
+        self.assertEqual(status("admin", "GET", "/hearth/keys"), 200)
+        server.command("key", "revoke", "for-infer")
+        self.assertEqual(status("infer", "GET", "/api/tags"), 401)
+        self.assertEqual(server.command("key", "revoke", "for-infer", check=False).returncode, 1)
+
+    def test_a_keys_limits_hold(self):
+        server = self.start()
+        few = server.command("key", "add", "few", "--requests-per-minute", "2").stdout.strip()
+        other = server.command("key", "add", "other", "--model", "other").stdout.strip()
+        ask = {"model": "demo", "prompt": "Hi", "stream": False, "options": {"num_predict": 1}}
+        statuses = [server.request("POST", "/api/generate", ask, {"Authorization": "Bearer " + few})[0] for _ in range(3)]
+        self.assertEqual(statuses, [200, 200, 429])
+        _, headers, _ = server.request("POST", "/api/generate", ask, {"x-api-key": few})
+        self.assertTrue(1 <= int(headers["Retry-After"]) <= 31, headers["Retry-After"])
+        status, _, body = server.request("POST", "/api/generate", ask, {"Authorization": "Bearer " + other})
+        self.assertEqual(status, 404, body)
+        one = server.command("key", "add", "one", "--parallel", "1").stdout.strip()
+        for _ in range(3):  # one after another: each lets go of its place
+            self.assertEqual(server.request("POST", "/api/generate", ask, {"x-api-key": one})[0], 200)
+
+    def test_state_is_kept_copied_and_private(self):
+        server = self.start()
+        state = server.environment["HEARTH_STATE"]
+        text = server.command("key", "add", "anna").stdout.strip()
+        self.assertEqual(os.stat(state).st_mode & 0o777, 0o700)
+        copy = server.folder + "/copy.db"
+        server.command("backup", copy)
+        self.assertEqual(sqlite3.connect(copy).execute("SELECT name FROM keys").fetchall(), [("anna",)])
+        self.assertEqual(server.command("backup", copy, check=False).returncode, 2)
+        self.assertEqual(server.end(signal.SIGTERM), 0)
+        self.assertIn("anna", server.command("key", "list").stdout, "without a server")
+        again = self.start(state=state)
+        headers = {"X-Forwarded-For": "203.0.113.5", "Authorization": "Bearer " + text}
+        self.assertEqual(again.request("GET", "/api/tags", None, headers)[0], 200)
+        again.end(signal.SIGTERM)
+        database = sqlite3.connect(state + "/state.db")
+        database.execute("PRAGMA user_version=99")
+        database.commit()
+        database.close()
+        refused = server.command("serve", "--host", "127.0.0.1:0", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("was written by a newer hearth (schema 99", refused.stderr)
+
+    def test_a_second_server_serves_without_the_state_and_says_so(self):
+        first = self.start()
+        second = self.start(state=first.environment["HEARTH_STATE"])
+        health = second.json("GET", "/health")
+        self.assertEqual((health["status"], health["ready"]), ("degraded", True))
+        self.assertEqual([r["id"] for r in health["reasons"]], ["state-unavailable"])
+        self.assertIn(f"process {first.process.pid}", health["reasons"][0]["cause"])
+        self.assertEqual(second.request("GET", "/hearth/keys")[0], 503)
+
+    def test_settings_are_read_again_at_a_sighup(self):
+        folder = self.start().folder
+        path = folder + "/config.toml"
+        with open(path, "w") as file:
+            file.write('origins = ["http://a.example"]\nparallel = 2\n')
+        server = self.start("--config", path)
+        origin = lambda name: server.request("GET", "/api/version", None, {"Origin": f"http://{name}.example"})[0]
+        self.assertEqual((origin("a"), origin("b")), (200, 403))
+        with open(path, "w") as file:
+            file.write('origins = ["http://b.example"]\nparallel = 3\n')
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("parallel stays \"2\" until hearth is started again")
+        deadline = time.monotonic() + 30
+        while origin("b") != 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual((origin("a"), origin("b")), (403, 200))
+        with open(path, "w") as file:
+            file.write("paralel = 3\n")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for('the settings stay as they were: .*line 1: there is no setting "paralel"; did you mean "parallel"')
+
+    def test_figures_tell_what_was_answered(self):
+        server = self.start()
+        usage = server.generate("What is the capital of France?")
+        page, deadline = "", time.monotonic() + 30
+        while 'path="/api/generate"' not in page and time.monotonic() < deadline:  # a moment after the client has it all
+            page = server.request("GET", "/metrics")[2].decode()
+        figures = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        self.assertEqual(figures['hearth_answers_total{model="demo",reason="stop"}'], "1")
+        self.assertEqual(int(figures['hearth_tokens_total{model="demo",kind="generated"}']), usage["eval_count"])
+        self.assertEqual(figures['hearth_http_requests_total{path="/api/generate",status="200"}'], "1")
+        self.assertEqual(figures['hearth_first_token_seconds_count{model="demo"}'], "1")
+        self.assertGreater(float(figures['hearth_model_bytes{model="demo:latest",place="host"}']), 0)
+        self.assertEqual(figures["hearth_ready"], "1")
+
+    def make_certificate(self, folder, name):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/CN=" + name, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2",
+                        "-keyout", folder + "/key.new", "-out", folder + "/cert.new"],
+                       check=True, capture_output=True)
+        os.rename(folder + "/key.new", folder + "/key.pem")
+        os.rename(folder + "/cert.new", folder + "/cert.pem")
+
+    def peer_name(self, server):
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(server.host, server.port, context=context, timeout=60)
+        connection.request("GET", "/health")
+        health = connection.getresponse().read()
+        certificate = ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(True))
+        connection.close()
+        subject = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=certificate, text=True,
+                                 capture_output=True, check=True).stdout
+        return re.search(r"CN ?= ?(\S+)", subject)[1], health
+
+    def test_certificates_are_taken_as_they_change_and_broken_ones_are_not(self):
+        folder = self.start().folder
+        self.make_certificate(folder, "first")
+        server = self.start("--set", f"tls.certificate={folder}/cert.pem", "--set", f"tls.key={folder}/key.pem")
+        self.assertEqual(self.peer_name(server)[0], "first")
+        verified = ssl.create_default_context(cafile=folder + "/cert.pem")
+        connection = http.client.HTTPSConnection(server.host, server.port, context=verified, timeout=60)
+        connection.request("POST", "/api/generate", '{"model":"demo","prompt":"Hi","options":{"num_predict":5}}')
+        self.assertIn(b'"done":true', connection.getresponse().read(), "a stream")
+        connection.close()
+        self.make_certificate(folder, "second")
+        server.wait_for("encrypted with the new certificate")
+        self.assertEqual(self.peer_name(server)[0], "second")
+        with open(folder + "/cert.pem", "w") as file:
+            file.write("nonsense")
+        server.wait_for("tls-certificate: the new certificate cannot be used")
+        name, health = self.peer_name(server)
+        self.assertEqual(name, "second")
+        self.assertIn(b"tls-certificate", health)
+        status = server.command("serve", "--set", f"tls.certificate={folder}/cert.pem", "--set",
+                                f"tls.key={folder}/key.pem", check=False)
+        self.assertIn("no certificate in PEM form", status.stderr)
+
+    def test_sigterm_lets_answers_end_and_a_second_one_does_not(self):
+        server = self.start()
+        server.generate("Hi")  # it is loaded
+        long = {"model": "demo", "prompt": "Tell me a story", "stream": True,
+                "options": {"num_predict": 3000, "temperature": 0, "stop": ["\0"]}}
+        results = []
+        asking = threading.Thread(target=lambda: results.append(server.request("POST", "/api/generate", long)))
+        asking.start()
+        deadline = time.monotonic() + 60
+        while b'hearth_model_running{model="demo:latest"} 1' not in server.request("GET", "/metrics")[2]:
+            self.assertLess(time.monotonic(), deadline)
+            if not asking.is_alive():
+                break  # it was quick
+        self.assertEqual(server.end(signal.SIGTERM), 0)
+        asking.join(60)
+        self.assertTrue(results and results[0][2].rstrip().endswith(b"}"), "the whole answer")
+        self.assertIn(b'"done":true', results[0][2])
+
+
+if __name__ == "__main__":
+    unittest.main()
