@@ -148,7 +148,7 @@ std::string local_url(const http::Server& server, bool tls) {
 // What routes take that do more than ask models; docs/security.md has the same list.
 void set_roles(api::Router& router) {
   for (const char* path : {"/", "/api/version"}) router.set_role(path, api::Role::kAnyone);
-  for (const char* path : {"/api/create", "/api/pull", "/api/push", "/api/copy", "/api/delete"})
+  for (const char* path : {"/api/create", "/api/pull", "/api/push", "/api/copy", "/api/delete", "/api/blobs/*"})
     router.set_role(path, api::Role::kManage);
 }
 
