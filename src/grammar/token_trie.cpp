@@ -284,7 +284,7 @@ std::shared_ptr<UnitCounts> TokenTrie::count_units(Regexes& regexes, uint32_t un
       i = node.end;
       continue;
     }
-    State after{regexes.derivative(before.regex, node.byte), before.units};
+    State after{regexes.step(before.regex, regexes.class_of(node.byte)) >> 1, before.units};
     if (after.regex == Regexes::kEmpty) {
       i = node.end;
       continue;
