@@ -11,15 +11,6 @@ namespace {
 
 using grammar::CallFrame;
 
-// What a template writes where the answer has no thoughts.
-std::string without_thoughts(std::string text, const Format& format) {
-  for (const Thinking& marks : format.thinking) {
-    const size_t at = text.find(marks.closes);
-    if (at != std::string::npos && at < text.find(sample::kTool)) text.erase(0, at + marks.closes.size());
-  }
-  return text;
-}
-
 // The family's mark with which a call begins; empty if it has none there.
 std::string_view mark_at(std::string_view text, const Markup& markup) {
   std::string_view found;
@@ -122,12 +113,9 @@ std::optional<CallFrame> find_frame(const std::string& one, const std::string& p
 std::optional<CallFrame> find_call_frame(const Samples& samples, const Capabilities& can, const Format& format,
                                          std::span<const SpecialToken> vocabulary) {
   const auto body = [&](const Message& message) {
-    std::string text = without_thoughts(samples.body(message).value_or(""), format);
+    std::string text = without_thoughts(samples.body(message).value_or(""), format.thinking);
     text.erase(0, std::min(text.find_first_not_of(kSpace), text.size()));  // behind other text there may be more
-    for (const std::string_view id : {sample::kId, sample::kSecondId}) {
-      for (size_t at; (at = text.find(id)) != std::string::npos;) text.replace(at, id.size(), 1, CallFrame::kNine);
-    }
-    return text;
+    return without_ids(std::move(text), CallFrame::kNine);
   };
   const std::string one = body(one_call()), pair = can.parallel_calls ? body(two_calls()) : "";
   const bool has_ids = one.find(CallFrame::kNine) != std::string::npos;
@@ -166,12 +154,12 @@ const CallFrame& generic_call_frame() {
 }
 
 std::string find_call_opening(const Samples& samples, const Format& format) {
-  const std::string one = without_thoughts(samples.body(one_call()).value_or(""), format);
+  const std::string one = without_thoughts(samples.body(one_call()).value_or(""), format.thinking);
   std::string head = one.substr(0, one.find(sample::kTool));
   head.erase(0, std::min(head.find_first_not_of(kSpace), head.size()));
   const Markup& markup = format.family->markup;
   const auto ends_head = [&](const Opener& opener) { return head.ends_with(opener.text); };
-  if (std::ranges::any_of(markup.openers, ends_head)) return head;
+  if (head.find(sample::kId) == std::string::npos && std::ranges::any_of(markup.openers, ends_head)) return head;
   // The template does not tell: the family's first mark.
   if (markup.openers.empty() || markup.openers[0].where == Opener::Where::kIfWhole) return {};
   const bool in_section = markup.openers[0].where == Opener::Where::kInSection && !markup.sections.empty();

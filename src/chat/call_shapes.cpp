@@ -12,6 +12,7 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr char kIdPlace = '\x01';    // stands for ids, which differ from call to call
 constexpr size_t kMostBytes = 4096;  // of a sample: a template that writes more around a call is none to learn from
 
 // Each word behind the one before it; empty if one is missing.
@@ -44,9 +45,9 @@ class Shapes {
  public:
   Shapes(const CallSamples& samples, const IsMark& is_mark)
       : raw_(samples),
-        one_(without_ids(samples.one)),
-        pair_(without_ids(samples.pair)),
-        two_(without_ids(samples.two_arguments)),
+        one_(without_ids(samples.one, kIdPlace)),
+        pair_(without_ids(samples.pair, kIdPlace)),
+        two_(without_ids(samples.two_arguments, kIdPlace)),
         is_mark_(is_mark) {}
 
   std::vector<std::shared_ptr<Learned>> find_all() {
@@ -309,13 +310,6 @@ Frame split(std::string_view head, std::string_view gap, std::string_view tail) 
           .close = tail.substr(0, close),
           .section_close = tail.substr(close),
           .between = rest.substr(close)};
-}
-
-std::string without_ids(std::string text) {
-  for (const std::string_view id : {sample::kId, sample::kSecondId}) {
-    for (size_t at; (at = text.find(id)) != std::string::npos;) text.replace(at, id.size(), 1, kIdPlace);
-  }
-  return text;
 }
 
 std::vector<std::shared_ptr<Learned>> possible_shapes(const CallSamples& samples, const IsMark& is_mark) {

@@ -45,9 +45,6 @@ struct Frame {
 // `head`, `tail`: around a single call; `gap`: between two calls of one answer, empty if the template writes no two.
 Frame split(std::string_view head, std::string_view gap, std::string_view tail);
 
-inline constexpr char kIdPlace = '\x01';  // stands for ids, which differ from call to call
-std::string without_ids(std::string text);
-
 // Whether no text of a user's or a model's is likely to have it by chance.
 using IsMark = std::function<bool(std::string_view)>;
 

@@ -77,15 +77,6 @@ class Learner {
     return right;
   }
 
-  // What stands behind the reasoning that a template writes where there is none.
-  static std::string without_thoughts(std::string text, const std::vector<Thinking>& thinking) {
-    for (const Thinking& marks : thinking) {
-      const size_t at = text.find(marks.closes);
-      if (at != std::string::npos && at < text.find(sample::kTool)) text.erase(0, at + marks.closes.size());
-    }
-    return text;
-  }
-
   // -- calls
 
   std::optional<Format> learn_calls(const std::vector<Thinking>& thinking, const std::shared_ptr<Learned>& thoughts) {

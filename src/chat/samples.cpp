@@ -99,6 +99,21 @@ Message read_sample(const Format& format, std::string_view text, std::span<const
   return collector.message();
 }
 
+std::string without_thoughts(std::string text, const std::vector<Thinking>& thinking) {
+  for (const Thinking& marks : thinking) {
+    const size_t at = text.find(marks.closes);
+    if (at != std::string::npos && at < text.find(sample::kTool)) text.erase(0, at + marks.closes.size());
+  }
+  return text;
+}
+
+std::string without_ids(std::string text, char place) {
+  for (const std::string_view id : {sample::kId, sample::kSecondId}) {
+    for (size_t at; (at = text.find(id)) != std::string::npos;) text.replace(at, id.size(), 1, place);
+  }
+  return text;
+}
+
 Message one_call() {
   const ToolCall call{
       .id = std::string(sample::kId), .name = std::string(sample::kTool), .arguments = R"({"qxkey": "qxvalue"})"};

@@ -61,6 +61,11 @@ Message one_call();
 Message two_calls();
 Message call_with_two_arguments();
 
+// What stands behind the thoughts that a template writes before a call that has none.
+std::string without_thoughts(std::string text, const std::vector<Thinking>& thinking);
+// With `place` for the ids of sample calls.
+std::string without_ids(std::string text, char place);
+
 // Where a mark of a format may begin or end: at a bracket, or behind one, or at a line's beginning.
 bool is_border(std::string_view text, size_t at);
 size_t common_prefix(std::string_view a, std::string_view b);  // bytes

@@ -155,6 +155,17 @@ TEST(Learn, MarksOfReasoningAreLearnedToo) {
   EXPECT_EQ(answer_of(model, "<ponder>Hm.</ponder>\n{\"response\": \"Yes.\"}"), "r: Hm.\nc: Yes.\n");
 }
 
+TEST(Learn, OllamasTemplatesTeachAsWell) {
+  const ChatModel model(
+      {.ollama = "{{ range .Tools }}{{ . }}\n{{ end }}{{ range .Messages }}<<{{ .Role }}>>{{ .Content }}"
+                 "{{ range .ToolCalls }}<run {{ .Function.Name }}>{{ .Function.Arguments }}</run>{{ end }}"
+                 "<<end>>\n{{ end }}<<assistant>>"},
+      std::make_shared<ByteTokenizer>());
+  EXPECT_STREQ(model.format().family->name, "learned") << model.format().reason;
+  EXPECT_EQ(answer_of(model, "Checking.<run temp>{\"city\":\"Oslo\"}</run><run now>{}</run>"),
+            "c: Checking.\nt: temp {\"city\":\"Oslo\"}\nt: now {}\n");
+}
+
 // What ends the turns of the template ends answers, though no list of ends has it.
 TEST(Learn, TheEndOfTurnEndsAnswers) {
   const auto tokenizer = std::make_shared<ByteTokenizer>(std::vector<std::string>{"<<end>>"});
