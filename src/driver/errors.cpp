@@ -250,6 +250,11 @@ bool is_sticky(CUresult code) {
   return row != nullptr && row->sticky;
 }
 
+std::optional<int> code_of_name(std::string_view name) {
+  const auto* known = std::ranges::find(kNames, name, [](const Name& entry) { return std::string_view(entry.text); });
+  return known != std::end(kNames) ? std::optional<int>(known->code) : std::nullopt;
+}
+
 std::string Problem::cause_with_code() const {
   return code == 0 ? cause : fmt::format("{} [{}, {}]", cause, name, code);
 }

@@ -1,6 +1,7 @@
 // What a result of the CUDA driver means to a user: the cause in plain words and what to do about it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ struct Description {
 // Every code has its own words, also one that is not known (a driver newer than hearth).
 Description describe(CUresult code);
 bool is_sticky(CUresult code);
+// The code of a name such as "CUDA_ERROR_OPERATING_SYSTEM"; nothing for one that is not known.
+std::optional<int> code_of_name(std::string_view name);
 
 // Why a GPU, or the driver as a whole, cannot be used.
 struct Problem {

@@ -1,0 +1,65 @@
+// One cause of the catalogue: when it applies, how it is judged from facts, and its words. An entry registers itself:
+// causes/*.cpp hold them by area, docs/adding-a-cause.md says how to add one.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/registry.h"
+#include "doctor/facts.h"
+
+namespace hearth::doctor {
+
+// certain: the evidence identifies the cause by definition or arithmetic; high: no other known cause fits; medium:
+// typical; low: possible.
+enum class Confidence { kLow, kMedium, kHigh, kCertain };
+std::string_view confidence_name(Confidence confidence);
+
+struct Verdict {
+  Confidence confidence = Confidence::kLow;
+  std::vector<Evidence> evidence;
+  std::string what;     // in place of the rule's title, with the figures of this case; empty: the title
+  std::string decider;  // in place of the rule's: the observation that would settle it
+};
+
+// Where steps are to be done, as a set.
+enum PlaceSet : unsigned {
+  kOnHost = 1,        // bare metal or a virtual machine
+  kInDocker = 2,
+  kInCompose = 4,
+  kInKubernetes = 8,
+  kInWsl2 = 16,
+  kContainers = kInDocker | kInCompose,
+  kAnywhere = 31,
+};
+
+struct Fix {
+  unsigned places;      // of PlaceSet
+  const char* where;    // "on the host, as root; then restart the server"
+  std::vector<const char*> steps;  // commands begin with "$ "
+};
+
+struct Rule {
+  const char* id;
+  int number;         // in the catalogue
+  const char* area;   // "driver"
+  const char* title;  // what is wrong, in one sentence without its period
+  const char* explanation;
+  const char* decider;  // what would settle it where it is not certain
+  std::vector<Fix> fixes;
+  const char* ignore;      // what does not help or is not a sign of it
+  const char* references;  // public threads and sources
+  int weight;              // among equal confidence the higher comes first
+  bool (*applies)(const Facts& facts);
+  std::optional<Verdict> (*judge)(const Facts& facts);
+};
+
+using RegisterRule = Register<Rule>;
+
+// All rules in the catalogue's order.
+std::vector<const Rule*> rules();
+const Rule* find_rule(std::string_view id);  // by id or number; null if there is none
+
+}  // namespace hearth::doctor
