@@ -159,6 +159,8 @@ Status read_sensors(SensorProfile& sensors, const json::value& value, const std:
   fields.read("temperature_c", sensors.temperature_c);
   fields.read("power_mw", sensors.power_mw);
   fields.read("power_limit_mw", sensors.power_limit_mw);
+  sensors.power_limit_default_mw = sensors.power_limit_mw;
+  fields.read("power_limit_default_mw", sensors.power_limit_default_mw);
   fields.read("graphics_mhz", sensors.graphics_mhz);
   fields.read("memory_mhz", sensors.memory_mhz);
   fields.read("utilization_gpu", sensors.utilization_gpu);

@@ -24,6 +24,7 @@ struct SensorProfile {
   int temperature_c = 45;
   int power_mw = 15000;
   int power_limit_mw = 115000;
+  int power_limit_default_mw = 115000;  // left out: the limit itself
   int graphics_mhz = 300;
   int memory_mhz = 405;
   int utilization_gpu = 0;  // percent, while this machine's own kernels rest

@@ -75,6 +75,12 @@ nvmlReturn_t give_processes(nvmlDevice_t handle, bool graphics, unsigned* count,
   return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
+// Of a feature that no simulated card has.
+nvmlReturn_t none_of_it(nvmlDevice_t handle) {
+  const Target target = target_of(handle);
+  return target.result == NVML_SUCCESS ? NVML_ERROR_NOT_SUPPORTED : target.result;
+}
+
 struct ResultText {
   nvmlReturn_t result;
   const char* text;
@@ -287,6 +293,63 @@ nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t
   const nvmlReturn_t result = give_sensor(device, &SensorProfile::persistence, &value);
   if (result == NVML_SUCCESS) *mode = value == 0 ? NVML_FEATURE_DISABLED : NVML_FEATURE_ENABLED;
   return result;
+}
+
+nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, nvmlComputeMode_t* mode) {
+  const Target target = target_of(device);
+  if (target.result != NVML_SUCCESS) return target.result;
+  if (mode == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  *mode = static_cast<nvmlComputeMode_t>(target.device->compute_mode);
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int* current, unsigned int* pending) {
+  if (current == nullptr || pending == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  return none_of_it(device);
+}
+
+nvmlReturn_t nvmlDeviceGetVirtualizationMode(nvmlDevice_t device, nvmlGpuVirtualizationMode_t* mode) {
+  const Target target = target_of(device);
+  if (target.result != NVML_SUCCESS) return target.result;
+  if (mode == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  *mode = NVML_GPU_VIRTUALIZATION_MODE_NONE;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsigned int* milliwatts) {
+  return give_sensor(device, &SensorProfile::power_limit_default_mw, milliwatts);
+}
+
+// A card on which somebody draws is taken for one with a monitor.
+nvmlReturn_t nvmlDeviceGetDisplayActive(nvmlDevice_t device, nvmlEnableState_t* active) {
+  const Target target = target_of(device);
+  if (target.result != NVML_SUCCESS) return target.result;
+  if (active == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  const auto running = Machine::instance().running(target.index);
+  const bool drawn = std::ranges::any_of(running, [](const RunningProcess& process) { return process.graphics; });
+  *active = drawn ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t, nvmlEccCounterType_t,
+                                         unsigned long long* errors) {
+  const Target target = target_of(device);
+  if (target.result != NVML_SUCCESS) return target.result;
+  if (errors == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  if (!target.device->ecc) return NVML_ERROR_NOT_SUPPORTED;
+  *errors = 0;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int* correctable, unsigned int* uncorrectable,
+                                       unsigned int* pending, unsigned int* failed) {
+  if (correctable == nullptr || uncorrectable == nullptr || pending == nullptr || failed == nullptr)
+    return NVML_ERROR_INVALID_ARGUMENT;
+  return none_of_it(device);
+}
+
+nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t* info) {
+  return info == nullptr ? NVML_ERROR_INVALID_ARGUMENT : none_of_it(device);
 }
 
 }  // namespace api

@@ -26,8 +26,10 @@
 namespace hearth::cli {
 namespace {
 
+int code_of_success = kExitSuccess;
+
 int exit_code(const Status& status) {
-  if (status) return kExitSuccess;
+  if (status) return code_of_success;
   switch (status.error().kind) {
     case ErrorKind::kUsage:
     case ErrorKind::kTooLong:
@@ -120,6 +122,10 @@ Status guarded(int argc, char** argv) {
 }
 
 }  // namespace
+
+void succeed_with(int code) {
+  code_of_success = code;
+}
 
 int main(int argc, char** argv) {
   open_standard_descriptors();

@@ -12,16 +12,34 @@ namespace {
 constexpr size_t kMostServices = 200;
 constexpr size_t kMostBytes = 4 << 20;
 
+// A node below others; an undefined one where any is missing (asking a missing node for a member throws).
+YAML::Node below(const YAML::Node& node, const std::vector<const char*>& path) {
+  YAML::Node at = node;
+  for (const char* name : path) {
+    if (!at.IsDefined() || !at.IsMap()) return YAML::Node(YAML::NodeType::Undefined);
+    const YAML::Node& here = at;
+    const YAML::Node next = here[name];
+    if (!next.IsDefined()) return next;
+    at.reset(next);
+  }
+  return at;
+}
+
 std::string scalar(const YAML::Node& node) {
   return node.IsDefined() && node.IsScalar() ? node.Scalar() : std::string();
 }
 
+std::string scalar_below(const YAML::Node& node, const std::vector<const char*>& path) {
+  return scalar(below(node, path));
+}
+
 std::vector<std::string> words(const YAML::Node& node) {
   std::vector<std::string> list;
+  if (!node.IsDefined()) return list;
   if (node.IsScalar()) list.push_back(node.Scalar());
   if (node.IsSequence())
     for (const YAML::Node& item : node)
-      if (item.IsScalar()) list.push_back(item.Scalar());
+      if (item.IsDefined() && item.IsScalar()) list.push_back(item.Scalar());
   return list;
 }
 
@@ -63,7 +81,7 @@ void read_request(const YAML::Node& device, ComposeService& service) {
 
 void read_gpu(const YAML::Node& node, ComposeService& service) {
   service.nvidia_runtime = scalar(node["runtime"]) == "nvidia";
-  const YAML::Node devices = node["deploy"]["resources"]["reservations"]["devices"];
+  const YAML::Node devices = below(node, {"deploy", "resources", "reservations", "devices"});
   if (devices.IsDefined() && devices.IsSequence())
     for (const YAML::Node& device : devices) read_request(device, service);
   const YAML::Node gpus = node["gpus"];
@@ -108,11 +126,10 @@ ComposeService read_one(const std::string& name, const YAML::Node& node) {
       if (volume.IsMap()) service.volumes.push_back(scalar(volume["source"]) + ":" + scalar(volume["target"]));
     }
   }
-  const YAML::Node limits = node["deploy"]["resources"]["limits"];
-  for (const YAML::Node& cpus : {node["cpus"], limits.IsDefined() && limits.IsMap() ? limits["cpus"] : YAML::Node()})
-    if (const auto value = cpus.IsDefined() ? to_bytes(scalar(cpus)) : std::nullopt) service.cpus = value;
-  for (const YAML::Node& memory : {node["mem_limit"], limits.IsDefined() && limits.IsMap() ? limits["memory"] : YAML::Node()})
-    if (const auto value = memory.IsDefined() ? to_bytes(scalar(memory)) : std::nullopt) service.memory_bytes = value;
+  for (const auto& path : {std::vector<const char*>{"cpus"}, {"deploy", "resources", "limits", "cpus"}})
+    if (const auto value = to_bytes(scalar_below(node, path))) service.cpus = value;
+  for (const auto& path : {std::vector<const char*>{"mem_limit"}, {"deploy", "resources", "limits", "memory"}})
+    if (const auto value = to_bytes(scalar_below(node, path))) service.memory_bytes = value;
   service.service = service_of(service.image);
   if (service.service == Service::kNone) service.service = service_of(name);
   if (service.service == Service::kNone) service.service = service_of(service.command.substr(0, service.command.find(' ')));

@@ -33,7 +33,7 @@ void list_checked(const Facts& facts, Diagnosis& diagnosis) {
   if (hardware.nvidia) {
     for (const PciGpu& gpu : hardware.gpus)
       if (gpu.nvidia()) add(fmt::format("NVIDIA device {:04x}:{:04x} at {}, bound to {}", gpu.vendor, gpu.device, gpu.address, gpu.driver.empty() ? "nothing" : gpu.driver));
-  } else if (hardware.pci_known && !hardware.wsl) {
+  } else if (hardware.pci_known && !hardware.wsl && facts.nvml.devices.empty()) {
     add(hardware.gpus.empty() ? "no graphics device on the PCI bus" : "no NVIDIA device on the PCI bus");
   }
   if (!hardware.kernel_module.empty()) add("kernel module " + hardware.kernel_module + (hardware.open_module.value_or(false) ? " (open)" : ""));
@@ -65,7 +65,7 @@ void conclude(const Facts& facts, Diagnosis& diagnosis) {
     diagnosis.outcome = Outcome::kFindings;
     return;
   }
-  const bool no_gpu_here = facts.machine_known && facts.hardware.pci_known && !facts.hardware.nvidia && facts.hardware.kernel_module.empty() && !facts.hardware.wsl && !facts.hardware.any_node();
+  const bool no_gpu_here = facts.machine_known && facts.hardware.pci_known && !facts.hardware.nvidia && facts.hardware.kernel_module.empty() && !facts.hardware.wsl && !facts.hardware.any_node() && !facts.nvml.works() && !facts.cuda_library.loads.value_or(false);
   const bool complains = facts.no_gpu_for_server() && !no_gpu_here;
   if (const std::string text = unexplained(facts); !text.empty() && !no_gpu_here) {
     diagnosis.unknown = text;

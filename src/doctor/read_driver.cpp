@@ -47,6 +47,7 @@ Library library_of(const json::value& value) {
   library.loads = bool_of(member(&value, "loads"));
   if (!library.loads) library.loads = library.problem.empty() && !value.is_null();
   if (value.is_string()) library.path = text_of(&value);
+  if (!*library.loads) library.path.clear();
   return library;
 }
 

@@ -190,9 +190,9 @@ std::optional<double> pressure(const std::string& text) {
   return to_bytes(std::string_view(text).substr(at + 6, text.find(' ', at) - at - 6));
 }
 
-// A file of the process's control group: in a container mostly directly below /sys/fs/cgroup.
-std::string group_file(const Files& files, const std::string& name, const std::string& old = "") {
-  const std::string group = files.text("/proc/self/cgroup");
+// A file of a process's control group ("self" or a pid): in a container mostly directly below /sys/fs/cgroup.
+std::string group_file(const Files& files, const std::string& self, const std::string& name, const std::string& old = "") {
+  const std::string group = files.text("/proc/" + self + "/cgroup");
   const size_t at = group.find("0::");
   if (at != std::string::npos) {
     const std::string path = group.substr(at + 3, group.find('\n', at) - at - 3);
@@ -213,17 +213,17 @@ int processors_in(const std::string& list) {  // "0-3,8"
   return count;
 }
 
-void read_quota(const Files& files, HostFacts& host) {
-  const std::vector<std::string> limit = split(group_file(files, "cpu.max"), " ");
+void read_quota(const Files& files, const std::string& self, HostFacts& host) {
+  const std::vector<std::string> limit = split(group_file(files, self, "cpu.max"), " ");
   if (limit.size() == 2 && limit[0] != "max") {
     const auto quota = to_number(limit[0]), period = to_number(limit[1]);
     if (quota && period && *period > 0) host.cpu_quota = static_cast<double>(*quota) / static_cast<double>(*period);
   }
-  const auto quota = to_number(group_file(files, "cpu/cpu.cfs_quota_us"));
-  const auto period = to_number(group_file(files, "cpu/cpu.cfs_period_us"));
+  const auto quota = to_number(group_file(files, self, "cpu/cpu.cfs_quota_us"));
+  const auto period = to_number(group_file(files, self, "cpu/cpu.cfs_period_us"));
   if (!host.cpu_quota && quota && period && *quota > 0 && *period > 0)
     host.cpu_quota = static_cast<double>(*quota) / static_cast<double>(*period);
-  const int set = processors_in(group_file(files, "cpuset.cpus.effective"));
+  const int set = processors_in(group_file(files, self, "cpuset.cpus.effective"));
   const int online = processors_in(files.text("/sys/devices/system/cpu/online"));
   if (set > 0 && online > set) host.cpu_quota = std::min(host.cpu_quota.value_or(set), static_cast<double>(set));
 }
@@ -259,14 +259,16 @@ void read_hardware(const Bundle& bundle, Facts& facts) {
 void read_host(const Bundle& bundle, Facts& facts) {
   const Files& files = facts.files;
   HostFacts& host = facts.host;
+  const std::string self = facts.server ? std::to_string(facts.server->pid) : "self";
   Files later;
   const auto* second = bundle.all.if_contains("later");
   for (const auto& [path, value] : members_of(member(second, "files"))) later.add(std::string(path), file_of(value));
-  read_quota(files, host);
-  const std::string stat = group_file(files, "cpu.stat", "cpu/cpu.stat");
-  const std::string stat_later = group_file(later, "cpu.stat", "cpu/cpu.stat");
+  if (const FileFact* group = files.find("/proc/" + self + "/cgroup")) later.add("/proc/" + self + "/cgroup", *group);
+  read_quota(files, self, host);
+  const std::string stat = group_file(files, self, "cpu.stat", "cpu/cpu.stat");
+  const std::string stat_later = group_file(later, self, "cpu.stat", "cpu/cpu.stat");
   if (field(stat, "nr_periods ")) host.throttled_share = stat_later.empty() ? throttled(stat, "") : throttled(stat_later, stat);
-  const auto limit = to_number(group_file(files, "memory.max", "memory/memory.limit_in_bytes"));
+  const auto limit = to_number(group_file(files, self, "memory.max", "memory/memory.limit_in_bytes"));
   if (limit && *limit < int64_t{1} << 50) host.memory_limit_bytes = static_cast<double>(*limit);
   const std::string memory = files.text("/proc/meminfo");
   const auto kilobytes = [&](std::string_view name) -> std::optional<double> {
@@ -275,9 +277,9 @@ void read_host(const Bundle& bundle, Facts& facts) {
   };
   host.memory_bytes = kilobytes("MemTotal:");
   host.available_bytes = kilobytes("MemAvailable:");
-  if (const auto kills = field(group_file(files, "memory.events"), "oom_kill ")) {
+  if (const auto kills = field(group_file(files, self, "memory.events"), "oom_kill ")) {
     host.oom_kills = static_cast<int64_t>(*kills);
-    host.oom_kills_rising = field(group_file(later, "memory.events"), "oom_kill ").value_or(0) > *kills;
+    host.oom_kills_rising = field(group_file(later, self, "memory.events"), "oom_kill ").value_or(0) > *kills;
   }
   host.memory_pressure = pressure(files.text("/proc/pressure/memory"));
   host.io_pressure = pressure(files.text("/proc/pressure/io"));

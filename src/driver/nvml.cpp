@@ -61,7 +61,8 @@ bool resolve(const Library& library, Nvml& nvml) {
 
 }  // namespace
 
-Result<std::unique_ptr<const Nvml>> Nvml::load(const std::string& path, std::chrono::milliseconds patience) {
+Result<std::unique_ptr<const Nvml>> Nvml::load(const std::string& path, std::chrono::milliseconds patience,
+                                               nvmlReturn_t* answered) {
   auto nvml = std::make_unique<Nvml>();
   std::string loader_says;
   if (!nvml->handle_.open(path, loader_says)) {
@@ -76,6 +77,7 @@ Result<std::unique_ptr<const Nvml>> Nvml::load(const std::string& path, std::chr
     return error(ErrorKind::kNoDevice, "NVML did not answer within {} s; look for Xid in the kernel log and reboot",
                  std::chrono::duration<double>(patience).count());
   }
+  if (answered != nullptr) *answered = *result;
   if (*result != NVML_SUCCESS) return Error{ErrorKind::kNoDevice, describe(*result)};
   return std::unique_ptr<const Nvml>(std::move(nvml));
 }

@@ -25,7 +25,9 @@ struct Nvml {
   // remembered. Safe from any thread. Errors: kNoDevice, with cause and remedy.
   static Result<const Nvml*> open();
   // The same for any library, not remembered: for tests.
-  static Result<std::unique_ptr<const Nvml>> load(const std::string& path, std::chrono::milliseconds patience);
+  // `answered`: gets what nvmlInit() answered; untouched if it was not reached.
+  static Result<std::unique_ptr<const Nvml>> load(const std::string& path, std::chrono::milliseconds patience,
+                                                  nvmlReturn_t* answered = nullptr);
 
  private:
   Library handle_;

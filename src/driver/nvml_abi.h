@@ -51,6 +51,28 @@ enum nvmlEnableState_t : int {
   NVML_FEATURE_ENABLED = 1,
 };
 
+enum nvmlComputeMode_t : int {
+  NVML_COMPUTEMODE_DEFAULT = 0,
+  NVML_COMPUTEMODE_PROHIBITED = 2,
+  NVML_COMPUTEMODE_EXCLUSIVE_PROCESS = 3,
+};
+
+enum nvmlGpuVirtualizationMode_t : int {
+  NVML_GPU_VIRTUALIZATION_MODE_NONE = 0,
+  NVML_GPU_VIRTUALIZATION_MODE_PASSTHROUGH = 1,
+  NVML_GPU_VIRTUALIZATION_MODE_VGPU = 2,
+};
+
+enum nvmlMemoryErrorType_t : int {
+  NVML_MEMORY_ERROR_TYPE_CORRECTED = 0,
+  NVML_MEMORY_ERROR_TYPE_UNCORRECTED = 1,
+};
+
+enum nvmlEccCounterType_t : int {
+  NVML_VOLATILE_ECC = 0,   // since the driver was loaded
+  NVML_AGGREGATE_ECC = 1,  // since the card was made
+};
+
 // Why the clocks are below their maximum (bits; "clocks event reasons" in documents since 535).
 enum : unsigned long long {
   nvmlClocksThrottleReasonGpuIdle = 0x1,
@@ -83,6 +105,13 @@ typedef struct nvmlMemory_v2_st {
   unsigned long long free;
   unsigned long long used;  // without what is reserved
 } nvmlMemory_v2_t;
+
+typedef struct nvmlGpuFabricInfo_st {
+  unsigned char clusterUuid[16];
+  nvmlReturn_t status;
+  unsigned int cliqueId;
+  unsigned char state;  // 0 not supported, 1 not started, 2 in progress, 3 completed
+} nvmlGpuFabricInfo_t;
 
 // A versioned structure's version field: its size, and its version in the top byte.
 enum : unsigned {

@@ -29,7 +29,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"models", {"base", "device", "gguf", "placement"}},
     {"sched", {"base"}},
     {"engine", {"base", "models", "placement", "sched", "sampling", "text", "device", "gguf"}},
-    {"doctor", {"base", "driver", "placement"}},
+    {"doctor", {"base", "driver", "placement", "http"}},
     {"store", {"base", "gguf"}},
     {"http", {"base"}},
     {"config", {"base", "http"}},

@@ -107,6 +107,7 @@ std::optional<Verdict> library_mismatch(const Facts& facts) {
   const bool other_code = facts.cuda.code != 0 && facts.cuda.code != 803;
   if (!kernel.empty() && !facts.cuda.works() && !other_code && !shadowed(facts)) {
     for (const Library* library : {&facts.cuda_library, &facts.nvml_library}) {
+      if (library == &facts.nvml_library && facts.nvml.works()) continue;
       const std::string version = version_of_file(library->path);
       if (version.empty() || version == kernel) continue;
       verdict.evidence.push_back({fmt::format("the kernel module is {}, the library {}", kernel, version),
