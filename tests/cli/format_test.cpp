@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "cli/process.h"
+#include "cli/simulated_gpu.h"
 #include "support/tiny_model.h"
 #include "support/support.h"
 
@@ -88,6 +89,25 @@ TEST(Format, EveryAnswerFitsItsSchemaAtAHighTemperature) {
   }
 }
 
+class FormatOnGpu : public SimulatedGpu {};
+
+// On a simulated GPU: a sample of what the processor's tests do.
+TEST_F(FormatOnGpu, AnswersFitTheirSchemas) {
+  const TinyModel tiny;
+  const std::string model = tiny.write();
+  const TemporaryFolder folder;
+  for (const Case& one : kCases) {
+    const std::string schema = write_schema(folder, one.schema);
+    const Finished done = on("tiny", "", {"run", model, "hello", "--raw", "--gpu", "require", "--format", schema,
+                                          "--temperature", "1.5", "--seed", "1", "--num-predict", "150"});
+    ASSERT_EQ(done.code, 0) << done.err;
+    boost::system::error_code failed;
+    const json::value value = json::parse(done.out, failed);
+    ASSERT_FALSE(failed) << one.schema << "\n" << done.out;
+    EXPECT_TRUE(one.fits(value)) << one.schema << "\n" << done.out;
+  }
+}
+
 TEST(Format, JsonIsAnyObjectAndALimitCutsIt) {
   const TinyModel tiny;
   const Finished cut =
@@ -97,6 +117,23 @@ TEST(Format, JsonIsAnyObjectAndALimitCutsIt) {
   boost::system::error_code failed;
   json::parse(cut.out, failed);
   EXPECT_TRUE(failed) << cut.out;
+}
+
+TEST(Format, GrammarsAndRegularExpressionsHoldAnswers) {
+  const TemporaryFolder folder;
+  const std::string grammar = folder / "list.gbnf";
+  std::ofstream(grammar) << "root ::= item{2,3}\nitem ::= \"- \" [a-z]{1,9} \"\\n\"\n";
+  const Finished list = hearth({"run", demo(), "hello", "--grammar", grammar, "--temperature", "1.5", "--seed", "3"});
+  EXPECT_EQ(list.code, 0) << list.err;
+  EXPECT_TRUE(list.out.starts_with("- ")) << list.out;
+  const auto lines = std::ranges::count(list.out, '\n');
+  EXPECT_TRUE(lines == 2 || lines == 3) << list.out;
+  const Finished word = hearth({"run", demo(), "hello", "--regex", "(yes|no)!{3}", "--temperature", "1.5"});
+  EXPECT_TRUE(word.out == "yes!!!\n" || word.out == "no!!!\n") << word.out << word.err;
+  std::ofstream(grammar) << "root ::= root \"a\" | \"b\"";
+  const Finished refused = hearth({"run", folder / "no-such-model.gguf", "hello", "--grammar", grammar});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("\"root\" may begin with itself"), std::string::npos) << refused.err;
 }
 
 TEST(Format, WhatCannotBeUsedIsRefusedBeforeTheModelIsLoaded) {
