@@ -21,6 +21,7 @@
 #include "serve/answering.h"
 #include "serve/catalog.h"
 #include "serve/describe.h"
+#include "serve/embedding.h"
 #include "serve/front.h"
 #include "serve/health.h"
 #include "serve/inference_compute.h"
@@ -100,6 +101,9 @@ std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& 
     return load(models, request, std::move(done));
   };
   service->unload = [&](const std::string& model) { return unload(models, model); };
+  service->embed = [&](api::EmbedRequest request, std::function<void(Result<api::Embeddings>)> done) {
+    return embed(models, workers, rate, std::move(request), std::move(done));
+  };
   service->list = [&, configured_context]() -> Result<std::vector<api::ModelSummary>> {
     return list_models(catalog, models, configured_context);
   };

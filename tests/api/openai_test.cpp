@@ -565,6 +565,42 @@ TEST_F(OpenAiApi, ListsModelsForThreeKindsOfClients) {  // O7
   EXPECT_EQ(ask(router_, "GET", "/v1/models")->object().at("data"), json::array());
 }
 
+TEST_F(OpenAiApi, EmbedsTexts) {
+  EXPECT_EQ(ask(router_, "POST", "/v1/embeddings", R"({"model":"m","input":"a"})")->head.status, 501u);
+  EmbedRequest embedded;
+  service_->embed = [&](EmbedRequest request, const std::function<void(Result<Embeddings>)>& done) -> Cancel {
+    embedded = request;
+    if (request.model == "x") {
+      done(Error{ErrorKind::kNotFound, ""});
+      return {};
+    }
+    Embeddings result;
+    for (size_t i = 0; i < request.inputs.size(); ++i) result.vectors.push_back({0.5f, -1});
+    result.usage.prompt_tokens = 7;
+    done(std::move(result));
+    return {};
+  };
+  const auto embed = [&](const std::string& more) {
+    return ask(router_, "POST", "/v1/embeddings", R"({"model":"m")" + more + "}");
+  };
+  EXPECT_EQ(embed(R"(,"input":["a","b"])")->object(), json::parse(R"({"object":"list","data":[
+    {"object":"embedding","index":0,"embedding":[0.5,-1E0]},{"object":"embedding","index":1,"embedding":[0.5,-1E0]}],
+    "model":"m","usage":{"prompt_tokens":7,"total_tokens":7}})"));
+  EXPECT_FALSE(embedded.truncate);
+  EXPECT_EQ(embed(R"(,"input":"a","encoding_format":"base64")")->object().at("data").at(0).at("embedding"), "AAAAPwAAgL8=");
+  EXPECT_NE(warnings(*embed(R"(,"input":"a","dimensions":2)")).find("dimensions="), std::string::npos);
+  EXPECT_EQ(embedded.dimensions, 2u);
+  for (const char* input : {"[1,2,3]", "[[1,2]]"}) {  // O19
+    const auto refused = embed(fmt::format(R"(,"input":{})", input));
+    EXPECT_EQ(refused->head.status, 400u);
+    EXPECT_NE(error_of(*refused).at("message").as_string().find("check_embedding_ctx_length=False"), json::string::npos);
+  }
+  for (const char* more : {"", R"(,"input":[])", R"(,"input":5)", R"(,"input":"a","encoding_format":"x")",
+                           R"(,"input":"a","dimensions":0)"})
+    EXPECT_EQ(embed(more)->head.status, 400u) << more;
+  EXPECT_EQ(ask(router_, "POST", "/v1/embeddings", R"({"model":"x","input":"a"})")->head.status, 404u);
+}
+
 TEST_F(OpenAiApi, PathsThatClientsMake) {
   for (const char* path : {"/v1/chat/completions", "/chat/completions", "/v1/v1/chat/completions",
                            "/v1/chat/completions/", "/v1/chat/completions?x=1"})

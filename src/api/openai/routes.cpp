@@ -5,6 +5,7 @@
 
 #include "api/models_list.h"
 #include "api/openai/ask.h"
+#include "api/openai/embeddings.h"
 #include "api/openai/encode.h"
 #include "api/reply.h"
 #include "api/v1.h"
@@ -101,6 +102,7 @@ void add_routes(Router& router, std::shared_ptr<const Service> service) {
          [service](const Call& call) { answer(service, call, decode_chat, make_chat_writer); });
   add_v1(router, "POST", "/completions",
          [service](const Call& call) { answer(service, call, decode_completion, make_completion_writer); });
+  add_embedding_routes(router, service);
   add_response_routes(router, service);
   add_token_routes(router, service);
   const Router* known = &router;  // a route lives in its router
