@@ -99,7 +99,8 @@ client('ollama', ['ollama'], ({ Ollama }) => {
   })
   test('gives up an answer', async () => {
     const ollama = make()
-    const stream = await ollama.generate({ model: 'demo', prompt: 'Count.', stream: true, options: { num_predict: 900 } })
+    const format = { type: 'array', items: { type: 'integer', minimum: 0, maximum: 9 }, minItems: 300, maxItems: 300 }
+    const stream = await ollama.generate({ model: 'demo', prompt: 'Count.', stream: true, format })
     await assert.rejects(async () => {
       for await (const part of stream) if (part) ollama.abort()
     }, { name: 'AbortError' })
@@ -166,7 +167,7 @@ client('openai', ['openai'], ({ default: OpenAI }) => {
   })
   test('gives up an answer', async () => {
     const controller = new AbortController()
-    const stream = await make().chat.completions.create({ ...ask, stream: true, max_tokens: 900 }, { signal: controller.signal })
+    const stream = await make().chat.completions.create({ ...ask, stream: true, min_tokens: 900 }, { signal: controller.signal })
     for await (const chunk of stream) if (chunk.choices.length) controller.abort()
     await idle()
   })
@@ -203,7 +204,7 @@ client('@anthropic-ai/sdk', ['@anthropic-ai/sdk'], ({ default: Anthropic }) => {
       ...ask, messages: [{ role: 'user', content: WEATHER_QUESTION }], stream: false,
       tools: [{ ...tools[0], type: 'custom', parse: (input) => input, run: (input) => { seen.push(input); return WEATHER } }],
     })
-    const final = await runner.done()
+    const final = await runner.runUntilDone()
     assert.match(final.content.map((block) => block.text ?? '').join(''), /12/)
     assert.deepEqual(seen, [{ city: 'Oslo' }])
   })
