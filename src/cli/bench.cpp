@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <numeric>
+#include <optional>
+#include <thread>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -24,6 +26,7 @@ struct Options {
   uint32_t chunk = 512;  // most rows of a prefill step
   std::vector<uint32_t> sequences{1};
   int repeat = 3;
+  bool competitor = false;  // each test once more beside a busy loop
   bool json = false;
   bool kernels = false;  // instead of a model
   KernelBenchOptions kernel;
@@ -35,6 +38,26 @@ struct Line {
   uint32_t sequences, tokens;
   double seconds;  // of the median run
   double tokens_per_s, bytes_per_s, ops_per_s;
+  double beside_seconds;  // the same beside a busy loop; 0: not measured
+};
+
+// A program that needs a processor all the time.
+class Competitor {
+ public:
+  Competitor()
+      : thread_([this] {
+          while (!over_.load(std::memory_order_relaxed)) {
+          }
+        }) {}
+  ~Competitor() {
+    over_ = true;
+    thread_.join();
+  }
+  Competitor(const Competitor&) = delete;
+
+ private:
+  std::atomic<bool> over_ = false;
+  std::thread thread_;
 };
 
 // What is fetched of a row's logits where a device finds the largest, as for an answer with the default options.
@@ -106,6 +129,19 @@ Result<double> median_seconds(int repeat, Body&& body) {
   return seconds[seconds.size() / 2];
 }
 
+struct Seconds {
+  double alone = 0, beside = 0;
+};
+template <class Body>
+Result<Seconds> measure(const Options& options, Body&& body) {
+  Seconds seconds;
+  ASSIGN_OR_RETURN(seconds.alone, median_seconds(options.repeat, body));
+  if (!options.competitor) return seconds;
+  const Competitor competitor;
+  ASSIGN_OR_RETURN(seconds.beside, median_seconds(options.repeat, body));
+  return seconds;
+}
+
 // Multiplications and additions of one token's matrix products.
 double ops_per_token(const gguf::File& file, const models::Spec& spec, bool with_output) {
   double values = 0;
@@ -121,16 +157,18 @@ std::string as_text(const fleet::LoadedModel& loaded, const device::Limits& limi
       fmt::format("model    {}\ndevice   {}\nlimits   {:.1f} GB/s read, {:.0f} GFLOP/s f32, {:.0f} GOP/s int8\n\n",
                   loaded.found.model, loaded.placed->status().placement(), limits.read_bytes_per_s / 1e9,
                   limits.float_ops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
-  text +=
-      fmt::format("{:<26} {:>10} {:>8} {:>8} {:>8} {:>10}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s", "% int8");
+  const bool beside = std::ranges::any_of(lines, [](const Line& line) { return line.beside_seconds > 0; });
+  text += fmt::format("{:<26} {:>10} {:>8} {:>8} {:>8} {:>10}{}\n", "test", "tokens/s", "GB/s", "% read", "GOP/s",
+                      "% int8", beside ? "  beside a busy loop" : "");
   // A GPU that is full cannot be measured.
   const auto percent = [](double rate, double limit) {
     return limit > 0 ? fmt::format("{:.0f}%", 100 * rate / limit) : std::string("-");
   };
   for (const Line& line : lines)
-    text += fmt::format("{:<26} {:>10.1f} {:>8.1f} {:>8} {:>8.0f} {:>10}\n", line.name, line.tokens_per_s,
+    text += fmt::format("{:<26} {:>10.1f} {:>8.1f} {:>8} {:>8.0f} {:>10}{}\n", line.name, line.tokens_per_s,
                         line.bytes_per_s / 1e9, percent(line.bytes_per_s, limits.read_bytes_per_s),
-                        line.ops_per_s / 1e9, percent(line.ops_per_s, limits.int8_ops_per_s));
+                        line.ops_per_s / 1e9, percent(line.ops_per_s, limits.int8_ops_per_s),
+                        beside ? fmt::format("  {:>18.2f}", line.seconds / line.beside_seconds) : "");
   return text;
 }
 
@@ -166,14 +204,14 @@ boost::json::object memory_json(const fleet::LoadedModel& loaded, const engine::
 
 std::string as_json(const fleet::LoadedModel& loaded, const device::Limits& limits, const std::vector<Line>& lines) {
   boost::json::array tests;
-  for (const Line& line : lines)
-    tests.push_back({{"test", line.name},
-                     {"sequences", line.sequences},
-                     {"tokens", line.tokens},
-                     {"seconds", line.seconds},
-                     {"tokens_per_s", line.tokens_per_s},
-                     {"bytes_per_s", line.bytes_per_s},
-                     {"ops_per_s", line.ops_per_s}});
+  for (const Line& line : lines) {
+    boost::json::object test{
+        {"test", line.name},          {"sequences", line.sequences},       {"tokens", line.tokens},
+        {"seconds", line.seconds},    {"tokens_per_s", line.tokens_per_s}, {"bytes_per_s", line.bytes_per_s},
+        {"ops_per_s", line.ops_per_s}};
+    if (line.beside_seconds > 0) test["beside_busy_loop"] = line.seconds / line.beside_seconds;
+    tests.push_back(std::move(test));
+  }
   const engine::DeviceStatus devices = loaded.placed->status();
   const boost::json::object report{{"version", HEARTH_VERSION},
                                    {"model", loaded.found.model},
@@ -226,25 +264,24 @@ Status run(const Options& options) {
   Runner runner(model, most, model_options.context, options.chunk);
   std::vector<Line> lines;
   // `positions` of the cache are read in all, besides the weights once per step.
-  const auto add = [&](std::string name, uint32_t sequences, uint32_t count, double seconds, double steps,
+  const auto add = [&](std::string name, uint32_t sequences, uint32_t count, const Seconds& took, double steps,
                        double positions, double ops) {
-    const double all = double{1} * sequences * count;
+    const double all = double{1} * sequences * count, seconds = took.alone;
     lines.push_back({std::move(name), sequences, count, seconds, all / seconds,
-                     (weight_bytes * steps + cache_bytes * positions) / seconds, ops * all / seconds});
+                     (weight_bytes * steps + cache_bytes * positions) / seconds, ops * all / seconds, took.beside});
   };
   if (options.prompt > 0) {
-    ASSIGN_OR_RETURN(const double seconds,
-                     median_seconds(options.repeat, [&] { return runner.prefill(1, options.prompt); }));
+    ASSIGN_OR_RETURN(const Seconds seconds, measure(options, [&] { return runner.prefill(1, options.prompt); }));
     add(fmt::format("prefill {}", options.prompt), 1, options.prompt, seconds,
         static_cast<double>(divide_up(options.prompt, options.chunk)), 0, ops_per_token(*loaded.file, spec, false));
   }
   const std::string after = options.depth > 0 ? fmt::format(" after {}", options.depth) : "";
   for (const uint32_t sequences : options.generate > 0 ? options.sequences : std::vector<uint32_t>{}) {
     TRY(runner.prefill(sequences, options.depth));
-    ASSIGN_OR_RETURN(const double seconds, median_seconds(options.repeat, [&] {
-                       return runner.decode(sequences, options.generate, options.depth);
-                     }));
-    if (sequences == 1) note_if_slow(loaded, options.generate / seconds, weight_bytes + cache_bytes * options.depth);
+    ASSIGN_OR_RETURN(const Seconds seconds,
+                     measure(options, [&] { return runner.decode(sequences, options.generate, options.depth); }));
+    if (sequences == 1)
+      note_if_slow(loaded, options.generate / seconds.alone, weight_bytes + cache_bytes * options.depth);
     const double positions = double{1} * sequences * options.generate * (options.depth + (options.generate + 1) / 2.0);
     add(fmt::format("decode {} x {}{}", sequences, options.generate, after), sequences, options.generate, seconds,
         options.generate, positions, ops_per_token(*loaded.file, spec, true));
@@ -271,6 +308,9 @@ Action configure(Arguments& arguments) {
   arguments.number("-r,--repeat", options->repeat, 1, 1000, "Runs of each test; the median counts (default: 3)");
   arguments.flag("--kernels", options->kernels, "No model: each kind of kernel by itself, on the sizes of a layer");
   add_kernel_options(arguments, options->kernel);
+  arguments.flag("--competitor", options->competitor,
+                 "Each test once more beside a busy loop, which needs a processor: what is left of the speed");
+  arguments.exclude("--competitor", "--kernels");
   arguments.flag("--json", options->json, "Print JSON");
   return [options] { return run(*options); };
 }

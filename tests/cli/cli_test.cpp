@@ -102,6 +102,7 @@ TEST(Cli, WrongUsageIsExitCodeTwoAndOneLine) {
   expect_usage_error({"bench", "m.gguf", "--sequences", "0"}, "--sequences: Value 0 not in range");
   expect_usage_error({"bench", "m.gguf", "-n", "many"}, "-n");
   expect_usage_error({"bench", "m.gguf", "-p", "0", "-n", "0"}, "-p 0 -n 0 measures nothing");
+  expect_usage_error({"bench", "--kernels", "--competitor"}, "--competitor");
 }
 
 TEST(Cli, NumbersThatNothingCanHoldAreRefused) {

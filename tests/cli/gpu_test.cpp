@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "cli/process.h"
-#include "support/tiny_model.h"
 #include "driver/cuda.h"
 #include "driver/machine.h"
 #include "support/support.h"
+#include "support/tiny_model.h"
 
 namespace hearth::test {
 namespace {
@@ -158,6 +158,17 @@ TEST_F(Gpu, BenchShowsWhereTheModelIsAndWhy) {
   EXPECT_EQ(report.at("layers_on_gpu"), 0);
   EXPECT_NE(report.at("cause"), "");
   EXPECT_NE(report.at("remedy"), "");
+}
+
+// How much is left is the machine's matter; that it is measured is not.
+TEST_F(Gpu, BenchMeasuresOnceMoreBesideACompetitorIfAsked) {
+  std::vector<std::string> args = {"bench", model_, "-p", "4", "-n", "2", "-r", "1", "--gpu=off", "--json"};
+  for (const auto& test : boost::json::parse(hearth(args).out).at("tests").as_array())
+    EXPECT_FALSE(test.as_object().contains("beside_busy_loop"));
+  args.push_back("--competitor");
+  const boost::json::value report = boost::json::parse(hearth(args).out);
+  ASSERT_EQ(report.at("tests").as_array().size(), 2u);
+  for (const auto& test : report.at("tests").as_array()) EXPECT_GT(test.at("beside_busy_loop").as_double(), 0);
 }
 
 TEST_F(Gpu, VerboseShowsWhereTheModelIs) {
