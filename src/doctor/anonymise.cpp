@@ -105,6 +105,13 @@ std::string telling_log(const std::string& text) {
   return kept;
 }
 
+std::string joined(const json::array& lines) {
+  std::string all;
+  for (const json::value& line : lines)
+    if (line.is_string()) all += std::string(line.get_string()) + "\n";
+  return all;
+}
+
 void clean_all(json::value& value, const Names& names) {
   if (value.is_string()) value = clean(std::string(value.get_string()), names);
   if (value.is_array())
@@ -133,8 +140,13 @@ Bundle anonymised(const Bundle& bundle, const Names& names) {
   Bundle out;
   out.all = bundle.all;
   out.all.erase("notes");
-  for (auto& member : out.part("logs"))
-    if (member.key() != "kernel" && member.value().is_string()) member.value() = telling_log(std::string(member.value().get_string()));
+  for (const char* part : {"logs", "commands"}) {
+    for (auto& member : out.part(part)) {
+      json::value& log = member.value();
+      if (log.is_array()) log = joined(log.get_array());
+      if (log.is_string()) log = telling_log(std::string(log.get_string()));
+    }
+  }
   if (auto* compose = out.all.if_contains("compose")) {
     if (compose->is_string()) *compose = clean_compose(std::string(compose->get_string()));
     if (compose->is_object())

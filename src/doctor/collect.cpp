@@ -92,9 +92,7 @@ void collect_surroundings(Snapshot& snapshot) {
 void collect_counters(Snapshot& snapshot, const std::string& process) {
   keep_lines(snapshot, "/proc/vmstat", {"pgmajfault", "pswpin"});
   std::set<std::string> folders = {"/sys/fs/cgroup"};
-  const std::string group = snapshot.text("/proc/" + process + "/cgroup");
-  if (const size_t at = group.find("0::"); at != std::string::npos)
-    folders.insert("/sys/fs/cgroup" + std::string(trim(group.substr(at + 3, group.find('\n', at) - at - 3))));
+  if (const std::string own = snapshot.group_folder(process); !own.empty()) folders.insert(own);
   for (const std::string& folder : folders)
     for (const char* name : {"/memory.max", "/memory.current", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective", "/memory/memory.limit_in_bytes", "/cpu/cpu.cfs_quota_us", "/cpu/cpu.cfs_period_us", "/cpu/cpu.stat"})
       snapshot.read(folder + name);

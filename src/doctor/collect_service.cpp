@@ -176,10 +176,8 @@ void collect_service(const CollectOptions& options, Bundle& bundle) {
   for (const auto& [pid, command] : family.commands)
     if (may_hold_a_model(command) && kept.size() < 100) kept.insert(pid);
   for (const unsigned pid : kept) keep_process(snapshot, pid);
-  const std::string group = snapshot.text(fmt::format("/proc/{}/cgroup", server));
-  const size_t at = group.find("0::");
-  if (server == 0 || at == std::string::npos) return;
-  const std::string folder = "/sys/fs/cgroup" + std::string(trim(group.substr(at + 3, group.find('\n', at) - at - 3)));
+  const std::string folder = snapshot.group_folder(std::to_string(server));
+  if (server == 0 || folder.empty()) return;
   for (const char* name : {"/memory.max", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective"}) snapshot.read(folder + name);
 }
 

@@ -195,7 +195,8 @@ std::string group_file(const Files& files, const std::string& self, const std::s
   const std::string group = files.text("/proc/" + self + "/cgroup");
   const size_t at = group.find("0::");
   if (at != std::string::npos) {
-    const std::string path = group.substr(at + 3, group.find('\n', at) - at - 3);
+    std::string path = group.substr(at + 3, group.find('\n', at) - at - 3);
+    if (path == "/") path.clear();
     if (const std::string text = files.text("/sys/fs/cgroup" + path + "/" + name); !text.empty()) return text;
   }
   if (const std::string text = files.text("/sys/fs/cgroup/" + name); !text.empty()) return text;

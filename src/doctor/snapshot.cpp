@@ -104,6 +104,14 @@ bool Snapshot::exists(const std::string& path) const {
   return fs::exists(root_ + path, failed);
 }
 
+std::string Snapshot::group_folder(const std::string& process) const {
+  const std::string groups = text("/proc/" + process + "/cgroup");
+  const size_t at = groups.find("0::/");
+  if (at == std::string::npos) return {};
+  const std::string path = groups.substr(at + 3, groups.find('\n', at) - at - 3);
+  return path == "/" ? "/sys/fs/cgroup" : "/sys/fs/cgroup" + path;
+}
+
 std::vector<std::string> Snapshot::names(const std::string& folder) const {
   std::vector<std::string> names;
   std::error_code failed;

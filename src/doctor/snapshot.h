@@ -21,6 +21,8 @@ class Snapshot {
   void size(const std::string& path, bool elf = false);
   bool exists(const std::string& path) const;
   std::vector<std::string> names(const std::string& folder) const;  // sorted
+  // Of the control group (version 2) of a process, "self" or a pid; empty if it has none.
+  std::string group_folder(const std::string& process) const;
   const std::string& root() const { return root_; }
   boost::json::object& files() { return files_; }
 

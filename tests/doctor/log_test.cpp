@@ -70,7 +70,7 @@ constexpr Example kExamples[] = {
     {"L46", "vLLM is built with CPU"},
     {"L47", R"(msg="filtering device which didn't fully initialize" id=MIG-1)"},
     {"L48", R"(msg="llama-server GPU discovery watchdog timed out")"},
-    {"L49", R"(msg="unsupported L4T version" nv_tegra_release="# R39 (release)")"},
+    {"L49", R"x(msg="unsupported L4T version" nv_tegra_release="# R39 (release)")x"},
     {"L50", R"(msg=x memory.gpu_overhead="20.0 GiB")"},
     {"L51", "ValueError: invalid literal for int() with base 10: 'GPU-8e3d'"},
     {"L52", "Cudagraph is disabled under eager mode"},
@@ -93,7 +93,7 @@ constexpr const char* kOrdinary[] = {
     "srv  log_server_r: request: POST /completion 127.0.0.1 200",
     "10:00AM INF Success ip=127.0.0.1 latency=1.2s method=POST status=200 url=/v1/chat/completions",
     "nvidia: module verification failed: signature and/or required key missing - tainting kernel",
-    R"(time=2026-02-03T10:00:00Z level=DEBUG msg="jetpack not detected (set JETSON_JETPACK or OLLAMA_LLM_LIBRARY to override)")",
+    R"x(time=2026-02-03T10:00:00Z level=DEBUG msg="jetpack not detected (set JETSON_JETPACK or OLLAMA_LLM_LIBRARY to override)")x",
 };
 
 std::string dressed(const std::string& line, size_t how) {
