@@ -123,6 +123,8 @@ class PromptMaker {
       made_.warnings.push_back("thinking=" + problem.message);
       wish = {};
     }
+    if (wish.on.value_or(true) && wish.most_tokens)
+      made_.warnings.emplace_back("thinking=the number of its tokens is not limited");
     return think_of(wish);
   }
 

@@ -61,6 +61,31 @@ class Serve(unittest.TestCase):
         self.assertEqual("".join(p["message"]["content"] for p in pieces), whole["response"])
         self.assertEqual(pieces[-1]["done_reason"], "stop")
 
+    def test_all_dialects_give_the_same_answer(self):
+        question = [{"role": "user", "content": "What is the capital of France?"}]
+        ask = {"model": "demo", "messages": question, "temperature": 0}
+        expected = self.generate("What is the capital of France?")["response"]
+        chat = json.loads(self.curl("/v1/chat/completions", ask))
+        self.assertEqual(chat["choices"][0]["message"]["content"], expected)
+        message = json.loads(self.curl("/v1/messages?beta=true", ask | {"max_tokens": 50}))
+        self.assertEqual(message["content"][0]["text"], expected)
+        count = json.loads(self.curl("/v1/messages/count_tokens", ask))
+        self.assertEqual(count["input_tokens"], chat["usage"]["prompt_tokens"])
+        response = json.loads(self.curl("/v1/responses", {"model": "demo", "input": question, "temperature": 0}))
+        self.assertEqual(response["output"][0]["content"][0]["text"], expected)
+        again = json.loads(self.curl("/v1/chat/completions", ask))["usage"]
+        self.assertGreater(again["prompt_tokens"], again["prompt_tokens_details"]["cached_tokens"])
+        self.assertEqual(again["prompt_tokens"], chat["usage"]["prompt_tokens"])
+
+    def test_prompts_that_are_too_long_are_refused_before_a_stream_begins(self):
+        # What Claude Code and agents of OpenAI's look for before they shorten a conversation.
+        ask = {"model": "demo", "max_tokens": 32000, "stream": True,
+               "messages": [{"role": "user", "content": "word " * 3000}]}
+        self.assertEqual(self.status("/v1/messages", ask), "400")
+        self.assertRegex(json.loads(self.curl("/v1/messages", ask))["error"]["message"],
+                         r"^prompt is too long: \d+ tokens > \d+ maximum$")
+        self.assertEqual(json.loads(self.curl("/v1/chat/completions", ask))["error"]["code"], "context_length_exceeded")
+
     def test_tools_are_called(self):
         answer = self.chat("What is the weather in Oslo?", tools=[WEATHER], stream=False)[0]
         call = answer["message"]["tool_calls"][0]["function"]
