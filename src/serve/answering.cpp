@@ -298,7 +298,10 @@ api::Cancel answer(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api
                const bool posted = workers.post(job->request().caller.user, [job, lease = *lease] { job->run(lease); });
                if (!posted) job->refuse(error(ErrorKind::kBusy, "too many requests wait"));
              });
-  return [job] { job->cancel(); };
+  // Who keeps this may be what the job's sink keeps.
+  return [weak = std::weak_ptr<Job>(job)] {
+    if (const auto running = weak.lock()) running->cancel();
+  };
 }
 
 }  // namespace hearth::serve
