@@ -484,6 +484,7 @@ void PlacedModel::describe_move(const Move& move, bool ended) {
 }
 
 bool PlacedModel::computes_on_host() const {
+  if (model_ == nullptr) return false;  // a device was lost, and there is no other
   const auto host = static_cast<uint32_t>(devices_.size() - 1);
   const placement::Arrangement& on = model_->arrangement();
   return on.embedding == host || on.output == host || std::ranges::any_of(on.layers, [&](const auto& layer) {
