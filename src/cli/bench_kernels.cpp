@@ -95,6 +95,7 @@ void add_kernel_options(Arguments& arguments, KernelBenchOptions& options) {
 }
 
 Status bench_kernels(const ModelOptions& compute, const KernelBenchOptions& options, bool json) {
+  TRY(check(options));  // opening a GPU may take a while
   ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> device, open_device(compute));
   ASSIGN_OR_RETURN(const KernelReport report, measure_kernels(*device, options));
   const auto write = json ? as_json : as_text;

@@ -181,19 +181,13 @@ class KernelBench {
 
   // The products of a layer: queries with keys and values, attention's output, gate with up, down.
   Status products(const std::string& name, double end) {
-    const quant::Format* format = quant::find_name(name);
-    if (format == nullptr || format->encode == nullptr)
-      return error(ErrorKind::kUsage, "--formats: there is no format {} that can be written", name);
+    const quant::Format& format = *quant::find_name(name);
     const uint32_t width = options_.width, inner = options_.feed_forward;
     const uint32_t key_values = 2 * shape_.kv_heads * kHead;
     const std::pair<uint32_t, uint32_t> shapes[] = {
         {width + key_values, width}, {width, width}, {2 * inner, width}, {width, inner}};
     size_t parts = std::size(shapes);
-    for (const auto& [rows, cols] : shapes) {
-      if (cols % format->block_values != 0)
-        return error(ErrorKind::kUsage, "--formats: {} columns are no whole blocks of {}", cols, name);
-      TRY(products_with(*format, rows, cols, share(end, parts--)));
-    }
+    for (const auto& [rows, cols] : shapes) TRY(products_with(format, rows, cols, share(end, parts--)));
     return {};
   }
 
@@ -339,7 +333,22 @@ double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+Status check(const KernelBenchOptions& options) {
+  for (const std::string& name : options.formats) {
+    const quant::Format* format = quant::find_name(name);
+    if (format == nullptr || format->encode == nullptr)
+      return error(ErrorKind::kUsage, "--format: there is no format {} that can be written", name);
+    for (const auto& [option, cols] : {std::pair{"--width", options.width}, {"--feed-forward", options.feed_forward}}) {
+      if (cols % format->block_values != 0)
+        return error(ErrorKind::kUsage, "{} {} is no whole number of {}'s blocks, of {} values", option, cols, name,
+                     format->block_values);
+    }
+  }
+  return {};
+}
+
 Result<KernelReport> measure_kernels(device::Device& device, const KernelBenchOptions& options, const Clock& now) {
+  TRY(check(options));
   return KernelBench(device, options, now).measure();
 }
 

@@ -35,12 +35,15 @@ struct KernelReport {
   std::vector<std::string> skipped;  // "project Q4_K 28672 x 4096, 512 rows": there was no time for them
 };
 
+// kUsage for a format that there is not or that nobody can write, and for sizes that are not whole blocks of it.
+Status check(const KernelBenchOptions& options);
+
 using Clock = std::function<double()>;  // seconds since some start
 double steady_seconds();
 
 // Takes no longer than options.seconds by more than the preparation of one kind of weights or one measurement for which
-// nothing before it could say how long it takes. Errors: kUsage for a format that there is not or that nobody can
-// write, kNoMemory, kDeviceLost.
+// nothing before it could say how long it takes. Errors: those of check(), before anything is done; kNoMemory,
+// kDeviceLost.
 Result<KernelReport> measure_kernels(device::Device& device, const KernelBenchOptions& options,
                                      const Clock& now = steady_seconds);
 

@@ -1,28 +1,17 @@
 // Measures what this machine gives at best.
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 
+#include "cpu/best_seconds.h"
 #include "cpu/device_impl.h"
 
 namespace hearth::cpu {
 namespace {
 
 constexpr size_t kRead_bytes = 512u << 20;
-constexpr int kRepeats = 5;      // the best counts: other processes only take away
-constexpr double kEnough_s = 1;  // of repeating, on a busy machine
 
-template <class Body>
-double best_seconds(Body&& body) {
-  double best = 1e30, spent = 0;
-  for (int i = 0; i < kRepeats && spent < kEnough_s; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    body();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::min(best, seconds);
-    spent += seconds;
-  }
-  return best;
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -37,15 +26,16 @@ device::Limits CpuDevice::measure_limits() {
     on_parts(
         [&](uint32_t part, int) { std::memset(buffer->data() + part * share, static_cast<int>(part) + 1, share); });
     std::atomic<uint64_t> sink{0};
-    const double seconds = best_seconds([&] {
-      on_parts([&](uint32_t part, int) { sink += kernels_.read_all(buffer->data() + part * share, share); });
-    });
+    const double seconds = best_seconds(
+        [&] { on_parts([&](uint32_t part, int) { sink += kernels_.read_all(buffer->data() + part * share, share); }); },
+        steady_seconds);
     limits.read_bytes_per_s = static_cast<double>(share) * threads / seconds;
   }
   const auto rate = [&](void (*rounds)(), double ops) {
-    return ops * kLimitRounds * threads / best_seconds([&] {
-             host_->for_each(static_cast<uint32_t>(host_->threads()), [&](uint32_t, int) { rounds(); });
-           });
+    return ops * kLimitRounds * threads /
+           best_seconds(
+               [&] { host_->for_each(static_cast<uint32_t>(host_->threads()), [&](uint32_t, int) { rounds(); }); },
+               steady_seconds);
   };
   limits.float_ops_per_s = rate(kernels_.float_rounds, kernels_.float_round_ops);
   limits.int8_ops_per_s = rate(kernels_.int8_rounds, kernels_.int8_round_ops);

@@ -110,10 +110,25 @@ TEST(BenchKernels, DoesNotBeginWhatWouldTakeTooLong) {
   for (const std::string& name : report->skipped) EXPECT_NE(name.find(", 512 rows"), std::string::npos) << name;
 }
 
+TEST(BenchKernels, RefusesAFormatBeforeItMeasuresAnything) {
+  const auto device = cpu::create_device({.threads = 1, .isa = {}});
+  ASSERT_TRUE(device.ok());
+  cli::KernelBenchOptions options;
+  options.formats = {"Q8_0", "Q9_9"};
+  int looks = 0;
+  const auto report = cli::measure_kernels(**device, options, [&] { return ++looks; });
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
+  EXPECT_EQ(looks, 0) << "at the clock";
+}
+
 TEST(BenchKernels, SaysWhatItCannotMeasure) {
   const Finished unknown = bench({"--format", "Q9_9"});
   EXPECT_EQ(unknown.code, 2);
-  EXPECT_NE(unknown.err.find("there is no format Q9_9"), std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.err.find("--format: there is no format Q9_9"), std::string::npos) << unknown.err;
+  const Finished odd = bench({"--format", "Q6_K", "--feed-forward", "320"});
+  EXPECT_EQ(odd.code, 2);
+  EXPECT_NE(odd.err.find("--feed-forward 320 is no whole number of Q6_K's blocks"), std::string::npos) << odd.err;
   const Finished nothing = hearth({"bench"});
   EXPECT_EQ(nothing.code, 2);
   EXPECT_NE(nothing.err.find("MODEL"), std::string::npos) << nothing.err;
