@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "sim/cuda/counts.h"
 #include "sim/cuda/entry.h"
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
@@ -214,6 +215,7 @@ __attribute__((destructor)) void at_end() {
   const std::scoped_lock lock(driver_mutex());
   if (!Driver::instance().initialised) return Machine::instance().shut_down();
   report_process_leaks();
+  write_counts();
   Machine::instance().shut_down();
 }
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sim/cuda/counts.h"
 #include "sim/cuda/functions.h"
 #include "sim/cuda/graph.h"
 #include "sim/cuda/module.h"
@@ -85,7 +86,7 @@ CUresult result_of(exec::FaultKind kind) {
 }
 
 // What the user wants to be told of: HEARTH_SIM_UNINITIALISED=fault|report|ignore, HEARTH_SIM_RACES=1,
-// HEARTH_SIM_THREADS=N host threads for the blocks of a launch.
+// HEARTH_SIM_THREADS=N host threads for the blocks of a launch; HEARTH_SIM_COUNTS: see counts.h.
 exec::Options read_options() {
   const auto variable = [](const char* name) {
     const char* text = std::getenv(name);
@@ -97,6 +98,7 @@ exec::Options read_options() {
                           : uninitialised == "ignore" ? exec::Uninitialised::kIgnore
                                                       : exec::Uninitialised::kRecord;
   options.detect_races = variable("HEARTH_SIM_RACES") == "1";
+  options.count_steps = counts_wanted();
   options.host_threads = std::max(1, std::atoi(variable("HEARTH_SIM_THREADS").c_str()));
   return options;
 }
@@ -151,6 +153,7 @@ CUresult run(const KernelLaunch& launch, Context& context) {
       exec::launch(*launch.function->program, {launch.grid, launch.block, launch.shared_bytes, launch.arguments},
                    driver.memory.global(), options);
   report_uninitialised(result.stats);
+  if (options.count_steps) count_launch(exec::kernel_of(*launch.function->program).name, result.stats);
   if (!result.fault) return CUDA_SUCCESS;
   const CUresult code = result_of(result.fault->kind);
   driver.raise(context, code, result.fault->message());

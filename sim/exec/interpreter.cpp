@@ -53,6 +53,7 @@ Interpreter::Interpreter(const Program& program, const Launch& launch, GlobalMem
     thread_indices_.push_back(
         {i % launch.block[0], i / launch.block[0] % launch.block[1], i / launch.block[0] / launch.block[1]});
   }
+  if (options.count_steps) stats_.executed.resize(program.steps.size());
   if (options.detect_races) races_ = std::make_unique<Races>(threads_, shared_bytes_);
 }
 
@@ -162,6 +163,7 @@ Interpreter::Next Interpreter::execute(Warp& warp, std::uint32_t budget, std::ui
   const Step* const steps = program_.steps.data();
   std::byte* const bases[3] = {warp.frame, constants_, nullptr};
   const auto place = [&](Ref ref) { return bases[ref.bits & 3] + (ref.bits >> 2); };
+  std::uint64_t* const executed = stats_.executed.empty() ? nullptr : stats_.executed.data();
   std::uint32_t pc = group->pc;
   LaneMask lanes = group->lanes;
   std::uint32_t left = budget;
@@ -169,6 +171,7 @@ Interpreter::Next Interpreter::execute(Warp& warp, std::uint32_t budget, std::ui
   Next next = Next::kContinue;
   while (next == Next::kContinue && left > 0 && pc < limit) {
     const Step& step = steps[pc];
+    if (executed != nullptr) ++executed[pc];
     --left;
     LaneMask active = lanes;
     if (step.guarded) {

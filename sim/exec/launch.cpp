@@ -91,6 +91,11 @@ void work(const Program& program, const Launch& launch, GlobalMemory& memory, co
   const LaunchStats& own = interpreter.stats();
   sum.warp_instructions += own.warp_instructions;
   sum.thread_instructions += own.thread_instructions;
+  for (std::size_t i = 0; i < own.executed.size(); ++i) {
+    const std::uint32_t line = program.steps[i].instruction->line;
+    if (sum.executed.size() <= line) sum.executed.resize(line + 1);
+    sum.executed[line] += own.executed[i];
+  }
   sum.uninitialised_reads.insert(sum.uninitialised_reads.end(), own.uninitialised_reads.begin(),
                                  own.uninitialised_reads.end());
 }

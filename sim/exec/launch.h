@@ -57,6 +57,7 @@ struct Options {
   int host_threads = 1;  // results do not depend on it, save through atomics
   Uninitialised uninitialised = Uninitialised::kFault;
   bool detect_races = false;
+  bool count_steps = false;  // fills LaunchStats::executed
   // Of one warp. Beyond it the kernel counts as an endless loop.
   std::uint64_t max_warp_instructions = std::uint64_t{1} << 28;
   // Instructions a warp executes at most before another one gets its turn (on average half of it).
@@ -66,6 +67,7 @@ struct Options {
 struct LaunchStats {
   std::uint64_t warp_instructions = 0;
   std::uint64_t thread_instructions = 0;   // the same, times the lanes that took part
+  std::vector<std::uint64_t> executed;     // Options::count_steps: warp instructions by the line of the PTX text
   std::vector<Fault> uninitialised_reads;  // Uninitialised::kRecord: the first few, one per instruction
 };
 

@@ -1,6 +1,7 @@
 #include "cuda/graphs.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hearth::cuda {
 namespace {
@@ -61,8 +62,9 @@ Status Graphs::launch_all(const LaunchList& list, const driver::Stream& stream) 
 
 Result<driver::GraphExec> Graphs::instantiate(const LaunchList& list) const {
   ASSIGN_OR_RETURN(const driver::Graph graph, driver::Graph::create(cuda_));
-  CUgraphNode last = nullptr;
+  std::vector<CUgraphNode> latest, before;  // launches beside each other, and those that they wait for
   for (const Launch& launch : list.launches()) {
+    if (!launch.beside) before = std::exchange(latest, {});
     void* parameters[] = {parameter(list, launch)};
     CUDA_KERNEL_NODE_PARAMS kernel{};
     kernel.func = launch.function;
@@ -74,8 +76,8 @@ Result<driver::GraphExec> Graphs::instantiate(const LaunchList& list) const {
     kernel.blockDimZ = launch.block.z;
     kernel.sharedMemBytes = launch.shared_bytes;
     kernel.kernelParams = parameters;
-    const std::span<const CUgraphNode> before(&last, last == nullptr ? 0 : 1);
-    ASSIGN_OR_RETURN(last, graph.add_kernel(kernel, before));
+    ASSIGN_OR_RETURN(const CUgraphNode node, graph.add_kernel(kernel, before));
+    latest.push_back(node);
   }
   return graph.instantiate();
 }

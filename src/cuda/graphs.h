@@ -1,5 +1,5 @@
 // Runs lists of launches, those seen before as instantiated CUDA graphs: one call of the driver instead of
-// hundreds, and no gaps between kernels.
+// hundreds, no gaps between kernels, and launches that are marked so run beside each other.
 #pragma once
 
 #include <memory>

@@ -26,6 +26,11 @@ void LaunchList::add_bytes(CUfunction function, Extent grid, Extent block, uint3
   std::memcpy(arguments_.data() + at, args.data(), args.size());
 }
 
+void LaunchList::beside_last() {
+  CHECK(launches_.size() > 1);
+  launches_.back().beside = true;
+}
+
 void LaunchList::clear() {
   launches_.clear();
   arguments_.clear();
@@ -37,7 +42,7 @@ uint64_t LaunchList::hash() const {
     hash = mix(hash, reinterpret_cast<uintptr_t>(launch.function));
     hash = mix(hash, launch.grid.x ^ uint64_t{launch.grid.y} << 32);
     hash = mix(hash, launch.grid.z ^ uint64_t{launch.shared_bytes} << 32);
-    hash = mix(hash, launch.block.x ^ uint64_t{launch.block.y} << 32);
+    hash = mix(hash, launch.block.x ^ uint64_t{launch.block.y} << 32 ^ uint64_t{launch.beside} << 63);
   }
   for (size_t at = 0; at < arguments_.size(); at += sizeof(uint64_t)) {
     uint64_t word;

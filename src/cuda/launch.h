@@ -1,5 +1,5 @@
-// A step as data: its kernel launches in order, so that a step equal to an earlier one can be recognised
-// and replayed as one CUDA graph.
+// A step as data: its kernel launches, each after the one before or beside it, so that a step equal to an earlier one
+// can be recognised and replayed as one CUDA graph.
 //
 // Every kernel takes exactly one parameter: a plain struct by value, defined in a header of kernels/ that
 // host and device share. The struct has no padding (its header turns on -Wpadded as an error), so that
@@ -30,6 +30,7 @@ struct Launch {
   Extent grid, block;
   uint32_t shared_bytes = 0;             // dynamic
   uint32_t args_at = 0, args_bytes = 0;  // in LaunchList::arguments()
+  bool beside = false;                   // may run at the same time as the launch before it, and those beside that
   bool operator==(const Launch&) const = default;
 };
 
@@ -42,6 +43,9 @@ class LaunchList {
   }
   void add_bytes(CUfunction function, Extent grid, Extent block, uint32_t shared_bytes,
                  std::span<const std::byte> args);
+  // The launch added last neither reads nor writes what the one before it, or one beside that, writes, and likewise the
+  // other way round: they wait for the same launches.
+  void beside_last();
   void clear();
 
   const std::vector<Launch>& launches() const { return launches_; }

@@ -108,6 +108,7 @@ void Matmul::project(const device::Operand& in, uint32_t rows, std::span<const d
     args.row_bytes = static_cast<uint32_t>(outs[first].weight.row_bytes());
     set_input(in, *work.format, args);
     launch(work, list);
+    if (first > 0) list.beside_last();  // another format's kernel, which writes another result
   }
 }
 
@@ -145,6 +146,7 @@ void Matmul::project_experts(const device::Operand& in, ExpertInput input, const
     work.rows = count_of(groups.slot_count, work.groups);
     set_input(in, *work.format, args);
     launch(work, list);
+    if (first > 0) list.beside_last();  // another format's kernel, which writes another result
   }
 }
 

@@ -241,7 +241,8 @@ class Device : public Sizing {
   virtual void begin(const Batch& batch) = 0;
   virtual void embed(const EmbedArgs& args) = 0;
   virtual void norm(const NormArgs& args) = 0;
-  // Several weights on one operand of `rows` rows (the batch's, or the number of logit rows).
+  // Several weights on one operand of `rows` rows (the batch's, or the number of logit rows); their results do not
+  // overlap.
   virtual void project(const Operand& in, uint32_t rows, std::span<const Projection> outs) = 0;
   virtual void rotate_append(const RotateAppendArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;

@@ -144,6 +144,39 @@ TEST_F(CudaDevice, ReplaysEqualStepsWithNewTokens) {
   EXPECT_EQ(after.replayed - before.replayed, 3u);
 }
 
+// Products in two formats, as queries and values have them, are two kernels, which need not wait for each other; what
+// comes before and after them waits. The simulated driver runs a graph's launches in any order that the graph allows.
+TEST_F(CudaDevice, RunsProductsOfSeveralFormatsBesideEachOther) {
+  Rig rig(device());
+  PlainBatch plain(1);
+  constexpr uint32_t kWidth = 64;
+  std::vector<float> ones(kWidth, 1), rows(kWidth * kWidth), first;
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>(i % 7) - 3;
+  const device::Matrix queries = rig.matrix("Q8_0", rows, kWidth, kWidth),
+                       values = rig.matrix("F32", rows, kWidth, kWidth);
+  const device::Vector weight = rig.vector(ones);
+  float* in = rig.floats(ones);
+  float* out = rig.zeros(2 * kWidth);
+  const device::OperandForms forms = device().operand_forms(queries) | device().operand_forms(values);
+  const device::Operand operand = rig.operand(kWidth, 1, forms);
+  const device::Projection both[] = {{queries, {}, out, kWidth}, {values, {}, out + kWidth, kWidth}};
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(device::upload_floats(device(), std::vector<float>(2 * kWidth), out).ok());
+    rig.step(plain.batch, [&] {
+      device().norm({.epsilon = 1e-6f, .weight = weight, .bias = {}, .in = in, .operand = operand});
+      device().project(operand, 1, both);
+      device().soft_cap(out, 1, 2 * kWidth, 5);
+    });
+    const std::vector<float> result = rig.download(out, 2 * kWidth);
+    if (i == 0) first = result;
+    ASSERT_EQ(result, first) << i;
+  }
+  std::vector<bool> beside;
+  for (const cuda::Launch& launch : launches()) beside.push_back(launch.beside);
+  EXPECT_EQ(beside, (std::vector<bool>{false, false, true, false}));
+  EXPECT_GE(graph_counts().replayed, 39u);
+}
+
 TEST_F(CudaDevice, FillsDownloadsOfAStepWhenItEnds) {
   Rig rig(device());
   PlainBatch plain(1);

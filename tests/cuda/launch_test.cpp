@@ -48,7 +48,9 @@ TEST(LaunchList, DiffersInArgumentsFunctionGridAndLength) {
   const Args args{nullptr, 1, 2};
   other_function.add(function(1), {4}, {128}, 0, args);
   other_grid.add(function(1), {5}, {128}, 0, args);
-  for (const LaunchList& different : {two_launches(8), longer, other_function, LaunchList()}) {
+  LaunchList other_order = two_launches(7);
+  other_order.beside_last();
+  for (const LaunchList& different : {two_launches(8), longer, other_function, other_order, LaunchList()}) {
     EXPECT_NE(list, different);
     EXPECT_NE(list.hash(), different.hash());
   }
