@@ -177,6 +177,8 @@ void Matmul::launch_few(const Work& work, LaunchList& list) const {
   const FewPlan plan =
       plan_few(chunk_format(*work.format), tokens, args.cols, uint64_t{args.tiles} * work.groups, kernels_.chip());
   args.splits = plan.splits;
+  args.split_inverse = split_inverse(plan.splits);
+  args.block_tiles = plan.tiles;
   args.round_chunks = plan.round_chunks;
   const Extent grid{count_of(args.tiles, plan.tiles), work.groups, count_of(work.rows, tokens)};
   list.add(formats_.at(work.format->type).few[variant], grid, {plan.warps * 32}, plan.shared_bytes, args);

@@ -56,6 +56,8 @@ void expect_covered(const Names& kernels, const Launch& launch, const MatmulArgs
     EXPECT_GE(launch.grid.z * tokens, rows) << name;
     EXPECT_GE(args.splits, 1u);
     EXPECT_LE(args.splits, launch.block.x / 32);
+    EXPECT_EQ(args.block_tiles, launch.block.x / 32 / args.splits);
+    EXPECT_EQ(args.split_inverse, split_inverse(args.splits));
   } else if (launch.block.y == 1 && args.stages != 0) {
     EXPECT_GE(launch.grid.z * (launch.block.x / 32), args.tiles) << name;
     EXPECT_GE(launch.grid.x * kManyTokens, rows) << name;
@@ -63,6 +65,12 @@ void expect_covered(const Names& kernels, const Launch& launch, const MatmulArgs
     EXPECT_GE(launch.grid.x * kPlainWarps, args.tiles) << name;
     EXPECT_GE(launch.grid.z * (rows == 1 ? 1 : kPlainTokens), rows) << name;
   }
+}
+
+TEST(MatmulPlan, DividesWarpsByTheNumberThatSharesATile) {
+  for (uint32_t splits = 1; splits <= 8; ++splits)
+    for (uint32_t warp = 0; warp < 8; ++warp)
+      EXPECT_EQ(warp * split_inverse(splits) >> kSplit_inverse_bits, warp / splits) << warp << " / " << splits;
 }
 
 TEST(MatmulPlan, FitsEveryGpuAndCoversEveryProduct) {

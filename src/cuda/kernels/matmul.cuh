@@ -163,6 +163,35 @@ __device__ void copy_whole_units(uint8_t* to, const uint8_t* from, uint32_t row_
   }
 }
 
+// Which units of a chunk a lane copies, from the chunk's first unit on, if rows begin at multiples of 16: found once for a
+// tile, so that copying takes an addition for each.
+template <class Format, uint32_t kRows>
+class LaneUnits {
+ public:
+  __device__ void find(uint32_t row_bytes) {
+#pragma unroll
+    for (uint32_t n = 0; n < kCount; ++n) at_[n] = unit(n) / kUnits * (row_bytes - 16 * kUnits) + 16 * unit(n);
+  }
+  // `chunk`: of the first row.
+  __device__ void copy(uint8_t* to, const uint8_t* chunk) const {
+    const uint8_t* base = chunk - (reinterpret_cast<uintptr_t>(chunk) & 15);
+#pragma unroll
+    for (uint32_t n = 0; n < kCount; ++n) {
+      if (kAll % 32 != 0 && n == kCount - 1 && unit(n) >= kAll) break;
+      copy_unit(to + unit(n) / kUnits * (kRaw.pitch - 16 * kUnits) + 16 * unit(n), base + at_[n]);
+    }
+  }
+
+ private:
+  static constexpr RawRow kRaw = Shape<Format>::kRaw;
+  static constexpr uint32_t kUnits = kRaw.bytes % 16 == 0 ? kRaw.aligned_units : kRaw.units;
+  static constexpr uint32_t kAll = kRows * kUnits, kCount = (kAll + 31) / 32;
+
+  __device__ static uint32_t unit(uint32_t n) { return 32 * n + lane_of_warp(); }
+
+  uint32_t at_[kCount];
+};
+
 // Starts copying one chunk of a tile of kRows weight rows; the warp does it together. Rows that do not exist are
 // the last one again: their results are not stored. `plain`: plain_chunks() of the tile.
 template <class Format, uint32_t kRows>
@@ -339,7 +368,8 @@ class WarpProduct {
   // 64 columns of int8.
   __device__ static void add_group(const Rows& rows, uint32_t p, const RowScales<Format, kRows>& scales,
                                    const Activations<kTokens>& in, uint32_t last, Sums<kTiles, kTokens>& sums) {
-    uint32_t a[kTiles][2][4];  // [tile][block][register of the matrix instruction]
+    if (kTiles == 2) __syncwarp();  // registers do not hold what groups share: it shall be loaded for each
+    uint32_t a[kTiles][2][4];       // [tile][block][register of the matrix instruction]
 #pragma unroll
     for (uint32_t m = 0; m < kTiles; ++m)
 #pragma unroll
@@ -429,7 +459,8 @@ class WarpProduct {
                                     Sums<kTiles, kTokens>& sums) {
 #pragma unroll
     for (uint32_t block = 0; block < 2; ++block) {
-      uint32_t a[kTiles][2][4];  // [tile][row g or g + 8][columns 8 q .. 8 q + 7]
+      if (kTiles == 2) __syncwarp();  // as in add_group()
+      uint32_t a[kTiles][2][4];       // [tile][row g or g + 8][columns 8 q .. 8 q + 7]
 #pragma unroll
       for (uint32_t m = 0; m < kTiles; ++m)
 #pragma unroll

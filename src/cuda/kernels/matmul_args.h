@@ -41,10 +41,18 @@ struct MatmulArgs {
   uint32_t in_row_bytes;                           // of an operand
   uint32_t numbers_at, scales_at, half_scales_at;  // where the parts of the form lie in an operand's row
   uint32_t splits;                                 // few: warps that share a tile
+  uint32_t split_inverse;                          // few: split_inverse(splits)
+  uint32_t block_tiles;                            // few: tiles that a block's warps share
   uint32_t round_chunks;                           // few: chunks per split between two additions
   uint32_t stages;                                 // many: chunks that are in shared memory at once
   uint32_t unused;
 };
+
+// A warp's number times this, less the last bits, is the number divided by `splits`: a division takes 20 instructions.
+inline constexpr uint32_t kSplit_inverse_bits = 8;
+HEARTH_BOTH uint32_t split_inverse(uint32_t splits) {
+  return ((1u << kSplit_inverse_bits) + splits - 1) / splits;
+}
 
 // Columns that are summed up before their sum is added to the total.
 inline constexpr uint32_t kInt8Chunk = 256, kHalfChunk = 64;

@@ -34,17 +34,21 @@ template <class Format, uint32_t kTokens>
 class FewProduct {
  public:
   __device__ FewProduct(const MatmulArgs& args, uint8_t* shared, uint32_t expert)
-      : args_(args), warps_(blockDim.x / 32), tiles_(warps_ / args.splits), stage_{shared + warp() * Stage::kBytes} {
+      : args_(args), warps_(blockDim.x / 32), tiles_(args.block_tiles), stage_{shared + warp() * Stage::kBytes} {
     partial_ = reinterpret_cast<float*>(shared + warps_ * Stage::kBytes);
     totals_ = partial_ + tiles_ * args.round_chunks * args.splits * kTokens * kPartialPitch;
     rows_ = reinterpret_cast<uint32_t*>(totals_ + tiles_ * kTokens * kPartialPitch);
     chunks_ = (args.cols + Shape<Format>::kChunk - 1) / Shape<Format>::kChunk;
     first_tile_ = blockIdx.x * tiles_;
-    const uint32_t tile = first_tile_ + warp() / args.splits;
-    works_ = warp() < tiles_ * args.splits && tile < args.tiles;
+    own_tile_ = warp() * args.split_inverse >> kSplit_inverse_bits;
+    split_ = warp() - own_tile_ * args.splits;
+    const uint32_t tile = first_tile_ + own_tile_;
+    works_ = own_tile_ < tiles_ && tile < args.tiles;
     if (works_) {
       tile_ = row_tile(args, tile, kTileRows, expert);
       plain_chunks_ = plain_chunks<Format, kTileRows>(tile_, args.row_bytes);
+      aligned_chunks_ = args.row_bytes % 16 == 0 ? plain_chunks_ : 0;
+      units_.find(args.row_bytes);
     }
     expert_ = expert;
   }
@@ -58,7 +62,7 @@ class FewProduct {
       rows_[threadIdx.x] = operand_row(args_, rows_[kTokens + threadIdx.x]);
     }
     __syncthreads();
-    uint32_t chunk = warp() % args_.splits, stage = 0;
+    uint32_t chunk = split_, stage = 0;
     if (works_ && kFewStages > 1) copy(chunk, 0);
     const uint32_t round = args_.round_chunks * args_.splits;
     for (uint32_t done = 0; done < chunks_; done += round) {
@@ -89,7 +93,10 @@ class FewProduct {
   // An empty group of copies if there is no such chunk.
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk, plain_chunks_);
+      if (chunk < aligned_chunks_)
+        units_.copy(stage_.raw(stage), tile_.weight + static_cast<uint64_t>(chunk) * Shape<Format>::kRaw.bytes);
+      else
+        copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk, plain_chunks_);
       copy_activations<Format, kTokens>(stage_.activations(stage), args_, rows_, count_, chunk, groups_of(chunk),
                                         lane_of_warp(), 32);
     }
@@ -106,7 +113,7 @@ class FewProduct {
     sums.clear();
     Product::add_chunk(stage_.raw(stage), tile_, args_, chunk, groups_of(chunk), stage_.scales(),
                        stage_.activations(stage), count_ - 1, sums);
-    float* to = partial_ + (warp() / args_.splits * args_.round_chunks * args_.splits + slot) * kTokens * kPartialPitch;
+    float* to = partial_ + (own_tile_ * args_.round_chunks * args_.splits + slot) * kTokens * kPartialPitch;
 #pragma unroll
     for (uint32_t j = 0; j < Sums<1, kTokens>::kColumns; ++j)
 #pragma unroll
@@ -137,9 +144,11 @@ class FewProduct {
   Stage stage_;
   float *partial_, *totals_;  // [tile][chunk of the round][activation row][kPartialPitch], the same without chunks
   uint32_t* rows_;            // kTokens rows of the operand, then of the result
-  uint32_t chunks_, plain_chunks_ = 0, first_tile_, expert_, count_ = 0;
+  uint32_t own_tile_, split_;  // of this warp
+  uint32_t chunks_, plain_chunks_ = 0, aligned_chunks_ = 0, first_tile_, expert_, count_ = 0;
   bool works_;
   RowTile tile_{};
+  LaneUnits<Format, kTileRows> units_;
 };
 
 template <class Format, uint32_t kTokens>
