@@ -163,8 +163,8 @@ __device__ void copy_whole_units(uint8_t* to, const uint8_t* from, uint32_t row_
   }
 }
 
-// Which units of a chunk a lane copies, from the chunk's first unit on, if rows begin at multiples of 16: found once for a
-// tile, so that copying takes an addition for each.
+// Which units of a chunk a lane copies, from the chunk's first unit on, if rows begin at multiples of 16: found once
+// for a tile, so that copying takes an addition for each.
 template <class Format, uint32_t kRows>
 class LaneUnits {
  public:
@@ -187,7 +187,9 @@ class LaneUnits {
   static constexpr uint32_t kUnits = kRaw.bytes % 16 == 0 ? kRaw.aligned_units : kRaw.units;
   static constexpr uint32_t kAll = kRows * kUnits, kCount = (kAll + 31) / 32;
 
-  __device__ static uint32_t unit(uint32_t n) { return 32 * n + lane_of_warp(); }
+  __device__ static uint32_t unit(uint32_t n) {
+    return 32 * n + lane_of_warp();
+  }
 
   uint32_t at_[kCount];
 };

@@ -47,8 +47,10 @@ class FewProduct {
     if (works_) {
       tile_ = row_tile(args, tile, kTileRows, expert);
       plain_chunks_ = plain_chunks<Format, kTileRows>(tile_, args.row_bytes);
-      aligned_chunks_ = args.row_bytes % 16 == 0 ? plain_chunks_ : 0;
-      units_.find(args.row_bytes);
+      if (kKeeps_units && args.row_bytes % 16 == 0) {
+        aligned_chunks_ = plain_chunks_;
+        units_.find(args.row_bytes);
+      }
     }
     expert_ = expert;
   }
@@ -82,6 +84,7 @@ class FewProduct {
   }
 
  private:
+  static constexpr bool kKeeps_units = kTokens <= 16;  // the sums of more need the registers
   using Stage = FewStage<Format, kTokens>;
   using Product = WarpProduct<Format, 1, kTokens>;
 
@@ -93,7 +96,7 @@ class FewProduct {
   // An empty group of copies if there is no such chunk.
   __device__ void copy(uint32_t chunk, uint32_t stage) const {
     if (chunk < chunks_) {
-      if (chunk < aligned_chunks_)
+      if (kKeeps_units && chunk < aligned_chunks_)
         units_.copy(stage_.raw(stage), tile_.weight + static_cast<uint64_t>(chunk) * Shape<Format>::kRaw.bytes);
       else
         copy_weights<Format, kTileRows>(stage_.raw(stage), tile_, args_.row_bytes, chunk, plain_chunks_);
@@ -142,8 +145,8 @@ class FewProduct {
   const MatmulArgs& args_;
   uint32_t warps_, tiles_;  // of this block
   Stage stage_;
-  float *partial_, *totals_;  // [tile][chunk of the round][activation row][kPartialPitch], the same without chunks
-  uint32_t* rows_;            // kTokens rows of the operand, then of the result
+  float *partial_, *totals_;   // [tile][chunk of the round][activation row][kPartialPitch], the same without chunks
+  uint32_t* rows_;             // kTokens rows of the operand, then of the result
   uint32_t own_tile_, split_;  // of this warp
   uint32_t chunks_, plain_chunks_ = 0, aligned_chunks_ = 0, first_tile_, expert_, count_ = 0;
   bool works_;
