@@ -159,7 +159,10 @@ Status run(const Options& options) {
   if ((options.pid != 0 || options.url) && !options.service) return error(ErrorKind::kUsage, "--pid and --url need --service");
   if (options.watch && (options.log == "-" || options.replay || options.json || options.capture)) return error(ErrorKind::kUsage, "--watch looks at this machine again and again: not with --replay, --json, --capture or a log from standard input");
   if (options.watch) return watch(options);
-  ASSIGN_OR_RETURN(const Bundle bundle, gather(options));
+  const Result<Bundle> gathered = gather(options);
+  // A file that cannot be used is a mistake of the command line: exit code 1 means findings.
+  if (!gathered) return Error{ErrorKind::kUsage, gathered.error().message};
+  const Bundle& bundle = *gathered;
   if (options.capture) return capture(options, bundle);
   const Facts facts = doctor::read_facts(bundle);
   const Diagnosis diagnosis = doctor::diagnose(facts);

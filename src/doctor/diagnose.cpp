@@ -75,6 +75,10 @@ void conclude(const Facts& facts, Diagnosis& diagnosis) {
     diagnosis.unknown = "the server uses no GPU, but nothing here says why; run \"hearth doctor\" where the server runs (in its container), or give its log from the start with OLLAMA_DEBUG=2";
     return;
   }
+  if (!facts.api.problem.empty() && !facts.server && !facts.log_given && facts.compose.services.empty()) {
+    diagnosis.unknown = fmt::format("{} does not run here, or not where it was looked for (--pid, --url): {}", service_name(facts.service), facts.api.problem);
+    return;
+  }
   const bool machine_well = facts.cuda.works() || no_gpu_here;
   const bool files_well = server_healthy(facts) || (compose_healthy(facts) && !facts.log_given);
   if (facts.machine_known ? machine_well || server_healthy(facts) : files_well) {

@@ -182,6 +182,7 @@ struct ApiFacts {
   std::map<std::string, double> metrics;  // sums over labels
   std::string show_parameters;            // the Modelfile's PARAMETER lines
   std::optional<int> slots, busy_slots;
+  std::string problem;  // why it does not answer
 };
 
 // The limits of the control group and the memory of the machine.

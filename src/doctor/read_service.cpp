@@ -181,7 +181,7 @@ std::string path_of(std::string_view key) {  // "POST http://host:1/api/chat" ->
 void read_api(const json::value* answers, Facts& facts) {
   for (const auto& [key, value] : members_of(answers)) {
     const std::string path = path_of(key);
-    json::array list;
+    if (const std::string problem = text_of(member(&value, "error")); !problem.empty()) facts.api.problem = problem;
     if (path == "/api/ps") read_running(&value, facts.api);
     else if (path == "/api/version" && facts.version.empty()) facts.version = text_of(member(&value, "version"));
     else if (path == "/version" && facts.version.empty()) facts.version = text_of(member(&value, "version"));

@@ -131,7 +131,7 @@ std::optional<Verdict> layers_requested(const Facts& facts) {
     if (placement.layers && !as_asked) return std::nullopt;
     if (placement.of_layers && *placement.requested >= *placement.of_layers) return std::nullopt;
     if (!placement.layers && *placement.requested > 8) return std::nullopt;  // may be all
-    Verdict verdict{kHigh, {{fmt::format("{} layers were asked for", *placement.requested), placement.requested_source}}, "", ""};
+    Verdict verdict{kHigh, {{fmt::format("the number of layers asked for is {}", *placement.requested), placement.requested_source}}, "", ""};
     if (placement.layers) verdict.evidence.push_back(placement_evidence(facts));
     for (const Evidence& one : evidence) verdict.evidence.push_back(one);
     const bool more_fit = fit && *fit > *placement.requested + 1.5;
