@@ -18,6 +18,8 @@ TEST(Text, TheNearestNameIsAtMostTwoTypingErrorsAway) {
   EXPECT_EQ(nearest("serv", names), "serve");
   EXPECT_EQ(nearest("SHOW", names), "show");
   EXPECT_EQ(nearest("rnu", names), "run");
+  constexpr std::string_view kShort[] = {"rm", "run"};
+  EXPECT_EQ(nearest("rnu", kShort), "run");  // exchanged letters are one error
   EXPECT_EQ(nearest("delete", names), "");
 }
 
