@@ -80,11 +80,11 @@ class Builder {
       open_.back().items.push_back(std::move(value));
     } else {
       auto& members = open_.back().members;
-      const auto same = std::ranges::find(members, keys_.back(), &std::pair<std::string, JsonValue>::first);
+      const auto same = std::ranges::find(members, keys_.back(), &JsonMember::name);
       if (same != members.end()) {
-        same->second = std::move(value);
+        same->value = std::move(value);
       } else {
-        members.emplace_back(std::move(keys_.back()), std::move(value));
+        members.push_back({std::move(keys_.back()), std::move(value)});
       }
       keys_.pop_back();
     }
@@ -157,8 +157,8 @@ bool equal(const JsonValue& a, const JsonValue& b) {
       return std::ranges::equal(a.items, b.items, equal);
     case JsonValue::Type::kObject:
       return a.members.size() == b.members.size() && std::ranges::all_of(a.members, [&](const auto& member) {
-               const JsonValue* other = b.find(member.first);
-               return other != nullptr && equal(member.second, *other);
+               const JsonValue* other = b.find(member.name);
+               return other != nullptr && equal(member.value, *other);
              });
   }
   return false;

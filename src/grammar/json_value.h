@@ -10,6 +10,8 @@
 
 namespace hearth::grammar {
 
+struct JsonMember;
+
 struct JsonValue {
   enum class Type : uint8_t { kNull, kBoolean, kNumber, kString, kArray, kObject };
 
@@ -17,10 +19,15 @@ struct JsonValue {
   bool boolean = false;
   std::string text;  // of a string, or a number as it was written
   std::vector<JsonValue> items;
-  std::vector<std::pair<std::string, JsonValue>> members;  // of two with the same name, the last one's value
+  std::vector<JsonMember> members;  // of two with the same name, the last one's value
 
   bool is(Type other) const { return type == other; }
   const JsonValue* find(std::string_view name) const;  // null if there is none, or it is no object
+};
+
+struct JsonMember {
+  std::string name;
+  JsonValue value;
 };
 
 // Errors: kInvalidData (no JSON, or nested more than 500 levels), with the byte.

@@ -92,16 +92,16 @@ const JsonValue& SchemaCases::schema_of(const JsonValue& value) {
   const auto constant = [](const JsonValue& part) {
     JsonValue only;
     only.type = JsonValue::Type::kObject;
-    only.members.emplace_back("const", part);
+    only.members.push_back({"const", part});
     return only;
   };
-  const auto add = [&](const char* name, JsonValue part) { schema.members.emplace_back(name, std::move(part)); };
+  const auto add = [&](const char* name, JsonValue part) { schema.members.push_back({name, std::move(part)}); };
   if (value.is(JsonValue::Type::kObject)) {
     JsonValue properties, required;
     properties.type = JsonValue::Type::kObject;
     required.type = JsonValue::Type::kArray;
     for (const auto& [name, member] : value.members) {
-      properties.members.emplace_back(name, constant(member));
+      properties.members.push_back({name, constant(member)});
       required.items.push_back(text_value(JsonValue::Type::kString, name));
     }
     JsonValue no;

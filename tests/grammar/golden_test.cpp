@@ -37,7 +37,7 @@ void judge(const JsonValue& group, const SchemaOptions& options, Outcome& outcom
     JsonValue name;
     name.type = JsonValue::Type::kString;
     name.text = "http://json-schema.org/draft-0" + draft + "/schema#";
-    schema.members.emplace_back("$schema", name);
+    schema.members.push_back({"$schema", name});
   }
   ++outcome.schemas;
   const auto grammar = compile_schema(write_json(schema), options, nullptr);
