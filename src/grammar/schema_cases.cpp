@@ -236,6 +236,10 @@ std::vector<SchemaCase> SchemaCases::dependencies(const JsonValue& schema) {
     const JsonValue* all = document_.keyword(schema, keyword);
     if (all == nullptr) continue;
     for (const auto& [name, dependent] : all->members) {
+      const bool nothing = dependent.is(JsonValue::Type::kBoolean)
+                               ? dependent.boolean
+                               : dependent.items.empty() && dependent.members.empty();
+      if (nothing) continue;
       Cases met(1);
       met[0].present.push_back({name, std::nullopt});
       if (dependent.is(JsonValue::Type::kArray)) {

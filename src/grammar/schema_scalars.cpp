@@ -67,15 +67,12 @@ RegexId SchemaScalars::meet(std::vector<RegexId> parts, ValueType type) {
 }
 
 RegexId SchemaScalars::language(std::span<const Literal> literals, ValueType type) {
-  std::vector<RegexId> parts;
-  bool bounded = false;  // one part is in the universe, so the meet is
+  std::vector<RegexId> parts, taken;
   for (const Literal& literal : literals) {
-    const RegexId part = one(*literal.schema, type, !literal.positive);
-    parts.push_back(literal.positive ? part : regexes_.complement(part));
-    bounded |= literal.positive;
+    (literal.positive ? parts : taken).push_back(one(*literal.schema, type, !literal.positive));
   }
-  if (!bounded) parts.push_back(universe(type));
-  return meet(std::move(parts), type);
+  const RegexId texts = parts.empty() ? universe(type) : meet(std::move(parts), type);
+  return taken.empty() ? texts : regexes_.without(texts, regexes_.either(std::move(taken)));
 }
 
 RegexId SchemaScalars::written(std::span<const Literal> literals, ValueType type) {

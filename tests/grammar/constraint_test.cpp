@@ -91,6 +91,16 @@ TEST(Formats, ALabelThatIsRefusedIsFoundOutWithoutASearch) {
   EXPECT_LT(machine.memory_bytes() - before, size_t{1} << 20);
 }
 
+// What is no string is no string either where a member only has to be there without being named.
+TEST(Negations, AreOfValuesOfJson) {
+  const auto grammar = compile_schema(R"({"type":"object","not":{"additionalProperties":{"type":"string"}}})", {}, nullptr);
+  ASSERT_TRUE(grammar.ok());
+  Machine machine(*grammar, nullptr);
+  EXPECT_TRUE(machine.accepts(machine.step(machine.start(), R"({"a":"","b":1,"c":""})")));
+  EXPECT_FALSE(machine.accepts(machine.step(machine.start(), R"({"a":"","b":""})")));
+  EXPECT_FALSE(machine.accepts(machine.step(machine.start(), R"({"a":"","b":"","c":""})")));
+}
+
 TEST(SchemaErrors, AnImpossibleSchemaIsRefusedAtTheStart) {
   const auto endless =
       compile_schema(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", {}, nullptr);
