@@ -176,7 +176,7 @@ std::vector<SchemaCase> SchemaCases::expand_positive(const JsonValue& schema, Va
       meet(one_of(schema, type), name);
     } else if (name == "not") {
       meet(expand({&value, false}, type), name);
-    } else if (name == "if") {
+    } else if (name == "if" && (document_.keyword(schema, "then") || document_.keyword(schema, "else"))) {
       meet(condition(schema, type, true), name);
     }
     if (cases.empty()) return cases;
