@@ -329,7 +329,7 @@ Status PlacedModel::look_for_another_gpu() {
   if (spare_.empty() || now < spare_due_ms_ || status().wholly_on_gpu()) return {};
   spare_due_ms_ = now + spare_wait_ms_;
   spare_wait_ms_ = std::min(2 * spare_wait_ms_, kMostSpareHolds * options_.rebalance.hold_ms);
-  std::ranges::rotate(spare_, spare_.begin() + 1);
+  std::rotate(spare_.begin(), spare_.begin() + 1, spare_.end());
   ASSIGN_OR_RETURN(std::unique_ptr<device::Device> gpu, factories_[spare_.back()]());
   ASSIGN_OR_RETURN(const bool helps, would_help(*gpu));
   if (!helps) return {};

@@ -246,7 +246,7 @@ std::vector<SchemaCase> SchemaCases::dependencies(const JsonValue& schema) {
         for (const JsonValue& other : dependent.items) met[0].present.push_back({other.text, std::nullopt});
         // Neither order is declared: both.
         met.push_back(met[0]);
-        std::ranges::rotate(met[1].present, met[1].present.begin() + 1);
+        std::rotate(met[1].present.begin(), met[1].present.begin() + 1, met[1].present.end());
       } else {
         met = product(met, expand({&dependent}, ValueType::kObject), ValueType::kObject, schema, keyword);
       }
