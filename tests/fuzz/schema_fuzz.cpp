@@ -7,12 +7,12 @@ using namespace hearth;
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   using namespace std::string_literals;
-  fuzz::use_seeds({R"({"type":"object","properties":{"a":{"type":"integer","minimum":-3,"maximum":1e2},"b":{"$ref":"#/$defs/b"}},"required":["a"],"$defs":{"b":{"enum":["x",1.0,null,{"k":[]}]}},"minProperties":1})"s + "\0abcdefghijklmnop"s,
-                   R"({"anyOf":[{"type":"string","pattern":"^[a-f]+(?!x)","minLength":2,"maxLength":9},{"type":"array","items":{"type":"boolean"},"contains":{"const":true},"maxItems":4}],"not":{"const":"ab"}})"s + "\0abcdefghijklmnop"s,
-                   R"({"oneOf":[{"type":"number","multipleOf":0.5},{"type":"string","format":"date-time"}]})"s + "\0abcdefghijklmnop"s,
-                   R"({"patternProperties":{"^x-":{"type":"null"}},"additionalProperties":false,"propertyNames":{"maxLength":5},"dependentRequired":{"x-a":["x-b"]}})"s + "\0abcdefghijklmnop"s,
-                   R"({"if":{"properties":{"k":{"const":1}}},"then":{"required":["l"]},"else":{"properties":{"m":true}},"type":["object","null"]})"s + "\0abcdefghijklmnop"s,
-                   R"({"prefixItems":[{"$ref":"#"},{"type":"string","format":"email"}],"items":false,"minItems":1,"allOf":[{"type":"array"}]})"s + "\0abcdefghijklmnop"s}, argc, argv);
+  fuzz::use_seeds({R"--({"type":"object","properties":{"a":{"type":"integer","minimum":-3,"maximum":1e2},"b":{"$ref":"#/$defs/b"}},"required":["a"],"$defs":{"b":{"enum":["x",1.0,null,{"k":[]}]}},"minProperties":1})--"s + "\0abcdefghijklmnop"s,
+                   R"--({"anyOf":[{"type":"string","pattern":"^[a-f]+(?!x)","minLength":2,"maxLength":9},{"type":"array","items":{"type":"boolean"},"contains":{"const":true},"maxItems":4}],"not":{"const":"ab"}})--"s + "\0abcdefghijklmnop"s,
+                   R"--({"oneOf":[{"type":"number","multipleOf":0.5},{"type":"string","format":"date-time"}]})--"s + "\0abcdefghijklmnop"s,
+                   R"--({"patternProperties":{"^x-":{"type":"null"}},"additionalProperties":false,"propertyNames":{"maxLength":5},"dependentRequired":{"x-a":["x-b"]}})--"s + "\0abcdefghijklmnop"s,
+                   R"--({"if":{"properties":{"k":{"const":1}}},"then":{"required":["l"]},"else":{"properties":{"m":true}},"type":["object","null"]})--"s + "\0abcdefghijklmnop"s,
+                   R"--({"prefixItems":[{"$ref":"#"},{"type":"string","format":"email"}],"items":false,"minItems":1,"allOf":[{"type":"array"}]})--"s + "\0abcdefghijklmnop"s}, argc, argv);
   return 0;
 }
 
