@@ -163,7 +163,8 @@ TEST_F(Gpu, BenchShowsWhereTheModelIsAndWhy) {
 // How much is left is the machine's matter; that it is measured is not.
 TEST_F(Gpu, BenchMeasuresOnceMoreBesideACompetitorIfAsked) {
   std::vector<std::string> args = {"bench", model_, "-p", "4", "-n", "2", "-r", "1", "--gpu=off", "--json"};
-  for (const auto& test : boost::json::parse(hearth(args).out).at("tests").as_array())
+  const boost::json::value told = boost::json::parse(hearth(args).out);  // must outlive the loop
+  for (const auto& test : told.at("tests").as_array())
     EXPECT_FALSE(test.as_object().contains("beside_busy_loop"));
   args.push_back("--competitor");
   const boost::json::value report = boost::json::parse(hearth(args).out);
