@@ -12,15 +12,9 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_layer_norm(keys, &spec));
   spec.side_by_side = true;
   ASSIGN_OR_RETURN(spec.logit_scale, keys.number("logit_scale", 1e-9, 1e9));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count("attention.sliding_window", 1, kMost_context));
-  for (uint32_t i = 0; i < spec.layers; ++i) {
-    if (i % 4 == 3)
-      spec.per_layer[i].rope = kNo_rope;
-    else
-      spec.per_layer[i].window = window;
-  }
+  open_every_fourth(window, &spec);
   return spec;
 }
 

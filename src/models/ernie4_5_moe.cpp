@@ -11,8 +11,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"expert_shared_count", "expert_gating_func"}));
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   return spec;
 }
 

@@ -15,16 +15,10 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   spec.pre_norms = false;
   spec.post_norms = true;
   spec.qk_norm = QkNorm::kPerHead;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   if (spec.layers != kLayers_32b) return spec;
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", 4096, 1, kMost_context));
-  for (uint32_t i = 0; i < spec.layers; ++i) {
-    if (i % 4 == 3)
-      spec.per_layer[i].rope = kNo_rope;
-    else
-      spec.per_layer[i].window = window;
-  }
+  open_every_fourth(window, &spec);
   return spec;
 }
 

@@ -17,8 +17,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   if (!keys.has("final_logit_softcapping")) spec.logit_soft_cap = 30;
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", 4096, 0, kMost_context));
   for (size_t i = 0; i < spec.per_layer.size(); i += 2) spec.per_layer[i].window = window;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

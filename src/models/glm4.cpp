@@ -12,8 +12,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_rms_norm(keys, &spec));
   spec.post_norms = true;
   spec.gate_in_up = true;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   return spec;
 }
 

@@ -15,8 +15,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_routing(keys, true, &spec));
   TRY(leave_out_predictors(keys, &spec));
   if (file.tensor("blk.0.attn_q_norm.weight") != nullptr) spec.qk_norm = QkNorm::kPerHead;  // not in the Air
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

@@ -12,8 +12,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));
   spec.activation = device::Activation::kClampedSwish;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count("attention.sliding_window", 1, kMost_context));
   for (uint32_t i = 0; i < spec.layers; i += 2) spec.per_layer[i].window = window;
   return spec;

@@ -24,8 +24,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   spec.embedding_scale = embedding / residual;
   spec.norm_epsilon /= residual * residual;
   spec.logit_scale = 1 / logits;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   return spec;
 }
 

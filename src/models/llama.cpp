@@ -13,8 +13,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_rms_norm(keys, &spec));
   TRY(read_window(keys, 0, &spec));
   // Converters reorder the rows of q and k so that rotated pairs are adjacent.
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   return spec;
 }
 

@@ -198,6 +198,15 @@ Status read_layer_norm(const Metadata& keys, Spec* spec) {
   return {};
 }
 
+void open_every_fourth(uint32_t window, Spec* spec) {
+  for (uint32_t i = 0; i < spec->layers; ++i) {
+    if (i % 4 == 3)
+      spec->per_layer[i].rope = kNo_rope;
+    else
+      spec->per_layer[i].window = window;
+  }
+}
+
 Status read_window(const Metadata& keys, uint32_t fallback, Spec* spec) {
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", fallback, 0, kMost_context));
   for (LayerSpec& layer : spec->per_layer) layer.window = window;

@@ -61,6 +61,9 @@ Status leave_out_predictors(const Metadata& keys, Spec* spec);
 Status read_rms_norm(const Metadata& keys, Spec* spec);
 Status read_layer_norm(const Metadata& keys, Spec* spec);
 
+// Every fourth layer sees everything and has no rope; the others have the window (0: none).
+void open_every_fourth(uint32_t window, Spec* spec);
+
 // Sets the window of attention.sliding_window, or `fallback`, on every layer.
 Status read_window(const Metadata& keys, uint32_t fallback, Spec* spec);
 

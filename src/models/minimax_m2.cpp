@@ -13,8 +13,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   spec.expert_gating = device::Gating::kSigmoid;
   TRY(read_routing(keys, true, &spec));
   spec.qk_norm = QkNorm::kWhole;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

@@ -10,8 +10,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.temperature_scale", "rope.scaling.yarn_log_multiplier"}));
   TRY(read_rms_norm(keys, &spec));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   ASSIGN_OR_RETURN(const float growth, keys.number_or("attention.temperature_scale", 0, 0, 1e3));
   ASSIGN_OR_RETURN(const uint32_t original,
                    keys.count_or("rope.scaling.original_context_length", spec.context, 1, kMost_context));

@@ -14,8 +14,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   spec.pre_norms = false;
   spec.post_norms = true;
   spec.qk_norm = QkNorm::kWhole;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", 0, 0, kMost_context));
   if (window == 0) return spec;
   ASSIGN_OR_RETURN(const float base, keys.number_or("rope.freq_base", 10000, 1.0001, 1e30));
@@ -26,10 +25,10 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   return spec;
 }
 
-const Architecture kArchitecture{"olmo2", read};
-const RegisterArchitecture registered(&kArchitecture);
-const Architecture kArchitecture2{"olmo3", read};
-const RegisterArchitecture registered2(&kArchitecture2);
+const Architecture kOlmo2{"olmo2", read};
+const Architecture kOlmo3{"olmo3", read};  // as some files name it
+const RegisterArchitecture registered_olmo2(&kOlmo2);
+const RegisterArchitecture registered_olmo3(&kOlmo3);
 
 }  // namespace
 

@@ -21,8 +21,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_rms_norm(keys, &spec));
   spec.gate_in_up = true;
   TRY(read_window(keys, early_window(spec), &spec));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

@@ -11,8 +11,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
   spec.qk_norm = QkNorm::kPerHead;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

@@ -107,4 +107,10 @@ Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::P
   return rope;
 }
 
+Status add_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec) {
+  ASSIGN_OR_RETURN(Rope rope, read_rope(keys, options, pairs, spec));
+  spec->ropes.push_back(std::move(rope));
+  return {};
+}
+
 }  // namespace hearth::models

@@ -16,6 +16,9 @@ namespace hearth::models {
 Result<device::Rope> read_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec,
                                float base = 10000);
 
+// The same, added to spec->ropes: the only one, or the first.
+Status add_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec);
+
 // Without any scaling, for layers that have a base of their own. `dims` as the metadata says.
 Result<device::Rope> plain_rope(const Metadata& keys, float base, device::Rope::Pairs pairs, const Spec& spec);
 

@@ -11,9 +11,8 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
-  spec.ropes.push_back(std::move(rope));
-  for (uint32_t i = 3; i < spec.layers; i += 4) spec.per_layer[i].rope = kNo_rope;
+  TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
+  open_every_fourth(0, &spec);
   return spec;
 }
 

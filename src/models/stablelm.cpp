@@ -9,8 +9,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_layer_norm(keys, &spec));
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 

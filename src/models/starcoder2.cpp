@@ -13,8 +13,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_window(keys, 0, &spec));
   spec.activation = device::Activation::kGeluTanh;
   spec.gated = false;
-  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
-  spec.ropes.push_back(std::move(rope));
+  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   return spec;
 }
 
