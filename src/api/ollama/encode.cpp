@@ -70,13 +70,13 @@ class Writer : public AnswerWriter {
     for (const chat::ToolCall& call : answer.message.calls) {
       if (call.complete) calls.push_back(call_object(call, calls.size()));
     }
-    json::object object = begin(answer.message.content, answer.message.reasoning, std::move(calls));
+    json::object object = answer_object(answer.message.content, answer.message.reasoning, std::move(calls));
     if (!answer.tokens.empty()) object["logprobs"] = logprobs(answer.tokens);
     finish(answer.end, object);
     return json_response(json::serialize(object));
   }
 
-  json::object begin(std::string_view content, std::string_view reasoning, json::array calls) const {
+  json::object answer_object(std::string_view content, std::string_view reasoning, json::array calls) const {
     json::object object;
     object["model"] = model_;
     object["created_at"] = timestamp(std::chrono::system_clock::now());
@@ -105,7 +105,7 @@ class Writer : public AnswerWriter {
 
   void line(std::string_view content, std::string_view reasoning, json::array calls,
             const std::vector<TokenReport>& tokens, std::string* out) const {
-    json::object object = begin(content, reasoning, std::move(calls));
+    json::object object = answer_object(content, reasoning, std::move(calls));
     if (!tokens.empty()) object["logprobs"] = logprobs(tokens);
     *out += json::serialize(object) + "\n";
   }
@@ -141,7 +141,7 @@ class Writer : public AnswerWriter {
       *out += json::serialize(json::object{{"error", end.error->message}}) + "\n";
       return;
     }
-    json::object object = begin({}, {}, {});
+    json::object object = answer_object({}, {}, {});
     finish(end, object);
     *out += json::serialize(object) + "\n";
   }
@@ -238,7 +238,7 @@ std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model) {
 }
 
 std::string load_reply(Form form, const std::string& model, std::string_view reason) {
-  json::object object = Writer(form, model).begin({}, {}, {});
+  json::object object = Writer(form, model).answer_object({}, {}, {});
   object["done"] = true;
   object["done_reason"] = json::string_view(reason.data(), reason.size());
   return json::serialize(object);

@@ -7,6 +7,8 @@
 
 namespace hearth::api::ollama {
 
+// Answers 501: the service lacks what the route needs.
+void refuse_unoffered(const Call& call);
 void add_model_routes(Router& router, std::shared_ptr<const Service> service);
 // The reply of /api/show.
 std::string details_reply(const ModelDetails& model);

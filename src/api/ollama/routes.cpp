@@ -14,10 +14,6 @@ namespace {
 namespace json = boost::json;
 using ServicePtr = std::shared_ptr<const Service>;
 
-void refuse_unoffered(const Call& call) {
-  call.exchange->send(problem(501, fmt::format("{} is not offered by this server yet", call.request.head.path)));
-}
-
 void load_or_unload(const Service& service, Form form, Ask ask, const Call& call) {
   const std::string model = ask.request.model;
   if (ask.unload ? !service.unload : !service.load) return refuse_unoffered(call);

@@ -35,10 +35,7 @@ class ChatWriter : public Writer {
       choices.push_back(choice_of(answer, choices.size()));
       ends.push_back(answer.end);
     }
-    json::object body = object(kObject);
-    body["choices"] = std::move(choices);
-    add_last(ends, body);
-    return reply(std::move(body), warnings);
+    return reply(kObject, std::move(choices), ends, warnings);
   }
 
   std::string pieces(const AnswerEvent& event) override {
@@ -46,8 +43,7 @@ class ChatWriter : public Writer {
     index_ = event.choice;
     std::string out;
     if (event.deltas.empty() && event.tokens.empty() && !event.end) return out;
-    if (event.end && event.end->error)
-      return event_text(failure_body(*event.end, form().model, prompt()));
+    if (event.end && event.end->error) return event_text(failure_body(*event.end, form().model, prompt()));
     if (!std::exchange(choice.begun, true)) add({{"role", "assistant"}, {"content", ""}}, &out);
     choice.tokens.insert(choice.tokens.end(), event.tokens.begin(), event.tokens.end());
     for (const chat::Delta& delta : event.deltas) piece(choice, delta, &out);
@@ -65,7 +61,7 @@ class ChatWriter : public Writer {
   struct Choice {
     bool begun = false;
     size_t complete_calls = 0;
-    std::string custom = {};           // the arguments of a call of a custom tool, which come whole
+    std::string custom = {};  // the arguments of a call of a custom tool, which come whole
     bool in_custom = false;
     std::vector<TokenReport> tokens = {};  // that wait for a piece of content to go with
     AnswerEnd end = {};
@@ -120,9 +116,7 @@ class ChatWriter : public Writer {
     *out += chunk(kChunk, {std::move(choice)});
   }
 
-  void add_call(json::object call, std::string* out) const {
-    add({{"tool_calls", json::array{std::move(call)}}}, out);
-  }
+  void add_call(json::object call, std::string* out) const { add({{"tool_calls", json::array{std::move(call)}}}, out); }
 
   void piece(Choice& choice, const chat::Delta& delta, std::string* out) {
     switch (delta.kind) {
@@ -140,10 +134,16 @@ class ChatWriter : public Writer {
         choice.in_custom = form().custom_tools.contains(delta.name);
         choice.custom.clear();
         if (choice.in_custom)
-          return add_call({{"index", delta.index}, {"id", delta.id}, {"type", "custom"},
-                           {"custom", json::object{{"name", delta.name}, {"input", ""}}}}, out);
-        return add_call({{"index", delta.index}, {"id", delta.id}, {"type", "function"},
-                         {"function", json::object{{"name", delta.name}, {"arguments", ""}}}}, out);
+          return add_call({{"index", delta.index},
+                           {"id", delta.id},
+                           {"type", "custom"},
+                           {"custom", json::object{{"name", delta.name}, {"input", ""}}}},
+                          out);
+        return add_call({{"index", delta.index},
+                         {"id", delta.id},
+                         {"type", "function"},
+                         {"function", json::object{{"name", delta.name}, {"arguments", ""}}}},
+                        out);
       case Kind::kArguments:
         if (choice.in_custom) {
           choice.custom += delta.text;

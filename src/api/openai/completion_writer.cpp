@@ -14,7 +14,8 @@ constexpr const char* kObject = "text_completion";
 constexpr size_t kId_letters = 29;
 
 size_t characters(std::string_view text) {
-  return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // What was written so far of one choice.
@@ -68,10 +69,7 @@ class CompletionWriter : public Writer {
       choices.push_back(std::move(choice));
       ends.push_back(answer.end);
     }
-    json::object body = object(kObject);
-    body["choices"] = std::move(choices);
-    add_last(ends, body);
-    return reply(std::move(body), warnings);
+    return reply(kObject, std::move(choices), ends, warnings);
   }
 
   std::string pieces(const AnswerEvent& event) override {

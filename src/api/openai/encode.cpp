@@ -200,7 +200,11 @@ std::string Writer::closing(const char* type, const std::vector<AnswerEnd>& ends
   return out + "data: [DONE]\n\n";
 }
 
-http::Response Writer::reply(json::object body, const std::vector<std::string>& warnings) {
+http::Response Writer::reply(const char* type, json::array choices, const std::vector<AnswerEnd>& ends,
+                             const std::vector<std::string>& warnings) const {
+  json::object body = object(type);
+  body["choices"] = std::move(choices);
+  add_last(ends, body);
   http::Response response = json_reply(200, body);
   tell_all(warnings, response.head);
   return response;

@@ -53,14 +53,16 @@ class Writer : public AnswerWriter {
   const std::string& prompt() const { return prompt_; }
   // The members that all objects of a reply begin with.
   boost::json::object object(const char* type) const;
-  void add_last(const std::vector<AnswerEnd>& ends, boost::json::object& reply) const;
   // A piece of a stream with `choices`.
   std::string chunk(const char* type, boost::json::array choices) const;
   // The usage of all, and what ends a stream.
   std::string closing(const char* type, const std::vector<AnswerEnd>& ends) const;
-  http::Response reply(boost::json::object body, const std::vector<std::string>& warnings);
+  // The reply with all choices, whose ends are given.
+  http::Response reply(const char* type, boost::json::array choices, const std::vector<AnswerEnd>& ends,
+                       const std::vector<std::string>& warnings) const;
 
  private:
+  void add_last(const std::vector<AnswerEnd>& ends, boost::json::object& reply) const;
   void tell_all(const std::vector<std::string>& warnings, http::ResponseHead& head) const;
 
   const WriterContext context_;
