@@ -204,25 +204,34 @@ class Faults(unittest.TestCase):
     def test_too_many_requests_are_told_to_come_again(self):
         server = self.start("--parallel", "1", "--set", "queue=1")
         server.generate("Hi")
-        connections = []
-        for _ in range(2):  # one runs, one waits
-            connections.append(self.connect(server))
-            connections[-1].sendall(http_text("/api/generate", LONG))
-        connections[0].recv(100)
-        deadline = time.monotonic() + 60
-        while b'hearth_model_waiting{model="demo:latest"} 1' not in server.request("GET", "/metrics")[2]:
-            self.assertLess(time.monotonic(), deadline)
-        status, headers, body = server.request("POST", "/api/generate", ASK)
-        self.assertEqual(status, 503, body)
-        self.assertGreaterEqual(int(headers["Retry-After"]), 1)
-        status, headers, body = server.request("POST", "/v1/chat/completions",
-                                               {"model": "demo", "messages": [{"role": "user", "content": "Hi"}]})
-        self.assertEqual(status, 429, body)
-        self.assertGreaterEqual(int(headers["Retry-After"]), 1)
-        for connection in connections:
-            connection.close()
+        # One runs, one waits, and others come at once where one of them has ended.
+        over = threading.Event()
+        self.addCleanup(over.set)
+        fillers = [threading.Thread(target=self.ask_until, args=(server, over)) for _ in range(4)]
+        for filler in fillers:
+            filler.start()
+        chat = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}]}
+        for path, body, expected in [("/api/generate", ASK, 503), ("/v1/chat/completions", chat, 429)]:
+            status, headers, reply = self.first_refusal(server, path, body)
+            self.assertEqual(status, expected, reply)
+            self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+        over.set()
+        for filler in fillers:
+            filler.join(60)
         self.wait_until_idle(server)
         self.still_answers(server)
+
+    def ask_until(self, server, over):
+        while not over.is_set():
+            self.ask_and_ignore(server)
+
+    def first_refusal(self, server, path, body):
+        deadline = time.monotonic() + 60
+        while True:
+            status, headers, reply = server.request("POST", path, body)
+            if status != 200:
+                return status, headers, reply
+            self.assertLess(time.monotonic(), deadline, "nothing was refused")
 
     def test_a_deadline_ends_an_answer(self):
         server = self.start("--set", "times.deadline=1s")
