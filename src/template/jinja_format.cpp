@@ -59,7 +59,10 @@ class Percent {
       at = percent;
       if (at < text.size()) conversion(text, ++at);
     }
-    const bool unused = is_tuple_ ? used_ < values_.as_list().items.size() : used_ == 0 && !values_.is(Kind::kMap);
+    // Python takes what has items, but for tuples and texts, for a mapping, and a mapping may stay unused.
+    const bool may_stay =
+        values_.is(Kind::kMap) || (values_.is(Kind::kList) && values_.as_list().sequence != Sequence::kKeys);
+    const bool unused = is_tuple_ ? used_ < values_.as_list().items.size() : used_ == 0 && !may_stay;
     if (unused) fail("not all values of a % format are used");
     return out_.value(format_.markup);
   }

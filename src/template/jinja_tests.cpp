@@ -91,11 +91,13 @@ bool is_in(Render& render, const Value& self, const Arguments& arguments) {
   const auto [container] = bind_arguments<1>(arguments, {"seq"}, 1);
   return contains(render, container, self);
 }
-bool is_filter(Render&, const Value& self, const Arguments&) {
-  return find_filter(to_text(self).text) != nullptr;
-}
-bool is_test(Render&, const Value& self, const Arguments&) {
-  return find_test(to_text(self).text) != nullptr;
+// What is no text names no filter and no test; what may be changed cannot be looked up at all.
+template <auto kFind>
+bool names(Render&, const Value& self, const Arguments&) {
+  if (self.is(Kind::kString)) return kFind(self.text()) != nullptr;
+  const bool list = self.is(Kind::kList) && self.as_list().sequence == Sequence::kList;
+  if (list || self.is(Kind::kMap)) fail("a text is expected, not a value of type '{}'", type_name(self));
+  return false;
 }
 bool is_escaped(Render&, const Value& self, const Arguments&) {
   return self.is(Kind::kString) && self.as_string().markup;
@@ -125,8 +127,8 @@ Test find_test(std::string_view name) {
                                                                     {"upper", is_upper},
                                                                     {"sameas", is_same},
                                                                     {"in", is_in},
-                                                                    {"filter", is_filter},
-                                                                    {"test", is_test},
+                                                                    {"filter", names<find_filter>},
+                                                                    {"test", names<find_test>},
                                                                     {"escaped", is_escaped},
                                                                     {"eq", compares<Order::kEqual>},
                                                                     {"equalto", compares<Order::kEqual>},

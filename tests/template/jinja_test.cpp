@@ -80,6 +80,8 @@ TEST(Jinja, AgreesWithTheReferenceInCorners) {
       {"{% macro m(a, b=a) %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(1, b=2) }}{{ m() }}", "1112"},
       {"{% for x in [[1, [2]]] recursive %}{{ loop.depth }}{{ loop(x) if x is iterable else x }}{% endfor %}",
        "121232"},
+      {"{{ 5 is filter }} {{ x is test }} {{ 'upper' is filter }}", "False False True"},
+      {"{{ 'a' % [1] }}{{ 'b' % {} }}{{ '%s' % [1] }}", "ab[1]"},
   };
   for (const auto& [source, expected] : cases) EXPECT_EQ(jinja(source), expected) << source;
 }
