@@ -3,16 +3,14 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "gguf/file.h"
+#include "gguf/row_encoder.h"
 #include "gguf/writer.h"
 #include "quant/bits_per_weight.h"
 
@@ -21,12 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kWindow_bytes = 4 << 20;  // of encoded weights that are held before they are written
-constexpr uint64_t kChunk_values = 1 << 15;  // that a thread takes at once, rounded to whole rows
 constexpr uint64_t kCopy_bytes = 16 << 20;
 constexpr uint32_t kQuantizationVersion = 2;  // ggml's GGML_QNT_VERSION
-constexpr float kMaxHalf = 65504.0f;
-constexpr double kFewBits = 2.6;  // per weight: below, rounding needs to know which weights matter
+constexpr double kFewBits = 2.6;              // per weight: below, rounding needs to know which weights matter
 
 std::string folder_of(const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
@@ -52,7 +47,7 @@ class Quantizer {
         recipe_(recipe),
         options_(options),
         properties_(read_properties(file)),
-        pool_(std::max(1, options.threads)) {}
+        encoder_(std::max(1, options.threads)) {}
 
   Result<QuantizeSummary> run(const std::string& out) {
     copy_metadata();
@@ -131,70 +126,32 @@ class Quantizer {
     return {};
   }
 
-  // Window by window: rows are converted by all threads, then written.
   Status convert(const Tensor& tensor, const quant::Format& to) {
-    const uint64_t columns = tensor.shape[0], rows = tensor.values() / columns;
-    const uint64_t chunk_rows = std::max<uint64_t>(1, kChunk_values / columns);
-    const uint64_t to_row_bytes = to.bytes(columns), from_row_bytes = tensor.format->bytes(columns);
-    const uint64_t window_rows =
-        std::clamp<uint64_t>(kWindow_bytes / to_row_bytes / chunk_rows, 1, UINT32_MAX) * chunk_rows;
-    encoded_.resize(std::min(window_rows, rows) * to_row_bytes);
-    source_.resize(std::min(window_rows, rows) * from_row_bytes);
-    values_.resize(static_cast<size_t>(pool_.threads()));
-    for (auto& values : values_) values.resize(chunk_rows * columns);
-
-    for (uint64_t row = 0; row < rows; row += window_rows) {
-      const uint64_t here = std::min(window_rows, rows - row);
-      TRY(file_.read(tensor, row * from_row_bytes,
-                     std::as_writable_bytes(std::span(source_).first(here * from_row_bytes))));
-      std::atomic<bool> finite = true, fits_half = true;
-      pool_.for_each(static_cast<uint32_t>((here + chunk_rows - 1) / chunk_rows), [&](uint32_t chunk, int thread) {
-        const uint64_t first = chunk * chunk_rows, count = std::min(chunk_rows, here - first);
-        const std::span<float> values(values_[static_cast<size_t>(thread)].data(), count * columns);
-        tensor.format->decode(source_.data() + first * from_row_bytes, values.size(), values.data());
-        float largest = 0;
-        bool all_finite = true;
-        for (const float value : values) {
-          all_finite &= std::isfinite(value);
-          largest = std::max(largest, std::fabs(value));
-        }
-        if (largest > kMaxHalf) fits_half = false;
-        if (!all_finite) {
-          finite = false;
-          return;
-        }
-        to.encode(values.data(), values.size(), nullptr, encoded_.data() + first * to_row_bytes);
-      });
-      TRY(check(tensor, to, finite, fits_half));
-      TRY(writer_.write(std::as_bytes(std::span(encoded_).first(here * to_row_bytes))));
-      TRY(report(here * from_row_bytes, tensor));
-    }
-    return {};
-  }
-
-  Status check(const Tensor& tensor, const quant::Format& to, bool finite, bool fits_half) const {
-    if (!finite) {
-      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values that are infinite or not a number",
-                   file_.path(), tensor.name);
-    }
-    if (!fits_half && to.name == std::string_view("F16")) {
-      return error(ErrorKind::kInvalidData, "{}: tensor '{}' holds values beyond F16's largest, {}; use BF16",
-                   file_.path(), tensor.name, kMaxHalf);
-    }
-    return {};
+    const uint64_t columns = tensor.shape[0], from_row_bytes = tensor.format->bytes(columns);
+    uint64_t window = 0;  // its first row
+    RowEncoder::Rows rows{file_.path(), tensor.name, columns, tensor.values() / columns};
+    rows.prepare = [&](uint64_t first, uint64_t count) {
+      window = first;
+      source_.resize(count * from_row_bytes);
+      return file_.read(tensor, first * from_row_bytes, std::as_writable_bytes(std::span(source_)));
+    };
+    rows.decode = [&](uint64_t first, uint64_t count, float* out) {
+      tensor.format->decode(source_.data() + (first - window) * from_row_bytes, count * columns, out);
+    };
+    rows.done = [&](uint64_t count) { return report(count * from_row_bytes, tensor); };
+    return encoder_.write(rows, to, writer_);
   }
 
   const File& file_;
   const QuantizationRecipe& recipe_;
   const QuantizeOptions& options_;
   const ModelProperties properties_;
-  ThreadPool pool_;
+  RowEncoder encoder_;
   Writer writer_;
   QuantizeSummary summary_;
   std::vector<const quant::Format*> formats_;  // of each tensor, in the new file
   std::vector<std::byte> copied_;
-  std::vector<uint8_t> source_, encoded_;   // of a window
-  std::vector<std::vector<float>> values_;  // one buffer per thread
+  std::vector<uint8_t> source_;  // of a window
   uint64_t total_bytes_ = 0, done_bytes_ = 0;
 };
 
