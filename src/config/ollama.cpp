@@ -46,7 +46,6 @@ constexpr Note kNever_did_anything[] = {
 
 // Those that Ollama heeds and that mean nothing here.
 constexpr Note kWithout_meaning[] = {
-    {"OLLAMA_LOAD_TIMEOUT", "a load ends by itself, with the model or with an error"},
     {"OLLAMA_SCHED_SPREAD", "a model that fits one GPU is not spread; what does not fit uses all"},
     {"OLLAMA_GPU_OVERHEAD", "hearth leaves a reserve on every GPU by itself"},
     {"LLAMA_ARG_FIT", "what fits is computed"},

@@ -31,9 +31,10 @@ struct Settings {
   uint32_t threads = 0;  // 0: all that this process may use
   bool experts_last = false;
 
-  std::string tls_certificate, tls_key;                      // paths of PEM files; both or none
-  std::chrono::nanoseconds drain{std::chrono::seconds(15)};  // for requests that run when the server is to end
-  std::chrono::nanoseconds deadline{0};                      // of a request, from its arrival to its end; 0: none
+  std::string tls_certificate, tls_key;                         // paths of PEM files; both or none
+  std::chrono::nanoseconds drain{std::chrono::seconds(15)};     // for requests that run when the server is to end
+  std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};  // of a request for its model to be loaded; 0: no limit
+  std::chrono::nanoseconds deadline{0};                         // of a request, from its arrival to its end; 0: none
 };
 
 }  // namespace hearth::config

@@ -292,6 +292,9 @@ std::vector<Setting> make_table() {
       reloading(duration<Nanoseconds>(
           "times.deadline", [](S & s) -> auto& { return s.deadline; }, false,
           "From a request's arrival to its end; 0: no limit")),
+      named("OLLAMA_LOAD_TIMEOUT", duration<Nanoseconds>(
+                                       "times.load", [](S & s) -> auto& { return s.load_wait; }, true,
+                                       "How long a request waits for its model to be loaded; 0 or negative: no limit")),
       reloading(duration<Nanoseconds>(
           "times.drain", [](S & s) -> auto& { return s.drain; }, false,
           "For requests that run when the server is to end")),

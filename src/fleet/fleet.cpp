@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -12,6 +13,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::nanoseconds kFor_ever{std::chrono::hours(24 * 365 * 100)};
+// Between two attempts at a context that was too large.
+constexpr std::chrono::minutes kTry_again{5};
 
 Error ending() {
   return error(ErrorKind::kCancelled, "the models are let go");
@@ -39,7 +42,7 @@ Fleet::~Fleet() {
   changed_.notify_all();
   keeper_.join();
   for (const Ptr& entry : entries_) {
-    for (const Take& take : entry->waiting) take(ending());
+    for (const Waiting& one : entry->waiting) one.take(ending());
     if (entry->resident) entry->resident->engine.reset();  // with the final events, which give leases back
   }
   std::unique_lock lock(mutex_);
@@ -52,13 +55,41 @@ Fleet::Ptr Fleet::find(const std::string& name) const {
   return nullptr;
 }
 
+// What requests of this model have without a wish of their own is what it would be loaded with.
+uint32_t Fleet::wanted_context(const store::ModelFiles& found, const LoadWish& wish) const {
+  if (wish.context) return *wish.context;
+  if (options_.model.context != 0) return options_.model.context;
+  const uint32_t own = context_parameter(found.parameters);
+  return own != 0 ? own : kDefaultContext_tokens;
+}
+
 // Whether requests can be answered by what is loaded, or about to be.
 bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const {
   if (entry.found.model != found.model || entry.found.template_text != found.template_text) return false;
-  if (!wish.context) return true;
-  if (!entry.resident) return entry.wish.context.value_or(kDefaultContext_tokens) >= *wish.context;
+  const uint32_t wanted = wanted_context(found, wish);
+  if (!entry.resident) return wanted_context(entry.found, entry.wish) >= wanted;
   const uint32_t most = entry.resident->spec.context;
-  return entry.resident->load.context >= (most > 0 ? std::min(*wish.context, most) : *wish.context);
+  if (entry.resident->load.context >= (most > 0 ? std::min(wanted, most) : wanted)) return true;
+  // What memory had no room for is not tried again and again: who has no wish is content.
+  return entry.too_large && wanted >= entry.too_large->context && Clock::now() < entry.too_large->again;
+}
+
+// One that does what `entry` does not.
+Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish) {
+  if (entry && !entry->resident && !entry->loading && entry->found.model == found.model) {
+    entry->wish.context = std::max(wanted_context(entry->found, entry->wish), wanted_context(found, wish));
+    return entry;
+  }
+  auto made = std::make_shared<Entry>();
+  made->wish = wish;
+  made->keep_alive = entry ? entry->keep_alive : options_.keep_alive;
+  if (entry) {
+    entry->retired = true;
+    if (entry->resident && entry->found.model == found.model) made->context_before = entry->resident->load.context;
+  }
+  made->found = std::move(found);
+  entries_.push_back(made);
+  return made;
 }
 
 void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
@@ -67,20 +98,13 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
   std::optional<Error> refusal;
   {
     const std::lock_guard lock(mutex_);
-    Ptr entry = find(found.name);
-    if (entry && !fits(*entry, found, wish)) {
-      entry->retired = entry->resident != nullptr || entry->waiting.empty();
-      if (!entry->retired) entry->wish.context = std::max(wish.context, entry->wish.context);
-    }
-    if (ends_) {
+    Ptr entry = ends_ ? nullptr : find(found.name);
+    if (ends_)
       refusal = ending();
-    } else if (!entry || entry->retired) {
-      entry = std::make_shared<Entry>();
-      entry->found = std::move(found);
-      entry->wish = wish;
-      entry->keep_alive = options_.keep_alive;
-      entries_.push_back(entry);
-    }
+    else if (!entry || !fits(*entry, found, wish))
+      entry = replace(entry, std::move(found), wish);
+    if (entry && entry->resident && entry->too_large && wish.context.value_or(0) >= entry->too_large->context)
+      refusal = entry->too_large->error;
     if (!refusal) {
       if (keep_alive) entry->keep_alive = *keep_alive;
       entry->last_used = Clock::now();
@@ -90,13 +114,32 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
       } else if (entry->waiting.size() >= options_.queue) {
         refusal = error(ErrorKind::kBusy, "too many requests wait for {}", entry->found.name);
       } else {
-        entry->waiting.push_back(std::move(take));
+        entry->waiting.push_back({std::move(take), wish.context, Clock::now()});
       }
     }
   }
   changed_.notify_all();
   if (lease) take(std::move(lease));
   if (refusal) take(*refusal);
+}
+
+void Fleet::refuse_overdue() {
+  if (options_.load_wait.count() <= 0) return;
+  std::vector<std::pair<std::string, Take>> overdue;
+  {
+    const std::lock_guard lock(mutex_);
+    const Time since = Clock::now() - options_.load_wait;
+    for (const Ptr& entry : entries_)
+      std::erase_if(entry->waiting, [&](Waiting& one) {
+        if (one.since > since) return false;
+        overdue.emplace_back(entry->found.name, std::move(one.take));
+        return true;
+      });
+    std::erase_if(entries_, [](const Ptr& entry) { return !entry->resident && entry->idle(); });
+  }
+  for (const auto& [name, take] : overdue)
+    take(error(ErrorKind::kTimeout, "{} could not be loaded within {}; try again later", name,
+               format_duration(options_.load_wait)));
 }
 
 void Fleet::give_back(Entry& entry) {
@@ -184,13 +227,14 @@ bool Fleet::retire_oldest_idle() {
 void Fleet::remove_retired(std::unique_lock<std::mutex>& lock) {
   std::vector<Ptr> gone;
   std::erase_if(entries_, [&](const Ptr& entry) {
-    const bool goes = entry->retired && entry->users == 0;
+    const bool goes = entry->retired && entry->idle();
     if (goes) gone.push_back(entry);
     return goes;
   });
   if (gone.empty()) return;
   lock.unlock();
   for (const Ptr& entry : gone) {
+    if (!entry->resident) continue;
     entry->resident.reset();
     log_info("{} is unloaded", entry->found.name);
   }
@@ -211,7 +255,7 @@ void Fleet::work() {
     // What came while the lock was open would be missed: looked at again before any sleep.
     const auto idle = [this] {
       if (ends_ || next_to_load()) return false;
-      return std::ranges::none_of(entries_, [](const Ptr& e) { return e->retired && e->users == 0; });
+      return std::ranges::none_of(entries_, [](const Ptr& e) { return e->retired && e->idle(); });
     };
     if (!idle()) continue;
     if (next)
@@ -240,23 +284,20 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   }
   if (ends_) return;
   Result<std::unique_ptr<Resident>> loaded = ending();
-  while (true) {
+  do {
     const Entry wanted{.found = entry->found, .wish = entry->wish};
+    entry->loading = true;
     lock.unlock();
     loaded = try_load(wanted);
     lock.lock();
-    const bool full = !loaded && loaded.error().kind == ErrorKind::kNoMemory;
-    if (!full || ends_ || !retire_oldest_idle()) break;
-    remove_retired(lock);
-  }
-  std::vector<Take> waiting = std::exchange(entry->waiting, {});
+    entry->loading = false;
+    if (loaded || loaded.error().kind != ErrorKind::kNoMemory) break;
+  } while (make_room(lock, *entry) || go_back(lock, *entry, loaded.error()));
+  std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
   if (!loaded) {
-    entries_.remove(entry);
-    lock.unlock();
     log_error("{} cannot be loaded: {}", entry->found.name, loaded.error().message);
-    for (const Take& take : waiting) take(loaded.error());
-    lock.lock();
-    return;
+    entries_.remove(entry);
+    return refuse(lock, std::move(waiting), loaded.error());
   }
   entry->resident = std::move(loaded).value();
   entry->users = static_cast<uint32_t>(waiting.size());
@@ -265,9 +306,50 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   std::vector<std::shared_ptr<Lease>> leases;
   for (size_t i = 0; i < waiting.size(); ++i) leases.push_back(std::make_shared<Lease>(*this, entry));
   lock.unlock();
-  for (size_t i = 0; i < waiting.size(); ++i) waiting[i](std::move(leases[i]));
+  for (size_t i = 0; i < waiting.size(); ++i) waiting[i].take(std::move(leases[i]));
   waiting.clear();
   lock.lock();
+}
+
+// Whether another model has gone, so that `entry` can be tried again. What is in use is waited for.
+bool Fleet::make_room(std::unique_lock<std::mutex>& lock, const Entry& entry) {
+  const auto others = [&] {
+    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr; });
+  };
+  const ptrdiff_t before = others();
+  while (!ends_ && others() == before && before > 0 && !entry.waiting.empty()) {
+    if (retire_oldest_idle() || std::ranges::any_of(entries_, [](const Ptr& e) { return e->retired && e->idle(); }))
+      remove_retired(lock);
+    else
+      changed_.wait_for(lock, std::chrono::milliseconds(100));
+  }
+  return !ends_ && others() < before && !entry.waiting.empty();
+}
+
+void Fleet::refuse(std::unique_lock<std::mutex>& lock, std::vector<Waiting> waiting, const Error& error) {
+  lock.unlock();
+  for (const Waiting& one : waiting) one.take(error);
+  waiting.clear();
+  lock.lock();
+}
+
+// Whether `entry`, which memory has no room for, is to be loaded with the context that its model had before.
+bool Fleet::go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& problem) {
+  if (ends_ || entry.context_before == 0) return false;
+  const uint32_t larger = wanted_context(entry.found, entry.wish);
+  Error refusal = problem;
+  refusal.message = fmt::format("a context of {} tokens is too large here: {}", larger, problem.message);
+  log_warn("{} keeps its context of {} tokens: {}", entry.found.name, entry.context_before, refusal.message);
+  entry.too_large = {larger, refusal, Clock::now() + kTry_again};
+  entry.wish.context = std::exchange(entry.context_before, 0);
+  std::vector<Waiting> refused;
+  std::erase_if(entry.waiting, [&](Waiting& one) {
+    if (one.context.value_or(0) <= *entry.wish.context) return false;
+    refused.push_back(std::move(one));
+    return true;
+  });
+  refuse(lock, std::move(refused), refusal);
+  return true;
 }
 
 // Where idle models keep a part of it from the GPU they go, and its layers follow.
@@ -286,11 +368,9 @@ Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {
   const std::string& name = entry.found.name;
   ModelOptions options = options_.model;
   models::LoadOptions load = answer_load_options(options_.parallel);
-  // What a request wishes counts before the default, but no model gets more than it was trained for.
-  if (entry.wish.context) {
-    load.context = *entry.wish.context;
-    options.context = 0;
-  }
+  // No model gets more than it was trained for, whoever wishes it.
+  load.context = wanted_context(entry.found, entry.wish);
+  options.context = 0;
   if (entry.wish.gpu_layers == 0) options.gpu = GpuPolicy::kOff;
   if (entry.wish.threads) options.threads = *entry.wish.threads;
   LoadObserver observer;

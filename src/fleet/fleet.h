@@ -24,6 +24,7 @@ struct FleetOptions {
   uint32_t parallel = 4;                                         // answers of one model at the same time
   uint32_t most_models = 3;                                      // that are loaded
   uint32_t queue = 512;                                          // requests that wait for one model
+  std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};   // of a request for its model; 0: no limit
 };
 
 // What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
@@ -69,40 +70,67 @@ class Fleet {
   using Take = std::function<void(Result<std::shared_ptr<Lease>> lease)>;
 
   // Calls `take` once: now if the model is loaded, else from the thread that loads, which it must not hold up. Requests
-  // for one model share one load. A wish for a larger context loads again, once those who use the model are done.
-  // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kCancelled where the fleet ends.
-  // `keep_alive` not given: as it was, or FleetOptions'.
+  // for one model share one load. A wish for a larger context than the model has (without a wish: than the default's)
+  // loads it again, once those who use it are done; a smaller one is content with what there is. Where memory has no
+  // room for the larger context the model comes back as it was, and for a while nobody tries again: who wished so is
+  // refused, who had no wish takes the model as it is.
+  // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kTimeout after FleetOptions::load_wait,
+  // kCancelled where the fleet ends. `keep_alive` not given: as it was, or FleetOptions'.
   void use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
            Take take);
   // Of models that are loaded from now on.
   void set_keep_alive(std::chrono::nanoseconds keep_alive);
   // Lets it go once nobody uses it. False if it is not loaded.
   bool unload(const std::string& name);
+  // Refuses those who have waited for longer than FleetOptions::load_wait; to be called now and then.
+  void refuse_overdue();
 
   std::vector<RunningModel> running() const;
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Waiting {
+    Take take;
+    std::optional<uint32_t> context;  // that it wishes
+    Time since;
+  };
+  // A larger context that memory had no room for.
+  struct TooLarge {
+    uint32_t context;
+    Error error;
+    Time again;  // until then nobody tries
+  };
   struct Entry {
     store::ModelFiles found = {};
     std::unique_ptr<Resident> resident = {};  // null while it is loaded
     LoadWish wish = {};
     std::chrono::nanoseconds keep_alive{0};
-    std::vector<Take> waiting = {};
+    std::vector<Waiting> waiting = {};
     uint32_t users = 0;
+    bool loading = false;  // with its wish as it was then
     bool retired = false;  // takes no new user
-    std::chrono::steady_clock::time_point last_used = {};
+    Time last_used = {};
+    uint32_t context_before = 0;  // of the one that it replaces; 0: none
+    std::optional<TooLarge> too_large = {};
+    // Nobody uses it, or will.
+    bool idle() const { return users == 0 && waiting.empty() && !loading; }
   };
   using Ptr = std::shared_ptr<Entry>;
 
   Ptr find(const std::string& name) const;  // that is not retired
+  uint32_t wanted_context(const store::ModelFiles& found, const LoadWish& wish) const;
   bool fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const;
+  Ptr replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish);
   void give_back(Entry& entry);
   void work();
   Ptr next_to_load() const;
-  std::optional<std::chrono::steady_clock::time_point> retire_expired();
+  std::optional<Time> retire_expired();
   bool retire_oldest_idle();
   void remove_retired(std::unique_lock<std::mutex>& lock);
+  bool make_room(std::unique_lock<std::mutex>& lock, const Entry& entry);
   void load(std::unique_lock<std::mutex>& lock, const Ptr& entry);
+  void refuse(std::unique_lock<std::mutex>& lock, std::vector<Waiting> waiting, const Error& error);
+  bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   void make_room_on_gpus(const Entry& loaded);
 

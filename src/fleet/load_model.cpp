@@ -12,15 +12,6 @@
 namespace hearth::fleet {
 namespace {
 
-// The num_ctx that a model in an Ollama folder brings along; 0 if there is none.
-uint32_t context_parameter(const store::Parameters& parameters) {
-  uint32_t context = 0;
-  for (const auto& [name, value] : parameters) {
-    if (name == "num_ctx") std::from_chars(value.data(), value.data() + value.size(), context);
-  }
-  return context;
-}
-
 // As the options say, else what the model or the caller or Ollama would take, at most what the model was trained for.
 Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred, const gguf::File& file) {
   if (options.context != 0) return options.context;
@@ -40,6 +31,14 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
 }
 
 }  // namespace
+
+uint32_t context_parameter(const store::Parameters& parameters) {
+  uint32_t context = 0;
+  for (const auto& [name, value] : parameters) {
+    if (name == "num_ctx") std::from_chars(value.data(), value.data() + value.size(), context);
+  }
+  return context;
+}
 
 Result<LoadedModel> load_model(store::ModelFiles found, const ModelOptions& options, models::LoadOptions load,
                                const LoadObserver& observer) {

@@ -38,6 +38,9 @@ struct LoadedModel {
   std::chrono::nanoseconds read_duration{0};  // of it, from the plan to weights that are in place
 };
 
+// The num_ctx that a model in an Ollama folder brings along; 0 if there is none.
+uint32_t context_parameter(const store::Parameters& parameters);
+
 // Opens, places the model as options.gpu says, checks that it fits in memory, reads it in and makes it ready. `load`
 // gives what the caller needs; the cache's type comes from `options`, and so does the context, else from load.context,
 // the num_ctx that comes with the model, or kDefaultContext_tokens, at most what the model was trained for.

@@ -283,6 +283,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
 
 Serving::Condition Serving::look() {
   parts_->look_at_certificate();
+  parts_->models.refuse_overdue();
   for (const fleet::RunningModel& model : parts_->models.running())
     if (model.broken) return Condition::kLost;
   return Condition::kWell;

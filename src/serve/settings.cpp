@@ -8,6 +8,7 @@ fleet::FleetOptions fleet_options(const config::Settings& settings) {
   result.parallel = settings.parallel;
   result.most_models = settings.max_models;
   result.queue = settings.queue;
+  result.load_wait = settings.load_wait;
   fleet::ModelOptions& model = result.model;
   model.context = settings.context;
   model.threads = static_cast<int>(settings.threads);
