@@ -59,17 +59,6 @@ bool is_same_file(int fd, const std::string& path) {
          open.st_ino == named.st_ino;
 }
 
-// What rename() has done survives a loss of power only then. Some file systems have no such operation on folders.
-Status make_durable(const std::string& folder) {
-  const FileOperations& system = file_operations();
-  const int fd = system.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-  if (fd < 0) return errno == EACCES ? Status() : Status(io_error("open", folder, errno));  // one may write, not list
-  const int code = system.fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  if (code == 0 || code == EINVAL || code == EOPNOTSUPP) return {};
-  return io_error("write", folder, code);
-}
-
 int open_file(const char* path, int flags, mode_t mode) {
   return ::open(path, flags, mode);
 }
@@ -77,8 +66,19 @@ int open_file(const char* path, int flags, mode_t mode) {
 }  // namespace
 
 FileOperations& file_operations() {
-  static FileOperations system{open_file, ::write, ::fsync, ::rename, ::unlink};
+  static FileOperations system{open_file, ::write, ::fsync, ::rename, ::unlink, ::pwrite, ::fallocate};
   return system;
+}
+
+// What rename() has done survives a loss of power only then. Some file systems have no such operation on folders.
+Status sync_folder(const std::string& folder) {
+  const FileOperations& system = file_operations();
+  const int fd = system.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) return errno == EACCES ? Status() : Status(io_error("open", folder, errno));  // one may write, not list
+  const int code = system.fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (code == 0 || code == EINVAL || code == EOPNOTSUPP) return {};
+  return io_error("write", folder, code);
 }
 
 void remove_leftovers(const std::string& path) {
@@ -155,11 +155,15 @@ Status AtomicFile::flush() {
 }
 
 Status AtomicFile::commit() {
+  return commit_as(path_);
+}
+
+Status AtomicFile::commit_as(const std::string& path) {
   TRY(flush());
-  if (file_operations().fsync(fd_) != 0) return io_error("write", path_, errno);
-  if (file_operations().rename(temporary_.c_str(), path_.c_str()) != 0) return io_error("rename to", path_, errno);
+  if (file_operations().fsync(fd_) != 0) return io_error("write", path, errno);
+  if (file_operations().rename(temporary_.c_str(), path.c_str()) != 0) return io_error("rename to", path, errno);
   ::close(std::exchange(fd_, -1));
-  return make_durable(folder_of(path_));
+  return sync_folder(folder_of(path));
 }
 
 }  // namespace hearth

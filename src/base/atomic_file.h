@@ -12,7 +12,7 @@
 
 namespace hearth {
 
-// What AtomicFile asks of the system. A test replaces members, to see the order of the calls and to let each of them
+// What AtomicFile and src/disk ask of the system. A test replaces members, to see the order of the calls and to let each of them
 // fail; they return what the functions of those names return, and set errno.
 struct FileOperations {
   int (*open)(const char* path, int flags, mode_t mode);
@@ -20,6 +20,8 @@ struct FileOperations {
   int (*fsync)(int fd);
   int (*rename)(const char* from, const char* to);
   int (*unlink)(const char* path);
+  ssize_t (*pwrite)(int fd, const void* data, size_t size, off_t at);
+  int (*fallocate)(int fd, int mode, off_t at, off_t size);
 };
 FileOperations& file_operations();
 
@@ -41,12 +43,17 @@ class AtomicFile {
   Status write(std::span<const std::byte> bytes);
   Status write(const void* data, size_t size) { return write({static_cast<const std::byte*>(data), size}); }
   uint64_t size() const { return size_; }
+  Status flush();  // hands over what was written so far
   Status commit();
+  // In the place of `path`, which must be on the same file system.
+  Status commit_as(const std::string& path);
+
+  int fd() const { return fd_; }
+  const std::string& temporary() const { return temporary_; }  // its name until commit()
 
  private:
   AtomicFile() = default;
   Status open_temporary();
-  Status flush();
 
   int fd_ = -1;  // locked (flock) as long as this object lives, so that others see that somebody writes
   uint64_t size_ = 0;
@@ -55,5 +62,8 @@ class AtomicFile {
 
 // Removes temporary files for `path` whose writers have died: PATH.partial-XXXXXX that nobody holds a lock on.
 void remove_leftovers(const std::string& path);
+
+// Makes durable which files a folder has. Errors: kIo, kNoSpace.
+Status sync_folder(const std::string& folder);
 
 }  // namespace hearth

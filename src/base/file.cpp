@@ -23,7 +23,9 @@ size_t page_bytes() {
 }  // namespace
 
 Error io_error(const char* what, const std::string& path, int code) {
-  const ErrorKind kind = code == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo;
+  const ErrorKind kind = code == ENOENT                      ? ErrorKind::kNotFound
+                         : code == ENOSPC || code == EDQUOT ? ErrorKind::kNoSpace
+                                                            : ErrorKind::kIo;
   const char* cause = code == EFBIG ? "it would be larger than files may be here (see ulimit -f)" : std::strerror(code);
   return error(kind, "cannot {} {}: {}", what, path, cause);
 }

@@ -18,7 +18,7 @@ namespace hearth {
 
 struct FileGuard;  // see file_guard.h
 
-// "cannot open PATH: No such file or directory", of an errno: kNotFound or kIo.
+// "cannot open PATH: No such file or directory", of an errno: kNotFound, kNoSpace (a full disk, a quota) or kIo.
 Error io_error(const char* what, const std::string& path, int code);
 
 // An open regular file. Movable; closes on destruction. Reading is safe on several threads.

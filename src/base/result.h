@@ -23,6 +23,7 @@ enum class ErrorKind {
   kDeviceLost,   // a device failed and stays failed until its context is rebuilt: exit 1, HTTP 503
   kBusy,         // too many others want the same; later it may go: exit 1, HTTP 429 (one's own share) or 503
   kTimeout,      // it was not done in the time that was given: exit 1, HTTP 504
+  kNoSpace,      // a file system is full, or would be, or a quota is used up: exit 1, HTTP 507
   kTooLong,      // a prompt is longer than the context: exit 2, HTTP 400
 };
 

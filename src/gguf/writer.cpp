@@ -113,9 +113,9 @@ uint64_t Writer::file_bytes() const { return header().size() + data_bytes(); }
 
 Status Writer::begin(const std::string& path) {
   CHECK(!file_);
-  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
-  file_.emplace(std::move(file));
   const std::string start = header();
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(path, start.size() + data_bytes(), path));
+  file_.emplace(std::move(file));
   return file_->write(start.data(), start.size());
 }
 

@@ -8,7 +8,7 @@
 //   TRY(writer.write(data));  // in pieces of any size
 //   TRY(writer.finish());
 //
-// The file appears under its name only when it is whole. Format: see file.h.
+// The file appears under its name only when it is whole, and its space is taken before its first byte. Format: see file.h.
 #pragma once
 
 #include <optional>
@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/result.h"
+#include "disk/new_file.h"
 #include "gguf/value.h"
 #include "quant/format.h"
 
@@ -41,7 +41,7 @@ class Writer {
   // The whole file's size, known before anything is written.
   uint64_t file_bytes() const;
 
-  // Writes all that was declared; nothing can be declared afterwards. Errors: as AtomicFile's.
+  // Writes all that was declared; nothing can be declared afterwards. Errors: as disk::NewFile's.
   Status begin(const std::string& path);
   // The next bytes of the current tensor; never beyond its end. Padding is added between tensors.
   Status write(std::span<const std::byte> bytes);
@@ -62,7 +62,7 @@ class Writer {
   uint64_t alignment_ = 32;
   std::vector<std::pair<std::string, std::string>> metadata_;  // key, encoded type and value
   std::vector<Declared> tensors_;
-  std::optional<AtomicFile> file_;
+  std::optional<disk::NewFile> file_;
   size_t tensor_ = 0;     // the one being written
   uint64_t written_ = 0;  // bytes of it
 };

@@ -57,6 +57,8 @@ unsigned status_of(ErrorKind kind) {
     case ErrorKind::kNoDevice:
     case ErrorKind::kDeviceLost:
       return 529;
+    case ErrorKind::kNoSpace:
+      return 507;
     default:
       return 500;
   }

@@ -178,6 +178,8 @@ unsigned status_of(ErrorKind kind) {
       return 503;
     case ErrorKind::kTimeout:
       return 504;
+    case ErrorKind::kNoSpace:
+      return 507;
     default:
       return 500;
   }

@@ -35,6 +35,8 @@ Kind kind_of(ErrorKind kind) {
       return {503, "service_unavailable_error", "server_is_overloaded"};
     case ErrorKind::kTimeout:
       return {504, "server_error", ""};
+    case ErrorKind::kNoSpace:
+      return {507, "server_error", "insufficient_storage"};
     default:
       return {500, "server_error", ""};
   }
@@ -100,7 +102,7 @@ http::Response failure(const AnswerEnd& end, const std::string& model, const std
   }
   // The file or the machine will be the same at the next try.
   const ErrorKind kind = end.error->kind;
-  if (kind == ErrorKind::kIo || kind == ErrorKind::kNoMemory) response.head.headers.add("x-should-retry", "false");
+  if (kind == ErrorKind::kIo || kind == ErrorKind::kNoSpace || kind == ErrorKind::kNoMemory) response.head.headers.add("x-should-retry", "false");
   return response;
 }
 
