@@ -236,6 +236,13 @@ struct ModelDetails {
   std::string metadata;                                            // a JSON object: what the file says of itself
   std::string tensors;                                             // a JSON list of {"name", "type", "shape"}
 };
+// A page about a model for people, as "hearth show" prints it.
+struct PageRequest {
+  std::string model;
+  uint32_t context = 0;  // tokens, for the estimate of memory; 0: the usual
+  std::string kv_type = "f16";
+  bool tensors = false;  // each of them, too
+};
 struct RunningModel {
   ModelSummary summary;
   uint64_t bytes = 0, gpu_bytes = 0;
@@ -254,6 +261,7 @@ struct Service {
   std::function<Cancel(EmbedRequest request, std::function<void(Result<Embeddings>)> done)> embed;
   std::function<Result<std::vector<ModelSummary>>()> list;
   std::function<Result<ModelDetails>(const std::string& model, bool verbose)> show;
+  std::function<Result<std::string>(const PageRequest& request)> page;
   std::function<std::vector<RunningModel>()> running;
   // kUsage names a name that is none; kNotFound the model that is not there.
   std::function<Status(const std::string& source, const std::string& destination)> copy;

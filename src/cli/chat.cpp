@@ -3,9 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/text.h"
-#include "cli/answering.h"
 #include "cli/input.h"
 #include "cli/line_editor.h"
 #include "cli/signals.h"
@@ -51,15 +48,9 @@ bool is_command(std::string_view message) {
   return std::ranges::find(kNames, take_word(message)) != std::end(kNames);
 }
 
-// A mistake can be corrected, and a lost device is made anew; if not, the engine is broken.
-bool can_go_on(const Error& error) {
-  return error.kind == ErrorKind::kUsage || error.kind == ErrorKind::kDeviceLost;
-}
-
 class Chat {
  public:
-  explicit Chat(Session session)
-      : session_(std::move(session)), conversation_(start_conversation(session_)), editor_(default_history_file()) {}
+  explicit Chat(std::unique_ptr<ChatPartner> partner) : partner_(std::move(partner)), editor_(default_history_file()) {}
 
   Status run();
 
@@ -71,10 +62,8 @@ class Chat {
   Result<bool> command(std::string_view line);
   Status set(std::string_view what, std::string_view value);
   Result<std::string> show(std::string_view what) const;
-  std::string info() const;
 
-  Session session_;
-  chat::Conversation conversation_;
+  std::unique_ptr<ChatPartner> partner_;
   LineEditor editor_;
 };
 
@@ -95,7 +84,7 @@ LineEditor::Outcome Chat::read_message(std::string& message) {
 Status Chat::run() {
   const InterruptScope interrupts;
   while (true) {
-    note_changes(session_);
+    partner_->note_changes();
     std::string message;
     switch (read_message(message)) {
       case LineEditor::Outcome::kEnd:
@@ -109,7 +98,7 @@ Status Chat::run() {
     }
     if (message.find_first_not_of(" \t\r\n") == std::string::npos) continue;
     editor_.remember(message);
-    note_changes(session_);  // while it waited
+    partner_->note_changes();  // while it waited
     Status done;
     if (is_command(message)) {
       const Result<bool> stay = command(message);
@@ -121,19 +110,14 @@ Status Chat::run() {
     const bool stopped = interrupted();
     if (stopped && !take_interrupt()) return Error{ErrorKind::kCancelled, {}};
     if (done || stopped) continue;  // Ctrl-C may end a tool's command, too
-    if (const auto broken = session_.model->engine->broken()) return *broken;
-    if (!can_go_on(done.error())) return done;
+    TRY(partner_->can_go_on(done.error()));
     print_error(done.error().message);
   }
 }
 
 Status Chat::say(std::string message) {
   TRY(check_utf8(message, "the message"));
-  conversation_.add("user", std::move(message));
-  if (const Status done = answer(session_, conversation_); !done) {
-    conversation_.shorten(conversation_.messages().size() - 1);
-    return done;
-  }
+  TRY(partner_->say(std::move(message)));
   editor_.expect_input();
   return print("\n");
 }
@@ -145,7 +129,7 @@ Result<bool> Chat::command(std::string_view line) {
   if (name == "/?" || name == "/help") {
     TRY(print(kHelp));
   } else if (name == "/clear") {
-    conversation_.clear();
+    partner_->clear();
     TRY(print("The conversation is forgotten.\n"));
   } else if (name == "/set") {
     const std::string_view what = take_word(rest);
@@ -161,21 +145,18 @@ Result<bool> Chat::command(std::string_view line) {
 
 Status Chat::set(std::string_view what, std::string_view value) {
   if (what == "verbose" || what == "quiet") {
-    session_.verbose = what == "verbose";
+    partner_->set_verbose(what == "verbose");
   } else if (what == "system") {
     while (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
     TRY(check_utf8(value, "the system message"));
-    conversation_.set_system(std::string(value));
+    partner_->set_system(std::string(value));
   } else if (what == "think") {
     ASSIGN_OR_RETURN(const ThinkingChoice choice, parse_thinking(take_word(value)));
-    session_.thinking = choice;
-    conversation_.set_think(choice.think);
+    partner_->set_thinking(choice);
   } else if (what == "parameter") {
     const std::string_view name = take_word(value);
     if (name == "num_ctx") return error(ErrorKind::kUsage, "num_ctx is set at the start, with --ctx");
-    sampling::Options changed = session_.sampling;
-    TRY(sampling::set(changed, name, value));
-    session_.sampling = std::move(changed);
+    TRY(partner_->set_parameter(name, value));
   } else {
     return error(ErrorKind::kUsage,
                  "/set {}: unknown; known are parameter NAME VALUE, system TEXT, think, verbose and quiet", what);
@@ -184,41 +165,23 @@ Status Chat::set(std::string_view what, std::string_view value) {
 }
 
 Result<std::string> Chat::show(std::string_view what) const {
-  if (what == "info") return info();
-  if (what == "system")
-    return conversation_.system().empty() ? std::string("(no system message)") : conversation_.system();
-  if (what == "template")
-    return session_.chat->has_template() ? session_.chat->template_text() : "(this model has no chat template)";
-  if (what != "parameters") {
-    return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
+  if (what == "info") return partner_->info();
+  if (what == "parameters") return partner_->parameters();
+  if (what == "system") {
+    ASSIGN_OR_RETURN(std::string text, partner_->system());
+    return text.empty() ? "(no system message)" : text;
   }
-  std::string text = fmt::format("{:<20}{}", "num_ctx", session_.model->load.context);
-  for (const sampling::Parameter& parameter : sampling::parameters()) {
-    text += fmt::format("\n{:<20}{}", parameter.name, sampling::to_string(session_.sampling, parameter));
+  if (what == "template") {
+    ASSIGN_OR_RETURN(std::string text, partner_->template_text());
+    return text.empty() ? "(this model has no chat template)" : text;
   }
-  for (const std::string& stop : session_.sampling.stop) text += fmt::format("\n{:<20}\"{}\"", "stop", stop);
-  for (const auto& [token, bias] : session_.sampling.logit_bias)
-    text += fmt::format("\n{:<20}{}={}", "logit_bias", token, bias);
-  return text;
-}
-
-std::string Chat::info() const {
-  const models::Memory memory = session_.model->engine->devices().memory();
-  return fmt::format(
-      "{:<20}{}\n{:<20}{}\n{:<20}{:.2f} million\n{:<20}{} of {} tokens\n{:<20}{}\n{:<20}weights {}, cache {}, "
-      "workspace {}",
-      "file", session_.model->file->path(), "architecture", session_.model->spec.architecture, "parameters",
-      static_cast<double>(session_.model->facts.parameters) / 1e6, "context", session_.model->load.context,
-      session_.model->spec.context, "chat template", session_.chat->template_name(), "memory",
-      size_text(memory.weights), size_text(memory.cache), size_text(memory.workspace));
+  return error(ErrorKind::kUsage, "/show {}: unknown; known are info, parameters, system and template", what);
 }
 
 }  // namespace
 
-Status chat(const RunOptions& options) {
-  ASSIGN_OR_RETURN(Session session, start_session(options));
-  set_log_level(LogLevel::kOff);  // the chat shows the rest itself, where it does not disturb
-  return Chat(std::move(session)).run();
+Status chat(std::unique_ptr<ChatPartner> partner) {
+  return Chat(std::move(partner)).run();
 }
 
 }  // namespace hearth::cli

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "base/result.h"
-#include "cli/session.h"
+#include "cli/chat_partner.h"
 
 namespace hearth::cli {
 
 // Until /bye or Ctrl-D. Needs a terminal as standard input.
-Status chat(const RunOptions& options);
+Status chat(std::unique_ptr<ChatPartner> partner);
 
 }  // namespace hearth::cli

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "cli/signals.h"
 #include "config/load.h"
 #include "config/table.h"
 #include "http/client.h"
@@ -119,11 +120,12 @@ Result<std::string> Remote::ask(const std::string& method, const std::string& pa
   return std::move(response.body);
 }
 
-Status Remote::stream(const std::string& path, const std::string& body,
-                      const std::function<Status(std::string_view line)>& take) const {
+Result<std::string> Remote::stream(const std::string& path, const std::string& body,
+                                   const std::function<Status(std::string_view line)>& take) const {
   http::ClientRequest request = request_to(url_ + path, key_);
   request.method = "POST";
   request.body = body;
+  request.ends = interrupted;
   Status taken;
   std::string rest;
   const auto pieces = [&](std::string_view piece) {
@@ -135,10 +137,12 @@ Status Remote::stream(const std::string& path, const std::string& body,
     return taken.ok();
   };
   const auto response = http::fetch(request, pieces);
-  if (!taken) return taken;
+  if (interrupted()) return Error{ErrorKind::kCancelled, {}};
+  if (!taken) return taken.error();
   if (!response) return response.error();
   if (response->head.status >= 300) return refusal(*response);
-  return rest.empty() ? Status() : take(rest);
+  if (!rest.empty()) TRY(take(rest));
+  return std::string(response->head.headers.get("x-hearth-warnings"));
 }
 
 }  // namespace hearth::cli

@@ -21,9 +21,10 @@ class Remote {
 
   // Errors: what is wrong in the server's words, by its kind of status; those of http::fetch().
   Result<std::string> ask(const std::string& method, const std::string& path, const std::string& json = {}) const;
-  // The lines of a stream as they come; the first error of `take` ends it.
-  Status stream(const std::string& path, const std::string& json,
-                const std::function<Status(std::string_view line)>& take) const;
+  // The lines of a stream as they come; the first error of `take` ends it, and so does a signal (see interrupted()),
+  // with kCancelled. Gives the header's x-hearth-warnings.
+  Result<std::string> stream(const std::string& path, const std::string& json,
+                             const std::function<Status(std::string_view line)>& take) const;
   const std::string& url() const { return url_; }
 
  private:

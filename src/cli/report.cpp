@@ -42,9 +42,9 @@ std::string to_string(const Report& report) {
   line("eval count:", usage.generated_tokens > 0, fmt::format("{} token(s)", usage.generated_tokens));
   duration("eval duration:", usage.generation);
   line("eval rate:", rate > 0, fmt::format("{:.2f} tokens/s", rate));
-  line("eval bandwidth:", rate > 0,
+  line("eval bandwidth:", rate > 0 && report.bytes_per_token > 0,
        fmt::format("{:.2f} GB/s of weights", rate * static_cast<double>(report.bytes_per_token) / 1e9));
-  line("memory:", true,
+  line("memory:", memory.total() > 0,
        fmt::format("weights {}, cache {}, workspace {}, resident {}", size_text(memory.weights),
                    size_text(memory.cache), size_text(memory.workspace), size_text(resident_bytes())));
   const std::string placement = report.devices.placement();

@@ -145,6 +145,20 @@ Status fill_in(const RunOptions& options, const std::string& prefix, const std::
   return {};
 }
 
+// One that serves has the model already, or keeps it for the next time.
+std::optional<Remote> server_for(const RunOptions& options) {
+  if (!can_run_through(options)) return std::nullopt;
+  auto found = Remote::find();
+  return found ? std::move(found).value() : std::nullopt;
+}
+
+Status start_chat(const RunOptions& options) {
+  const auto server = server_for(options);
+  ASSIGN_OR_RETURN(std::unique_ptr<ChatPartner> partner,
+                   server ? remote_partner(*server, options) : local_partner(options));
+  return chat(std::move(partner));
+}
+
 Status run(const Options& options) {
   RunOptions run = options.run;
   if (run.system) {
@@ -156,17 +170,13 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(run.text, read_text_rule(options));
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
-  if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return chat(run);
+  if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return start_chat(run);
   ASSIGN_OR_RETURN(const std::string prompt, read_prompt(options.words));
   if (options.suffix) {
     ASSIGN_OR_RETURN(const std::string suffix, argument_text(*options.suffix, "the suffix"));
     return fill_in(run, prompt, suffix);
   }
-  // One that serves has the model already, or keeps it for the next time.
-  if (can_run_through(run)) {
-    const auto server = Remote::find();
-    if (server && *server) return run_through(**server, run, prompt);
-  }
+  if (const auto server = server_for(run)) return run_through(*server, run, prompt);
   return run_once(run, prompt);
 }
 

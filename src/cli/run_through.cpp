@@ -15,7 +15,7 @@ namespace json = boost::json;
 bool has_defaults(const ModelOptions& options) {
   const ModelOptions usual;
   return options.context == 0 && options.threads == 0 && options.kv_type == usual.kv_type && options.cpu_isa.empty() &&
-         options.gpu == usual.gpu && !options.experts_last && options.mmap == usual.mmap && !options.verbose;
+         options.gpu == usual.gpu && !options.experts_last && options.mmap == usual.mmap;
 }
 
 json::object options_of(const store::Parameters& settings) {
@@ -52,15 +52,12 @@ json::value think_of(chat::Think think) {
   return nullptr;
 }
 
-std::string request_body(const RunOptions& options, const std::string& prompt) {
-  json::array messages;
-  if (options.system) messages.push_back(json::object{{"role", "system"}, {"content", *options.system}});
-  messages.push_back(json::object{{"role", "user"}, {"content", prompt}});
-  json::object body{{"model", options.model.model},
-                    {"messages", std::move(messages)},
-                    {"options", options_of(options.settings)},
+std::string request_body(const ThroughRequest& request) {
+  json::object body{{"model", request.model},
+                    {"messages", request.messages},
+                    {"options", options_of(request.settings)},
                     {"stream", true}};
-  if (const json::value think = think_of(options.thinking.think); !think.is_null()) body["think"] = think;
+  if (const json::value think = think_of(request.thinking.think); !think.is_null()) body["think"] = think;
   return json::serialize(body);
 }
 
@@ -69,28 +66,72 @@ std::string text(const json::object& object, const char* name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-// One line of the stream.
-Status show(std::string_view line, Display& display, bool* done) {
-  boost::system::error_code failed;
-  const json::value value = json::parse(line, failed);
-  const json::object* object = failed ? nullptr : value.if_object();
-  if (object == nullptr) return error(ErrorKind::kInvalidData, "the server's answer is no JSON");
-  if (object->contains("error")) return Error{ErrorKind::kIo, text(*object, "error")};
-  if (const json::value* message = object->if_contains("message"); message != nullptr && message->is_object()) {
-    using Kind = chat::Delta::Kind;
-    const json::object& parts = message->get_object();
-    chat::Delta delta;
-    delta.kind = Kind::kReasoning;
-    delta.text = text(parts, "thinking");
-    if (!delta.text.empty()) TRY(display.show(delta));
-    delta.kind = Kind::kContent;
-    delta.text = text(parts, "content");
-    TRY(display.show(delta));
-  }
-  const json::value* ended = object->if_contains("done");
-  *done = *done || (ended != nullptr && ended->is_bool() && ended->get_bool());
-  return {};
+uint64_t number(const json::object& object, const char* name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_number() ? value->to_number<uint64_t>() : 0;
 }
+
+Report report_of(const json::object& last) {
+  const auto duration = [&](const char* name) { return std::chrono::nanoseconds(number(last, name)); };
+  const auto count = [&](const char* name) { return static_cast<uint32_t>(number(last, name)); };
+  Report report{};
+  report.total = duration("total_duration");
+  report.load = duration("load_duration");
+  report.usage.prompt_tokens = count("prompt_eval_count");
+  report.usage.prompt_tokens_cached = count("prompt_eval_cached_count");
+  report.usage.generated_tokens = count("eval_count");
+  report.usage.prompt = duration("prompt_eval_duration");
+  report.usage.generation = duration("eval_duration");
+  return report;
+}
+
+// An answer on its way.
+class Reading {
+ public:
+  explicit Reading(bool hides_thinking) : display_(hides_thinking) {}
+
+  // One line of the stream.
+  Status take(std::string_view line) {
+    boost::system::error_code failed;
+    const json::value value = json::parse(line, failed);
+    const json::object* object = failed ? nullptr : value.if_object();
+    if (object == nullptr) return error(ErrorKind::kInvalidData, "the server's answer is no JSON");
+    if (object->contains("error")) return Error{ErrorKind::kIo, text(*object, "error")};
+    if (const json::value* message = object->if_contains("message"); message != nullptr && message->is_object()) {
+      TRY(show(chat::Delta::Kind::kReasoning, text(message->get_object(), "thinking"), thinking_));
+      TRY(show(chat::Delta::Kind::kContent, text(message->get_object(), "content"), content_));
+    }
+    const json::value* ended = object->if_contains("done");
+    if (ended == nullptr || !ended->is_bool() || !ended->get_bool()) return {};
+    done_ = true;
+    report_ = report_of(*object);
+    return {};
+  }
+
+  Result<ThroughAnswer> end() {
+    TRY(display_.finish());
+    if (!done_) return error(ErrorKind::kIo, "the server's answer broke off");
+    if (!display_.wrote()) TRY(print("\n"));
+    ThroughAnswer answer{{{"role", "assistant"}, {"content", content_}}, report_};
+    if (!thinking_.empty()) answer.message["thinking"] = thinking_;
+    return answer;
+  }
+
+ private:
+  Status show(chat::Delta::Kind kind, const std::string& piece, std::string& whole) {
+    if (piece.empty()) return {};
+    whole += piece;
+    chat::Delta delta;
+    delta.kind = kind;
+    delta.text = piece;
+    return display_.show(delta);
+  }
+
+  Display display_;
+  std::string thinking_, content_;
+  Report report_{};
+  bool done_ = false;
+};
 
 }  // namespace
 
@@ -102,14 +143,22 @@ bool can_run_through(const RunOptions& options) {
          std::ranges::none_of(options.settings, is_bias);
 }
 
+Result<ThroughAnswer> ask_through(const Remote& server, const ThroughRequest& request) {
+  Reading reading(request.thinking.hidden);
+  ASSIGN_OR_RETURN(
+      const std::string warnings,
+      server.stream("/api/chat", request_body(request), [&](std::string_view line) { return reading.take(line); }));
+  if (!warnings.empty()) print_note("note: " + warnings);
+  return reading.end();
+}
+
 Status run_through(const Remote& server, const RunOptions& options, const std::string& prompt) {
-  Display display(options.thinking.hidden);
-  bool done = false;
-  TRY(server.stream("/api/chat", request_body(options, prompt),
-                    [&](std::string_view line) { return show(line, display, &done); }));
-  TRY(display.finish());
-  if (!done) return error(ErrorKind::kIo, "the server's answer broke off");
-  return display.wrote() ? Status() : print("\n");
+  ThroughRequest request{options.model.model, options.settings, options.thinking, {}};
+  if (options.system) request.messages.push_back(json::object{{"role", "system"}, {"content", *options.system}});
+  request.messages.push_back(json::object{{"role", "user"}, {"content", prompt}});
+  ASSIGN_OR_RETURN(const ThroughAnswer answer, ask_through(server, request));
+  if (options.model.verbose) print_note("\n" + to_string(answer.report));
+  return {};
 }
 
 }  // namespace hearth::cli

@@ -100,11 +100,17 @@ size_t on_header(char* data, size_t size, size_t count, void* to) {
   return size * count;
 }
 
+int on_progress(void* asked, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<const std::function<bool()>*>(asked))() ? 1 : 0;
+}
+
 Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail) {
   const std::string_view cause = *detail != '\0' ? detail : curl.message(code);
   switch (code) {
     case CURLE_COULDNT_CONNECT:
       return error(ErrorKind::kNotFound, "nobody answers at {}", request.url);
+    case CURLE_ABORTED_BY_CALLBACK:
+      return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
     case CURLE_OPERATION_TIMEDOUT:
       return error(ErrorKind::kTimeout, "{}: {}", request.url, cause);
     default:
@@ -154,6 +160,11 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
   curl.set(handle, CURLOPT_WRITEDATA, &reception);
   curl.set(handle, CURLOPT_HEADERFUNCTION, on_header);
   curl.set(handle, CURLOPT_HEADERDATA, &reception);
+  if (request.ends) {
+    curl.set(handle, CURLOPT_NOPROGRESS, 0L);
+    curl.set(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl.set(handle, CURLOPT_XFERINFODATA, &request.ends);
+  }
   const CURLcode code = curl.perform(handle);
   if (reception.refused) return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
   if (reception.too_long) return error(ErrorKind::kIo, "{} answers with more than can be taken", request.url);

@@ -21,6 +21,8 @@ struct ClientRequest {
   std::chrono::milliseconds silence{0};  // the transfer ends where nothing comes for so long; 0: it waits
   uint64_t most_body_bytes = 64 << 20;   // of an answer that is not taken in pieces
   bool follows_redirects = false;
+  // Asked now and then, also while nothing comes: where it says true, the transfer ends (kCancelled).
+  std::function<bool()> ends = {};
 };
 
 // Sends it and waits for the answer. With `take`, that gets the pieces of the body of an answer 2xx as they come, and

@@ -15,6 +15,7 @@
 #include "base/processors.h"
 #include "base/text.h"
 #include "fleet/find_model.h"
+#include "fleet/model_page.h"
 #include "http/server.h"
 #include "serve/access.h"
 #include "serve/admin_routes.h"
@@ -29,8 +30,8 @@
 #include "serve/state.h"
 #include "serve/summaries.h"
 #include "serve/text_models.h"
-#include "store/edit_models.h"
 #include "serve/workers.h"
+#include "store/edit_models.h"
 
 namespace hearth::serve {
 namespace {
@@ -77,7 +78,8 @@ uint32_t context_of(const fleet::Fleet& models, const store::ModelFiles& found, 
     if (running.found.name == found.name) return running.context;
   uint32_t wanted = configured != 0 ? configured : fleet::kDefaultContext_tokens;
   for (const auto& [option, value] : found.parameters)
-    if (option == "num_ctx" && configured == 0) wanted = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    if (option == "num_ctx" && configured == 0)
+      wanted = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
   return trained > 0 ? std::min(wanted, trained) : wanted;
 }
 
@@ -115,6 +117,10 @@ std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& 
     return context_of(models, (*model)->found, facts.spec ? facts.spec->context : 0, configured_context);
   };
   service->show = [&](const std::string& model, bool verbose) { return describe(texts, model, verbose); };
+  service->page = [](const api::PageRequest& request) -> Result<std::string> {
+    ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_named_model(request.model));
+    return fleet::model_page(found, {request.context, request.kv_type, request.tensors});
+  };
   service->render = [&, context](const api::AnswerRequest& request) {
     return render(texts, request, context(request.model));
   };

@@ -5,8 +5,11 @@ through it.
 operations_test.py HEARTH
 """
 import http.client
+import json
 import os
+import pty
 import re
+import select
 import signal
 import sqlite3
 import ssl
@@ -46,6 +49,93 @@ class Operations(unittest.TestCase):
         wrong = server.command("run", "nobody", "hello", check=False)
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("nobody", wrong.stderr)
+
+    # A server that is not there: commands work by themselves.
+    ALONE = {"HEARTH_STATE": "/nonexistent", "OLLAMA_HOST": "127.0.0.1:9"}
+
+    def test_show_prints_the_same_page_through_the_server(self):
+        server = self.start()
+        for more in ([], ["--ctx", "100", "--kv-type", "q8_0"], ["--tensors"]):
+            alone = server.command("show", "demo", *more, environment=self.ALONE).stdout
+            through = server.command("show", "demo", *more).stdout
+            steady = lambda page: re.sub(r"[\d.]+ .iB available", "", page)  # memory that is free now
+            self.assertEqual(steady(through), steady(alone))
+            self.assertIn("architecture      llama", through)
+        self.assertEqual(sum("/api/show" in line for line in server.log if line), 3)
+        wrong = server.command("show", "nobody", check=False)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("nobody", wrong.stderr)
+        self.assertEqual(server.command("show", "demo", "--ctx", "100000", check=False).returncode, 2)
+
+    def chat(self, server, lines, environment=None, options=()):
+        """What `hearth run demo` shows on a terminal, without what is typed."""
+        parent, child = pty.openpty()
+        self.addCleanup(os.close, parent)
+        process = subprocess.Popen([HEARTH, "run", "demo", "--temperature", "0", *options], stdin=child, stdout=child,
+                                   stderr=child, start_new_session=True,
+                                   env=server.environment | {"TERM": "dumb", "HEARTH_HISTORY": server.folder + "/history"}
+                                   | (environment or {}))
+        os.close(child)
+        shown = ""
+
+        def read_until(text):
+            nonlocal shown
+            begin, deadline = len(shown), time.monotonic() + 60
+            while text not in shown[begin:] and time.monotonic() < deadline:
+                if select.select([parent], [], [], 1)[0]:
+                    try:
+                        shown += os.read(parent, 65536).decode(errors="replace")
+                    except OSError:
+                        break
+            self.assertIn(text, shown[begin:])
+
+        read_until(">>> ")
+        for line in lines:
+            if callable(line):
+                line(process, parent, read_until)
+                continue
+            os.write(parent, line.encode() + b"\n")
+            read_until(">>> ")
+        os.write(parent, b"/bye\n")
+        self.assertEqual(process.wait(60), 0)
+        return re.sub(r"\r", "", shown)
+
+    def test_an_interactive_chat_goes_through_the_server_and_shows_the_same(self):
+        server = self.start()
+        lines = ["What is the capital of France?", "And of Italy?", "/set system You are a pirate.",
+                 "What is 2 plus 3?", "/clear", "What is 2 plus 3?", "/show system", "/show template",
+                 "/set parameter top_k 7", "/set parameter nonsense 1", "/nonsense", "/set parameter num_predict 2",
+                 "Tell me a story"]
+        through = self.chat(server, lines)
+        alone = self.chat(server, lines, self.ALONE)
+        self.assertEqual(through, alone)
+        self.assertIn("Paris", through)
+        asked = [line for line in server.log if line and "/api/chat" in line]
+        self.assertEqual(len(asked), 5)
+        shown = self.chat(server, ["hi", "/show info", "/show parameters", "/set verbose", "hi"])
+        self.assertRegex(shown, r"context +1024 of 1024 tokens\n")
+        self.assertIn(server.url, shown)
+        self.assertRegex(shown, r"num_ctx +1024\n")
+        self.assertRegex(shown, r"eval rate: +[\d.]+ tokens/s")
+
+    def test_control_c_stops_an_answer_through_the_server_at_once(self):
+        server = self.start("--parallel", "1")
+        busy = http.client.HTTPConnection(server.host, server.port, timeout=60)
+        self.addCleanup(busy.close)
+        server.generate("Hi")
+        busy.request("POST", "/v1/completions", json.dumps({"model": "demo", "prompt": "x", "max_tokens": 1000,
+                                                            "ignore_eos": True, "stream": True}))
+        busy.getresponse().readline()
+
+        def interrupt(process, terminal, read_until):
+            os.write(terminal, b"hello\n")
+            read_until("hello")
+            time.sleep(0.3)  # it waits behind the other
+            os.write(terminal, b"\x03")
+            read_until(">>> ")
+
+        shown = self.chat(server, [interrupt, "What is the capital of France?"])
+        self.assertIn("Paris", shown)
 
     def test_a_command_never_goes_through_another_kind_of_server(self):
         server = self.start()

@@ -42,6 +42,26 @@ std::optional<Named> read_named(const Call& call) {
   return named;
 }
 
+// A page for people, which "hearth show" asks for: not Ollama's.
+void show_page(const Service& service, const Call& call, const std::string& model, const json::object& wanted) {
+  if (!service.page) return refuse_unoffered(call);
+  const Fields fields(wanted, "page.");
+  const auto context = fields.integer("context", 0, 1 << 30);
+  const auto kv_type = fields.text("kv_type");
+  const auto tensors = fields.boolean("tensors");
+  const Error* wrong = !context   ? &context.error()
+                       : !kv_type ? &kv_type.error()
+                       : !tensors ? &tensors.error()
+                                  : nullptr;
+  if (wrong != nullptr) return call.exchange->send(problem(400, wrong->message));
+  const std::string type = kv_type->value_or("f16");
+  if (type != "f16" && type != "q8_0" && type != "f32")
+    return call.exchange->send(problem(400, "page.kv_type is f16, q8_0 or f32"));
+  const auto page = service.page({model, static_cast<uint32_t>(context->value_or(0)), type, tensors->value_or(false)});
+  if (!page) return call.exchange->send(failure(page.error(), model));
+  call.exchange->send(json_response(json::serialize(json::object{{"page", *page}})));
+}
+
 void show(const Service& service, const Call& call) {
   if (!service.show) return refuse_unoffered(call);
   const auto named = read_named(call);
@@ -49,7 +69,11 @@ void show(const Service& service, const Call& call) {
   if (named->model.empty()) return call.exchange->send(problem(400, "model is required"));
   if (is_cloud(named->model))
     return call.exchange->send(problem(403, "ollama cloud is disabled: remote model details are unavailable"));
-  const auto verbose = Fields(named->body.get_object(), "").boolean("verbose");
+  const Fields fields(named->body.get_object(), "");
+  const auto page = fields.object("page");
+  if (!page) return call.exchange->send(problem(400, page.error().message));
+  if (*page != nullptr) return show_page(service, call, named->model, **page);
+  const auto verbose = fields.boolean("verbose");
   if (!verbose) return call.exchange->send(problem(400, verbose.error().message));
   auto details = service.show(named->model, verbose->value_or(false));
   if (!details) {
