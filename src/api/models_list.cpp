@@ -18,7 +18,9 @@ json::object supported(bool is) {
 }
 
 json::object capabilities(const ModelSummary& model) {
-  const auto has = [&](const char* what) { return std::ranges::find(model.capabilities, what) != model.capabilities.end(); };
+  const auto has = [&](const char* what) {
+    return std::ranges::find(model.capabilities, what) != model.capabilities.end();
+  };
   const bool thinks = has("thinking");
   return {{"batch", supported(false)},
           {"citations", supported(false)},
@@ -26,16 +28,17 @@ json::object capabilities(const ModelSummary& model) {
           {"image_input", supported(has("vision"))},
           {"pdf_input", supported(false)},
           {"structured_outputs", supported(true)},
-          {"thinking", json::object{{"supported", thinks},
-                                    {"types", json::object{{"adaptive", supported(thinks)},
-                                                           {"enabled", supported(thinks)}}}}}};
+          {"thinking",
+           json::object{{"supported", thinks},
+                        {"types", json::object{{"adaptive", supported(thinks)}, {"enabled", supported(thinks)}}}}}};
 }
 
 std::string owner(const std::string& name) {
   const size_t slash = name.rfind('/');
   if (slash == std::string::npos) return "library";
   const size_t before = name.rfind('/', slash - 1);
-  return name.substr(before == std::string::npos ? 0 : before + 1, slash - (before == std::string::npos ? 0 : before + 1));
+  return name.substr(before == std::string::npos ? 0 : before + 1,
+                     slash - (before == std::string::npos ? 0 : before + 1));
 }
 
 }  // namespace
@@ -74,12 +77,9 @@ json::object models_list(const std::vector<ModelSummary>& models, const Page& pa
   for (size_t i = first; i < first + count; ++i) data.push_back(model_entry(models[i], models[i].name));
   const auto id_at = [&](size_t i) { return count == 0 ? json::value(nullptr) : json::value(models[i].name); };
   const bool more = !page.before.empty() && page.after.empty() ? first > 0 : first + count < last;
-  return {{"object", "list"},
-          {"data", std::move(data)},
-          {"models", json::array()},
-          {"has_more", more},
-          {"first_id", id_at(first)},
-          {"last_id", count == 0 ? json::value(nullptr) : id_at(first + count - 1)}};
+  return {{"object", "list"},         {"data", std::move(data)},
+          {"models", json::array()},  {"has_more", more},
+          {"first_id", id_at(first)}, {"last_id", count == 0 ? json::value(nullptr) : id_at(first + count - 1)}};
 }
 
 const ModelSummary* find_model(const std::vector<ModelSummary>& models, const std::string& name) {
@@ -112,6 +112,14 @@ Service naming_models(std::shared_ptr<const Service> service) {
     });
   };
   return naming;
+}
+
+void substitute(const Service& service, std::string& model, std::vector<std::string>& warnings) {
+  if (!service.substitute) return;
+  const auto other = service.substitute(model);
+  if (!other) return;
+  warnings.push_back(fmt::format("model={} answers", *other));
+  model = *other;
 }
 
 }  // namespace hearth::api

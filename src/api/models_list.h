@@ -25,4 +25,8 @@ std::string models_here(const Service& service);
 // The service, whose answer() says so where a model is not found: it helps whoever has mistyped a name.
 Service naming_models(std::shared_ptr<const Service> service);
 
+// A name that nobody here has may stand for another model: some clients' are fixed. Then that takes its place, and a
+// warning says so.
+void substitute(const Service& service, std::string& model, std::vector<std::string>& warnings);
+
 }  // namespace hearth::api

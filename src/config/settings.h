@@ -19,6 +19,8 @@ struct Settings {
   std::vector<std::string> origins;          // web pages that may ask, beside the usual ones, each with at most one "*"
   std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8") whose X-Forwarded-For counts
   std::string models;                        // folder; empty: Ollama's
+  std::vector<std::string> aliases;          // "NAME=MODEL", see alias.h: for names that no model here has
+  std::string default_model;                 // that answers for names of Anthropic's models; empty: none
   std::string state;                         // folder; empty: see state_folder()
   LogLevel log = LogLevel::kInfo;
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/outside_text.h"
 #include "base/text.h"
+#include "config/alias.h"
 #include "config/network.h"
 #include "config/origin.h"
 
@@ -247,6 +248,12 @@ std::vector<Setting> make_table() {
       named("OLLAMA_MODELS", text(
                                  "models", [](S & s) -> auto& { return s.models; },
                                  "Folder of models (default: Ollama's, ~/.ollama/models)")),
+      list(
+          "aliases", [](S & s) -> auto& { return s.aliases; }, check_alias,
+          "NAME=MODEL each, NAME with at most one *: the model that answers where none here has the name"),
+      text(
+          "default_model", [](S & s) -> auto& { return s.default_model; },
+          "The model that answers for claude-* and anthropic/*, names that some clients have fixed"),
       text(
           "state", [](S & s) -> auto& { return s.state; },
           "Folder for keys and what else is kept (default: /var/lib/hearth if it can be written, else "

@@ -1,6 +1,7 @@
 #include "serve/catalog.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "base/log.h"
@@ -9,6 +10,8 @@
 
 namespace hearth::serve {
 namespace {
+
+constexpr std::chrono::seconds kMost_looking{1};
 
 int64_t stamp(const std::string& path) {
   std::error_code failed;
@@ -46,7 +49,20 @@ std::vector<api::ModelSummary> Catalog::list() {
     if (known.usable) list.push_back(known.summary);
   }
   std::ranges::stable_sort(list, [](const auto& a, const auto& b) { return a.modified > b.modified; });
+  if (capabilities_) look_up_capabilities(list);
   return list;
+}
+
+void Catalog::look_up_capabilities(std::vector<api::ModelSummary>& list) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + kMost_looking;
+  for (api::ModelSummary& summary : list) {
+    Known& known = known_[summary.name];
+    if (known.has_capabilities) continue;
+    if (Clock::now() > end) return;
+    known.summary.capabilities = summary.capabilities = capabilities_(summary.name);
+    known.has_capabilities = true;
+  }
 }
 
 }  // namespace hearth::serve

@@ -1,9 +1,13 @@
 #include "serve/prompt.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/sha256.h"
 #include "chat/conversation.h"
+#include "grammar/thinking_budget.h"
 #include "grammar/token_constraint.h"
 
 namespace hearth::serve {
@@ -38,7 +42,7 @@ grammar::TextRule text_rule(const api::Format& format) {
     case api::Format::Kind::kJson:
       return {.kind = Kind::kAnyObject, .source = {}, .schema = {}};
     case api::Format::Kind::kSchema:
-      return {.kind = Kind::kSchema, .source = format.text, .schema = {}};
+      return {.kind = Kind::kSchema, .source = format.text, .schema = {.lenient = !format.strict}};
     case api::Format::Kind::kRegex:
       return {.kind = Kind::kPattern, .source = format.text, .schema = {}};
     case api::Format::Kind::kGrammar:
@@ -62,16 +66,31 @@ Result<std::vector<chat::Tool>> callable_tools(const api::ChatInput& input) {
                input.choice.name);
 }
 
-// What of the schemas cannot be held is a warning.
-Result<std::shared_ptr<sampling::Constraint>> constraint_of(Prompted& prompted, fleet::Resident& model) {
-  if (prompted.rules.free()) return std::shared_ptr<sampling::Constraint>();
+// What the rules hold the answer to; null: nothing. What of the schemas cannot be held is a warning.
+Result<std::unique_ptr<sampling::Constraint>> constraint_of_rules(Prompted& prompted, fleet::Resident& model) {
+  if (prompted.rules.free()) return std::unique_ptr<sampling::Constraint>();
   std::vector<std::string> warnings;
   auto constraint = grammar::constrain(prompted.rules, model.trie(), &warnings);
   const bool of_tools = !prompted.rules.tools.empty();
   if (!constraint) return error(ErrorKind::kUsage, "{}: {}", of_tools ? "tools" : "format", constraint.error().message);
   for (const std::string& warning : warnings)
     prompted.warnings.push_back(fmt::format("{}={}", of_tools ? "tools" : "format", warning));
-  return std::shared_ptr<sampling::Constraint>(std::move(constraint).value());
+  return constraint;
+}
+
+// That, and how long the model may think. A bound that cannot be held is a warning.
+Result<std::shared_ptr<sampling::Constraint>> constraint_of(Prompted& prompted, fleet::Resident& model) {
+  ASSIGN_OR_RETURN(std::unique_ptr<sampling::Constraint> constraint, constraint_of_rules(prompted, model));
+  if (prompted.most_thinking) {
+    const grammar::ReasoningFrame& frame = prompted.rules.frames.reasoning;
+    auto limited = grammar::limit_thinking(frame, *prompted.most_thinking, prompted.chat->tokenizer(),
+                                           constraint ? constraint->clone() : nullptr);
+    if (limited)
+      constraint = std::move(limited).value();
+    else
+      prompted.warnings.push_back("thinking=the number of its tokens is not limited: " + limited.error().message);
+  }
+  return std::shared_ptr<sampling::Constraint>(std::move(constraint));
 }
 
 // Makes the prompt, and what reads the answer.
@@ -107,11 +126,21 @@ class PromptMaker {
   void hold(const chat::ChatModel& chat, const chat::Prompt& prompt, chat::Demand demand) {
     demand.text = text_rule(request_.format);
     made_.rules = chat.rules(prompt, demand);
+    const auto* input = std::get_if<api::ChatInput>(&request_.input);
+    if (input == nullptr) return;
+    for (grammar::ToolRule& tool : made_.rules.tools)
+      tool.strict = std::ranges::find(input->strict_tools, tool.name) != input->strict_tools.end();
   }
 
   void render(const chat::ChatModel& chat, const chat::Prompt& prompt) {
     made_.tokens = chat.encode(prompt.rendered);
     made_.text = prompt.rendered.text;
+  }
+
+  // Templates with levels know three.
+  void warn_of_other_level(const std::string& level) {
+    const char* nearest = level == "minimal" ? "low" : level == "xhigh" || level == "max" ? "high" : nullptr;
+    if (nearest != nullptr) made_.warnings.push_back(fmt::format("thinking={} is {} for this model", level, nearest));
   }
 
   // A request that asks what the model cannot is told, or answered without it.
@@ -123,8 +152,8 @@ class PromptMaker {
       made_.warnings.push_back("thinking=" + problem.message);
       wish = {};
     }
-    if (wish.on.value_or(true) && wish.most_tokens)
-      made_.warnings.emplace_back("thinking=the number of its tokens is not limited");
+    if (wish.on.value_or(true) && can_think(chat)) made_.most_thinking = wish.most_tokens;
+    if (chat.capabilities().thinking_levels) warn_of_other_level(wish.level);
     return think_of(wish);
   }
 
@@ -270,6 +299,14 @@ Status add_biases(const api::Settings& settings, const text::Tokenizer& tokenize
   return sampling::validate(options);
 }
 
+// Nobody who chooses a salt can make it another's: the key is this process's own.
+uint64_t salt_number(const std::string& salt) {
+  static const std::string key = random_hex(32);
+  if (salt.empty()) return 0;
+  const std::string inner = sha256_hex(key + "1" + salt), outer = sha256_hex(key + "2" + inner);
+  return std::max<uint64_t>(1, std::strtoull(outer.substr(0, 16).c_str(), nullptr, 16));
+}
+
 }  // namespace
 
 bool can_think(const chat::ChatModel& chat) {
@@ -290,7 +327,7 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.user = request.caller.user;
   out.priority = request.priority;
   out.deadline = request.caller.deadline;
-  out.cache_salt = request.cache_salt.empty() ? 0 : std::hash<std::string>()(request.cache_salt);
+  out.cache_salt = salt_number(request.cache_salt);
   out.min_tokens = request.settings.min_tokens;
   out.ignore_eos = request.settings.ignore_eos;
   out.penalises_prompt = request.settings.penalises_prompt;

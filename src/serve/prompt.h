@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct Prompted {
   std::function<std::unique_ptr<chat::Answer>()> make_reader;  // one for each answer; needs `chat`
   grammar::AnswerRules rules = {};                             // that the answer is held to
   std::vector<text::Token> stop_tokens = {};                   // beside those of the vocabulary
+  std::optional<uint32_t> most_thinking = {};                  // tokens
   bool with_context = false;                                   // the tokens of prompt and answer are told at the end
   std::vector<std::string> warnings = {};                      // what is done in another way than was asked
 };

@@ -19,6 +19,7 @@
 #include "http/server.h"
 #include "serve/access.h"
 #include "serve/admin_routes.h"
+#include "serve/aliases.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
 #include "serve/describe.h"
@@ -92,8 +93,8 @@ std::vector<api::ModelSummary> list_models(Catalog& catalog, const fleet::Fleet&
   return list;
 }
 
-std::shared_ptr<const api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate,
-                                                 Catalog& catalog, TextModels& texts, uint32_t configured_context) {
+std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate, Catalog& catalog,
+                                           TextModels& texts, uint32_t configured_context) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
@@ -207,8 +208,11 @@ struct Serving::Parts {
   Current<FrontOptions> front;
   Workers workers;
   AnswerRate rate;
-  Catalog catalog;
   TextModels texts;
+  Catalog catalog{[this](const std::string& name) {
+    const auto model = texts.get(name);
+    return model ? capabilities_of(**model) : std::vector<std::string>();
+  }};
   fleet::Fleet models;
   Health health;
   metrics::Registry registry;
@@ -256,9 +260,10 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   auto parts = std::make_unique<Parts>(std::move(loaded), std::move(state), local_key);
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
-  const auto service = with_limits(with_counts(
-      make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, settings.context),
-      parts->registry));
+  const auto basic =
+      make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, settings.context);
+  basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
+  const auto service = with_limits(with_counts(basic, parts->registry));
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
   api::openai::add_routes(*router, service);

@@ -235,7 +235,7 @@ TEST_F(AnthropicApi, ThinkingIsShownOnlyIfItWasAskedFor) {  // A14
       {{"type":"thinking","thinking":"","signature":"{}"}},{{"type":"text","text":"b"}}]}},{{"role":"user","content":"c"}}])",
                                          signature));
   EXPECT_EQ(messages.at(1).reasoning, "hm");
-  EXPECT_EQ(warnings(*say(R"(,"thinking":{"type":"enabled","budget_tokens":5})")), "thinking.budget_tokens=1024 counts");
+  EXPECT_EQ(warnings(*say(R"(,"thinking":{"type":"enabled","budget_tokens":5})")), "thinking.budget_tokens=99 counts");
 }
 
 TEST_F(AnthropicApi, ErrorsHaveTheirShapeAndPath) {

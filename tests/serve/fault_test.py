@@ -11,11 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 from program import Program
+from store import Store, demo_bytes
 
 HEARTH = sys.argv.pop()
 ASK = {"model": "demo", "prompt": "What is the capital of France?", "options": {"temperature": 0}}
@@ -234,11 +236,36 @@ class Faults(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "nothing was refused")
 
     def test_a_deadline_ends_an_answer(self):
-        server = self.start("--set", "times.deadline=1s")
-        server.generate("Hi")
-        status, _, body = server.request("POST", "/api/generate", dict(LONG, options={"num_predict": 100000, "temperature": 1,
-                                                                                      "stop": ["\0never"]}))
-        self.assertEqual(status, 200)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        store = Store(folder.name)
+        store.add("large", demo_bytes(1 << 26))  # else the context would end it
+        server = self.start("--set", "times.deadline=1s", environment=store.environment | {"OLLAMA_CONTEXT_LENGTH": "200000"})
+        server.json("POST", "/api/generate", {"model": "large"})
+        endless = {"model": "large", "max_tokens": 10**6, "ignore_eos": True, "temperature": 0}
+        text, chat = {"prompt": "x"}, {"messages": [{"role": "user", "content": "x"}]}
+        for path, body in [("/v1/completions", text), ("/v1/chat/completions", chat)]:
+            begin = time.monotonic()
+            status, _, data = server.request("POST", path, endless | body)
+            self.assertEqual(status, 504, data)
+            self.assertIn("error", json.loads(data))
+            self.assertTrue(0.9 < time.monotonic() - begin < 20)
+            # What has begun to stream ends with an error, and never as if it were whole.
+            status, _, data = server.request("POST", path, endless | body | {"stream": True})
+            self.assertEqual(status, 200)
+            last = data.decode().rstrip().rsplit("\n\n", 1)[-1]
+            self.assertIn('"error"', last)
+            self.assertNotIn(b"[DONE]", data)
+        self.wait_until_idle(server, 5)
+        # Anthropic's form of it.
+        status, _, data = server.request("POST", "/v1/messages", chat | {
+            "model": "large", "max_tokens": 10**6, "stream": True, "stop_sequences": ["\0"],
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "array", "minItems": 99999,
+                                                                           "items": {"const": "word"}}}}})
+        self.assertEqual(status, 200, data[:300])
+        events = [line for line in data.decode().splitlines() if line.startswith("event: ")]
+        self.assertEqual(events[-1], "event: error")
+        self.assertNotIn("event: message_stop", events)
         self.still_answers(server)
 
 

@@ -15,11 +15,13 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 from program import Program
+from store import Store, demo_bytes
 
 HEARTH = sys.argv.pop()
 
@@ -311,23 +313,61 @@ class Operations(unittest.TestCase):
                                 f"tls.key={folder}/key.pem", check=False)
         self.assertIn("no certificate in PEM form", status.stderr)
 
-    def test_sigterm_lets_answers_end_and_a_second_one_does_not(self):
-        server = self.start()
-        server.generate("Hi")  # it is loaded
-        long = {"model": "demo", "prompt": "Tell me a story", "stream": True,
-                "options": {"num_predict": 3000, "temperature": 0, "stop": ["\0"]}}
-        results = []
-        asking = threading.Thread(target=lambda: results.append(server.request("POST", "/api/generate", long)))
+    def ask_endlessly(self, results, most, *arguments):
+        """A server with an answer of so many tokens on its way."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        store = Store(folder.name)
+        store.add("large", demo_bytes(1 << 26))  # else the context would end it
+        server = self.start(*arguments, environment=store.environment | {"OLLAMA_CONTEXT_LENGTH": "200000"})
+        server.json("POST", "/api/generate", {"model": "large"})
+        body = {"model": "large", "prompt": "x", "max_tokens": most, "ignore_eos": True, "temperature": 0, "stream": True}
+
+        def ask():
+            try:
+                results.append(server.request("POST", "/v1/completions", body))
+            except Exception as broken:
+                results.append(broken)
+
+        asking = threading.Thread(target=ask)
         asking.start()
+        self.addCleanup(asking.join)
         deadline = time.monotonic() + 60
-        while b'hearth_model_running{model="demo:latest"} 1' not in server.request("GET", "/metrics")[2]:
+        while b'hearth_model_running{model="large:latest"} 1' not in server.request("GET", "/metrics")[2]:
             self.assertLess(time.monotonic(), deadline)
-            if not asking.is_alive():
-                break  # it was quick
+            self.assertEqual(results, [])
+        return server
+
+    def test_sigterm_lets_answers_end_and_takes_no_new_ones(self):
+        results = []
+        server = self.ask_endlessly(results, 2000)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("requests that run have")
+        with self.assertRaises(OSError):
+            server.request("GET", "/api/version", timeout=5)
+        self.assertEqual(results, [], "it still runs")
+        self.assertEqual(server.end(), 0)
+        while not results:
+            time.sleep(0.01)
+        self.assertTrue(results[0][2].endswith(b"data: [DONE]\n\n"), "the whole answer")
+
+    def test_a_second_sigterm_ends_it_at_once(self):
+        results = []
+        server = self.ask_endlessly(results, 10**6)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("requests that run have")
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.end(), -signal.SIGTERM)
+        self.assertLess(time.monotonic() - begin, 3, "not the 15 s that answers have")
+
+    def test_answers_that_take_too_long_are_cut_when_it_ends(self):
+        results = []
+        server = self.ask_endlessly(results, 10**6, "--set", "times.drain=1s")
         self.assertEqual(server.end(signal.SIGTERM), 0)
-        asking.join(60)
-        self.assertTrue(results and results[0][2].rstrip().endswith(b"}"), "the whole answer")
-        self.assertIn(b'"done":true', results[0][2])
+        while not results:
+            time.sleep(0.01)
+        self.assertFalse(isinstance(results[0], tuple) and b"[DONE]" in results[0][2], "it is not whole")
 
 
 if __name__ == "__main__":

@@ -58,16 +58,18 @@ Status decode_thinking(const Fields& fields, Ask& ask) {
   if (!type) return required(inner, "type");
   if (*type == "disabled") return {};
   if (*type != "enabled" && *type != "adaptive")
-    return inner.refuse("type", "", "thinking.type: \"{}\" is none of enabled, disabled and adaptive", printable(*type));
+    return inner.refuse("type", "", "thinking.type: \"{}\" is none of enabled, disabled and adaptive",
+                        printable(*type));
   thinking.on = ask.form.thinking = true;
   ASSIGN_OR_RETURN(const auto display, inner.text("display"));
   ask.form.omits_thinking = display == "omitted";
   if (*type == "adaptive") return {};
   ASSIGN_OR_RETURN(const auto budget, inner.integer("budget_tokens"));
-  const int64_t wanted = budget.value_or(kLeast_budget);
-  if (!budget || wanted < kLeast_budget)
-    ask.warnings.push_back(fmt::format("thinking.budget_tokens={} counts", kLeast_budget));
-  thinking.most_tokens = static_cast<uint32_t>(std::clamp<int64_t>(wanted, kLeast_budget, INT32_MAX));
+  ASSIGN_OR_RETURN(const auto all, fields.integer("max_tokens"));
+  int64_t most = std::clamp<int64_t>(budget.value_or(0), kLeast_budget, INT32_MAX);
+  if (all && *all > 1) most = std::min(most, *all - 1);  // the answer gets something, too
+  if (most != budget) ask.warnings.push_back(fmt::format("thinking.budget_tokens={} counts", most));
+  thinking.most_tokens = static_cast<uint32_t>(most);
   return {};
 }
 
@@ -123,9 +125,10 @@ Status decode_rest(const Fields& fields, Ask& ask) {
     return fields.refuse("mcp_servers", "", "mcp_servers: this server calls no tools by itself");
   constexpr std::string_view kNo_effect[] = {"container", "inference_geo", "speed", "fallbacks", "user_profile_id"};
   constexpr std::string_view kKnown[] = {
-      "model", "messages", "max_tokens", "system", "stream", "temperature", "top_p", "top_k", "stop_sequences", "tools",
-      "tool_choice", "thinking", "output_config", "output_format", "metadata", "service_tier", "cache_control",
-      "context_management", "mcp_servers", "betas"};
+      "model",         "messages",      "max_tokens",     "system",       "stream",        "temperature",
+      "top_p",         "top_k",         "stop_sequences", "tools",        "tool_choice",   "thinking",
+      "output_config", "output_format", "metadata",       "service_tier", "cache_control", "context_management",
+      "mcp_servers",   "betas"};
   for (const auto& member : fields.all()) {
     const std::string_view key(member.key().data(), member.key().size());
     if (member.value().is_null() || std::ranges::find(kKnown, key) != std::end(kKnown)) continue;

@@ -33,15 +33,6 @@ void refuse_unoffered(const Call& call) {
       problem(call.request.head, 501, fmt::format("{} is not offered by this server yet", call.request.head.path)));
 }
 
-// A name that nobody here has may stand for another model: Claude Code's are fixed.
-void substitute(const Service& service, Ask& ask) {
-  if (!service.substitute) return;
-  const auto other = service.substitute(ask.request.model);
-  if (!other) return;
-  ask.warnings.push_back(fmt::format("model={} answers", *other));
-  ask.request.model = *other;
-}
-
 std::optional<Ask> decode(const Service& service, const Call& call, bool counts_only) {
   Blame blame;
   Result<Ask> ask = decode_messages(call.request.body.text(), counts_only, &blame);
@@ -49,7 +40,7 @@ std::optional<Ask> decode(const Service& service, const Call& call, bool counts_
     call.exchange->send(refusal(call.request.head, ask.error(), blame));
     return std::nullopt;
   }
-  substitute(service, *ask);
+  substitute(service, ask->request.model, ask->warnings);
   ask->request.caller = call.caller.with_user(ask->request.caller.user);
   return std::move(ask).value();
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "base/text.h"
 
 namespace hearth::api::ollama {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kLeast_context = 4;
+constexpr size_t kMost_shown = 64;  // bytes of a name in a warning
 // Options that other versions know and that change nothing here; not worth a warning.
 constexpr std::string_view kSilent[] = {"num_keep", "num_batch", "use_mmap", "use_mlock", "main_gpu", "numa"};
 
@@ -81,7 +83,7 @@ Status add_option(std::string_view name, const json::value& value, AnswerRequest
     if (name == parameter.name) return add_value(parameter, value, request.settings);
   }
   if (std::find(std::begin(kSilent), std::end(kSilent), name) == std::end(kSilent)) {
-    warnings.push_back(fmt::format("option \"{}\" is not known and is ignored", printable(name)));
+    warnings.push_back(fmt::format("options.{}=it is not known", printable(name.substr(0, kMost_shown))));
   }
   return {};
 }
@@ -142,6 +144,12 @@ Status decode_common(const Fields& fields, Ask& ask) {
     ASSIGN_OR_RETURN(ask.request.keep_alive, decode_keep_alive(*value));
   }
   TRY(decode_options(fields, ask.request, ask.warnings));
+  // `shift`, `width`, `height` and `steps` come from clients that send them always.
+  warn_unknown(fields,
+               {"model",  "name",     "prompt", "messages",     "suffix", "system",  "template", "context",
+                "stream", "raw",      "format", "keep_alive",   "images", "options", "think",    "truncate",
+                "shift",  "logprobs", "tools",  "top_logprobs", "width",  "height",  "steps",    "_debug_render_only"},
+               ask.warnings);
   TRY(decode_format(fields, ask.request.format));
   TRY(decode_think(fields, ask.request.thinking));
   return decode_logprobs(fields, ask.request.settings);
@@ -227,6 +235,16 @@ Result<std::string> decode_model(const Fields& fields) {
   const size_t begin = model->find_first_not_of(kBlanks);
   if (begin == std::string::npos) return std::string();
   return model->substr(begin, model->find_last_not_of(kBlanks) - begin + 1);
+}
+
+void warn_unknown(const Fields& fields, std::initializer_list<std::string_view> known,
+                  std::vector<std::string>& warnings) {
+  for (const auto& member : fields.all()) {
+    const std::string_view key(member.key().data(), member.key().size());
+    const auto is = [&](std::string_view name) { return same_ignoring_case(name, key); };
+    if (!member.value().is_null() && std::ranges::none_of(known, is))
+      warnings.push_back(fmt::format("{}=it is not known", printable(key.substr(0, kMost_shown))));
+  }
 }
 
 Status decode_options(const Fields& fields, AnswerRequest& request, std::vector<std::string>& warnings) {

@@ -16,13 +16,17 @@ struct Ask {
   bool stream = true;
   bool load_only = false;  // nothing to answer: the model is loaded, or, with unload, let go
   bool unload = false;
-  bool render_only = false;  // the prompt is wanted
-  std::vector<std::string> warnings = {};  // what was ignored, for the log
+  bool render_only = false;                // the prompt is wanted
+  std::vector<std::string> warnings = {};  // what was ignored, as "name=why"
 };
 
 // Errors: kUsage, with what is wrong.
 Result<Ask> decode_generate(std::string_view body);
 Result<Ask> decode_chat(std::string_view body);
+
+// Members of a request that are none of these, which change nothing.
+void warn_unknown(const Fields& fields, std::initializer_list<std::string_view> known,
+                  std::vector<std::string>& warnings);
 
 // The field `options`. What is not known is ignored, with a warning. Errors: kUsage.
 Status decode_options(const Fields& fields, AnswerRequest& request, std::vector<std::string>& warnings);

@@ -43,7 +43,8 @@ json::value arguments_of(const chat::ToolCall& call) {
 
 class Writer : public AnswerWriter {
  public:
-  Writer(Form form, std::string model) : form_(form), model_(std::move(model)) {}
+  explicit Writer(Form form, std::string model, std::vector<std::string> warnings = {})
+      : form_(form), model_(std::move(model)), warnings_(std::move(warnings)) {}
 
   http::Response failure(const AnswerEnd& end) override {
     http::Response response = ollama::failure(*end.error, model_);
@@ -51,8 +52,10 @@ class Writer : public AnswerWriter {
     return response;
   }
 
-  http::ResponseHead head(const std::vector<std::string>&) override {
-    return {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}};
+  http::ResponseHead head(const std::vector<std::string>& warnings) override {
+    http::ResponseHead head{.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}};
+    tell_all(warnings, head);
+    return head;
   }
 
   std::string pieces(const AnswerEvent& event) override {
@@ -64,7 +67,7 @@ class Writer : public AnswerWriter {
     return out;
   }
 
-  http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>&) override {
+  http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) override {
     const WholeAnswer& answer = answers.front();
     json::array calls;
     for (const chat::ToolCall& call : answer.message.calls) {
@@ -73,7 +76,9 @@ class Writer : public AnswerWriter {
     json::object object = answer_object(answer.message.content, answer.message.reasoning, std::move(calls));
     if (!answer.tokens.empty()) object["logprobs"] = logprobs(answer.tokens);
     finish(answer.end, object);
-    return json_response(json::serialize(object));
+    http::Response response = json_response(json::serialize(object));
+    tell_all(warnings, response.head);
+    return response;
   }
 
   json::object answer_object(std::string_view content, std::string_view reasoning, json::array calls) const {
@@ -92,6 +97,12 @@ class Writer : public AnswerWriter {
   }
 
  private:
+  void tell_all(const std::vector<std::string>& warnings, http::ResponseHead& head) const {
+    std::vector<std::string> all = warnings_;
+    all.insert(all.end(), warnings.begin(), warnings.end());
+    tell(all, head);
+  }
+
   static json::object call_object(const chat::ToolCall& call, size_t index) {
     json::object function;
     function["index"] = index;
@@ -157,6 +168,7 @@ class Writer : public AnswerWriter {
 
   const Form form_;
   const std::string model_;
+  const std::vector<std::string> warnings_;
   chat::ToolCall call_;
   size_t calls_ = 0;
 };
@@ -235,8 +247,8 @@ std::string timestamp(std::chrono::system_clock::time_point time) {
   return rfc3339(nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000);
 }
 
-std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model) {
-  return std::make_shared<Writer>(form, std::move(model));
+std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model, std::vector<std::string> warnings) {
+  return std::make_shared<Writer>(form, std::move(model), std::move(warnings));
 }
 
 std::string load_reply(Form form, const std::string& model, std::string_view reason) {

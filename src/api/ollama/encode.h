@@ -20,7 +20,8 @@ http::Response json_response(const std::string& body);
 std::string timestamp(std::chrono::system_clock::time_point time);
 
 enum class Form { kGenerate, kChat };
-std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model);
+// `warnings`: what of the request was ignored, for the header.
+std::shared_ptr<AnswerWriter> make_writer(Form form, std::string model, std::vector<std::string> warnings);
 
 // The reply to a request that only loads ("load") or lets go ("unload").
 std::string load_reply(Form form, const std::string& model, std::string_view reason);

@@ -145,37 +145,45 @@ http::Response embed_failure(const Error& error, const std::string& model) {
   return failure(error, model);
 }
 
-Status decode_embed_common(const Fields& fields, EmbedRequest& request) {
+struct EmbedAsk {
+  EmbedRequest request;
+  std::vector<std::string> warnings;  // what was ignored
+};
+
+Status decode_embed_common(const Fields& fields, EmbedAsk& ask) {
+  EmbedRequest& request = ask.request;
   ASSIGN_OR_RETURN(request.model, decode_model(fields));
   if (const json::value* value = fields.find("keep_alive")) {
     ASSIGN_OR_RETURN(request.keep_alive, decode_keep_alive(*value));
   }
   AnswerRequest answer;
-  std::vector<std::string> warnings;
-  TRY(decode_options(fields, answer, warnings));
+  TRY(decode_options(fields, answer, ask.warnings));
+  warn_unknown(fields, {"model", "name", "input", "prompt", "truncate", "dimensions", "keep_alive", "options"},
+               ask.warnings);
   request.load = answer.load;
   return {};
 }
 
-Result<EmbedRequest> decode_embed(const Fields& fields) {
-  EmbedRequest request;
-  TRY(decode_embed_common(fields, request));
+Result<EmbedAsk> decode_embed(const Fields& fields) {
+  EmbedAsk ask;
+  EmbedRequest& request = ask.request;
+  TRY(decode_embed_common(fields, ask));
   ASSIGN_OR_RETURN(const auto truncate, fields.boolean("truncate"));
   request.truncate = truncate.value_or(true);
   ASSIGN_OR_RETURN(const auto dimensions, fields.integer("dimensions", 0, INT32_MAX));
   request.dimensions = static_cast<uint32_t>(dimensions.value_or(0));
   const json::value* input = fields.find("input");
-  if (input == nullptr) return request;
+  if (input == nullptr) return ask;
   if (input->is_string()) {
     if (!input->get_string().empty()) request.inputs.emplace_back(input->get_string());
-    return request;
+    return ask;
   }
   if (!input->is_array()) return error(ErrorKind::kUsage, "invalid input type");
   for (const json::value& text : input->get_array()) {
     if (!text.is_string()) return error(ErrorKind::kUsage, "invalid input type");
     request.inputs.emplace_back(text.get_string());
   }
-  return request;
+  return ask;
 }
 
 json::array vector_json(const std::vector<float>& vector) {
@@ -183,15 +191,19 @@ json::array vector_json(const std::vector<float>& vector) {
 }
 
 // Hands the request over; `reply` makes the answer.
-void run_embed(const Service& service, const Call& call, EmbedRequest request,
+void run_embed(const Service& service, const Call& call, EmbedAsk ask,
                std::function<json::object(const Embeddings&)> reply) {
+  EmbedRequest& request = ask.request;
   const std::string model = request.model;
   request.caller = call.caller;
   const auto slot = std::make_shared<CancelSlot>();
   call.exchange->on_gone([slot] { slot->fire(); });
-  slot->set(service.embed(std::move(request), [model, reply = std::move(reply),
+  slot->set(service.embed(std::move(request), [model, reply = std::move(reply), warnings = std::move(ask.warnings),
                                                exchange = call.exchange](const Result<Embeddings>& result) {
-    exchange->send(result ? json_response(json::serialize(reply(*result))) : embed_failure(result.error(), model));
+    if (!result) return exchange->send(embed_failure(result.error(), model));
+    http::Response response = json_response(json::serialize(reply(*result)));
+    tell(warnings, response.head);
+    exchange->send(std::move(response));
   }));
 }
 
@@ -210,13 +222,14 @@ void embed(const Service& service, const Call& call) {
   if (!service.embed || !service.load) return refuse_unoffered(call);
   const auto named = read_named(call);
   if (!named) return;
-  Result<EmbedRequest> request = decode_embed(Fields(named->body.get_object(), ""));
-  if (!request) return call.exchange->send(problem(400, request.error().message));
+  Result<EmbedAsk> ask = decode_embed(Fields(named->body.get_object(), ""));
+  if (!ask) return call.exchange->send(problem(400, ask.error().message));
+  const EmbedRequest* request = &ask->request;
   if (request->model.empty()) return call.exchange->send(problem(404, "model '' not found"));
   const std::string model = request->model;
   if (request->inputs.empty())
     return load_only(service, call, *request, {{"model", model}, {"embeddings", json::array()}});
-  run_embed(service, call, std::move(request).value(), [model](const Embeddings& result) {
+  run_embed(service, call, std::move(ask).value(), [model](const Embeddings& result) {
     json::array vectors;
     for (const auto& vector : result.vectors) vectors.push_back(vector_json(vector));
     return json::object{{"model", model},
@@ -233,8 +246,9 @@ void embed_one(const Service& service, const Call& call) {
   const auto named = read_named(call);
   if (!named) return;
   const Fields fields(named->body.get_object(), "");
-  EmbedRequest request;
-  if (const Status status = decode_embed_common(fields, request); !status)
+  EmbedAsk ask;
+  EmbedRequest& request = ask.request;
+  if (const Status status = decode_embed_common(fields, ask); !status)
     return call.exchange->send(problem(400, status.error().message));
   if (request.model.empty()) return call.exchange->send(problem(400, "model is required"));
   const auto prompt = fields.text("prompt");
@@ -243,7 +257,7 @@ void embed_one(const Service& service, const Call& call) {
   request.normalised = false;
   if (prompt->value_or("").empty()) return load_only(service, call, request, {{"embedding", json::array()}});
   request.inputs = {**prompt};
-  run_embed(service, call, std::move(request), [](const Embeddings& result) {
+  run_embed(service, call, std::move(ask), [](const Embeddings& result) {
     return json::object{{"embedding", vector_json(result.vectors.front())}};
   });
 }

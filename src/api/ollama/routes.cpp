@@ -6,7 +6,6 @@
 #include "api/ollama/encode.h"
 #include "api/ollama/manage.h"
 #include "base/error.h"
-#include "base/log.h"
 
 namespace hearth::api::ollama {
 namespace {
@@ -41,7 +40,6 @@ void answer(const Service& service, Form form, const Call& call) {
   Result<Ask> ask =
       form == Form::kChat ? decode_chat(call.request.body.text()) : decode_generate(call.request.body.text());
   if (!ask) return call.exchange->send(problem(400, ask.error().message));
-  for (const std::string& warning : ask->warnings) log_warn("{}: {}", call.request.head.path, warning);
   AnswerRequest& request = ask->request;
   if (request.model.empty()) return call.exchange->send(problem(404, "model '' not found"));
   if (is_cloud(request.model)) {
@@ -51,7 +49,7 @@ void answer(const Service& service, Form form, const Call& call) {
   if (!service.answer) return refuse_unoffered(call);
   request.caller = call.caller;
   if (ask->render_only) return render(service, request, call);
-  const auto writer = make_writer(form, request.model);
+  const auto writer = make_writer(form, request.model, std::move(ask->warnings));
   deliver(service, {std::move(request)}, call.exchange, writer, ask->stream);
 }
 

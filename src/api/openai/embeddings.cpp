@@ -6,9 +6,9 @@
 #include "api/deliver.h"
 #include "api/models_list.h"
 #include "api/ollama/decode.h"
+#include "api/opaque.h"
 #include "api/openai/ask.h"
 #include "api/openai/encode.h"
-#include "api/opaque.h"
 #include "api/reply.h"
 #include "api/v1.h"
 #include "base/error.h"
@@ -38,7 +38,8 @@ Status decode_input(const Fields& fields, EmbedRequest& request) {
   const json::array& list = input->get_array();
   if (list.empty()) return fields.refuse("input", "invalid_value", "input is an empty list");
   if (list.size() > kMost_inputs)
-    return fields.refuse("input", "invalid_value", "input has {} texts; at most {} are allowed", list.size(), kMost_inputs);
+    return fields.refuse("input", "invalid_value", "input has {} texts; at most {} are allowed", list.size(),
+                         kMost_inputs);
   for (size_t i = 0; i < list.size(); ++i) {
     // Another vocabulary's ids would give vectors that mean nothing, without any error.
     if (list[i].is_number() || list[i].is_array())
@@ -94,15 +95,14 @@ json::value vector_json(const std::vector<float>& vector, bool as_base64) {
 http::Response reply(const Embeddings& result, const EmbedAsk& ask) {
   json::array data;
   for (const std::vector<float>& vector : result.vectors)
-    data.push_back(json::object{{"object", "embedding"},
-                                {"index", data.size()},
-                                {"embedding", vector_json(vector, ask.as_base64)}});
-  http::Response response = json_reply(
-      200, json::object{{"object", "list"},
-                        {"data", std::move(data)},
-                        {"model", ask.request.model},
-                        {"usage", json::object{{"prompt_tokens", result.usage.prompt_tokens},
-                                               {"total_tokens", result.usage.prompt_tokens}}}});
+    data.push_back(json::object{
+        {"object", "embedding"}, {"index", data.size()}, {"embedding", vector_json(vector, ask.as_base64)}});
+  http::Response response =
+      json_reply(200, json::object{{"object", "list"},
+                                   {"data", std::move(data)},
+                                   {"model", ask.request.model},
+                                   {"usage", json::object{{"prompt_tokens", result.usage.prompt_tokens},
+                                                          {"total_tokens", result.usage.prompt_tokens}}}});
   tell(ask.warnings, response.head);
   return response;
 }
@@ -113,6 +113,7 @@ void embed(const std::shared_ptr<const Service>& service, const Call& call) {
   Result<EmbedAsk> ask = decode_embeddings(call.request.body.text(), &blame);
   if (!ask) return call.exchange->send(problem(400, ask.error().message, blame.path, blame.code));
   EmbedRequest request = ask->request;
+  substitute(*service, request.model, ask->warnings);
   request.caller = call.caller.with_user(request.caller.user);
   const auto slot = std::make_shared<CancelSlot>();
   call.exchange->on_gone([slot] { slot->fire(); });

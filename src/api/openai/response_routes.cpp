@@ -21,8 +21,8 @@ using StorePtr = std::shared_ptr<ResponseStore>;
 
 std::optional<ResponseAsk> decode(const Call& call, const StorePtr& store) {
   Blame blame;
-  auto ask = decode_response(call.request.body.text(),
-                             [&](const std::string& id) { return store->get(id, call.caller.user); }, &blame);
+  auto ask = decode_response(
+      call.request.body.text(), [&](const std::string& id) { return store->get(id, call.caller.user); }, &blame);
   if (ask) return std::move(ask).value();
   call.exchange->send(problem(400, ask.error().message, blame.path, blame.code));
   return std::nullopt;
@@ -33,6 +33,7 @@ void create(const ServicePtr& service, const StorePtr& store, const Call& call) 
   if (!ask) return;
   if (!service->answer) return call.exchange->send(problem(501, "responses are not offered by this server"));
   ask->request.caller = call.caller.with_user(ask->request.caller.user);
+  substitute(*service, ask->request.model, ask->form.warnings);
   const auto writer = make_response_writer({.form = std::move(ask->form),
                                             .ping_interval = service->ping_interval,
                                             .store = ask->stores ? store : nullptr,
@@ -45,8 +46,8 @@ void send_count(const Service& service, const Call& call, const AnswerRequest& r
   if (!service.render) return call.exchange->send(problem(501, "tokens are not counted by this server"));
   const Result<PromptView> view = service.render(request);
   if (view)
-    return call.exchange->send(json_reply(
-        200, json::object{{"object", "response.input_tokens"}, {"input_tokens", view->tokens.size()}}));
+    return call.exchange->send(
+        json_reply(200, json::object{{"object", "response.input_tokens"}, {"input_tokens", view->tokens.size()}}));
   AnswerEnd end;
   end.error = view.error();
   if (view.error().kind == ErrorKind::kNotFound) end.error->message = models_here(service);
@@ -86,7 +87,8 @@ void list_items(const StorePtr& store, const Call& call) {
   const auto id_of = [](const json::value& item) { return item.at("id"); };
   size_t first = 0;
   if (const auto after = http::query_value(query, "after")) {
-    const auto found = std::ranges::find_if(items, [&](const json::value& item) { return id_of(item) == json::string_view(*after); });
+    const auto found =
+        std::ranges::find_if(items, [&](const json::value& item) { return id_of(item) == json::string_view(*after); });
     first = found == items.end() ? items.size() : static_cast<size_t>(found - items.begin()) + 1;
   }
   const size_t last = std::min(items.size(), first + limit);
@@ -118,9 +120,8 @@ void add_response_routes(Router& router, ServicePtr service) {
     if (!ask) return call.exchange->send(problem(400, ask.error().message, blame.path, blame.code));
     send_count(*service, call, ask->requests.front(), "messages");
   });
-  add_v1(router, "POST", "/responses/compact", [](const Call& call) {
-    call.exchange->send(problem(501, "responses are not compacted by this server"));
-  });
+  add_v1(router, "POST", "/responses/compact",
+         [](const Call& call) { call.exchange->send(problem(501, "responses are not compacted by this server")); });
   add_v1(router, "GET", "/responses/*", [store](const Call& call) { fetch(store, call); });
   add_v1(router, "DELETE", "/responses/*", [store](const Call& call) { remove(store, call); });
   add_v1(router, "POST", "/responses/*/cancel", [store](const Call& call) { refuse_cancel(store, call); });

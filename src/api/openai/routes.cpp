@@ -18,10 +18,10 @@ namespace {
 namespace json = boost::json;
 
 // What OpenAI has and nobody here: never a success that is none.
-constexpr const char* kNot_offered[] = {"/moderations",   "/images",        "/videos",        "/audio",
-                                        "/fine_tuning",   "/assistants",    "/threads",       "/vector_stores",
-                                        "/conversations", "/realtime",      "/evals",         "/containers",
-                                        "/uploads",       "/organization",  "/files",         "/batches"};
+constexpr const char* kNot_offered[] = {"/moderations",   "/images",       "/videos",  "/audio",
+                                        "/fine_tuning",   "/assistants",   "/threads", "/vector_stores",
+                                        "/conversations", "/realtime",     "/evals",   "/containers",
+                                        "/uploads",       "/organization", "/files",   "/batches"};
 
 void refuse_route(const Call& call) {
   call.exchange->send(problem(501, fmt::format("{} is not offered by this server", call.request.head.path)));
@@ -39,7 +39,11 @@ void answer(const std::shared_ptr<const Service>& service, const Call& call, Dec
   Result<Ask> ask = decode(call.request.body.text(), &blame);
   if (!ask) return call.exchange->send(refusal(ask.error(), blame));
   if (!service->answer) return refuse_route(call);
-  for (AnswerRequest& request : ask->requests) request.caller = call.caller.with_user(request.caller.user);
+  for (AnswerRequest& request : ask->requests) {
+    request.caller = call.caller.with_user(request.caller.user);
+    std::vector<std::string> once;
+    substitute(*service, request.model, &request == &ask->requests.front() ? ask->warnings : once);
+  }
   const bool logprobs = ask->requests.front().settings.logprobs.has_value();
   const auto writer = make_writer({.form = std::move(ask->form),
                                    .include_usage = ask->include_usage,
@@ -76,8 +80,7 @@ void show_model(const Service& service, const Call& call, const Router& router) 
   if (!models) return call.exchange->send(router.problem(call.request.head, 500, models.error().message));
   const ModelSummary* model = find_model(*models, call.rest);
   if (model != nullptr) return call.exchange->send(json_reply(200, model_entry(*model, call.rest)));
-  const std::string words =
-      fmt::format("The model '{}' does not exist here; {}", call.rest, models_here(service));
+  const std::string words = fmt::format("The model '{}' does not exist here; {}", call.rest, models_here(service));
   if (call.request.head.headers.find("anthropic-version") != nullptr)
     return call.exchange->send(router.problem(call.request.head, 404, words));
   call.exchange->send(problem(404, words, "model", "model_not_found"));
