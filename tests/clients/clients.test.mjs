@@ -3,7 +3,7 @@
 //
 //   HEARTH=build/hearth node --test clients.test.mjs
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,21 +17,29 @@ const PARAMETERS = { type: 'object', properties: { city: { type: 'string' } }, r
 
 let server, url
 
-before(async () => {
-  const state = mkdtempSync(join(tmpdir(), 'hearth-clients-'))
-  server = spawn(process.env.HEARTH, ['serve', '--gpu', 'off', '--host', '127.0.0.1:0'], {
+// A server of its own, and the environment of commands that go through it.
+async function start() {
+  const environment = { ...process.env, XDG_STATE_HOME: mkdtempSync(join(tmpdir(), 'hearth-clients-')) }
+  const child = spawn(process.env.HEARTH, ['serve', '--gpu', 'off', '--host', '127.0.0.1:0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, XDG_STATE_HOME: state },
+    env: environment,
   })
   let log = ''
-  url = await new Promise((resolve, reject) => {
-    server.stderr.on('data', (data) => {
+  const address = await new Promise((resolve, reject) => {
+    child.stderr.on('data', (data) => {
       log += data
       const found = /Listening on (\S+)/.exec(log)
       if (found) resolve('http://' + found[1])
     })
-    server.on('exit', () => reject(new Error(log)))
+    child.on('exit', () => reject(new Error(log)))
   })
+  return { child, address, environment }
+}
+
+before(async () => {
+  const started = await start()
+  server = started.child
+  url = started.address
 })
 after(() => server.kill())
 
@@ -297,3 +305,51 @@ client('LangChain', ['@langchain/ollama', '@langchain/openai', '@langchain/core/
       assert.equal(vectors.length, 2)
     })
   })
+
+describe('keys', async () => {
+  let guarded, key
+  before(async () => {
+    guarded = await start()
+    key = execFileSync(process.env.HEARTH, ['key', 'add', 'anna'], { env: guarded.environment, encoding: 'utf8' }).trim()
+  })
+  after(() => guarded.child.kill())
+  const messages = [{ role: 'user', content: QUESTION }]
+  const away = { 'X-Forwarded-For': '203.0.113.5' } // of a proxy: who asks is not on this machine, where no key is needed
+
+  test('ollama', async () => {
+    const { Ollama } = await import('ollama')
+    const ask = (text) => new Ollama({ host: guarded.address, headers: { ...away, Authorization: 'Bearer ' + text } })
+      .chat({ model: 'demo', messages, options: { temperature: 0 } })
+    assert.match((await ask(key)).message.content, /Paris/)
+    await assert.rejects(ask('wrong'), { status_code: 401 })
+  })
+  test('openai', async () => {
+    const { default: OpenAI } = await import('openai')
+    const make = (apiKey) => new OpenAI({ baseURL: guarded.address + '/v1', apiKey, maxRetries: 0, defaultHeaders: away })
+    const ask = (apiKey) => make(apiKey).chat.completions.create({ model: 'demo', messages, temperature: 0 })
+    assert.match((await ask(key)).choices[0].message.content, /Paris/)
+    await assert.rejects(ask('wrong'), OpenAI.AuthenticationError)
+    // What one key has stored no other sees.
+    const stored = await make(key).responses.create({ model: 'demo', input: QUESTION })
+    assert.equal((await make(key).responses.retrieve(stored.id)).id, stored.id)
+    const other = execFileSync(process.env.HEARTH, ['key', 'add', 'bert'], { env: guarded.environment, encoding: 'utf8' }).trim()
+    await assert.rejects(make(other).responses.retrieve(stored.id), OpenAI.NotFoundError)
+  })
+  test('@anthropic-ai/sdk', async () => {
+    const { default: Anthropic } = await import('@anthropic-ai/sdk')
+    const ask = (how) => new Anthropic({ baseURL: guarded.address, apiKey: null, maxRetries: 0, defaultHeaders: away, ...how })
+      .messages.create({ model: 'demo', max_tokens: 30, messages, temperature: 0 })
+    assert.match((await ask({ apiKey: key })).content[0].text, /Paris/)
+    assert.match((await ask({ authToken: key })).content[0].text, /Paris/)
+    await assert.rejects(ask({ apiKey: 'wrong' }), Anthropic.AuthenticationError)
+  })
+  test('ai', async () => {
+    const ai = await load('ai')
+    const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible')
+    if (ai === null) return
+    const ask = (apiKey) => ai.generateText({ model: createOpenAICompatible({ name: 'hearth', baseURL: guarded.address + '/v1', apiKey, headers: away })('demo'),
+      prompt: QUESTION, temperature: 0, maxRetries: 0 })
+    assert.match((await ask(key)).text, /Paris/)
+    await assert.rejects(ask('wrong'), { statusCode: 401 })
+  })
+})
