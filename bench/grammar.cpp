@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
     }
     compile_ms.push_back(ms);
     before = thread_time();
-    Machine machine(*grammar, trie);
+    Machine machine = prepared_machine(*grammar, trie);
     start_us.push_back((thread_time() - before).count());
     MaskCosts costs;
     for (const JsonValue& instance : group.find("instances")->items) {
@@ -71,12 +71,14 @@ int main(int argc, char** argv) {
     full += machine.overflowed();
   }
   const MaskCosts::Summary sum = all.summary();
-  fmt::print("{} schemas ({} refused): compile median {:.2f} ms, 95 % {:.2f}, longest {:.1f}; machines median {:.1f} us, "
-             "longest {:.0f}\n",
-             compile_ms.size(), refused, percentile(compile_ms, 0.5), percentile(compile_ms, 0.95),
-             percentile(compile_ms, 1), percentile(start_us, 0.5), percentile(start_us, 1));
-  fmt::print("{} masks ({} tokens more had no choice): {:.1f} us on average, {:.0f} at 99.9 %, {:.0f} at most; visited "
-             "{:.0f} on average, {} at most; largest machine {:.1f} MiB, {} full\n",
-             all.masks.size(), all.forced, sum.average.count(), sum.p999.count(), sum.longest.count(), sum.visited,
-             sum.most_visited, static_cast<double>(largest) / (1 << 20), full);
+  fmt::print(
+      "{} schemas ({} refused): compile median {:.2f} ms, 95 % {:.2f}, longest {:.1f}; first masks median {:.0f} us, "
+      "95 % {:.0f}, longest {:.0f}\n",
+      compile_ms.size(), refused, percentile(compile_ms, 0.5), percentile(compile_ms, 0.95), percentile(compile_ms, 1),
+      percentile(start_us, 0.5), percentile(start_us, 0.95), percentile(start_us, 1));
+  fmt::print(
+      "{} masks ({} tokens more had no choice): {:.1f} us on average, {:.0f} at 99.9 %, {:.0f} at most; visited "
+      "{:.0f} on average, {} at most; largest machine {:.1f} MiB, {} full\n",
+      all.masks.size(), all.forced, sum.average.count(), sum.p999.count(), sum.longest.count(), sum.visited,
+      sum.most_visited, static_cast<double>(largest) / (1 << 20), full);
 }

@@ -11,8 +11,12 @@ namespace {
 constexpr size_t kMost_items = 50'000;  // of one state: expressions at the same time
 constexpr size_t kMost_state_masks = 256;
 constexpr size_t kMost_regex_mask_bytes = size_t{24} << 20;
-constexpr uint32_t kLeast_kept = 8;    // nodes of a subtree that it pays to leave out
-constexpr int kMost_leave_bytes = 8;  // more ways to leave a string of characters are found by walking
+constexpr uint64_t kMost_prepared = 1'000'000;  // nodes of the vocabulary's tree that are visited at first
+constexpr uint32_t kBeyond_tokens = 32;         // characters that may be left behind the longest token for a text's end
+constexpr uint64_t kLeast_common = 2000;        // nodes of a walk that another grammar may be glad of
+constexpr size_t kMost_common_bytes = 4096;     // of its expression
+constexpr uint32_t kLeast_kept = 8;             // nodes of a subtree that it pays to leave out
+constexpr int kMost_leave_bytes = 8;            // more ways to leave a string of characters are found by walking
 
 void set_bit(int32_t token, std::span<uint64_t> mask) {
   mask[static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
@@ -22,9 +26,17 @@ void unite_bits(std::span<const uint64_t> from, std::span<uint64_t> into) {
   for (size_t i = 0; i < from.size(); ++i) into[i] |= from[i];
 }
 
-// Of sorted, disjoint ranges: takes a number out that is in one, adds one that is in none.
-void toggle(std::vector<std::pair<uint32_t, uint32_t>>& ranges, uint32_t number) {
-  auto at = std::ranges::lower_bound(ranges, number + 1, {}, &std::pair<uint32_t, uint32_t>::second);
+void add_range(Ranges& ranges, uint32_t begin, uint32_t end) {
+  if (!ranges.empty() && ranges.back().second == begin) {
+    ranges.back().second = end;
+  } else if (begin < end) {
+    ranges.emplace_back(begin, end);
+  }
+}
+
+// Takes a number out that is in one, adds one that is in none.
+void toggle(Ranges& ranges, uint32_t number) {
+  auto at = std::ranges::lower_bound(ranges, number + 1, {}, &Ranges::value_type::second);
   if (at == ranges.end() || number < at->first) {
     ranges.insert(at, {number, number + 1});
     return;
@@ -209,6 +221,29 @@ Machine::Machine(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const T
   start_ = after(push(grammar_.start(), end));
 }
 
+bool Machine::prepare(uint64_t visits) {
+  CHECK(trie_ != nullptr);
+  const uint64_t before = visited_;
+  for (; prepared_ < original_->node_count() && visited_ < kMost_prepared; ++prepared_) {
+    if (visited_ - before >= visits) return true;
+    const Grammar::Node& node = original_->node(prepared_);
+    if (node.kind == Grammar::Kind::kTerm) prepare_string(node.a);
+    if (node.kind != Grammar::Kind::kMembers) continue;
+    for (const ObjectRule::Member& member : original_->object(node.a).others) prepare_string(member.key);
+  }
+  return false;
+}
+
+// Behind the quote.
+void Machine::prepare_string(RegexId regex) {
+  Regexes& regexes = grammar_.regexes;
+  for (uint8_t byte; regexes.begins_with_one(regex, &byte);) {
+    regex = regexes.step(regex, regexes.class_of(byte)) >> 1;
+  }
+  Regexes::Counted counted;
+  if (regex != Regexes::kEpsilon && !this->counted(regex, &counted)) regex_mask(regex);
+}
+
 StateId Machine::step(StateId state, std::string_view bytes) {
   for (const char c : bytes) {
     if (state == kDead) return kDead;
@@ -358,7 +393,7 @@ bool Machine::counted(RegexId regex, Regexes::Counted* out) {
   if (found == unit_counts_.end()) {
     const ByteSet leave = grammar_.regexes.first(out->tail);
     std::shared_ptr<const UnitCounts> counts;
-    if (leave.count() <= kMost_leave_bytes) counts = trie_->unit_counts(grammar_.regexes, out->unit, leave);
+    if (leave.count() <= kMost_leave_bytes) counts = trie_->unit_counts(grammar_.regexes, out->unit, leave, &visited_);
     found = unit_counts_.emplace(key, std::move(counts)).first;
   }
   return found->second != nullptr;
@@ -432,14 +467,35 @@ RegexMask Machine::make_regex_mask(RegexId regex) {
   Regexes::Counted counted;
   const std::optional<RegexId> all = grammar_.regexes.with_exceptions(regex);
   const bool pays = all && grammar_.regexes.counted(*all, &counted);
-  return pays ? walk_exceptions(regex, *all) : walk_regex(regex);
+  if (pays) return walk_exceptions(regex, *all);
+  if (auto far = mask_far_from_limit(regex)) return std::move(*far);
+  return common_walk(regex);
+}
+
+// What may be long enough has the mask of what may be of any length: it has, if that is so for what may be shorter,
+// since the longer a text may be the more tokens can go on with it.
+std::optional<RegexMask> Machine::mask_far_from_limit(RegexId regex) {
+  Regexes& regexes = grammar_.regexes;
+  const auto near = static_cast<uint32_t>(trie_->most_bytes() + kBeyond_tokens);
+  if (regexes.limit(regex).value_or(0) <= near) return std::nullopt;
+  RegexMask unlimited = common_walk(regexes.with_limit(regex, kUnbounded));
+  if (common_walk(regexes.with_limit(regex, near)) != unlimited) return std::nullopt;
+  return unlimited;
+}
+
+RegexMask Machine::common_walk(RegexId regex) {
+  const std::string text = grammar_.regexes.text(regex);
+  if (const auto known = text.size() <= kMost_common_bytes ? trie_->find_mask(text) : nullptr) return *known;
+  const uint64_t visited = visited_;
+  RegexMask made = walk_regex(regex);
+  if (text.size() <= kMost_common_bytes && visited_ - visited >= kLeast_common) trie_->keep_mask(text, made);
+  return made;
 }
 
 // The mask of `all`, changed where the two are told apart.
 RegexMask Machine::walk_exceptions(RegexId regex, RegexId all) {
   Regexes& regexes = grammar_.regexes;
-  const auto common = trie_->common_mask(regexes.text(all), [&] { return walk_regex(all); });
-  RegexMask made = *common;
+  RegexMask made = common_walk(all);
   if (made.bits.empty()) return walk_regex(regex);
   const auto nodes = trie_->nodes();
   std::vector<std::pair<RegexId, RegexId>> path{{regex, all}};
@@ -468,80 +524,80 @@ RegexMask Machine::walk_exceptions(RegexId regex, RegexId all) {
 }
 
 RegexMask Machine::walk_regex(RegexId regex) {
+  Ranges tokens;  // of trie_->in_order()
   RegexMask made;
+  walk_tree(regex, tokens, made.exits);
+  size_t count = 0;
+  for (const auto& [begin, end] : tokens) count += end - begin;
+  const size_t words = sampling::mask_words(trie_->vocabulary());
+  const bool as_bits = count * 4 > words;
+  if (as_bits) {
+    made.bits.assign(words, 0);
+  } else {
+    made.tokens.reserve(count);
+  }
+  for (const auto& [begin, end] : tokens) {
+    const auto some = trie_->in_order().subspan(begin, end - begin);
+    if (!as_bits) made.tokens.insert(made.tokens.end(), some.begin(), some.end());
+    if (as_bits) std::ranges::for_each(some, [&](int32_t token) { set_bit(token, made.bits); });
+  }
+  made.exits.shrink_to_fit();
+  return made;
+}
+
+void Machine::walk_tree(RegexId regex, Ranges& tokens, Ranges& exits) {
   Regexes& regexes = grammar_.regexes;
   const auto nodes = trie_->nodes();
   const auto add_tokens = [&](uint32_t begin, uint32_t end) {
-    const auto tokens = trie_->tokens_between(begin, end);
-    made.tokens.insert(made.tokens.end(), tokens.begin(), tokens.end());
-  };
-  const auto add_exits = [&](uint32_t begin, uint32_t end) {
-    if (!made.exits.empty() && made.exits.back().second == begin) {
-      made.exits.back().second = end;
-    } else {
-      made.exits.emplace_back(begin, end);
-    }
+    add_range(tokens, trie_->first_token(begin), trie_->first_token(end));
   };
   // The nodes of what has to come next need no search.
   uint32_t at = 0;
   for (uint8_t byte; regexes.begins_with_one(regex, &byte);) {
     at = trie_->child(at, byte);
-    if (at == 0) return made;
+    if (at == 0) return;
     ++visited_;
     const uint32_t step = regexes.step(regex, regexes.class_of(byte));
     regex = step >> 1;
     add_tokens(at, at + 1);
-    if ((step & 1) != 0 && nodes[at].end > at + 1) add_exits(at, at + 1);
+    if ((step & 1) != 0 && nodes[at].end > at + 1) add_range(exits, at, at + 1);
   }
-  const std::optional<RegexId> cover = regexes.cover(regex);
-  path_.assign(nodes[at].depth + 1u, regex);
-  cover_path_.assign(nodes[at].depth + 1u, cover.value_or(Regexes::kEmpty));
-  for (uint32_t i = at + 1; i < nodes[at].end;) {
-    ++visited_;
+  const RegexId cover = regexes.cover(regex).value_or(Regexes::kEmpty);
+  struct Place {
+    RegexId regex, cover;
+  };
+  std::vector<Place> path(trie_->most_bytes() + 1, {regex, cover});  // by depth
+  uint64_t visited = 0;
+  for (uint32_t i = at + 1, next; i < nodes[at].end; i = next) {
+    ++visited;
     const TokenTrie::Node& node = nodes[i];
-    const RegexId before = path_[node.depth - 1u];
-    const uint32_t step = regexes.step(before, regexes.class_of(node.byte));
+    const Place before = path[node.depth - 1u];
+    const uint8_t byte_class = regexes.class_of(node.byte);
+    const uint32_t step = regexes.step(before.regex, byte_class);
     const RegexId after = step >> 1;
-    if (after == Regexes::kEmpty) {
-      i = node.end;
-      continue;
-    }
-    RegexId covered = cover_path_[node.depth - 1u];
-    if (covered != Regexes::kEmpty) covered = regexes.step(covered, regexes.class_of(node.byte)) >> 1;
-    uint32_t next = i + 1;
-    if (node.end - i > kLeast_kept && (keeps_all_below(after, i, after == before, regexes.nullable(after)) ||
-                                       (cover == covered && keeps_all_below(covered, i, true, false)))) {
-      next = node.end;
-    }
+    next = node.end;
+    if (after == Regexes::kEmpty) continue;
+    const RegexId covered =
+        before.cover == Regexes::kEmpty ? before.cover : regexes.step(before.cover, byte_class) >> 1;
+    const bool keeps = node.end - i > kLeast_kept &&
+                       (keeps_all_below(after, i, after == before.regex, (step & 1) != 0) ||
+                        (covered != Regexes::kEmpty && covered == cover && keeps_all_below(covered, i, true, false)));
+    if (!keeps) next = i + 1;
     add_tokens(i, next);
-    if ((step & 1) != 0 && node.end > i + 1) add_exits(i, next);
-    if (path_.size() <= node.depth) {
-      path_.resize(node.depth + 1u);
-      cover_path_.resize(node.depth + 1u);
-    }
-    path_[node.depth] = after;
-    cover_path_[node.depth] = covered;
-    i = next;
+    if ((step & 1) != 0 && node.end > i + 1) add_range(exits, i, next);
+    path[node.depth] = {after, covered};
   }
-  const size_t words = sampling::mask_words(trie_->vocabulary());
-  if (made.tokens.size() * 4 > words) {
-    made.bits.assign(words, 0);
-    for (const int32_t token : made.tokens) set_bit(token, made.bits);
-    made.tokens.clear();
-  }
-  made.tokens.shrink_to_fit();
-  made.exits.shrink_to_fit();
-  return made;
+  visited_ += visited;
 }
 
 // Whether all tokens below a node lead the expression back to itself; `may_end`: it can end there, and where it can in
-// between is asked too. To find out what leads back takes a step for each kind of byte, so that the first time it is done
-// only if `look`.
+// between is asked too. To find out what leads back takes a step for each kind of byte, so that the first time it is
+// done only if `look`.
 bool Machine::keeps_all_below(RegexId regex, uint32_t node, bool look, bool may_end) {
   constexpr uint64_t kCharacters = uint64_t{1} << TokenTrie::kCharacters;
   constexpr uint64_t kStray = uint64_t{1} << TokenTrie::kStray_bytes;
-  auto found = loop_kinds_.find(regex);
-  if (found == loop_kinds_.end()) {
+  if (regex >= loop_kinds_.size()) loop_kinds_.resize(grammar_.regexes.size());
+  if (loop_kinds_[regex] == 0) {
     if (!look) return false;
     const Regexes::Loops loops = grammar_.regexes.loops(regex);
     uint64_t others = 0;
@@ -551,9 +607,9 @@ bool Machine::keeps_all_below(RegexId regex, uint32_t node, bool look, bool may_
     const bool all_bytes = loops.bytes.has_all(0x80, 0xFF);
     if (!all_bytes) others |= kStray;
     if (!all_bytes && !loops.characters) others |= kCharacters;
-    found = loop_kinds_.emplace(regex, ~others).first;
+    loop_kinds_[regex] = ~others;  // not 0: there are fewer kinds than bits
   }
-  uint64_t kinds = found->second;
+  uint64_t kinds = loop_kinds_[regex];
   // Inside a character it cannot end, where behind one it can.
   if (may_end && (kinds & kStray) == 0) kinds &= ~kCharacters;
   return (trie_->kinds_below(node) & ~kinds) == 0;

@@ -6,9 +6,9 @@
 //   - the tokens that end inside the expression: they depend on the expression alone and are kept for it;
 //   - those that leave it, for which the few subtrees of tokens at which it may end are walked with the stack.
 // The longest expressions, strings of any or of so many characters, take both from what the vocabulary knows about
-// characters (TokenTrie::unit_counts), whatever their limits. What is such a string but for some texts (the names that an
-// object does not declare) differs from it only where tokens begin those texts. A walk leaves out subtrees in which every token leads an
-// expression back to itself.
+// characters (TokenTrie::unit_counts), whatever their limits. What is such a string but for some texts (the names that
+// an object does not declare) differs from it only where tokens begin those texts. A walk leaves out subtrees in which
+// every token leads an expression back to itself.
 //
 // Not safe to use from several threads at once.
 #pragma once
@@ -34,6 +34,10 @@ class Machine {
 
   // `trie` may be null: then texts can be followed, but no masks be had.
   Machine(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie);
+
+  // Makes some of the masks that take longest, those at the beginning of strings, where nobody waits for them yet;
+  // stops after about `visits` nodes of the vocabulary's tree. False once there is nothing more to make.
+  bool prepare(uint64_t visits);
 
   StateId start() const { return start_; }
   // The state after a byte; kDead if no text goes on that way.
@@ -101,12 +105,16 @@ class Machine {
     return std::span(frames_).subspan(stack.first, stack.count);
   }
 
+  void prepare_string(RegexId regex);
   void compute_mask(StateId state, std::span<uint64_t> mask);
   void add_counted(const Regexes::Counted& counted, StackId stack, std::span<uint64_t> mask);
   void add_plain(RegexId regex, StackId stack, std::span<uint64_t> mask);
   RegexMask walk_regex(RegexId regex);
+  void walk_tree(RegexId regex, Ranges& tokens, Ranges& exits);
   RegexMask walk_exceptions(RegexId regex, RegexId all);
   RegexMask make_regex_mask(RegexId regex);
+  RegexMask common_walk(RegexId regex);
+  std::optional<RegexMask> mask_far_from_limit(RegexId regex);
   const RegexMask& regex_mask(RegexId regex);
   bool keeps_all_below(RegexId regex, uint32_t node, bool look, bool may_end);
   bool counted(RegexId regex, Regexes::Counted* out);
@@ -124,14 +132,15 @@ class Machine {
   Interner stack_interner_;
   std::vector<uint32_t> rows_;
   StateId start_ = kDead;
+  NodeId prepared_ = 0;  // nodes of the grammar
 
   std::unordered_map<RegexId, RegexMask> regex_masks_;
   size_t regex_mask_bytes_ = 0;
-  std::unordered_map<RegexId, uint64_t> loop_kinds_;  // see keeps_all_below()
+  std::vector<uint64_t> loop_kinds_;  // by expression, see keeps_all_below(); 0: not known yet
   std::unordered_map<StateId, std::vector<uint64_t>> state_masks_;
   std::unordered_map<uint64_t, std::shared_ptr<const UnitCounts>> unit_counts_;  // by (unit, tail)
   std::vector<uint64_t> scratch_;
-  std::vector<uint32_t> path_, cover_path_;
+  std::vector<uint32_t> path_;
   uint64_t visited_ = 0;
   bool overflowed_ = false;
 };

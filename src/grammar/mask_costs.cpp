@@ -69,6 +69,14 @@ MaskCosts::Summary MaskCosts::summary() const {
   return sum;
 }
 
+Machine prepared_machine(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie) {
+  constexpr uint64_t kVisits_at_once = 1'000'000;
+  Machine machine(std::move(grammar), std::move(trie));
+  while (machine.prepare(kVisits_at_once)) {
+  }
+  return machine;
+}
+
 void measure_text(Machine& machine, const TokenTrie& trie, std::string_view text, MaskCosts& costs) {
   Walk walk(machine, trie, costs);
   for (const int32_t token : trie.encode(text)) {

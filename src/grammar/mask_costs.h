@@ -34,6 +34,9 @@ struct MaskCosts {
   Summary summary() const;
 };
 
+// One whose first masks are made, as they are while a prompt is prefilled.
+Machine prepared_machine(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie);
+
 // Follows a text: a mask before each token, but where only one text can follow. `text` must be one of the grammar's, or
 // begin one.
 void measure_text(Machine& machine, const TokenTrie& trie, std::string_view text, MaskCosts& costs);

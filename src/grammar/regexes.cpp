@@ -434,6 +434,37 @@ std::optional<RegexId> Regexes::with_exceptions(RegexId id) {
   return concat(*all, children_[node.first + 1]);
 }
 
+// Of the intersection that the expression begins with, the one part that is repeated so many times at most; or null.
+const RegexId* Regexes::limited_part(RegexId id) const {
+  if (nodes_[id].kind == Kind::kConcat) id = children_[nodes_[id].first];
+  if (nodes_[id].kind != Kind::kBoth) return nullptr;
+  const RegexId* limited = nullptr;
+  for (const RegexId& part : children(nodes_[id])) {
+    if (nodes_[part].kind != Kind::kRepeat || nodes_[part].most == kUnbounded) continue;
+    if (limited != nullptr) return nullptr;
+    limited = &part;
+  }
+  return limited;
+}
+
+std::optional<uint32_t> Regexes::limit(RegexId id) const {
+  const RegexId* part = limited_part(id);
+  return part == nullptr ? std::nullopt : std::optional(nodes_[*part].most);
+}
+
+RegexId Regexes::with_limit(RegexId id, uint32_t most) {
+  const Node whole = nodes_[id];
+  const bool has_tail = whole.kind == Kind::kConcat;
+  const RegexId head = has_tail ? children_[whole.first] : id;
+  const RegexId tail = has_tail ? children_[whole.first + 1] : kEpsilon;
+  const RegexId limited = *limited_part(id);
+  std::vector<RegexId> parts(children(nodes_[head]).begin(), children(nodes_[head]).end());
+  const Node repeated = nodes_[limited];
+  const RegexId other = repeat(children_[repeated.first], repeated.least, most);
+  std::ranges::replace(parts, limited, other);
+  return concat(both(std::move(parts)), tail);
+}
+
 std::optional<RegexId> Regexes::cover(RegexId id) {
   // The expression is one of these.
   std::vector<RegexId> ways;

@@ -5,6 +5,7 @@
 // re-examined". A count is part of a state, so that {0,30000} costs nothing until a text is that long.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -90,6 +91,11 @@ class Regexes {
   // If the expression is X without some texts, and then T: X T, else nothing.
   std::optional<RegexId> with_exceptions(RegexId id);
 
+  // If the expression is (X{l,m} and others) T, where only one part has such an m: that. And the expression with
+  // another m, which has more texts the larger it is.
+  std::optional<uint32_t> limit(RegexId id) const;
+  RegexId with_limit(RegexId id, uint32_t most);
+
   // X* such that the expression can go on behind every text of X*, and ends with none of them; X is a prefix code.
   std::optional<RegexId> cover(RegexId id);
 
@@ -156,6 +162,7 @@ class Regexes {
   bool search_alive(RegexId start);
   uint32_t step_slowly(RegexId id, uint8_t byte_class);
   bool returns(RegexId id, RegexId home, uint8_t first, uint8_t last, int more, std::vector<uint64_t>& seen);
+  const RegexId* limited_part(RegexId id) const;
   bool is_prefix_code(RegexId id);
   bool may_meet(RegexId a, RegexId b);
   void refine(const ByteSet& set);
@@ -166,8 +173,8 @@ class Regexes {
   std::string texts_;
   std::vector<Multiple> multiples_;
   Interner interner_;
-  std::unordered_map<uint64_t, RegexId> derivatives_;  // of (expression, byte)
-  std::vector<int8_t> alive_;                          // by expression: -1 unknown, 0, 1
+  boost::unordered_flat_map<uint64_t, RegexId> derivatives_;  // of (expression, byte)
+  std::vector<int8_t> alive_;                                 // by expression: -1 unknown, 0, 1
   std::unordered_map<RegexId, bool> prefix_codes_;
   std::unordered_map<uint64_t, bool> apart_;  // by (unit, tail) of Counted
   std::unordered_map<RegexId, bool> meet_;    // see may_meet(), by the intersection

@@ -1,10 +1,12 @@
 #include "grammar/token_constraint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <mutex>
-
-#include <fmt/format.h>
+#include <stop_token>
+#include <thread>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -16,6 +18,7 @@ namespace {
 // A machine that grew past this is left for a new one; the old one goes when nobody uses it any more.
 constexpr size_t kMost_machine_bytes = size_t{96} << 20;
 constexpr size_t kMost_kept_bytes = size_t{24} << 20;  // that is used again for other requests
+constexpr uint64_t kVisits_at_once = 50'000;           // nodes of the vocabulary for which a mask may have to wait
 constexpr size_t kMost_forced_bytes = 512;
 
 struct Shared {
@@ -27,10 +30,22 @@ struct Shared {
   std::shared_ptr<const TokenTrie> trie;
   Machine machine;
 
+  // While the prompt is prefilled: the first masks are needed after that.
+  void prepare_in_background() {
+    preparing = std::jthread([this](const std::stop_token& stop) {
+      for (bool more = true; more && !stop.stop_requested();) {
+        const std::scoped_lock lock(mutex);
+        more = machine.prepare(kVisits_at_once);
+      }
+    });
+  }
+
   size_t memory_bytes() {
     const std::scoped_lock lock(mutex);
     return machine.memory_bytes();
   }
+
+  std::jthread preparing;  // the first to go: it uses the others
 };
 
 // All that the rules say, as a text.
@@ -40,10 +55,10 @@ std::string key_of(const AnswerRules& rules) {
   const auto add_number = [&](auto number) { key += fmt::format("{},", static_cast<uint64_t>(number)); };
   const AnswerFrames& frames = rules.frames;
   add_number(frames.reasoning.begins);
-  for (const std::string* part : {&frames.reasoning.opens, &frames.reasoning.closes, &frames.text_opens,
-                                  &frames.text_closes, &frames.calls.trigger, &frames.calls.opens,
-                                  &frames.calls.before_name, &frames.calls.before_arguments,
-                                  &frames.calls.after_arguments, &frames.calls.between, &frames.calls.closes}) {
+  for (const std::string* part :
+       {&frames.reasoning.opens, &frames.reasoning.closes, &frames.text_opens, &frames.text_closes,
+        &frames.calls.trigger, &frames.calls.opens, &frames.calls.before_name, &frames.calls.before_arguments,
+        &frames.calls.after_arguments, &frames.calls.between, &frames.calls.closes}) {
     add(*part);
   }
   add_number(frames.calls.triggers_first);
@@ -190,8 +205,7 @@ std::unique_ptr<sampling::Constraint> make_constraint(std::shared_ptr<const Gram
   return std::make_unique<TokenConstraint>(std::make_shared<Shared>(std::move(grammar), std::move(trie)));
 }
 
-Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules,
-                                                        std::shared_ptr<const TokenTrie> trie,
+Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules, std::shared_ptr<const TokenTrie> trie,
                                                         std::vector<std::string>* warnings) {
   if (rules.free()) return std::unique_ptr<sampling::Constraint>();
   struct Kept {
@@ -204,6 +218,7 @@ Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules
     kept = std::make_shared<Kept>();
     ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> grammar, compile_answer(rules, *trie, &kept->warnings));
     kept->shared = std::make_shared<Shared>(std::move(grammar), trie);
+    kept->shared->prepare_in_background();
     trie->keep(key, kept);
   }
   if (warnings != nullptr) warnings->insert(warnings->end(), kept->warnings.begin(), kept->warnings.end());

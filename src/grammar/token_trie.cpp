@@ -11,7 +11,7 @@ namespace hearth::grammar {
 namespace {
 
 constexpr size_t kMost_unit_counts = 24;  // of different units; each takes a few hundred kilobytes
-constexpr size_t kMost_common_masks = 24;
+constexpr size_t kMost_common_masks = 64;
 constexpr size_t kMost_kept = 8;
 constexpr size_t kMost_prefix_masks = 24;
 
@@ -72,6 +72,7 @@ TokenTrie::TokenTrie(const text::Tokenizer& tokenizer) : tokenizer_(&tokenizer) 
     const bool ambiguous = text.find(static_cast<char>(kTokenMark)) != text.npos;
     if (text.empty() || ambiguous || text.size() > 60'000) text = token_mark(token);
     order.push_back(token);
+    most_bytes_ = std::max(most_bytes_, text.size());
   }
   std::ranges::stable_sort(order, {}, [&](int32_t token) { return text(token); });
   std::vector<std::string_view> sorted(order.size());
@@ -219,16 +220,17 @@ std::string TokenTrie::mark_special(std::string_view text) const {
   return marked;
 }
 
-std::shared_ptr<const RegexMask> TokenTrie::common_mask(const std::string& regex,
-                                                        const std::function<RegexMask()>& make) const {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = common_masks_.find(regex); found != common_masks_.end()) return found->second;
-  }
-  auto made = std::make_shared<const RegexMask>(make());
+std::shared_ptr<const RegexMask> TokenTrie::find_mask(const std::string& regex) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = common_masks_.find(regex);
+  return found == common_masks_.end() ? nullptr : found->second;
+}
+
+void TokenTrie::keep_mask(const std::string& regex, const RegexMask& mask) const {
+  auto kept = std::make_shared<const RegexMask>(mask);
   const std::scoped_lock lock(mutex_);
   if (common_masks_.size() >= kMost_common_masks) common_masks_.erase(common_masks_.begin());
-  return common_masks_.emplace(regex, std::move(made)).first->second;
+  common_masks_.emplace(regex, std::move(kept));
 }
 
 std::shared_ptr<void> TokenTrie::find_kept(const std::string& key) const {
@@ -246,7 +248,8 @@ void TokenTrie::keep(const std::string& key, std::shared_ptr<void> made) const {
   kept_.emplace_back(key, std::move(made));
 }
 
-std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const {
+std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave,
+                                                         uint64_t* visited) const {
   std::string key = regexes.text(unit);
   for (const uint64_t word : leave.words) key.append(reinterpret_cast<const char*>(&word), sizeof word);
   {
@@ -254,6 +257,7 @@ std::shared_ptr<const UnitCounts> TokenTrie::unit_counts(Regexes& regexes, uint3
     if (const auto found = counts_.find(key); found != counts_.end()) return found->second;
   }
   std::shared_ptr<const UnitCounts> counts = count_units(regexes, unit, leave);
+  *visited += nodes_.size();
   const std::scoped_lock lock(mutex_);
   if (counts_.size() >= kMost_unit_counts)
     counts_.erase(std::next(counts_.begin(), static_cast<long>(counts->rest.size() % counts_.size())));
@@ -296,14 +300,18 @@ std::shared_ptr<UnitCounts> TokenTrie::count_units(Regexes& regexes, uint32_t un
       inside.emplace_back(after.units + (after.regex == unit ? 0 : 1), token);
     ++i;
   }
-  std::ranges::sort(inside);
   counts->all.assign(sampling::mask_words(vocabulary()), 0);
+  std::vector<uint32_t>& ends = counts->ends;  // at first, where the tokens of one unit less end
+  ends.assign(1, 0);
   for (const auto& [units, token] : inside) {
-    counts->ends.resize(units, static_cast<uint32_t>(counts->inside.size()));
-    counts->inside.push_back(token);
+    if (units + 1 >= ends.size()) ends.resize(units + 2);
+    ++ends[units + 1];
     counts->all[static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
   }
-  counts->ends.push_back(static_cast<uint32_t>(counts->inside.size()));
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  counts->inside.resize(inside.size());
+  for (const auto& [units, token] : inside) counts->inside[ends[units]++] = token;
+  if (ends.size() > 1) ends.pop_back();
   std::vector<uint64_t> mask(counts->all.size());
   for (size_t c = 0, i = 0; c < std::min(counts->ends.size(), kMost_prefix_masks); ++c) {
     for (; i < counts->ends[c]; ++i) {

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,8 +20,8 @@ namespace hearth::grammar {
 
 class Regexes;
 
-// Control tokens have no text of their own, and others none that a text in UTF-8 could have. In grammars such a token is
-// kTokenMark, its number in decimal, kTokenMark: a byte that is not in UTF-8.
+// Control tokens have no text of their own, and others none that a text in UTF-8 could have. In grammars such a token
+// is kTokenMark, its number in decimal, kTokenMark: a byte that is not in UTF-8.
 inline constexpr uint8_t kTokenMark = 0xFF;
 std::string token_mark(int32_t token);
 
@@ -46,14 +45,16 @@ struct UnitCounts {
   std::vector<std::pair<uint32_t, int32_t>> leaving;  // (units, token)
 };
 
+using Ranges = std::vector<std::pair<uint32_t, uint32_t>>;  // sorted, disjoint: from the first to before the second
+
 // What a vocabulary's tokens do to an expression.
 struct RegexMask {
   // Those that it can go on with: either these ...
   std::vector<int32_t> tokens;
   std::vector<uint64_t> bits;  // ... or these.
-  // Nodes of the trie where the expression may end, from the first to before the second.
-  std::vector<std::pair<uint32_t, uint32_t>> exits;
+  Ranges exits;                // nodes of the trie where the expression may end
 
+  bool operator==(const RegexMask&) const = default;
   size_t bytes() const { return tokens.size() * 4 + bits.size() * 8 + exits.size() * 8 + 100; }
 };
 
@@ -71,16 +72,16 @@ class TokenTrie {
 
   // In depth-first order; node 0 is the root.
   std::span<const Node> nodes() const { return nodes_; }
-  // The tokens that end at the nodes from `begin` to before `end`.
-  std::span<const int32_t> tokens_between(uint32_t begin, uint32_t end) const {
-    return std::span(in_order_).subspan(first_token_[begin], first_token_[end] - first_token_[begin]);
-  }
+  // The tokens as their nodes are; the first of them that ends at a node or behind it (one more node than there are).
+  std::span<const int32_t> in_order() const { return in_order_; }
+  uint32_t first_token(uint32_t node) const { return first_token_[node]; }
   // What tokens have behind a node, if that is the end of a character: a bit for each kind of byte, see kind_of().
   uint64_t kinds_below(uint32_t node) const { return kinds_below_[node]; }
   // The kind of an ASCII byte; two more: characters beyond ASCII, of which the last may be cut, and bytes that are part
   // of none.
   static constexpr int kCharacters = 62, kStray_bytes = 63;
   static int kind_of(uint8_t byte);
+  size_t most_bytes() const { return most_bytes_; }  // of a token
   size_t vocabulary() const { return texts_.size(); }
   // Empty for tokens that end generation.
   std::string_view text(int32_t token) const { return texts_[static_cast<size_t>(token)]; }
@@ -97,14 +98,16 @@ class TokenTrie {
   // left out.
   std::string mark_special(std::string_view text) const;
 
-  // A mask that many grammars need, by the text of its expression; `make` is called for one that is not known.
-  std::shared_ptr<const RegexMask> common_mask(const std::string& regex,
-                                               const std::function<RegexMask()>& make) const;
+  // Masks that many grammars need, by the text of their expressions; null for one that is not known.
+  std::shared_ptr<const RegexMask> find_mask(const std::string& regex) const;
+  void keep_mask(const std::string& regex, const RegexMask& mask) const;
   // What callers have made for this vocabulary and may need again, by any text; the last few are kept.
   std::shared_ptr<void> find_kept(const std::string& key) const;
   void keep(const std::string& key, std::shared_ptr<void> made) const;
-  // How the tokens are made of texts of `unit` (a prefix code) and may leave it with a byte of `leave`. Cached.
-  std::shared_ptr<const UnitCounts> unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave) const;
+  // How the tokens are made of texts of `unit` (a prefix code) and may leave it with a byte of `leave`. Cached;
+  // `visited`: the nodes that had to be visited are added.
+  std::shared_ptr<const UnitCounts> unit_counts(Regexes& regexes, uint32_t unit, const ByteSet& leave,
+                                                uint64_t* visited) const;
 
  private:
   void encode_unmarked(std::string_view text, std::vector<int32_t>& tokens) const;
@@ -113,11 +116,12 @@ class TokenTrie {
 
   std::vector<Node> nodes_;
   std::array<uint32_t, 256> root_children_{};  // by their bytes; 0: none
-  std::vector<int32_t> in_order_;      // the tokens, as their nodes are
-  std::vector<uint32_t> first_token_;  // of in_order_, by node
+  std::vector<int32_t> in_order_;              // the tokens, as their nodes are
+  std::vector<uint32_t> first_token_;          // of in_order_, by node
   std::vector<uint64_t> kinds_below_;
   std::vector<std::string> texts_;
   std::vector<int32_t> same_text_, ends_;
+  size_t most_bytes_ = 0;
   std::map<std::string, int32_t, std::less<>> special_;  // control tokens by the texts that templates write
   const text::Tokenizer* tokenizer_;
   mutable std::mutex mutex_;

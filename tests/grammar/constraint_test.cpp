@@ -2,8 +2,8 @@
 #include <random>
 
 #include "gguf/file.h"
-#include "grammar/machine.h"
 #include "grammar/compose.h"
+#include "grammar/machine.h"
 #include "grammar/token_constraint.h"
 #include "support/support.h"
 
@@ -15,6 +15,9 @@ constexpr const char* kSchemas[] = {
     R"({"type":"array","items":{"enum":["once","upon","a time",1.5,null]},"minItems":2,"maxItems":4})",
     R"({"type":"string","pattern":"^[a-z]{2,5}( [a-z]+){1,3}$"})",
     R"({"type":"object","additionalProperties":{"type":"string","minLength":2,"maxLength":6},"maxProperties":2})",
+    R"({"type":"string","maxLength":60,"pattern":"^([a-z]+ )*[a-z]+$"})",  // at first, too far from the limit to feel
+                                                                           // it
+    R"({"type":"string","maxLength":70,"pattern":"^[a-z ]*: and here is the only end that this long story may have$"})",
 };
 
 std::unique_ptr<text::Tokenizer> tokenizer() {
@@ -93,7 +96,8 @@ TEST(Formats, ALabelThatIsRefusedIsFoundOutWithoutASearch) {
 
 // What is no string is no string either where a member only has to be there without being named.
 TEST(Negations, AreOfValuesOfJson) {
-  const auto grammar = compile_schema(R"({"type":"object","not":{"additionalProperties":{"type":"string"}}})", {}, nullptr);
+  const auto grammar =
+      compile_schema(R"({"type":"object","not":{"additionalProperties":{"type":"string"}}})", {}, nullptr);
   ASSERT_TRUE(grammar.ok());
   Machine machine(*grammar, nullptr);
   EXPECT_TRUE(machine.accepts(machine.step(machine.start(), R"({"a":"","b":1,"c":""})")));

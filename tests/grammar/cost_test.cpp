@@ -21,7 +21,7 @@ class Costs : public testing::Test {
   MaskCosts follow(const TextRule& rule, std::string_view text) {
     const auto grammar = compile_text(rule, nullptr);
     EXPECT_TRUE(grammar.ok()) << grammar.error().message;
-    Machine machine(*grammar, trie_);
+    Machine machine = prepared_machine(*grammar, trie_);
     EXPECT_TRUE(machine.accepts(machine.step(machine.start(), text))) << text;
     MaskCosts costs;
     measure_text(machine, *trie_, text, costs);
@@ -43,7 +43,7 @@ TEST_F(Costs, MasksOfRealSchemasVisitFewNodes) {
   for (size_t i = 0; i < groups.size(); i += 4) {
     const auto grammar = compile_schema(write_json(*groups[i].find("schema")), {.open_objects = true}, nullptr);
     if (!grammar) continue;
-    Machine machine(*grammar, trie_);
+    Machine machine = prepared_machine(*grammar, trie_);
     for (const JsonValue& instance : groups[i].find("instances")->items) {
       if (instance.find("valid")->boolean && instance.find("in_order")->boolean)
         measure_text(machine, *trie_, instance.find("text")->text, costs);
@@ -62,9 +62,10 @@ TEST_F(Costs, MasksOfRealSchemasVisitFewNodes) {
 
 // The names that an object does not declare are all strings but a few; what a pattern matches may stand anywhere.
 TEST_F(Costs, BroadStringsAreNotWalkedThrough) {
-  const TextRule others{TextRule::Kind::kSchema,
-                        R"({"properties":{"first":{"type":"integer"},"second":{"type":"string"}},"additionalProperties":true})",
-                        {}};
+  const TextRule others{
+      TextRule::Kind::kSchema,
+      R"({"properties":{"first":{"type":"integer"},"second":{"type":"string"}},"additionalProperties":true})",
+      {}};
   follow(others, R"({"first":1,"third":2})");  // once for a vocabulary: what is common to all such objects
   EXPECT_LT(follow(others, R"({"first":1,"third":2})").summary().most_visited, 4000u);
   const TextRule anywhere{TextRule::Kind::kSchema, R"({"type":"string","pattern":"[0-9a-f]{8}-[0-9a-f]{4}"})", {}};
@@ -92,7 +93,7 @@ TEST_F(Costs, ManyToolsAreCompiledIntoLittle) {
   ASSERT_TRUE(grammar.ok());
   EXPECT_LT((*grammar)->node_count(), 60u * 20 * 20);
   EXPECT_LT((*grammar)->memory_bytes(), size_t{4} << 20);
-  Machine machine(*grammar, trie_);
+  Machine machine = prepared_machine(*grammar, trie_);
   MaskCosts costs;
   measure_text(machine, *trie_, R"(<call>tool_17 {"property_17_3":"x","property_17_19":"y"})", costs);
   EXPECT_LT(costs.summary().most_visited, 8000u);
