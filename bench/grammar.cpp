@@ -27,6 +27,32 @@ double percentile(std::vector<double> values, double part) {
   return values[std::min(values.size() - 1, static_cast<size_t>(static_cast<double>(values.size()) * part))];
 }
 
+// An answer that may call one of 60 tools, whose schemas are of the file and 120 KB together.
+void many_tools(const JsonValue& groups, const std::shared_ptr<const TokenTrie>& trie) {
+  constexpr size_t kTools = 60, kBytes = 120'000;
+  AnswerRules rules;
+  rules.must_call = true;
+  rules.frames.calls.before_name = "<call>";
+  rules.frames.calls.before_arguments = " ";
+  size_t bytes = 0;
+  for (const JsonValue& group : groups.find("groups")->items) {
+    const std::string schema = write_json(*group.find("schema"));
+    const size_t tools = rules.tools.size();
+    if (tools == kTools || schema.size() > 3 * (kBytes - bytes) / (kTools - tools)) continue;
+    if (schema.size() * 2 < (kBytes - bytes) / (kTools - tools)) continue;
+    bytes += schema.size();
+    rules.tools.push_back({fmt::format("tool_{}", tools), schema});
+  }
+  Microseconds before = thread_time();
+  const auto grammar = compile_answer(rules, *trie, nullptr).value();
+  const Microseconds compiled = thread_time() - before;
+  before = thread_time();
+  const Machine machine = prepared_machine(grammar, trie);
+  fmt::print("{} tools in {} bytes: compiled in {:.1f} ms, first masks in {:.1f} ms, {:.1f} MiB\n", rules.tools.size(),
+             bytes, compiled.count() / 1e3, (thread_time() - before).count() / 1e3,
+             static_cast<double>(machine.memory_bytes()) / (1 << 20));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,4 +107,5 @@ int main(int argc, char** argv) {
       "{:.0f} on average, {} at most; largest machine {:.1f} MiB, {} full\n",
       all.masks.size(), all.forced, sum.average.count(), sum.p999.count(), sum.longest.count(), sum.visited,
       sum.most_visited, static_cast<double>(largest) / (1 << 20), full);
+  many_tools(groups, trie);
 }
