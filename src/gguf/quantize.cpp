@@ -42,7 +42,8 @@ Status check_space(const std::string& out, uint64_t needed) {
 
 class Quantizer {
  public:
-  Quantizer(const File& file, const QuantizationRecipe& recipe, const QuantizeOptions& options)
+  // Without a recipe weights stay as they are.
+  Quantizer(const File& file, const QuantizationRecipe* recipe, const QuantizeOptions& options)
       : file_(file),
         recipe_(recipe),
         options_(options),
@@ -71,14 +72,16 @@ class Quantizer {
     for (const auto& [key, value] : file_.metadata()) {
       if (!key.starts_with("split.")) writer_.set(key, value);
     }
-    writer_.set_u32("general.file_type", recipe_.file_type);
+    if (recipe_ == nullptr) return;
+    writer_.set_u32("general.file_type", recipe_->file_type);
     writer_.set_u32("general.quantization_version", kQuantizationVersion);
   }
 
   Status choose_formats() {
     uint64_t requantised = 0, starved = 0;
     for (const Tensor& tensor : file_.tensors()) {
-      const Choice choice = is_quantised(tensor) ? choose_format(recipe_, properties_, tensor) : Choice{tensor.format};
+      const bool changed = recipe_ != nullptr && is_quantised(tensor);
+      const Choice choice = changed ? choose_format(*recipe_, properties_, tensor) : Choice{tensor.format};
       if (choice.format != tensor.format && choice.format->encode == nullptr) {
         return error(ErrorKind::kUnsupported, "{}: tensor '{}' would become {}, which cannot be written", file_.path(),
                      tensor.name, choice.format->name);
@@ -143,7 +146,7 @@ class Quantizer {
   }
 
   const File& file_;
-  const QuantizationRecipe& recipe_;
+  const QuantizationRecipe* recipe_;
   const QuantizeOptions& options_;
   const ModelProperties properties_;
   RowEncoder encoder_;
@@ -155,10 +158,8 @@ class Quantizer {
   uint64_t total_bytes_ = 0, done_bytes_ = 0;
 };
 
-}  // namespace
-
-Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const QuantizationRecipe& recipe,
-                                      const QuantizeOptions& options) {
+Result<QuantizeSummary> rewrite(const std::string& in, const std::string& out, const QuantizationRecipe* recipe,
+                                const QuantizeOptions& options) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const File> file, File::open(in));
   for (const std::string& part : file->part_paths()) {
     std::error_code failed;
@@ -167,6 +168,17 @@ Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& 
     }
   }
   return Quantizer(*file, recipe, options).run(out);
+}
+
+}  // namespace
+
+Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const QuantizationRecipe& recipe,
+                                      const QuantizeOptions& options) {
+  return rewrite(in, out, &recipe, options);
+}
+
+Result<QuantizeSummary> join_files(const std::string& first, const std::string& out, const QuantizeOptions& options) {
+  return rewrite(first, out, nullptr, options);
 }
 
 }  // namespace hearth::gguf

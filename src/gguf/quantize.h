@@ -32,4 +32,7 @@ struct QuantizeSummary {
 Result<QuantizeSummary> quantize_file(const std::string& in, const std::string& out, const QuantizationRecipe& recipe,
                                       const QuantizeOptions& options);
 
+// Writes the files of a split set as one, with the weights as they are. Errors: those of quantize_file().
+Result<QuantizeSummary> join_files(const std::string& first, const std::string& out, const QuantizeOptions& options);
+
 }  // namespace hearth::gguf

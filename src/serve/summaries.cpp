@@ -1,21 +1,12 @@
 #include "serve/summaries.h"
 
-#include <fmt/format.h>
-
 #include <filesystem>
 
 #include "store/edit_models.h"
+#include "store/weights_of.h"
 
 namespace hearth::serve {
 namespace {
-
-// "8.0B", "1.1M", as Ollama writes it.
-std::string count_text(uint64_t parameters) {
-  const auto value = static_cast<double>(parameters);
-  if (parameters >= 1'000'000'000) return fmt::format("{:.1f}B", value / 1e9);
-  if (parameters >= 1'000'000) return fmt::format("{:.2f}M", value / 1e6);
-  return parameters >= 1000 ? fmt::format("{:.2f}K", value / 1e3) : fmt::format("{}", parameters);
-}
 
 // The modification time of a file in seconds since 1970; 0 if it has none.
 int64_t modified(const std::string& path) {
@@ -32,7 +23,7 @@ api::ModelSummary summarize(const store::ModelFiles& found, const fleet::ModelFa
   api::ModelSummary summary{.name = found.name, .modified = modified(found.model), .bytes = file_bytes};
   summary.digest = store::model_digest(found.name, store::model_folders());
   summary.architecture = facts.architecture;
-  summary.parameter_size = count_text(facts.parameters);
+  summary.parameter_size = store::parameter_count_text(facts.parameters);
   summary.quantization = facts.recipe.empty() ? "unknown" : facts.recipe;
   if (facts.spec) {
     summary.context = facts.spec->context;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "store/blobs.h"
 #include "store/manifest.h"
 #include "store/model_name.h"
 #include "store/ollama_models.h"
@@ -48,16 +49,6 @@ Status write_file(const fs::path& path, std::string_view content) {
   return file.commit();
 }
 
-// Digests that a manifest uses.
-Result<std::set<std::string>> uses(const fs::path& manifest) {
-  ASSIGN_OR_RETURN(const std::string text, read_file(manifest.string()));
-  ASSIGN_OR_RETURN(const Manifest parsed, parse_manifest(text));
-  std::set<std::string> digests;
-  if (!parsed.config_digest.empty()) digests.insert(parsed.config_digest);
-  for (const Layer& layer : parsed.layers) digests.insert(layer.digest);
-  return digests;
-}
-
 // Those of all manifests in a folder.
 Result<std::set<std::string>> uses_of_all(const fs::path& folder) {
   std::set<std::string> all;
@@ -65,7 +56,7 @@ Result<std::set<std::string>> uses_of_all(const fs::path& folder) {
   for (fs::recursive_directory_iterator entry(folder / "manifests", failed), end; !failed && entry != end;
        entry.increment(failed)) {
     if (!entry->is_regular_file(failed)) continue;
-    ASSIGN_OR_RETURN(const std::set<std::string> used, uses(entry->path()));
+    ASSIGN_OR_RETURN(const std::set<std::string> used, digests_of(entry->path().string()));
     all.insert(used.begin(), used.end());
   }
   if (failed) return error(ErrorKind::kIo, "{}: {}", folder.string(), failed.message());
@@ -76,16 +67,6 @@ Result<std::set<std::string>> uses_of_all(const fs::path& folder) {
 std::array<fs::path, 2> blob_paths(const fs::path& folder, std::string_view digest) {
   const std::string hex(digest.substr(7));
   return {folder / "blobs" / ("sha256-" + hex), folder / "blobs" / ("sha256:" + hex)};
-}
-
-void remove_unused(const fs::path& folder, const std::set<std::string>& candidates) {
-  const auto used = uses_of_all(folder);
-  if (!used) return log_warn("the files of a removed model stay: {}", used.error().message);
-  for (const std::string& digest : candidates) {
-    if (used->contains(digest)) continue;
-    std::error_code failed;
-    for (const fs::path& path : blob_paths(folder, digest)) fs::remove(path, failed);
-  }
 }
 
 // The folders above that are empty now, up to "manifests".
@@ -99,6 +80,26 @@ void remove_empty_parents(const fs::path& manifest) {
 }
 
 }  // namespace
+
+Result<std::set<std::string>> digests_of(const std::string& manifest) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(manifest));
+  ASSIGN_OR_RETURN(const Manifest parsed, parse_manifest(text));
+  std::set<std::string> digests;
+  if (!parsed.config_digest.empty()) digests.insert(parsed.config_digest);
+  for (const Layer& layer : parsed.layers) digests.insert(layer.digest);
+  return digests;
+}
+
+void remove_unused(const std::string& folder, const std::set<std::string>& candidates) {
+  if (candidates.empty()) return;
+  const auto used = uses_of_all(folder);
+  if (!used) return log_warn("the files of a removed model stay: {}", used.error().message);
+  for (const std::string& digest : candidates) {
+    if (used->contains(digest)) continue;
+    std::error_code failed;
+    for (const fs::path& path : blob_paths(folder, digest)) fs::remove(path, failed);
+  }
+}
 
 Status copy_model(const std::string& source, const std::string& destination, std::span<const std::string> folders) {
   ASSIGN_OR_RETURN(const ModelName from, parse("source", source));
@@ -116,12 +117,13 @@ Status remove_model(const std::string& text, std::span<const std::string> folder
   ASSIGN_OR_RETURN(const ModelName name, parse("name", text));
   const auto found = find(name, folders);
   if (!found) return error(ErrorKind::kNotFound, "model '{}' not found", text);
-  const auto used = uses(found->manifest);
+  const StoreLock lock(found->folder.string());
+  const auto used = digests_of(found->manifest.string());
   std::error_code failed;
   fs::remove(found->manifest, failed);
   if (failed) return error(ErrorKind::kIo, "{}: {}", found->manifest.string(), failed.message());
   remove_empty_parents(found->manifest);
-  if (used) remove_unused(found->folder, *used);
+  if (used) remove_unused(found->folder.string(), *used);
   return {};
 }
 
@@ -140,8 +142,10 @@ Result<bool> put_blob(std::string_view digest, std::string_view content, std::sp
   if (there) return false;
   const std::string actual = sha256_hex(content);
   if (actual != digest.substr(7))
-    return error(ErrorKind::kUsage, "digest mismatch, expected \"sha256:{}\", got \"sha256:{}\"", digest.substr(7), actual);
-  if (folders.empty()) return error(ErrorKind::kIo, "there is no folder for models: OLLAMA_MODELS and HOME are not set");
+    return error(ErrorKind::kUsage, "digest mismatch, expected \"sha256:{}\", got \"sha256:{}\"", digest.substr(7),
+                 actual);
+  if (folders.empty())
+    return error(ErrorKind::kIo, "there is no folder for models: OLLAMA_MODELS and HOME are not set");
   TRY(write_file(blob_paths(folders.front(), digest)[0], content));
   return true;
 }

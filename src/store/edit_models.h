@@ -2,6 +2,7 @@
 // files appear whole or not at all.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,5 +25,11 @@ Result<bool> put_blob(std::string_view digest, std::string_view content, std::sp
 
 // The hash of a model's manifest, by which Ollama tells models apart; empty if there is no such model.
 std::string model_digest(const std::string& name, std::span<const std::string> folders);
+
+// Digests that a manifest uses. Errors: kIo, kInvalidData.
+Result<std::set<std::string>> digests_of(const std::string& manifest);
+// Removes those of the blobs that no manifest of the folder uses; none if one cannot be read. To be called with the
+// StoreLock held.
+void remove_unused(const std::string& folder, const std::set<std::string>& digests);
 
 }  // namespace hearth::store

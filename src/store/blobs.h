@@ -1,0 +1,53 @@
+// The blobs of a store: files named by what they hold.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "store/manifest.h"
+
+namespace hearth::store {
+
+// Where the blob of a digest is in a folder (in either spelling of its name), or would be.
+std::string blob_path(const std::string& folder, std::string_view digest);
+
+// "sha256:<64 hex>" of a file. `progress` gets the bytes that are read; an error of it ends the work. Errors:
+// kNotFound, kIo.
+Result<std::string> digest_of_file(const std::string& path, const std::function<Status(uint64_t done)>& progress = {});
+std::string digest_of_text(std::string_view text);
+
+// Held while blobs and the manifest that uses them are put in place, and while blobs are removed: so no one's blob is
+// taken for garbage before its manifest is there. Waits for others, of other processes too. Where the folder cannot be
+// locked, nobody is kept out.
+class StoreLock {
+ public:
+  explicit StoreLock(const std::string& folder);
+  StoreLock(const StoreLock&) = delete;
+  ~StoreLock();
+
+ private:
+  int fd_ = -1;
+};
+
+// A folder inside the store's for what is not yet whole; removed with the object, and by the next one if this process
+// dies.
+class Staging {
+ public:
+  // Errors: kIo, which names the part of the path that is to blame.
+  static Result<Staging> create(const std::string& store);
+  Staging(Staging&& other) noexcept;
+  Staging& operator=(Staging&&) = delete;
+  ~Staging();
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  Staging() = default;
+  std::string folder_;
+  int fd_ = -1;  // locked as long as this lives
+};
+
+}  // namespace hearth::store

@@ -1,0 +1,53 @@
+// Lets the n-th call of one of the system's operations that files are written with fail.
+#pragma once
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "base/atomic_file.h"
+
+namespace hearth::test {
+
+// From its construction to its end; one at a time.
+class Fault {
+ public:
+  // `call`: "open", "write", "fsync", "rename", "fallocate". `code`: the errno; 0 with "write": a short write.
+  Fault(std::string call, int nth, int code) : call_(std::move(call)), nth_(nth), code_(code) {
+    self_ = this;
+    real_ = file_operations();
+    FileOperations& system = file_operations();
+    system.open = [](const char* path, int flags, mode_t mode) {
+      return self_->fails("open") ? -1 : self_->real_.open(path, flags, mode);
+    };
+    system.write = [](int fd, const void* data, size_t size) {
+      if (!self_->fails("write")) return self_->real_.write(fd, data, size);
+      return self_->code_ == 0 && size > 1 ? self_->real_.write(fd, data, size / 2) : ssize_t{-1};
+    };
+    system.fsync = [](int fd) { return self_->fails("fsync") ? -1 : self_->real_.fsync(fd); };
+    system.rename = [](const char* from, const char* to) {
+      return self_->fails("rename") ? -1 : self_->real_.rename(from, to);
+    };
+    system.fallocate = [](int fd, int mode, off_t at, off_t size) {
+      return self_->fails("fallocate") ? -1 : self_->real_.fallocate(fd, mode, at, size);
+    };
+  }
+  Fault(const Fault&) = delete;
+  ~Fault() { file_operations() = real_; }
+
+  // Whether so many calls came that one has failed.
+  bool happened() const { return calls_ >= nth_; }
+
+ private:
+  bool fails(const char* which) {
+    if (call_ != which || ++calls_ != nth_) return false;
+    errno = code_;
+    return true;
+  }
+  static inline Fault* self_ = nullptr;
+  FileOperations real_{};
+  std::string call_;
+  int nth_, code_, calls_ = 0;
+};
+
+}  // namespace hearth::test
