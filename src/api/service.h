@@ -251,6 +251,27 @@ struct RunningModel {
   std::string placement = {}, cause = {}, remedy = {};
 };
 
+// A model to be made, see store/create.h for what each means.
+struct CreateRequest {
+  std::string model, from;
+  std::vector<std::pair<std::string, std::string>> files;  // name, digest of a blob
+  std::optional<std::string> template_text, system;
+  std::string parameters;  // a JSON object; empty: none
+  std::optional<std::vector<std::pair<std::string, std::string>>> messages;  // role, content
+  std::vector<std::string> licenses;
+  std::string quantize, minimum_version, renderer, parser;
+};
+// What long work on a model is at. `total` 0: without a count.
+struct WorkStep {
+  std::string status = {}, digest = {};
+  uint64_t done = 0, total = 0;
+};
+struct WorkSinks {
+  // One call at a time, on any thread; must not block.
+  std::function<void(const WorkStep&)> step;
+  std::function<void(const Status&)> done;  // once, the last call
+};
+
 struct Service {
   std::string version;
   std::chrono::milliseconds ping_interval{15'000};  // of streams that are silent; 0: none
@@ -269,6 +290,8 @@ struct Service {
   std::function<Result<bool>(const std::string& digest)> has_blob;
   // True if it is new.
   std::function<Result<bool>(const std::string& digest, std::string_view content)> put_blob;
+  // Calls the sinks until it is done, or until what it returns ends it. Errors: kUsage, kNotFound, ...
+  std::function<Cancel(CreateRequest request, WorkSinks sinks)> create;
   // These need a model's vocabulary and template only: the weights are not loaded, and no answer is waited for.
   std::function<Result<PromptView>(const AnswerRequest& request)> render;
   std::function<Result<std::vector<TokenView>>(const TokenizeRequest& request)> tokenize;

@@ -65,7 +65,7 @@ uint32_t Fleet::wanted_context(const store::ModelFiles& found, const LoadWish& w
 
 // Whether requests can be answered by what is loaded, or about to be.
 bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const {
-  if (entry.found.model != found.model || entry.found.template_text != found.template_text) return false;
+  if (!store::same_apart_from_name(entry.found, found)) return false;
   const uint32_t wanted = wanted_context(found, wish);
   if (!entry.resident) return wanted_context(entry.found, entry.wish) >= wanted;
   const uint32_t most = entry.resident->spec.context;
@@ -78,6 +78,7 @@ bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadW
 Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish) {
   if (entry && !entry->resident && !entry->loading && entry->found.model == found.model) {
     entry->wish.context = std::max(wanted_context(entry->found, entry->wish), wanted_context(found, wish));
+    entry->found = std::move(found);
     return entry;
   }
   auto made = std::make_shared<Entry>();

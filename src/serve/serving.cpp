@@ -22,11 +22,13 @@
 #include "serve/aliases.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
+#include "serve/creating.h"
 #include "serve/describe.h"
 #include "serve/embedding.h"
 #include "serve/front.h"
 #include "serve/health.h"
 #include "serve/inference_compute.h"
+#include "serve/long_work.h"
 #include "serve/settings.h"
 #include "serve/state.h"
 #include "serve/summaries.h"
@@ -39,6 +41,7 @@ namespace {
 
 constexpr int kWorkers = 2;  // the model needs the processors
 constexpr size_t kMost_waiting = 4096;
+constexpr size_t kMost_long_work = 4;  // models that are made at once
 
 bool is_loopback(const http::Address& address) {
   if (address.host == "localhost") return true;
@@ -94,7 +97,7 @@ std::vector<api::ModelSummary> list_models(Catalog& catalog, const fleet::Fleet&
 }
 
 std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate, Catalog& catalog,
-                                           TextModels& texts, uint32_t configured_context) {
+                                           TextModels& texts, LongWork& work, uint32_t configured_context) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
@@ -130,6 +133,9 @@ std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& worker
     return detokenize(texts, model, tokens);
   };
   service->context_tokens = context;
+  service->create = [&](api::CreateRequest request, api::WorkSinks sinks) {
+    return create(work, std::move(request), std::move(sinks));
+  };
   service->copy = [](const std::string& source, const std::string& destination) {
     return store::copy_model(source, destination, store::model_folders());
   };
@@ -198,6 +204,7 @@ struct Serving::Parts {
   ~Parts() {
     server.reset();
     workers.stop();
+    work.stop();
   }
 
   void look_at_certificate();
@@ -207,6 +214,7 @@ struct Serving::Parts {
   Access access;
   Current<FrontOptions> front;
   Workers workers;
+  LongWork work{kMost_long_work};
   AnswerRate rate;
   TextModels texts;
   Catalog catalog{[this](const std::string& name) {
@@ -260,8 +268,8 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   auto parts = std::make_unique<Parts>(std::move(loaded), std::move(state), local_key);
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
-  const auto basic =
-      make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, settings.context);
+  const auto basic = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, parts->work,
+                                  settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
   const auto service = with_limits(with_counts(basic, parts->registry));
   api::anthropic::add_routes(*router, service);

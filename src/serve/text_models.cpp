@@ -35,8 +35,7 @@ Result<std::shared_ptr<const TextModel>> TextModels::get(const std::string& name
   const int64_t now = stamp(found.model);
   const std::lock_guard lock(mutex_);
   for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
-    if (kept->name != found.name || kept->modified != now || kept->model->found.model != found.model ||
-        kept->model->found.template_text != found.template_text)
+    if (kept->name != found.name || kept->modified != now || !store::same_apart_from_name(kept->model->found, found))
       continue;
     kept_.splice(kept_.begin(), kept_, kept);
     return kept_.front().model;

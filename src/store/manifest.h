@@ -43,6 +43,7 @@ Result<Parameters> parse_parameters(std::string_view json);
 
 struct Message {
   std::string role, content;
+  bool operator==(const Message&) const = default;
 };
 Result<std::vector<Message>> parse_messages(std::string_view json);
 

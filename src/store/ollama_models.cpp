@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -197,6 +198,14 @@ bool is_meant_as_path(std::string_view text) {
 }
 
 }  // namespace
+
+bool same_apart_from_name(const ModelFiles& a, const ModelFiles& b) {
+  const auto all = [](const ModelFiles& files) {
+    return std::tie(files.model, files.template_text, files.system, files.renderer, files.parser, files.parameters,
+                    files.messages, files.projector);
+  };
+  return all(a) == all(b);
+}
 
 std::optional<std::string> find_manifest(const std::string& folder, const ModelName& name) {
   std::optional<fs::path> at = fs::path(folder) / "manifests";

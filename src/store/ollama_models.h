@@ -28,6 +28,9 @@ struct ModelFiles {
   std::vector<std::string> notes;  // what of it cannot be used, and why; it never keeps a model from running
 };
 
+// Whether both are the same weights with the same of all that they bring along, whatever they are called.
+bool same_apart_from_name(const ModelFiles& a, const ModelFiles& b);
+
 // $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models: in this order, those that are set.
 std::vector<std::string> model_folders();
 

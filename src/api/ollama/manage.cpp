@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "api/deliver.h"
+#include "api/ollama/create.h"
 #include "api/ollama/decode.h"
 #include "api/ollama/encode.h"
 #include "api/reply.h"
@@ -328,7 +329,8 @@ void add_model_routes(Router& router, ServicePtr service) {
   add("GET", "/api/blobs/*", has_blob);
   router.add({"POST", "/api/blobs/*", [service](const Call& call) { put_blob(*service, call); },
               std::numeric_limits<uint64_t>::max()});
-  for (const char* path : {"/api/create", "/api/pull", "/api/push"})
+  add("POST", "/api/create", create);
+  for (const char* path : {"/api/pull", "/api/push"})
     add("POST", path, [](const Service&, const Call& call) { refuse_unoffered(call); });
   // What stands behind these is Ollama's cloud.
   add("POST", "/api/me", [](const Service&, const Call& call) { call.exchange->send(problem(401, "unauthorized")); });
