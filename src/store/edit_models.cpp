@@ -13,6 +13,7 @@
 #include "store/manifest.h"
 #include "store/model_name.h"
 #include "store/ollama_models.h"
+#include "store/pins.h"
 
 namespace hearth::store {
 namespace {
@@ -117,6 +118,8 @@ Status remove_model(const std::string& text, std::span<const std::string> folder
   ASSIGN_OR_RETURN(const ModelName name, parse("name", text));
   const auto found = find(name, folders);
   if (!found) return error(ErrorKind::kNotFound, "model '{}' not found", text);
+  if (is_pinned(found->folder.string(), name))
+    return error(ErrorKind::kUsage, "model '{}' is pinned; \"hearth store unpin {}\" first", text, text);
   const StoreLock lock(found->folder.string());
   const auto used = digests_of(found->manifest.string());
   std::error_code failed;

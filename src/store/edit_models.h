@@ -15,7 +15,7 @@ namespace hearth::store {
 // Errors: kUsage (a name that is none), kNotFound (the source), kIo.
 Status copy_model(const std::string& source, const std::string& destination, std::span<const std::string> folders);
 // Removes the name, and what no other name in the folder uses. Blobs stay where a manifest cannot be read: it may use
-// them. Errors: kUsage, kNotFound, kIo.
+// them. Errors: kUsage (also of a model that is pinned), kNotFound, kIo.
 Status remove_model(const std::string& name, std::span<const std::string> folders);
 
 // Of a digest, "sha256:<64 hex>". Errors: kUsage (it is none).

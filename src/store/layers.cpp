@@ -73,7 +73,7 @@ class Placing {
     if (!layer.staged.empty()) return move(layer.staged, path);
     if (layer.elsewhere.empty()) return write_whole(path, layer.text, what_);
     // What is elsewhere is a blob of another store, or a file that was hashed and may be written to later.
-    const auto shared = share_file(layer.elsewhere, path, {.may_link = false, .what = what_});
+    const auto shared = share_file(layer.elsewhere, path, {.may_link = layer.may_link, .what = what_});
     return shared ? Status() : Status(shared.error());
   }
   void keep() { kept_ = true; }
@@ -119,10 +119,15 @@ NewLayer text_layer(std::string_view kind, std::string text) {
 
 Status put_model(const std::string& folder, const ModelName& name, const std::vector<NewLayer>& layers,
                  const NewLayer& config, const Progress& progress) {
+  return put_manifest(folder, name, layers, config, manifest_json(layers, config), progress);
+}
+
+Status put_manifest(const std::string& folder, const ModelName& name, const std::vector<NewLayer>& layers,
+                    const NewLayer& config, const std::string& manifest, const Progress& progress) {
   const StoreLock lock(folder);
   Placing placing(folder, name, progress);
   for (const NewLayer& layer : layers) TRY(placing.place(layer));
-  TRY(placing.place(config));
+  if (!config.digest.empty()) TRY(placing.place(config));
   TRY(placing.make_durable());
   if (progress) TRY(progress("writing manifest", "", 0, 0));
   // A name is the same whatever the case of its letters.
@@ -130,7 +135,6 @@ Status put_model(const std::string& folder, const ModelName& name, const std::ve
   const std::string path =
       there ? *there : (fs::path(folder) / "manifests" / name.host / name.space / name.model / name.tag).string();
   const auto before = there ? digests_of(*there) : Result<std::set<std::string>>(std::set<std::string>());
-  const std::string manifest = manifest_json(layers, config);
   const Status written = write_whole(path, manifest, "create " + name.display());
   // It may be there though its folder could not be synchronised: then what it names stays.
   if (const auto found = read_file(path); written || (found && *found == manifest)) placing.keep();

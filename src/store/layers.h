@@ -21,6 +21,7 @@ struct NewLayer {
   // Where its content is until it is a blob: a file in the staging folder, which is moved; a file elsewhere, which
   // stays; or the text itself.
   std::string staged, elsewhere, text;
+  bool may_link = false;  // the file elsewhere is one that nobody writes to in place
   std::string from = {};  // the model that it comes from
 };
 NewLayer text_layer(std::string_view kind, std::string text);
@@ -33,5 +34,10 @@ using Progress =
 // kIo, kNoSpace, those of `progress`.
 Status put_model(const std::string& folder, const ModelName& name, const std::vector<NewLayer>& layers,
                  const NewLayer& config, const Progress& progress);
+
+// The same with a manifest's text as it is, which names these layers and this configuration (none if its digest is
+// empty).
+Status put_manifest(const std::string& folder, const ModelName& name, const std::vector<NewLayer>& layers,
+                    const NewLayer& config, const std::string& manifest, const Progress& progress);
 
 }  // namespace hearth::store
