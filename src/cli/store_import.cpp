@@ -44,7 +44,7 @@ class Bar {
 };
 
 std::string way_of(const FoundModel& model, const std::string& folder) {
-  if (model.kind == FoundModel::Kind::kSafetensors) return "converted by \"hearth create\"";
+  if (model.kind == FoundModel::Kind::kSafetensors) return "by create";
   if (model.kind == FoundModel::Kind::kParts) return "joined";
   const auto way = store::likely_share(model.path, folder);
   return way ? store::share_name(*way) : "unreadable";
@@ -63,7 +63,7 @@ bool is_asked_for(const FoundModel& model, const StoreOptions& options) {
 }
 
 std::string row(const FoundModel& model, const std::string& what) {
-  return fmt::format("{:<14}{:>10}  {:<12}{}\n{:26}{}\n", model.program, size_text(model.bytes), what,
+  return fmt::format("{:<14}{:>10}  {:<13} {}\n{:26}{}\n", model.program, size_text(model.bytes), what,
                      printable(model.name), "", printable(model.path));
 }
 
