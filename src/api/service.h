@@ -227,7 +227,7 @@ struct ModelSummary {
 };
 struct ModelDetails {
   ModelSummary summary;
-  std::string path;  // of the weights
+  std::string path;           // of the weights
   std::string template_text;  // that is used
   std::string go_template;    // in Ollama's language, if it has one
   std::string system;
@@ -248,7 +248,7 @@ struct RunningModel {
   uint64_t bytes = 0, gpu_bytes = 0;
   uint32_t context = 0;
   std::optional<int64_t> expires = {};  // seconds since 1970; not given: never
-  std::string placement = {}, cause = {}, remedy = {};
+  std::string placement = {}, cause = {}, cause_id = {}, remedy = {};
 };
 
 // A model to be made, see store/create.h for what each means.

@@ -2,6 +2,7 @@
 // that no central list has to be edited. Entries appear in link order; look-ups must not depend on it.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace hearth {
@@ -15,9 +16,21 @@ class Register {
   static const std::vector<const T*>& all() { return entries(); }
 
  private:
+  template <class Entry>
+  friend class RegisterAll;
   static std::vector<const T*>& entries() {
     static std::vector<const T*> list;
     return list;
+  }
+};
+
+// A table of them.
+template <class T>
+class RegisterAll {
+ public:
+  template <size_t Count>
+  explicit RegisterAll(const T (&table)[Count]) {
+    for (const T& entry : table) Register<T>::entries().push_back(&entry);
   }
 };
 

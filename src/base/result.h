@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/cause.h"
 #include "base/check.h"
 
 namespace hearth {
@@ -31,9 +32,10 @@ struct Error {
   ErrorKind kind;
   std::string message;      // names what is wrong and what to do; no trailing period or newline
   std::string remedy = {};  // the end of `message`, after "; ", where what to do can be told apart; see with_remedy()
+  Cause cause = {};         // what `message` words, where it is a known cause; see caused()
 
   // The message without the remedy.
-  std::string cause() const { return remedy.empty() ? message : message.substr(0, message.size() - remedy.size() - 2); }
+  std::string what() const { return remedy.empty() ? message : message.substr(0, message.size() - remedy.size() - 2); }
 };
 
 template <class T>

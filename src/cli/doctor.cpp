@@ -146,6 +146,7 @@ Status explain(const std::string& id) {
   }
   const doctor::Rule* rule = doctor::find_rule(id);
   if (rule != nullptr) return print(doctor::explain(*rule));
+  if (const CauseWords* words = find_cause_words(id)) return print(doctor::explain(*words));
   std::string list;
   for (const doctor::Rule* one : doctor::rules()) list += fmt::format("\n  {}", one->id);
   return error(ErrorKind::kUsage, "there is no cause \"{}\"; these are:{}", id, list);

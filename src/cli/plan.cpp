@@ -35,9 +35,9 @@ std::string report(const fleet::Measurer& measurer, const std::vector<placement:
   for (const std::string& line : placement::summary(plan, devices)) text += line + "\n";
   text += "\n" + placement::table(plan, devices);
   if (devices.size() == 1) {
-    const engine::GpuProblem problem = fleet::find_gpus(show_compiling()).problem;
-    text += fmt::format("\nThis machine has no GPU that can be used: {}; {}.\n--gpu shows the plan for another one.\n",
-                        problem.cause, problem.remedy);
+    const Cause problem = fleet::find_gpus(show_compiling()).problem;
+    text += fmt::format("\nThis machine has no GPU that can be used: {}.\n--gpu shows the plan for another one.\n",
+                        text_of(problem));
   }
   if (!plan.fits && plan.shares.back().total() > devices.back().budget())
     text += fmt::format("\nThe CPU's part needs {}, but only {} of memory is available.\n",

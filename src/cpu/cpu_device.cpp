@@ -51,8 +51,11 @@ Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options)
 }
 
 device::Facts CpuDevice::facts() const {
-  return {fmt::format("CPU ({}, {} thread{})", kernels_.isa, host_->threads(), host_->threads() == 1 ? "" : "s"),
-          available_memory().bytes, kSmallPage_bytes};
+  return {
+      .name = fmt::format("CPU ({}, {} thread{})", kernels_.isa, host_->threads(), host_->threads() == 1 ? "" : "s"),
+      .memory_bytes = available_memory().bytes,
+      .granularity_bytes = kSmallPage_bytes,
+      .id = "cpu"};
 }
 
 CpuDevice::~CpuDevice() {

@@ -105,10 +105,10 @@ Result<device::Buffer> CudaDevice::alloc(size_t bytes) {
     Status grown = memory ? memory->grow(whole) : Status(memory.error());
     if (!grown) {
       if (grown.error().kind != ErrorKind::kNoMemory) return grown.error();
-      return with_remedy(
-          ErrorKind::kNoMemory,
-          fmt::format("cannot allocate {} bytes on {} ({} free): {}", bytes, facts_.name, free, grown.error().cause()),
-          grown.error().remedy);
+      Cause cause = grown.error().cause;
+      cause.during =
+          fmt::format("cannot allocate {} bytes on {} ({} free): {}", bytes, facts_.name, free, cause.during);
+      return caused(ErrorKind::kNoMemory, std::move(cause));
     }
     const CUdeviceptr address = memory->address();
     {

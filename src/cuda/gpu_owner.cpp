@@ -5,9 +5,14 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "driver/probe.h"
 
 namespace hearth::cuda {
 namespace {
+
+std::string capability_text(uint32_t capability) {
+  return fmt::format("{}.{}", capability / 10, capability % 10);
+}
 
 constexpr int kOldestCapability = 75;
 
@@ -52,14 +57,16 @@ Status GpuGeneration::start() {
   const uint64_t bus_bits = static_cast<uint64_t>(attribute(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH));
   TRY(attribute.status);
   if (chip.compute_capability < kOldestCapability)
-    return with_remedy(ErrorKind::kUnsupported,
-                       fmt::format("{} has compute capability {}.{}", name, chip.compute_capability / 10,
-                                   chip.compute_capability % 10),
-                       "hearth needs 7.5 (Turing, 2018) or newer");
+    return caused(ErrorKind::kUnsupported, {"gpu-too-old-for-hearth",
+                                            {{"gpu", name},
+                                             {"capability", capability_text(chip.compute_capability)},
+                                             {"needed", capability_text(kOldestCapability)}}});
   modules_.emplace(cuda_, context_, chip, embedded_images());
   facts_.name = fmt::format("GPU {} ({})", ordinal_,
                             std::string_view(name).starts_with("NVIDIA") ? name : fmt::format("NVIDIA {}", name));
   facts_.ordinal = ordinal_;
+  facts_.id = driver::uuid_of(cuda_, context_.device());
+  if (facts_.id.empty()) facts_.id = facts_.name;
   facts_.memory_bytes = memory->total_bytes;
   facts_.bandwidth_bytes_per_s = 2 * clock_khz * 1000 * (bus_bits / 8);  // double data rate
   return {};

@@ -55,7 +55,7 @@ Result<Modules::Loaded> Modules::load_one(const std::string& source, std::atomic
     if (!machine_code) compiles = true;
     auto module = driver::Module::load(cuda_, content.c_str(), &report);
     if (module) {
-      std::string reason = refused && !machine_code ? refused->cause() : std::string();
+      std::string reason = refused && !machine_code ? refused->what() : std::string();
       return Loaded{
           std::move(*module),
           {source, image->kind, image->compute_capability, image->toolkit, report.compile_ms, std::move(reason)}};

@@ -26,7 +26,8 @@ struct Facts {
   uint64_t granularity_bytes = 1;
   // Reads of its memory as the hardware is rated; 0: unknown.
   uint64_t bandwidth_bytes_per_s = 0;
-  int ordinal = -1;  // the driver's number of a GPU in this process
+  int ordinal = -1;     // the driver's number of a GPU in this process
+  std::string id = {};  // "cpu", "GPU-8e3d...": the same as long as the hardware is, whatever else is there
 };
 
 // What the hardware gives at best, measured now: the limits that speeds are compared with.

@@ -105,7 +105,7 @@ std::vector<Finding> findings_of(const std::string& folder) {
   std::vector<Finding> list;
   const auto space = space_of(folder);
   if (!space) {
-    list.push_back({"disk-unreadable", space.error().cause(), "look at the mount", true});
+    list.push_back({"disk-unreadable", space.error().what(), "look at the mount", true});
     return list;
   }
   const Facts& facts = space->facts;
@@ -134,7 +134,7 @@ std::vector<Finding> findings_of(const std::string& folder) {
                     "models load as fast as the network is; keep those in use on a local disk"});
   if (::faccessat(AT_FDCWD, facts.folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
     const Error why = denied(facts.folder);
-    list.push_back({"disk-not-writable", why.cause(), why.remedy, true});
+    list.push_back({"disk-not-writable", why.what(), why.remedy, true});
   }
   add_shown_findings(facts, list);
   return list;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "doctor/judge.h"
 #include "driver/errors.h"
@@ -99,6 +100,24 @@ std::string_view confidence_name(Confidence confidence) {
     case Confidence::kLow: return "low";
   }
   return "";
+}
+
+namespace {
+
+// A title in the middle of a line: "The GPUs wait ..." goes on with a small letter, "CUDA fails ..." does not.
+std::string within_a_line(std::string title) {
+  constexpr const char* kOrdinary[] = {"A ", "After ", "An ", "Another ", "The ", "This "};
+  if (std::ranges::any_of(kOrdinary, [&](const char* word) { return title.starts_with(word); }))
+    title[0] = static_cast<char>(std::tolower(title[0]));
+  return title;
+}
+
+}  // namespace
+
+RegisterRule::RegisterRule(const Rule* rule) : rule_(rule) {
+  if (rule->remedy == nullptr) return;
+  words_ = {rule->id, within_a_line(rule->title), rule->remedy};
+  registered_.emplace(&words_);
 }
 
 std::vector<const Rule*> rules() {

@@ -171,4 +171,11 @@ std::string explain(const Rule& rule) {
   return text + "\n" + wrap(fmt::format("Number {} of the catalogue ({}). See {}.", rule.number, rule.area, rule.references), kWidth, "");
 }
 
+std::string explain(const CauseWords& words) {
+  constexpr size_t kWidth = 80;
+  return fmt::format("# {}\n\n", words.id) + wrap(words.what + ".", kWidth, "") + "\n" +
+         wrap(fmt::format("What to do: {}.", words.remedy), kWidth, "") + "\n" +
+         wrap("Hearth reports this itself; what stands in braces is in its message.", kWidth, "");
+}
+
 }  // namespace hearth::doctor

@@ -19,6 +19,8 @@ std::string report(const Facts& facts, const Diagnosis& diagnosis, const Bundle&
 std::string report_json(const Facts& facts, const Diagnosis& diagnosis, const Bundle& bundle, bool verbose);
 // The page of a cause, as Markdown that also reads well on a terminal.
 std::string explain(const Rule& rule);
+// Of a cause that only hearth itself reports.
+std::string explain(const CauseWords& words);
 // "cuda.cuInit: 304", one source a line, long ones cut.
 std::string probes_text(const Bundle& bundle);
 

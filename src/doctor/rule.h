@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cause.h"
 #include "base/registry.h"
 #include "doctor/facts.h"
 
@@ -54,9 +55,22 @@ struct Rule {
   int weight;              // among equal confidence the higher comes first
   bool (*applies)(const Facts& facts);
   std::optional<Verdict> (*judge)(const Facts& facts);
+  // What to do, in one line without its period, for causes that hearth itself meets and reports by their id: they are
+  // worded by the title and this. Null: it reports no such.
+  const char* remedy = nullptr;
 };
 
-using RegisterRule = Register<Rule>;
+// With the words of its cause.
+class RegisterRule {
+ public:
+  explicit RegisterRule(const Rule* rule);
+  static const std::vector<const Rule*>& all() { return Register<Rule>::all(); }
+
+ private:
+  Register<Rule> rule_;
+  CauseWords words_;
+  std::optional<RegisterCauseWords> registered_;
+};
 
 // All rules in the catalogue's order.
 std::vector<const Rule*> rules();

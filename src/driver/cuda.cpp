@@ -18,28 +18,24 @@ Problem cannot_load(const std::string& path, const std::string& loader_says) {
   const bool missing = loader_says.find("No such file or directory") != std::string::npos &&
                        loader_says.starts_with(path);  // else a library that it depends on is missing
   if (missing) return missing_driver(look_at_machine());
-  return {0, "driver-library-broken", fmt::format("the driver's library cannot be loaded ({})", loader_says),
-          "reinstall the NVIDIA driver for this kind of machine (64 bits); in a container create it anew"};
+  return {0, "driver-library-broken", {"driver-library-broken", {{"loader", loader_says}}}};
 }
 
 Problem too_old(int version, const std::string& library) {
   const std::string driver = driver_version_of(library);
-  return {0, "driver-too-old",
-          fmt::format("the NVIDIA driver{}{} is too old: it supports CUDA {}, hearth needs {} (driver 525)",
-                      driver.empty() ? "" : " ", driver, cuda_version_text(version), cuda_version_text(kOldestCuda)),
-          "install NVIDIA driver 525 or newer on the host (on WSL2: in Windows)"};
+  Cause cause{"driver-too-old"};
+  cause.detail = fmt::format("({}{}supports CUDA {}, CUDA {} is needed)", driver, driver.empty() ? "it " : " ",
+                             cuda_version_text(version), cuda_version_text(kOldestCuda));
+  return {0, "driver-too-old", std::move(cause)};
 }
 
 Problem not_the_driver(const std::string& symbol, const std::string& library) {
-  return {
-      0, "driver-symbol-missing", fmt::format("{} is not a complete CUDA driver: it lacks {}", library, symbol),
-      "take what replaces NVIDIA's libcuda.so.1 (LD_PRELOAD, LD_LIBRARY_PATH) away, or reinstall the NVIDIA driver"};
+  return {0, "driver-symbol-missing", {"driver-symbol-missing", {{"library", library}, {"symbol", symbol}}}};
 }
 
 Problem silent_driver(std::chrono::milliseconds patience) {
-  return {0, "driver-does-not-answer",
-          fmt::format("the NVIDIA driver did not answer within {} s", std::chrono::duration<double>(patience).count()),
-          "look for NVIDIA messages (Xid) in the kernel log (\"sudo dmesg | grep NVRM\") and reboot"};
+  const std::string seconds = fmt::format("{}", std::chrono::duration<double>(patience).count());
+  return {0, "driver-does-not-answer", {"driver-does-not-answer", {{"seconds", seconds}}}};
 }
 
 // NVML does not heed CUDA_VISIBLE_DEVICES; 0 where there is none.
@@ -55,16 +51,11 @@ Problem cannot_initialise(CUresult code) {
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   if ((code != CUDA_ERROR_NO_DEVICE && code != CUDA_ERROR_INVALID_DEVICE) || visible == nullptr) return problem;
   const unsigned hidden = code == CUDA_ERROR_NO_DEVICE ? gpus_without_regard_to_visibility() : 0;
-  if (hidden == 0) {
-    problem.cause += fmt::format(" (CUDA_VISIBLE_DEVICES is \"{}\")", visible);
-    return problem;
-  }
-  problem.cause = fmt::format(
-      "CUDA_VISIBLE_DEVICES is \"{}\", with which the driver shows this process {}", visible,
-      hidden == 1 ? "no GPU, though the machine has one" : fmt::format("none of the machine's {} GPUs", hidden));
-  problem.remedy =
-      "unset CUDA_VISIBLE_DEVICES, or name GPUs in it: their numbers from 0, or their UUIDs as \"nvidia-smi -L\" shows "
-      "them, separated by commas";
+  problem.why.detail = fmt::format("(CUDA_VISIBLE_DEVICES is \"{}\")", visible);
+  if (hidden == 0) return problem;
+  problem.why.id = "visible-devices-hide-gpu";
+  problem.why.detail = fmt::format("(CUDA_VISIBLE_DEVICES is \"{}\", the machine has {})", visible,
+                                   hidden == 1 ? "one GPU" : fmt::format("{} GPUs", hidden));
   return problem;
 }
 
@@ -82,7 +73,7 @@ const char* resolve(const Library& library, Cuda& cuda) {
 
 Result<std::unique_ptr<const Cuda>> fail(Problem problem, Problem* out) {
   if (out != nullptr) *out = problem;
-  return with_remedy(ErrorKind::kNoDevice, problem.cause_with_code(), problem.remedy);
+  return caused(ErrorKind::kNoDevice, problem.with_code());
 }
 
 }  // namespace

@@ -1,25 +1,25 @@
-// What a result of the CUDA driver means to a user: the cause in plain words and what to do about it.
+// What a result of the CUDA driver means: its name, the cause as an id, and what kind of fault it is.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/cause.h"
 #include "base/result.h"
 #include "driver/cuda_abi.h"
 
 namespace hearth::driver {
 
 struct Description {
-  std::string name;    // "CUDA_ERROR_OPERATING_SYSTEM"
-  std::string cause;   // no trailing period
-  std::string remedy;  // no trailing period
+  std::string name;  // "CUDA_ERROR_OPERATING_SYSTEM"
+  Cause cause;
   ErrorKind kind;
   // The context is broken for good: every later call fails too, until the context is destroyed and built again.
   bool sticky;
 };
 
-// Every code has its own words, also one that is not known (a driver newer than hearth).
+// Every code has a cause, also one that is not known (a driver newer than hearth).
 Description describe(CUresult code);
 bool is_sticky(CUresult code);
 // The code of a name such as "CUDA_ERROR_OPERATING_SYSTEM"; nothing for one that is not known.
@@ -27,13 +27,13 @@ std::optional<int> code_of_name(std::string_view name);
 
 // Why a GPU, or the driver as a whole, cannot be used.
 struct Problem {
-  int code = 0;       // CUresult; 0 if no call of the driver failed
-  std::string name;   // "CUDA_ERROR_NO_DEVICE"; for what is found before a call: "no-driver-library", ...
-  std::string cause;  // as in Description
-  std::string remedy;
+  int code = 0;      // CUresult; 0 if no call of the driver failed
+  std::string name;  // "CUDA_ERROR_NO_DEVICE"; for what is found before a call: "no-driver-library", ...
+  Cause why;
 
-  std::string cause_with_code() const;  // "cause [CUDA_ERROR_NO_DEVICE, 100]"
-  std::string text() const;             // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
+  Cause with_code() const;  // its detail ends in "[CUDA_ERROR_NO_DEVICE, 100]"
+  std::string cause_with_code() const { return what_of(with_code()); }  // "cause [CUDA_ERROR_NO_DEVICE, 100]"
+  std::string text() const { return text_of(with_code()); }             // "cause [CUDA_ERROR_NO_DEVICE, 100]; remedy"
 };
 
 Problem problem_of(CUresult code);

@@ -131,8 +131,9 @@ Result<Module> Module::load(const Cuda& cuda, const void* image, LoadReport* rep
     while (!log.empty() && log.back() == '\n') log.pop_back();
     std::ranges::replace(log, '\n', ' ');
     if (log.empty()) return status.error();
-    const Error& cause = status.error();
-    return with_remedy(cause.kind, fmt::format("{} (its compiler says: {})", cause.cause(), log), cause.remedy);
+    Cause cause = status.error().cause;
+    cause.detail += fmt::format(" (its compiler says: {})", log);
+    return caused(status.error().kind, std::move(cause));
   }
   if (report != nullptr) {
     std::memcpy(&report->compile_ms, &values[0], sizeof report->compile_ms);  // a float in the slot of a pointer

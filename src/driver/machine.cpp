@@ -40,33 +40,13 @@ Machine look_at_machine(const std::string& root) {
 }
 
 Problem missing_driver(const Machine& machine) {
-  const auto problem = [](const char* cause, const char* remedy) {
-    return Problem{0, "no-driver-library", cause, remedy};
-  };
-  if (machine.wsl) {
-    return problem("libcuda.so.1 was not found, although Windows offers its GPU",
-                   "put /usr/lib/wsl/lib on the library path (/etc/ld.so.conf.d, then ldconfig), and update the "
-                   "Windows driver; install no NVIDIA driver inside WSL");
-  }
-  if (machine.container && machine.device_nodes) {
-    return problem("the container has the GPU's device files but not the driver's libcuda.so.1",
-                   "set NVIDIA_DRIVER_CAPABILITIES=compute,utility and create the container anew with --gpus all");
-  }
-  if (machine.container) {
-    return problem("the container was given no GPU: libcuda.so.1 was not found",
-                   "install the NVIDIA container toolkit on the host and create the container anew with --gpus all");
-  }
-  if (machine.kernel_driver || machine.device_nodes) {
-    return problem("NVIDIA's kernel module is loaded, but its library libcuda.so.1 was not found",
-                   "install the driver's compute libraries (Debian: libcuda1, Ubuntu: libnvidia-compute-<version>), "
-                   "then run ldconfig");
-  }
-  if (machine.nvidia_device) {
-    return problem("there is an NVIDIA GPU, but no NVIDIA driver is installed: libcuda.so.1 was not found",
-                   "install the NVIDIA driver, 525 or newer, and reboot");
-  }
-  return problem("no NVIDIA GPU and no NVIDIA driver (libcuda.so.1) were found",
-                 "if the machine has an NVIDIA GPU, install the NVIDIA driver, 525 or newer");
+  const auto problem = [](const char* id) { return Problem{0, "no-driver-library", {id}}; };
+  if (machine.wsl) return problem("driver-library-missing-in-wsl2");
+  if (machine.container && machine.device_nodes) return problem("driver-capabilities-exclude-compute");
+  if (machine.container) return problem("container-without-gpu");
+  if (machine.kernel_driver || machine.device_nodes) return problem("driver-library-missing");
+  if (machine.nvidia_device) return problem("no-kernel-driver");
+  return problem("no-gpu");
 }
 
 }  // namespace hearth::driver

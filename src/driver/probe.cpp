@@ -27,15 +27,6 @@ std::string text_of(Call call) {
   return buffer.data();
 }
 
-std::string uuid_text(const CUuuid& uuid) {
-  std::string text = "GPU-";
-  for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += fmt::format("{:02x}", static_cast<unsigned char>(uuid.bytes[i]));
-  }
-  return text;
-}
-
 std::string base_name(const std::string& path) {
   return path.substr(path.find_last_of('/') + 1);
 }
@@ -223,8 +214,7 @@ void probe_cuda(const ProbeOptions& options, Probe& facts) {
   } else if (gpus) {
     facts.problem = problem_of(CUDA_ERROR_NO_DEVICE);
   } else {
-    facts.problem = Problem{0, "gpu-does-not-answer", "the GPU did not answer when it was asked for its facts",
-                            "look for NVIDIA messages (Xid) in the kernel log (\"sudo dmesg | grep NVRM\") and reboot"};
+    facts.problem = Problem{0, "gpu-does-not-answer", {"gpu-does-not-answer"}};
   }
 }
 
@@ -259,6 +249,17 @@ void probe_nvml(const ProbeOptions& options, Probe& facts) {
 
 }  // namespace
 
+std::string uuid_of(const Cuda& cuda, CUdevice device) {
+  CUuuid uuid{};
+  if (cuda.cuDeviceGetUuid(&uuid, device) != CUDA_SUCCESS) return {};
+  std::string text = "GPU-";
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += fmt::format("{:02x}", static_cast<unsigned char>(uuid.bytes[i]));
+  }
+  return text;
+}
+
 Gpu static_facts(const Cuda& cuda, int ordinal) {
   Gpu gpu;
   gpu.ordinal = ordinal;
@@ -277,7 +278,7 @@ Gpu static_facts(const Cuda& cuda, int ordinal) {
   gpu.pci_bus_id = text_of<32>([&](char* text, unsigned size) {
     return cuda.cuDeviceGetPCIBusId(text, static_cast<int>(size), device) == CUDA_SUCCESS;
   });
-  if (CUuuid uuid{}; cuda.cuDeviceGetUuid(&uuid, device) == CUDA_SUCCESS) gpu.uuid = uuid_text(uuid);
+  gpu.uuid = uuid_of(cuda, device);
   if (size_t bytes = 0; cuda.cuDeviceTotalMem(&bytes, device) == CUDA_SUCCESS) gpu.total_bytes = bytes;
   gpu.capability = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 +
                    attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);

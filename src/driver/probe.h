@@ -67,6 +67,7 @@ struct ProbeOptions {
 Probe probe(const ProbeOptions& options = {});
 
 // The parts, for those who have the driver open: what does not change, and what does. `nvml` may be null.
+std::string uuid_of(const Cuda& cuda, CUdevice device);  // empty if not known
 Gpu static_facts(const Cuda& cuda, int ordinal);
 GpuState read_state(const Nvml& nvml, const std::string& uuid);
 

@@ -20,7 +20,7 @@ namespace hearth::engine {
 class CardBook {
  public:
   using Id = uint64_t;
-  using Cards = std::set<std::string>;  // by the devices' names
+  using Cards = std::set<std::string>;  // by the devices' ids
 
   // A model's entry; safe on any thread, as all here.
   Id join();

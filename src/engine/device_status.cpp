@@ -8,11 +8,6 @@
 
 namespace hearth::engine {
 
-GpuProblem gpu_problem(const Error& error) {
-  if (error.remedy.empty()) return {error.message, "\"--gpu off\" does without the GPU"};
-  return {error.cause(), error.remedy};
-}
-
 uint32_t DeviceStatus::layers_on_gpu() const {
   return static_cast<uint32_t>(std::ranges::count_if(layers, [&](uint32_t device) { return devices[device].gpu; }));
 }
@@ -62,14 +57,14 @@ std::string DeviceStatus::placement() const {
 }
 
 std::string DeviceStatus::warning() const {
-  if (!noteworthy || cause.empty() || wholly_on_gpu()) return {};
+  if (!cause.noteworthy || cause.empty() || wholly_on_gpu()) return {};
   const size_t on_cpu = layers.size() - layers_on_gpu();
   const uint32_t apart = experts_on_cpu();
   std::string what = fmt::format("the experts of {} layer{} run on the CPU", apart, apart == 1 ? "" : "s");
   if (on_cpu > 0) what = fmt::format("{} of {} layers run on the CPU", on_cpu, layers.size());
   if (on_cpu == layers.size()) what = "the model runs on the CPU";
   if (layers.empty()) what = "the model is on no device";
-  return fmt::format("{}: {}; {}", what, cause, remedy);
+  return fmt::format("{}: {}", what, text_of(cause));
 }
 
 DeviceStatus on_one_device(std::string device, bool gpu, uint32_t blocks) {

@@ -7,18 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "base/cause.h"
 #include "models/memory.h"
 
 namespace hearth::engine {
-
-// Why a GPU is not used, or not for all of a model, in parts that a status shows.
-struct GpuProblem {
-  std::string cause, remedy;
-  bool noteworthy = true;  // false: nothing on this machine hints at a GPU
-};
-// An error of a device or the driver in parts.
-GpuProblem gpu_problem(const Error& error);
 
 struct DeviceStatus {
   struct Device {
@@ -28,7 +20,8 @@ struct DeviceStatus {
     models::Memory memory = {};          // of the model there, as it is now
     // When the model was loaded: what the plan promised, and what the device's free memory lost. 0: not known.
     uint64_t promised_bytes = 0, taken_bytes = 0;
-    int ordinal = -1;  // the driver's number of a GPU in this process
+    int ordinal = -1;     // the driver's number of a GPU in this process
+    std::string id = {};  // device::Facts::id
   };
   std::vector<Device> devices;
   // For every transformer block and then the output layer, which of `devices` it is on: one more than the model
@@ -39,9 +32,7 @@ struct DeviceStatus {
 
   bool gpu_wanted = true;  // false: the user said --gpu off
   // Why not every layer is on a GPU; empty if all are, or if none was wanted.
-  std::string cause, remedy;
-  // False where the cause is just that this machine shows no sign of a GPU: nothing to warn of.
-  bool noteworthy = false;
+  Cause cause;
 
   // How often something has moved since the load, and the last time in words: "memory became free: 33/33 layers ...".
   uint64_t changes = 0;

@@ -32,12 +32,12 @@ uint64_t difference(uint64_t a, uint64_t b) {
 }
 
 // For a model that is not wholly on GPUs, when nobody knows better.
-GpuProblem too_little_memory(std::span<const placement::DeviceState> states) {
-  std::string free;
+Cause too_little_memory(std::span<const placement::DeviceState> states) {
+  std::string room;
   for (const placement::DeviceState& state : states)
     if (!state.host)
-      free += fmt::format("{}{} has {} free", free.empty() ? "" : ", ", state.name, size_text(state.free));
-  return {free + ", too little for the rest of the model", "it goes there by itself when memory becomes free"};
+      room += fmt::format("{}{} has {} free", room.empty() ? "" : ", ", state.name, size_text(state.free));
+  return {"gpu-memory-full", {{"room", room}}};
 }
 
 // There is no model after a loss that could not be mended.
@@ -56,7 +56,8 @@ DeviceStatus::Device describe_device(const device::Device& device) {
   return {.name = facts.name,
           .gpu = !device.reads_host_memory(),
           .bandwidth_bytes_per_s = facts.bandwidth_bytes_per_s,
-          .ordinal = facts.ordinal};
+          .ordinal = facts.ordinal,
+          .id = facts.id};
 }
 
 std::string names_of_gpus(const std::vector<std::unique_ptr<device::Device>>& devices) {
@@ -78,7 +79,8 @@ placement::DeviceState state_of(const device::Device& device) {
           .reserve = host ? 0 : placement::reserve_on(facts.memory_bytes),
           .granularity = facts.granularity_bytes,
           .bandwidth = facts.bandwidth_bytes_per_s,
-          .ordinal = facts.ordinal};
+          .ordinal = facts.ordinal,
+          .id = facts.id};
 }
 
 Result<std::unique_ptr<PlacedModel>> PlacedModel::load(std::shared_ptr<const gguf::File> file,
@@ -137,7 +139,7 @@ Status PlacedModel::open_devices() {
   }
   if (failure && devices_.empty() && failure->kind != ErrorKind::kNoMemory) return *failure;
   if (failure) {
-    left_out_ = gpu_problem(*failure);
+    left_out_ = cause_of(*failure);
     log_warn("a GPU is not used: {}", failure->message);
   }
   ASSIGN_OR_RETURN(devices_.emplace_back(), factories_.back()());
@@ -162,7 +164,7 @@ Result<std::vector<placement::ModelSizes>> PlacedModel::measure() const {
   return sizes;
 }
 
-Result<GpuProblem> PlacedModel::make_plan(int attempt) {
+Result<Cause> PlacedModel::make_plan(int attempt) {
   ASSIGN_OR_RETURN(std::vector<placement::ModelSizes> sizes, measure());
   plan_ = placement::plan(sizes, states_for(attempt), options_.rebalance.plan);
   // A context takes memory of its GPU, for nothing where the plan does without.
@@ -176,7 +178,7 @@ Result<GpuProblem> PlacedModel::make_plan(int attempt) {
   const std::vector<placement::DeviceState> now = states_for(attempt);
   plan_ = placement::plan(sizes, now, options_.rebalance.plan);
   if (options_.review) return options_.review({plan_, sizes, now, *devices_.back()});
-  if (plan_.whole() || devices_.size() == 1) return GpuProblem();
+  if (plan_.whole() || devices_.size() == 1) return Cause();
   return too_little_memory(now);
 }
 
@@ -210,15 +212,15 @@ Status PlacedModel::open_and_load() {
   std::optional<Error> failure;
   for (int attempt = 0;; ++attempt) {
     if (devices_.size() < factories_.size() || attempt == 0) TRY(open_devices());
-    ASSIGN_OR_RETURN(GpuProblem problem, make_plan(attempt));
+    ASSIGN_OR_RETURN(Cause cause, make_plan(attempt));
     const std::vector<uint64_t> before = free_bytes();
     const Status loaded = load_planned();
     if (loaded) {
       if (attempt >= kPlansWithAllFree) {  // less than is free: what is free could not be had
-        problem = {gpu_problem(*failure).cause, too_little_memory({}).remedy};
+        cause = {"gpu-memory-not-to-be-had", {{"error", failure->what()}}};
         rebalancer_.hold(now_ms());
       }
-      describe(problem.cause.empty() ? left_out_ : problem, before);
+      describe(cause.empty() ? left_out_ : cause, before);
       return {};
     }
     if (loaded.error().kind != ErrorKind::kNoMemory || attempt == last || factories_.size() == 1) return loaded;
@@ -234,7 +236,7 @@ std::vector<uint64_t> PlacedModel::free_bytes() const {
   return bytes;
 }
 
-void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before) {
+void PlacedModel::describe(const Cause& cause, const std::vector<uint64_t>& free_before) {
   const std::vector<uint64_t> free_after = free_bytes();
   DeviceStatus status;
   status.gpu_wanted = options_.gpu_wanted;
@@ -253,11 +255,7 @@ void PlacedModel::describe(const GpuProblem& problem, const std::vector<uint64_t
           on.name, on.promised_bytes, on.taken_bytes, devices_[i]->allocated_bytes());
   }
   describe_layers(status);
-  if (!status.wholly_on_gpu() && options_.gpu_wanted) {
-    status.cause = problem.cause;
-    status.remedy = problem.remedy;
-    status.noteworthy = problem.noteworthy;
-  }
+  if (!status.wholly_on_gpu() && options_.gpu_wanted) status.cause = cause;
   const std::lock_guard lock(mutex_);
   status.changes = status_.changes;
   status.last_change = status_.last_change;
@@ -284,15 +282,12 @@ void PlacedModel::describe_layers(DeviceStatus& status) const {
 
 // The model is nowhere now, whatever was opened or loaded before it failed.
 void PlacedModel::describe_loss(const Error& error) {
-  const GpuProblem problem = gpu_problem(error);
   model_.reset();
   const std::lock_guard lock(mutex_);
   status_.layers.clear();
   status_.experts.clear();
   for (DeviceStatus::Device& device : status_.devices) device.memory = {};
-  status_.cause = problem.cause;
-  status_.remedy = problem.remedy;
-  status_.noteworthy = true;
+  status_.cause = cause_of(error);
 }
 
 void PlacedModel::announce(const std::string& what, bool good) {
@@ -320,7 +315,7 @@ void PlacedModel::look(std::span<const placement::DeviceState> states) {
   const std::vector<placement::Share> shares = placement::shares_of(model_->arrangement(), model_->sizes(), states);
   std::map<std::string, uint64_t> taken;
   for (size_t i = 0; i < states.size(); ++i)
-    if (!states[i].host) taken[states[i].name] += shares[i].used() ? shares[i].total() : 0;
+    if (!states[i].host) taken[states[i].id] += shares[i].used() ? shares[i].total() : 0;
   book_->look(id_, std::move(taken), computed_ns_, now_ms());
 }
 
@@ -377,7 +372,7 @@ std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_byt
   look(now);
   for (const placement::DeviceState& state : now) {
     // Where another one gives way it is as if the reserve were there, and no more than that.
-    const bool waits = !state.host && state.free < state.reserve && !book_->gives_first(id_, state.name, seen.now_ms);
+    const bool waits = !state.host && state.free < state.reserve && !book_->gives_first(id_, state.id, seen.now_ms);
     seen.free_bytes.push_back(waits ? state.reserve : state.free);
   }
   auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
@@ -392,8 +387,8 @@ bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
   CardBook::Cards grows, gives;
   for (size_t i = 0; i < devices.size(); ++i) {
     if (devices[i].host) continue;
-    if (after[i].total() > before[i].total()) grows.insert(devices[i].name);
-    if (after[i].total() < before[i].total()) gives.insert(devices[i].name);
+    if (after[i].total() > before[i].total()) grows.insert(devices[i].id);
+    if (after[i].total() < before[i].total()) gives.insert(devices[i].id);
   }
   if (!grows.empty()) return book_->begin_growth(id_, grows, now);
   book_->gave_way(gives, now, options_.rebalance.hold_ms);
@@ -469,13 +464,10 @@ PlacedModel::Move PlacedModel::begin_move(placement::Arrangement target, std::st
 }
 
 void PlacedModel::describe_move(const Move& move, bool ended) {
-  const GpuProblem problem = too_little_memory(states());
+  Cause cause = too_little_memory(states());
   const std::lock_guard lock(mutex_);
   describe_layers(status_);
-  const bool whole = status_.wholly_on_gpu();
-  status_.cause = whole ? "" : problem.cause;
-  status_.remedy = whole ? "" : problem.remedy;
-  status_.noteworthy = !whole;
+  status_.cause = status_.wholly_on_gpu() ? Cause() : std::move(cause);
   if (!ended) return;
   const uint32_t layers = status_.layers_on_gpu();
   const bool more =

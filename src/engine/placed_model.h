@@ -45,7 +45,7 @@ struct PlacedOptions {
   std::shared_ptr<HostOwner::Member> host = {};
   // Looks at a plan before anything of the model is read; an error refuses it. What it gives is shown as the reason
   // where the plan leaves something on the host.
-  std::function<Result<GpuProblem>(const Proposal& proposal)> review = {};
+  std::function<Result<Cause>(const Proposal& proposal)> review = {};
 };
 
 // Memory that runs out during a load says that the plan is out of date, not that a GPU is broken. So many plans may
@@ -103,7 +103,7 @@ class PlacedModel {
   std::vector<placement::DeviceState> states_for(int attempt) const;
   Result<std::vector<placement::ModelSizes>> measure() const;
   // Plans, without the GPUs that are not needed, and has the plan reviewed.
-  Result<GpuProblem> make_plan(int attempt);
+  Result<Cause> make_plan(int attempt);
   Status load_planned();
   void give_up_scratch();
   Status recover();
@@ -124,7 +124,7 @@ class PlacedModel {
   void describe_move(const Move& move, bool ended);
 
   std::vector<uint64_t> free_bytes() const;
-  void describe(const GpuProblem& problem, const std::vector<uint64_t>& free_before);
+  void describe(const Cause& cause, const std::vector<uint64_t>& free_before);
   void describe_layers(DeviceStatus& status) const;
   void describe_loss(const Error& error);
   void announce(const std::string& what, bool good);  // under the mutex
@@ -141,7 +141,7 @@ class PlacedModel {
   std::vector<size_t> opened_;                            // their factories, without the host's
   std::vector<size_t> spare_;                             // factories of GPUs that are not open
   int64_t spare_due_ms_ = 0, spare_wait_ms_ = 0;          // when the next of them is looked at, and how long after
-  GpuProblem left_out_;                                   // why a GPU could not be opened; empty: all could
+  Cause left_out_;                                        // why a GPU could not be opened; empty: all could
   std::unique_ptr<models::Model> model_;                  // after the devices: it ends first
   std::optional<Move> move_;
   std::string last_failure_;  // of a move

@@ -14,10 +14,17 @@ bool expects_gpu(const driver::Problem& problem) {
   return problem.name != "no-driver-library" || driver::look_at_machine().has_gpu();
 }
 
-engine::GpuProblem without_kernels() {
+Cause without_kernels() {
   driver::Problem ignored;
-  return {"this build of hearth has no GPU kernels", "use a release of hearth, or build it where nvcc is installed",
-          driver::Cuda::open(&ignored).ok() || expects_gpu(ignored)};
+  Cause cause{"hearth-without-kernels"};
+  cause.noteworthy = driver::Cuda::open(&ignored).ok() || expects_gpu(ignored);
+  return cause;
+}
+
+Cause cause_of_problem(const driver::Problem& problem) {
+  Cause cause = problem.with_code();
+  cause.noteworthy = expects_gpu(problem);
+  return cause;
 }
 
 engine::DeviceFactory factory_of(const cuda::CudaOptions& options, std::unique_ptr<device::Device> opened) {
@@ -39,12 +46,11 @@ GpuSearch find_gpus(const cuda::CompileProgress& compiling, const std::string& h
   if (!cuda::has_kernels()) return {{}, without_kernels()};
   driver::Problem problem;
   const auto cuda = driver::Cuda::open(&problem);
-  if (!cuda) return {{}, {problem.cause_with_code(), problem.remedy, expects_gpu(problem)}};
+  if (!cuda) return {{}, cause_of_problem(problem)};
   int count = 0;
   const CUresult counted = (*cuda)->cuDeviceGetCount(&count);
   if (counted != CUDA_SUCCESS || count <= 0) {
-    const driver::Problem none = driver::problem_of(counted != CUDA_SUCCESS ? counted : CUDA_ERROR_NO_DEVICE);
-    return {{}, {none.cause_with_code(), none.remedy}};
+    return {{}, driver::problem_of(counted != CUDA_SUCCESS ? counted : CUDA_ERROR_NO_DEVICE).with_code()};
   }
   GpuSearch search;
   std::vector<Error> failures;
@@ -57,7 +63,7 @@ GpuSearch find_gpus(const cuda::CompileProgress& compiling, const std::string& h
       failures.push_back(device.error());
   }
   if (search.gpus.empty()) {
-    search.problem = engine::gpu_problem(failures.front());
+    search.problem = cause_of(failures.front());
     return search;
   }
   for (const Error& failure : failures) log_warn("a GPU is not used: {}", failure.message);
@@ -77,8 +83,10 @@ bool is_gpu_fault(const Error& error) {
   }
 }
 
-Error refused(const engine::GpuProblem& problem) {
-  return error(ErrorKind::kRefused, "--gpu require: {}; {}", problem.cause, problem.remedy);
+Error refused(const Cause& problem) {
+  Cause cause = problem;
+  cause.during = cause.during.empty() ? "--gpu require" : "--gpu require: " + cause.during;
+  return caused(ErrorKind::kRefused, std::move(cause));
 }
 
 }  // namespace hearth::fleet

@@ -19,7 +19,7 @@ GpuPolicy gpu_policy(const std::string& name);  // of a checked "auto", "require
 
 struct GpuSearch {
   std::vector<engine::DeviceFactory> gpus;  // those that can be used, in the driver's order, which may hide some
-  engine::GpuProblem problem;               // why there are none
+  Cause problem;                            // why there are none
 };
 // Opens every GPU; a factory's first call gives the one that is open, later ones open it again. A GPU that cannot be
 // used while others can is a warning in the log. `holder`: whose memory it is that they take, for the cards' ledgers.
@@ -30,6 +30,6 @@ GpuSearch find_gpus(const cuda::CompileProgress& compiling = {}, const std::stri
 // Whether it is the GPU that failed, so that the CPU may still do it; false for a bad model or option.
 bool is_gpu_fault(const Error& error);
 // For --gpu require: the kind with exit code 3.
-Error refused(const engine::GpuProblem& problem);
+Error refused(const Cause& problem);
 
 }  // namespace hearth::fleet

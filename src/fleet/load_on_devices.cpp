@@ -20,7 +20,6 @@
 namespace hearth::fleet {
 namespace {
 
-using engine::GpuProblem;
 using engine::Proposal;
 
 constexpr size_t kMostOffers = 2;  // in one line; "hearth plan" shows all
@@ -36,16 +35,13 @@ std::string joined(const std::vector<placement::Offer>& offers) {
   return text;
 }
 
-// "the whole model needs 4.9 GiB of GPU memory, but GPU 0 (...) has 3.3 GiB to give (others hold 2.5 GiB)": what is
-// free, but for the reserve.
-std::string cause_of_parts(const Proposal& proposal, std::span<const placement::DeviceState> states) {
-  const size_t layers = proposal.plan.layers.size();
-  const placement::Share whole = placement::shares_of(placement::all_on(0, layers), proposal.sizes, states)[0];
-  std::string text = fmt::format("the whole model needs {} of GPU memory, but", size_text(whole.total()));
+// "GPU 0 (...) has 3.3 GiB to give (others hold 2.5 GiB)": what is free, but for the reserve.
+std::string room_of(std::span<const placement::DeviceState> states) {
+  std::string text;
   for (size_t i = 0; i + 1 < states.size(); ++i) {
     uint64_t others = 0;
     for (const placement::Process& process : states[i].others) others += process.bytes;
-    text += fmt::format("{} {} has {} to give", i > 0 ? " and" : "", states[i].name, size_text(states[i].budget()));
+    text += fmt::format("{}{} has {} to give", i > 0 ? " and " : "", states[i].name, size_text(states[i].budget()));
     if (others > 0) text += fmt::format(" (others hold {})", size_text(others));
   }
   return text;
@@ -55,7 +51,7 @@ std::string cause_of_parts(const Proposal& proposal, std::span<const placement::
 // far it is. Kept as long as the model, which may be placed again after a loss.
 class LoadSupervisor {
  public:
-  LoadSupervisor(const ModelOptions& options, std::shared_ptr<const gguf::File> file, GpuProblem no_gpu,
+  LoadSupervisor(const ModelOptions& options, std::shared_ptr<const gguf::File> file, Cause no_gpu,
                  const LoadObserver& observer)
       : file_(std::move(file)),
         policy_(options.gpu),
@@ -67,9 +63,9 @@ class LoadSupervisor {
   }
 
   // See engine::PlacedOptions.
-  Result<GpuProblem> review(const Proposal& proposal, const models::LoadOptions& load) {
+  Result<Cause> review(const Proposal& proposal, const models::LoadOptions& load) {
     TRY(check_host_memory(proposal, load));
-    GpuProblem problem = no_gpu_;
+    Cause problem = no_gpu_;
     const bool gpus = proposal.states.size() > 1;
     if (gpus && !proposal.plan.whole()) {
       problem = advise(proposal, load);
@@ -136,7 +132,7 @@ class LoadSupervisor {
   }
 
   // Why it does not fit, and what would help.
-  GpuProblem advise(const Proposal& proposal, const models::LoadOptions& load) const {
+  Cause advise(const Proposal& proposal, const models::LoadOptions& load) const {
     std::vector<placement::DeviceState> states = proposal.states;
     add_processes(states);
     const placement::ServingOptions serving = serving_for(load);
@@ -146,13 +142,16 @@ class LoadSupervisor {
     if (none) help = "only a smaller model would fit";
     if (const auto missing = placement::shortfall(proposal.sizes, states, serving.plan); missing && none)
       help = fmt::format("{} more free memory on {} would hold it", size_text(*missing), states[0].name);
-    return {cause_of_parts(proposal, states), help + " (\"hearth plan\" shows all)"};
+    const placement::Arrangement on_first = placement::all_on(0, proposal.plan.layers.size());
+    const placement::Share whole = placement::shares_of(on_first, proposal.sizes, states)[0];
+    return {"model-too-large-for-vram",
+            {{"needed", size_text(whole.total())}, {"room", room_of(states)}, {"help", help}}};
   }
 
   const std::shared_ptr<const gguf::File> file_;
   const GpuPolicy policy_;
   const bool mapped_;  // --mmap on
-  const GpuProblem no_gpu_;
+  const Cause no_gpu_;
   placement::ServingOptions serving_;
   const LoadObserver observer_;
   bool loading_ = true, started_ = false;
@@ -165,7 +164,7 @@ std::shared_ptr<engine::CardBook> card_book() {
   return book;
 }
 
-Status load_on(std::vector<engine::DeviceFactory> devices, GpuProblem no_gpu, const ModelOptions& options,
+Status load_on(std::vector<engine::DeviceFactory> devices, Cause no_gpu, const ModelOptions& options,
                const models::LoadOptions& load, const LoadObserver& observer, LoadedModel& loaded) {
   const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu), observer);
   engine::PlacedOptions placed;
@@ -195,7 +194,7 @@ Status load_on_devices(const ModelOptions& options, const models::LoadOptions& l
   if (!search.gpus.empty()) {
     const Status status = load_on(std::move(search.gpus), {}, options, load, observer, loaded);
     if (status || !is_gpu_fault(status.error())) return status;
-    search.problem = engine::gpu_problem(status.error());
+    search.problem = cause_of(status.error());
   }
   if (options.gpu == GpuPolicy::kRequire) return refused(search.problem);
   return load_on({}, search.problem, options, load, observer, loaded);

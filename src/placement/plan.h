@@ -50,6 +50,7 @@ struct DeviceState {
   uint64_t granularity = 1;  // allocations take multiples of this
   uint64_t bandwidth = 0;    // bytes/s at which it reads its memory; 0: unknown
   int ordinal = -1;          // the driver's number of a GPU that is here, in this process
+  std::string id = {};       // of the hardware; empty for what is only described
   std::vector<Process> others = {};
 
   // What a plan may promise at most.

@@ -92,6 +92,9 @@ void add_model(metrics::Page& page, const fleet::RunningModel& model) {
   const char* const layers = "Layers of a loaded model.";
   page.gauge("hearth_model_layers", layers, gpu_layers, {{"model", name}, {"place", "gpu"}});
   page.gauge("hearth_model_layers", layers, host_layers, {{"model", name}, {"place", "host"}});
+  if (const Cause& cause = model.devices.cause; !cause.empty())
+    page.gauge("hearth_model_not_on_gpu", "1: layers of a loaded model are not on a GPU, for this cause.", 1,
+               {{"model", name}, {"cause", cause.id}});
   const engine::Stats& stats = model.stats;
   page.gauge("hearth_model_running", "Answers that a model gives now.", stats.running, {{"model", name}});
   page.gauge("hearth_model_waiting", "Requests that wait for a place in a model.", stats.waiting, {{"model", name}});

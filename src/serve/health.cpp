@@ -14,13 +14,13 @@ void add_model_findings(const fleet::RunningModel& model, std::vector<Finding>& 
   const engine::DeviceStatus& devices = model.devices;
   if (model.broken) {
     list.push_back(
-        {"device-lost", fmt::format("{}: {}", model.found.name, model.broken->cause()), model.broken->remedy, true});
-  } else if (devices.noteworthy && !devices.cause.empty()) {
+        {"device-lost", fmt::format("{}: {}", model.found.name, model.broken->what()), model.broken->remedy, true});
+  } else if (devices.cause.noteworthy && !devices.cause.empty()) {
     const uint32_t away = static_cast<uint32_t>(devices.layers.size()) - devices.layers_on_gpu();
     list.push_back({"model-not-on-gpu",
                     fmt::format("{}: {} of {} layers run on the CPU: {}", model.found.name, away, devices.layers.size(),
-                                devices.cause),
-                    devices.remedy});
+                                what_of(devices.cause)),
+                    remedy_of(devices.cause), false, devices.cause.id});
   }
 }
 
@@ -31,6 +31,7 @@ http::Response respond(const Health& health, bool whole) {
   for (const Finding& finding : findings) {
     json::object reason{{"id", finding.id}, {"cause", finding.cause}};
     if (!finding.remedy.empty()) reason["remedy"] = finding.remedy;
+    if (!finding.cause_id.empty()) reason["cause_id"] = finding.cause_id;
     reasons.push_back(std::move(reason));
   }
   const char* status = !ready ? "unavailable" : findings.empty() ? "ok" : "degraded";

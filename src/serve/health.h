@@ -17,6 +17,7 @@ struct Finding {
   std::string id;             // "state-unavailable"
   std::string cause, remedy;  // the remedy may be empty
   bool unready = false;       // no request should be sent here now
+  std::string cause_id = {};  // of base/cause.h, where the cause is one of those
 };
 
 // Any thread.

@@ -14,7 +14,7 @@ void log_inference_compute(fleet::GpuPolicy policy) {
   if (policy == fleet::GpuPolicy::kOff) return on_cpu("--gpu off");
   const fleet::GpuSearch search = fleet::find_gpus();
   size_t usable = 0;
-  std::string why = search.problem.cause;
+  std::string why = text_of(search.problem);
   for (const engine::DeviceFactory& open : search.gpus) {
     const auto gpu = open();
     if (!gpu) {
@@ -23,10 +23,10 @@ void log_inference_compute(fleet::GpuPolicy policy) {
     }
     ++usable;
     const placement::DeviceState state = engine::state_of(**gpu);
-    log_info("inference compute id={} library=CUDA name=\"{}\" total=\"{}\" available=\"{}\"", state.ordinal,
+    log_info("inference compute id={} library=CUDA name=\"{}\" total=\"{}\" available=\"{}\"", state.id,
              state.name, size_text(state.total), size_text(state.free));
   }
-  if (usable == 0) on_cpu(search.problem.remedy.empty() ? why : why + "; " + search.problem.remedy);
+  if (usable == 0) on_cpu(why);
 }
 
 }  // namespace hearth::serve

@@ -198,7 +198,7 @@ struct Serving::Parts {
         workers(kWorkers, kMost_waiting),
         models(fleet_options(loaded.settings)),
         health(models) {
-    if (!state) health.set({"state-unavailable", state.error().cause(), state.error().remedy});
+    if (!state) health.set({"state-unavailable", state.error().what(), state.error().remedy});
     add_sources(registry, models, health);
   }
   ~Parts() {

@@ -46,8 +46,9 @@ std::vector<api::RunningModel> running_models(const fleet::Fleet& models) {
     if (running.expires)
       model.expires = std::chrono::duration_cast<std::chrono::seconds>(running.expires->time_since_epoch()).count();
     model.placement = running.devices.placement();
-    model.cause = running.devices.cause;
-    model.remedy = running.devices.remedy;
+    model.cause = what_of(running.devices.cause);
+    model.cause_id = running.devices.cause.id;
+    model.remedy = remedy_of(running.devices.cause);
     list.push_back(std::move(model));
   }
   return list;

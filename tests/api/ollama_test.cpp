@@ -311,6 +311,7 @@ TEST_F(OllamaApi, ListsWhatRunsAndWhyNotOnTheGpu) {
                                       .expires = 1787338102,
                                       .placement = "on the CPU",
                                       .cause = "no driver",
+                                      .cause_id = "no-kernel-driver",
                                       .remedy = "install it"},
                                      {.summary = {.name = "b:latest"}, .bytes = 7, .gpu_bytes = 7, .context = 1}};
   };
@@ -321,6 +322,7 @@ TEST_F(OllamaApi, ListsWhatRunsAndWhyNotOnTheGpu) {
   EXPECT_EQ(list[0].at("context_length"), 8192);
   EXPECT_EQ(list[0].at("expires_at"), "2026-08-21T18:48:22.000000000Z");
   EXPECT_EQ(list[0].at("cause"), "no driver");
+  EXPECT_EQ(list[0].at("cause_id"), "no-kernel-driver");
   EXPECT_EQ(list[0].at("remedy"), "install it");
   EXPECT_TRUE(list[1].at("expires_at").as_string().starts_with("2318-"));
   EXPECT_FALSE(list[1].as_object().contains("cause"));

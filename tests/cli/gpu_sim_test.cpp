@@ -57,7 +57,7 @@ TEST_F(GpuStart, InitialisationMayAnswerAnything) {
   for (const int code : {1, 2, 3, 34, 46, 100, 101, 304, 800, 801, 802, 803, 804, 805, 999}) {
     const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
     EXPECT_FALSE(expect_gpu_or_reason("tiny", "fail call=cuInit error=" + std::to_string(code),
-                                      {problem.cause_with_code(), problem.remedy}));
+                                      {problem.cause_with_code(), remedy_of(problem.why)}));
   }
 }
 
@@ -69,7 +69,8 @@ TEST_F(GpuStart, EveryCallOfTheStartMayFail) {
     for (const int code : {2, 304, 719, 999}) {
       const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
       std::vector<std::string> words = {problem.cause_with_code()};
-      if (code != CUDA_ERROR_OUT_OF_MEMORY) words.push_back(problem.remedy);  // then hearth has advice of its own
+      if (code != CUDA_ERROR_OUT_OF_MEMORY)
+        words.push_back(remedy_of(problem.why));  // then hearth has advice of its own
       EXPECT_FALSE(expect_gpu_or_reason("tiny", "fail call=" + call + " error=" + std::to_string(code), words));
     }
   }

@@ -70,7 +70,7 @@ TEST_F(Gpu, EveryErrorOfTheStartIsToldWithItsRemedy) {
        {2, 3, 34, 36, 46, 100, 101, 102, 301, 302, 303, 304, 500, 800, 801, 802, 803, 804, 805, 999, 7777}) {
     SCOPED_TRACE(code);
     const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
-    expect_refusal({"FAKE_CUDA_INIT=" + std::to_string(code)}, problem.cause_with_code(), problem.remedy);
+    expect_refusal({"FAKE_CUDA_INIT=" + std::to_string(code)}, problem.cause_with_code(), remedy_of(problem.why));
   }
 }
 
@@ -84,7 +84,7 @@ TEST_F(Gpu, AContextThatCannotBeOpenedIsTold) {
   for (const int code : {2, 46, 101, 201, 214, 304, 802, 999}) {
     SCOPED_TRACE(code);
     const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
-    expect_refusal({"FAKE_CUDA_CONTEXT=" + std::to_string(code)}, problem.cause_with_code(), problem.remedy);
+    expect_refusal({"FAKE_CUDA_CONTEXT=" + std::to_string(code)}, problem.cause_with_code(), remedy_of(problem.why));
   }
 }
 
@@ -93,7 +93,7 @@ TEST_F(Gpu, KernelsThatTheDriverRejectsAreTold) {
   for (const int code : {200, 209, 218, 221, 222, 223, 300}) {
     SCOPED_TRACE(code);
     const driver::Problem problem = driver::problem_of(static_cast<CUresult>(code));
-    expect_refusal({"FAKE_CUDA_MODULE=" + std::to_string(code)}, problem.cause, problem.remedy);
+    expect_refusal({"FAKE_CUDA_MODULE=" + std::to_string(code)}, what_of(problem.why), remedy_of(problem.why));
   }
 }
 
@@ -164,8 +164,7 @@ TEST_F(Gpu, BenchShowsWhereTheModelIsAndWhy) {
 TEST_F(Gpu, BenchMeasuresOnceMoreBesideACompetitorIfAsked) {
   std::vector<std::string> args = {"bench", model_, "-p", "4", "-n", "2", "-r", "1", "--gpu=off", "--json"};
   const boost::json::value told = boost::json::parse(hearth(args).out);  // must outlive the loop
-  for (const auto& test : told.at("tests").as_array())
-    EXPECT_FALSE(test.as_object().contains("beside_busy_loop"));
+  for (const auto& test : told.at("tests").as_array()) EXPECT_FALSE(test.as_object().contains("beside_busy_loop"));
   args.push_back("--competitor");
   const boost::json::value report = boost::json::parse(hearth(args).out);
   ASSERT_EQ(report.at("tests").as_array().size(), 2u);

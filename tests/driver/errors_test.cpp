@@ -21,12 +21,13 @@ TEST(Errors, EveryCodeHasItsOwnWords) {
   std::map<std::string, CUresult> causes, names;
   for (const CUresult code : kAll) {
     const Description description = describe(code);
-    EXPECT_FALSE(description.cause.empty() || description.remedy.empty()) << description.name;
-    EXPECT_TRUE(causes.emplace(description.cause, code).second)
-        << description.name << " has the words of " << causes[description.cause];
+    ASSERT_NE(find_cause_words(description.cause.id), nullptr) << description.name << ": " << description.cause.id;
+    const std::string what = what_of(description.cause), remedy = remedy_of(description.cause);
+    EXPECT_FALSE(what.empty() || remedy.empty()) << description.name;
+    EXPECT_TRUE(causes.emplace(what, code).second) << description.name << " has the words of " << causes[what];
     EXPECT_TRUE(names.emplace(description.name, code).second) << description.name;
-    EXPECT_EQ(description.cause.find("; "), std::string::npos) << "a cause ends where the remedy begins";
-    for (const std::string& text : {description.cause, description.remedy}) {
+    EXPECT_EQ(what.find("; "), std::string::npos) << "a cause ends where the remedy begins";
+    for (const std::string& text : {what, remedy}) {
       EXPECT_NE(text.back(), '.') << text;
       EXPECT_EQ(text.find('\n'), std::string::npos) << text;
     }
@@ -37,7 +38,7 @@ TEST(Errors, CodesOfNewerDriversHaveWordsToo) {
   for (const int code : {1, 9, 10, 42, 998, 1000, 123456, -1}) {
     const Description description = describe(static_cast<CUresult>(code));
     if (code == 1) continue;  // a known one between them
-    EXPECT_NE(description.cause.find(std::to_string(code)), std::string::npos) << description.cause;
+    EXPECT_NE(what_of(description.cause).find(std::to_string(code)), std::string::npos) << what_of(description.cause);
     EXPECT_FALSE(description.sticky);
   }
 }
@@ -65,7 +66,8 @@ TEST(Errors, RemediesOfAStartNameWhatToDo) {
   };
   for (const auto& [code, word] : expected) {
     const Description description = describe(static_cast<CUresult>(code));
-    EXPECT_NE(description.remedy.find(word), std::string::npos) << code << ": " << description.remedy;
+    const std::string remedy = remedy_of(description.cause);
+    EXPECT_NE(remedy.find(word), std::string::npos) << code << ": " << remedy;
   }
 }
 

@@ -47,7 +47,7 @@ TEST(Loader, NamesALibraryThatCannotBeLoaded) {
   std::ofstream(path) << "not a library";
   const Problem problem = problem_with(path);
   EXPECT_EQ(problem.name, "driver-library-broken");
-  EXPECT_NE(problem.cause.find(path), std::string::npos) << problem.cause;
+  EXPECT_NE(what_of(problem.why).find(path), std::string::npos) << what_of(problem.why);
 }
 
 TEST(Loader, NamesADriverThatIsTooOldWithItsVersion) {
@@ -57,17 +57,17 @@ TEST(Loader, NamesADriverThatIsTooOldWithItsVersion) {
   const Environment version("FAKE_CUDA_VERSION", "11040");
   const Problem problem = problem_with(path);
   EXPECT_EQ(problem.name, "driver-too-old");
-  EXPECT_NE(problem.cause.find("470.82.01"), std::string::npos) << problem.cause;
-  EXPECT_NE(problem.cause.find("11.4"), std::string::npos) << problem.cause;
-  EXPECT_NE(problem.remedy.find("525"), std::string::npos) << problem.remedy;
+  EXPECT_NE(what_of(problem.why).find("470.82.01"), std::string::npos) << what_of(problem.why);
+  EXPECT_NE(what_of(problem.why).find("11.4"), std::string::npos) << what_of(problem.why);
+  EXPECT_NE(remedy_of(problem.why).find("525"), std::string::npos) << remedy_of(problem.why);
 }
 
 TEST(Loader, NamesTheSymbolThatAShimLacks) {
   const Problem problem = problem_with(kFakeCudaIncomplete);
   EXPECT_EQ(problem.name, "driver-symbol-missing");
-  EXPECT_NE(problem.cause.find("lacks cuMemSetAccess"), std::string::npos) << problem.cause;
+  EXPECT_NE(what_of(problem.why).find("lacks cuMemSetAccess"), std::string::npos) << what_of(problem.why);
   // A library that is no driver at all.
-  EXPECT_NE(problem_with(kFakeNvml).cause.find("lacks cuInit"), std::string::npos);
+  EXPECT_NE(what_of(problem_with(kFakeNvml).why).find("lacks cuInit"), std::string::npos);
 }
 
 TEST(Loader, TellsWhyInitialisationFailsForEveryCode) {
@@ -75,21 +75,21 @@ TEST(Loader, TellsWhyInitialisationFailsForEveryCode) {
     const Environment init("FAKE_CUDA_INIT", std::to_string(code));
     const Problem problem = problem_with(kFakeCuda);
     EXPECT_EQ(problem.code, code);
-    EXPECT_EQ(problem.cause, describe(static_cast<CUresult>(code)).cause);
+    EXPECT_EQ(problem.why, describe(static_cast<CUresult>(code)).cause);
   }
 }
 
 TEST(Loader, SaysWhatHidesTheGpus) {
   const Environment init("FAKE_CUDA_INIT", "100");
   const Environment visible("CUDA_VISIBLE_DEVICES", "-1");
-  EXPECT_NE(problem_with(kFakeCuda).cause.find("CUDA_VISIBLE_DEVICES is \"-1\""), std::string::npos);
+  EXPECT_NE(what_of(problem_with(kFakeCuda).why).find("CUDA_VISIBLE_DEVICES is \"-1\""), std::string::npos);
 }
 
 TEST(Loader, DoesNotWaitForeverForADriver) {
   const Environment init("FAKE_CUDA_INIT", "hang");
   const Problem problem = problem_with(kFakeCuda, milliseconds(50));
   EXPECT_EQ(problem.name, "driver-does-not-answer");
-  EXPECT_NE(problem.cause.find("0.05 s"), std::string::npos) << problem.cause;
+  EXPECT_NE(what_of(problem.why).find("0.05 s"), std::string::npos) << what_of(problem.why);
 }
 
 TEST(Loader, OpensTheSystemsDriverOrSaysWhyNot) {
@@ -101,7 +101,7 @@ TEST(Loader, OpensTheSystemsDriverOrSaysWhyNot) {
     EXPECT_EQ(*first, *second);
   } else {
     EXPECT_EQ(first.error().message, problem.text());
-    EXPECT_FALSE(problem.cause.empty() || problem.remedy.empty());
+    EXPECT_FALSE(what_of(problem.why).empty() || remedy_of(problem.why).empty());
   }
 }
 
@@ -139,7 +139,7 @@ class MachineTest : public ::testing::Test {
     std::ofstream(folder_ / path) << text << '\n';
   }
   Machine machine() const { return look_at_machine(folder_.path().string() + "/"); }
-  std::string cause() const { return missing_driver(machine()).cause; }
+  std::string cause() const { return what_of(missing_driver(machine()).why); }
 
   test::TemporaryFolder folder_;
 };
@@ -157,14 +157,15 @@ TEST_F(MachineTest, WithAGpuButNoDriverAsksForTheDriver) {
   put("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de");
   put("sys/bus/pci/devices/0000:01:00.0/class", "0x030200");
   EXPECT_TRUE(machine().has_gpu());
-  EXPECT_NE(cause().find("no NVIDIA driver is installed"), std::string::npos);
+  EXPECT_EQ(missing_driver(machine()).why.id, "no-kernel-driver");
+  EXPECT_NE(cause().find("kernel driver does not run"), std::string::npos) << cause();
 }
 
 TEST_F(MachineTest, ContainersAreToldWhatToAskTheirRuntimeFor) {
   put(".dockerenv");
-  EXPECT_NE(missing_driver(machine()).remedy.find("--gpus all"), std::string::npos);
+  EXPECT_NE(remedy_of(missing_driver(machine()).why).find("--gpus all"), std::string::npos);
   put("dev/nvidiactl");
-  EXPECT_NE(missing_driver(machine()).remedy.find("NVIDIA_DRIVER_CAPABILITIES=compute"), std::string::npos);
+  EXPECT_NE(remedy_of(missing_driver(machine()).why).find("NVIDIA_DRIVER_CAPABILITIES=compute"), std::string::npos);
 }
 
 TEST_F(MachineTest, KernelModuleAloneAndWindowsAreRecognised) {

@@ -103,7 +103,7 @@ TEST(Probe, WorksOnWhateverMachineThisIs) {
   const Probe facts = probe();
   EXPECT_TRUE(facts.problem.has_value() || !facts.gpus.empty());
   if (facts.problem) {
-    EXPECT_FALSE(facts.problem->cause.empty() || facts.problem->remedy.empty());
+    EXPECT_FALSE(what_of(facts.problem->why).empty() || remedy_of(facts.problem->why).empty());
   }
 }
 

@@ -15,11 +15,11 @@ TEST(DeviceStatus, AModelWhollyOnAGpuNeedsNoWords) {
 
 TEST(DeviceStatus, AModelOnTheCpuSaysWhyWhereAGpuCouldBeExpected) {
   DeviceStatus status = on_one_device("CPU (AVX2, 8 threads)", false, 22);
-  status.cause = "the driver is broken";
-  status.remedy = "mend it";
+  status.cause = {"gpu-failed-with-advice", {{"error", "the driver is broken"}, {"remedy", "mend it"}}};
+  status.cause.noteworthy = false;
   EXPECT_EQ(status.layers_on_gpu(), 0u);
   EXPECT_EQ(status.warning(), "") << "no sign of a GPU";
-  status.noteworthy = true;
+  status.cause.noteworthy = true;
   EXPECT_EQ(status.warning(), "the model runs on the CPU: the driver is broken; mend it");
 }
 
@@ -28,9 +28,7 @@ TEST(DeviceStatus, ASplitModelNamesBothParts) {
   status.devices = {{"GPU 0 (NVIDIA RTX 3050)", true}, {"CPU (AVX2, 8 threads)", false}, {"unused", true}};
   status.layers.assign(33, 0);
   for (uint32_t layer = 0; layer < 13; ++layer) status.layers[layer] = 1;
-  status.cause = "it does not fit";
-  status.remedy = "use a smaller --ctx";
-  status.noteworthy = true;
+  status.cause = {"gpu-failed-with-advice", {{"error", "it does not fit"}, {"remedy", "use a smaller --ctx"}}};
   EXPECT_EQ(status.placement(), "20/33 layers on GPU 0 (NVIDIA RTX 3050), 13/33 layers on CPU (AVX2, 8 threads)");
   EXPECT_EQ(status.warning(), "13 of 33 layers run on the CPU: it does not fit; use a smaller --ctx");
 }
@@ -46,9 +44,7 @@ TEST(DeviceStatus, ExpertsOnTheCpuAreTold) {
   DeviceStatus status = on_one_device("GPU 0 (NVIDIA RTX 3050)", true, 4);
   status.devices.push_back({"CPU (AVX2, 8 threads)", false});
   status.experts = {1, 1, 0, 0};
-  status.cause = "it does not fit";
-  status.remedy = "close something";
-  status.noteworthy = true;
+  status.cause = {"gpu-failed-with-advice", {{"error", "it does not fit"}, {"remedy", "close something"}}};
   EXPECT_EQ(status.placement(),
             "5/5 layers on GPU 0 (NVIDIA RTX 3050), 0/5 layers on CPU (AVX2, 8 threads) with the experts of 2");
   EXPECT_EQ(status.layers_on_gpu(), 5u);

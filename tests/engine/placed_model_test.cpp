@@ -214,7 +214,7 @@ TEST_F(Placed, MemoryTakenAtAnyAllocationOfTheLoadLeavesFewerLayersThere) {
     const DeviceStatus status = engine_->devices();
     EXPECT_GT(status.layers_on_gpu(), 0u) << "at allocation " << at;
     EXPECT_LT(status.layers_on_gpu(), 3u) << "at allocation " << at;
-    EXPECT_EQ(status.cause.find("GPU 0 (fake) has "), 0u) << status.cause;
+    EXPECT_EQ(what_of(status.cause).find("GPU 0 (fake) has "), 0u) << what_of(status.cause);
     EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens) << "at allocation " << at;
     card_->others_bytes = 0;
     wait_until([&] { return engine_->devices().wholly_on_gpu(); });
@@ -236,13 +236,15 @@ TEST_F(Placed, MemoryThatCannotBeHadThoughItIsSaidToBeFreeMeansFewerLayersThenTh
   start();
   EXPECT_GT(engine_->devices().layers_on_gpu(), 0u);
   EXPECT_LT(engine_->devices().layers_on_gpu(), 3u);
-  EXPECT_NE(engine_->devices().cause.find("could not be had"), std::string::npos) << engine_->devices().cause;
+  EXPECT_EQ(engine_->devices().cause.id, "gpu-memory-not-to-be-had");
+  EXPECT_NE(what_of(engine_->devices().cause).find("could not be had"), std::string::npos);
 
   card_->allocations_to_fail = 1000;
   start();
   EXPECT_EQ(engine_->devices().layers_on_gpu(), 0u);
   EXPECT_LE(1000 - card_->allocations_to_fail, kPlansWithAllFree + kSmallerPlans);
-  EXPECT_NE(engine_->devices().cause.find("could not be had"), std::string::npos) << engine_->devices().cause;
+  EXPECT_EQ(engine_->devices().cause.id, "gpu-memory-not-to-be-had");
+  EXPECT_NE(what_of(engine_->devices().cause).find("could not be had"), std::string::npos);
   hold_ms_ = 20;
   card_->allocations_to_fail = 1000;
   start();
@@ -334,7 +336,7 @@ TEST_F(Placed, AGpuWithoutMemoryToOpenItIsLeftOut) {
   answer_all();
   EXPECT_FALSE(engine_->broken().has_value());
   EXPECT_EQ(engine_->devices().layers_on_gpu(), 0u);
-  EXPECT_EQ(engine_->devices().cause, "no room for a context");
+  EXPECT_EQ(what_of(engine_->devices().cause), "no room for a context");
   EXPECT_EQ(answer_all()[0].tokens, expected[0].tokens);
 }
 
@@ -364,7 +366,7 @@ TEST_F(Placed, MemoryTakenWhileLayersMoveChangesNoAnswer) {
 TEST_F(Placed, APlanThatIsRefusedLoadsNothing) {
   PlacedOptions options;
   options.load = {.context = 128, .batch_rows = 32, .logit_rows = 8, .pages = 32};
-  options.review = [](const Proposal&) -> Result<GpuProblem> { return error(ErrorKind::kRefused, "no"); };
+  options.review = [](const Proposal&) -> Result<Cause> { return error(ErrorKind::kRefused, "no"); };
   const auto placed = PlacedModel::load(file_, factories(), std::move(options));
   ASSERT_FALSE(placed.ok());
   EXPECT_EQ(placed.error().kind, ErrorKind::kRefused);

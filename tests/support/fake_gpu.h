@@ -60,7 +60,7 @@ class FakeGpu final : public device::Device {
   }
 
   device::Facts facts() const override {
-    return {card_->name, card_->total_bytes, card_->granularity_bytes, uint64_t{100} << 30};
+    return {card_->name, card_->total_bytes, card_->granularity_bytes, uint64_t{100} << 30, -1, card_->name};
   }
   Result<device::Buffer> alloc(size_t bytes) override {
     TRY(alive());

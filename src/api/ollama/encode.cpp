@@ -281,6 +281,7 @@ std::string running(const std::vector<RunningModel>& models) {
     object["expires_at"] = rfc3339(model.expires.value_or(kNever));
     object["placement"] = model.placement;
     if (!model.cause.empty()) object["cause"] = model.cause;
+    if (!model.cause_id.empty()) object["cause_id"] = model.cause_id;
     if (!model.remedy.empty()) object["remedy"] = model.remedy;
     list.push_back(std::move(object));
   }

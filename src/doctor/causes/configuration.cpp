@@ -78,7 +78,8 @@ const Rule kHidden = {
        "To choose one of several GPUs use its UUID from nvidia-smi -L, or its index with CUDA_DEVICE_ORDER=PCI_BUS_ID"}},
      {kContainers | kInKubernetes, "where the container is created; create it anew",
       {"Remove CUDA_VISIBLE_DEVICES from the environment", "To choose a GPU: --gpus '\"device=<UUID>\"', or device_ids in the compose file"}}},
-    "Setting it \"to enable\" the GPU", "Ollama's GPU document; ollama#9722, #12895, #17609, #4726", 76, anywhere, hidden};
+    "Setting it \"to enable\" the GPU", "Ollama's GPU document; ollama#9722, #12895, #17609, #4726", 76, anywhere, hidden,
+    "unset CUDA_VISIBLE_DEVICES, or name GPUs in it: their numbers from 0, or their UUIDs as \"nvidia-smi -L\" shows them, separated by commas"};
 const RegisterRule r34(&kHidden);
 
 std::optional<Verdict> library_name(const Facts& facts) {
@@ -377,7 +378,8 @@ const Rule kExclusive = {
     "nvidia-smi -q -d COMPUTE",
     {{kAnywhere, "on the host, as root",
       {"$ sudo nvidia-smi -c DEFAULT", "Or stop the process that has the GPU, or let both run under NVIDIA's Multi-Process Service (MPS)"}}},
-    "Trying again in a loop", "cuda.h (text of 46); NVIDIA/DIGITS#2005; ollama#6637, #8271", 79, anywhere, exclusive};
+    "Trying again in a loop", "cuda.h (text of 46); NVIDIA/DIGITS#2005; ollama#6637, #8271", 79, anywhere, exclusive,
+    "stop the other process (nvidia-smi lists it), or run \"sudo nvidia-smi -c DEFAULT\""};
 const RegisterRule r73(&kExclusive);
 
 std::optional<Verdict> uuid_for_vllm(const Facts& facts) {

@@ -47,7 +47,8 @@ const Rule kOsCall = {
      {kInKubernetes, "in the pod's manifest; the pod is created anew",
       {"To find out, once: securityContext: {seccompProfile: {type: Unconfined}}", "If that works: install a profile that allows the call (type: Localhost)"}}},
     "It says nothing of contexts (that is 201), of files of models or of disk space",
-    "llama-cpp-python#645; onnxruntime#20421; numba#9134; nvidia-container-toolkit#908; cuda.h", 86, anywhere, os_call};
+    "llama-cpp-python#645; onnxruntime#20421; numba#9134; nvidia-container-toolkit#908; cuda.h", 86, anywhere, os_call,
+    "check that /dev/nvidiactl, /dev/nvidia0 and /dev/nvidia-uvm exist and this user may open them (\"sudo nvidia-modprobe -u -c=0\" makes them, nvidia-persistenced keeps them); in a container test once with --security-opt seccomp=unconfined and --ulimit memlock=-1"};
 const RegisterRule r12(&kOsCall);
 
 bool member_of(const Process& process, unsigned group) {
@@ -197,7 +198,8 @@ const Rule kWithoutGpu = {
      {kInWsl2, "in Windows and in the compose file or command",
       {"Docker Desktop with the WSL2 backend and the current NVIDIA driver for Windows, nothing else", "$ docker run --gpus=all ..."}}},
     "Installing a driver or CUDA in the image: the driver's library comes from the host",
-    "Ollama's Docker document; ollama#3024, #5166, #9819; nvidia-docker#1243, #1470; moby daemon/nvidia_linux.go", 76, anywhere, without_gpu};
+    "Ollama's Docker document; ollama#3024, #5166, #9819; nvidia-docker#1243, #1470; moby daemon/nvidia_linux.go", 76, anywhere, without_gpu,
+    "install the NVIDIA container toolkit on the host and create the container anew with --gpus all"};
 const RegisterRule r20(&kWithoutGpu);
 
 bool names_compute(const std::string& list) {
@@ -249,7 +251,8 @@ const Rule kCapabilities = {
       {"$ docker run --gpus '\"device=all\",\"capabilities=compute,utility\"' ...", "With --runtime nvidia: -e NVIDIA_DRIVER_CAPABILITIES=compute,utility"}},
      {kInKubernetes, "in the pod's manifest; the pod is created anew", {"env: [{name: NVIDIA_DRIVER_CAPABILITIES, value: \"compute,utility\"}]"}}},
     "Mounting the host's libcuda by hand, or a \"CUDA-enabled\" image: the toolkit brings the library",
-    "moby daemon/nvidia_linux.go; Ollama's Dockerfile; docker/compose#8583; LocalAI#11973", 78, anywhere, capabilities};
+    "moby daemon/nvidia_linux.go; Ollama's Dockerfile; docker/compose#8583; LocalAI#11973", 78, anywhere, capabilities,
+    "set NVIDIA_DRIVER_CAPABILITIES=compute,utility and create the container anew with --gpus all"};
 const RegisterRule r21(&kCapabilities);
 
 std::optional<Verdict> soname_link(const Facts& facts) {
@@ -312,7 +315,8 @@ const Rule kCgroupLost = {
        "$ sudo nvidia-ctk system create-dev-char-symlinks --create-all"}},
      {kInKubernetes, "in the cluster", {"$ kubectl delete pod <pod>    # it is created anew", "For good: GPU operator 22.9.2 or newer, or CDI; keep the systemd cgroup driver"}}},
     "Installing the driver again; cgroupfs on nodes of Kubernetes",
-    "nvidia-docker#1730, #1650, #1671; nvidia-container-toolkit#48, #251, #1227; gpu-operator#485; ollama#11373, #9531", 84, anywhere, cgroup_lost};
+    "nvidia-docker#1730, #1650, #1671; nvidia-container-toolkit#48, #251, #1227; gpu-operator#485; ollama#11373, #9531", 84, anywhere, cgroup_lost,
+    "create the container anew; for good: give it the GPU by CDI (--device nvidia.com/gpu=all), or set \"native.cgroupdriver=cgroupfs\" in Docker's daemon.json"};
 const RegisterRule r23(&kCgroupLost);
 
 std::optional<Verdict> no_gpu_runtime(const Facts& facts) {

@@ -58,7 +58,8 @@ const Rule kNoKernelDriver = {
       {"Install the distribution's driver package on the host and check it there with nvidia-smi",
        "In a virtual machine finish the passthrough first"}}},
     "Installing the CUDA toolkit or the LLM server again: neither brings the kernel driver",
-    "ollama#1460; NVIDIA driver README", 80, off_wsl, no_kernel_driver};
+    "ollama#1460; NVIDIA driver README", 80, off_wsl, no_kernel_driver,
+    "install the NVIDIA driver, 525 or newer, and reboot"};
 const RegisterRule r1(&kNoKernelDriver);
 
 std::optional<Verdict> secure_boot(const Facts& facts) {
@@ -140,7 +141,8 @@ const Rule kLibraryMismatch = {
      {kInKubernetes, "on the node, as root",
       {"$ kubectl drain <node> --ignore-daemonsets", "Reboot the node, restart the driver and toolkit pods, then uncordon it"}}},
     "The CUDA toolkit and the image are not part of this",
-    "nvidia-container-toolkit#394; nvidia-docker#365, #584, #737; ollama#1877", 85, off_wsl, library_mismatch};
+    "nvidia-container-toolkit#394; nvidia-docker#365, #584, #737; ollama#1877", 85, off_wsl, library_mismatch,
+    "reboot; if it stays, reinstall the driver so that both have the same version; create containers anew, and take a \"compat\" directory out of their LD_LIBRARY_PATH"};
 const RegisterRule r3(&kLibraryMismatch);
 
 // PCI device IDs of the Blackwell family: B100/B200/GB200, GB202 to GB207, GB10, B300 (pci.ids).
@@ -335,7 +337,8 @@ const Rule kTooOld = {
       {"Install the current NVIDIA driver for Windows (its numbers are not those of Linux)",
        "Or run an older release, built for an older CUDA"}}},
     "A CUDA toolkit: it brings no driver. Switching the check off does not make the driver newer",
-    "Ollama discover/cuda_compat.go; ollama#11055; llama.cpp#9665; vllm#5635; nvidia-docker#1796; tabbyAPI#324", 83, anywhere, too_old};
+    "Ollama discover/cuda_compat.go; ollama#11055; llama.cpp#9665; vllm#5635; nvidia-docker#1796; tabbyAPI#324", 83, anywhere, too_old,
+    "install NVIDIA driver 525 or newer on the host (on WSL2: in Windows)"};
 const RegisterRule r8(&kTooOld);
 
 std::optional<Verdict> fabric_manager(const Facts& facts) {
@@ -360,7 +363,8 @@ const Rule kFabric = {
        "$ sudo systemctl enable --now nvidia-fabricmanager",
        "On a rented slice of such a server: this is the provider's to repair"}}},
     "CUDA_VISIBLE_DEVICES: no choice of GPUs helps",
-    "ollama#5567, #9031, #11963, #12136; pytorch#35710; gpustack#4154; huggingface_hub#4134", 84, off_wsl, fabric_manager};
+    "ollama#5567, #9031, #11963, #12136; pytorch#35710; gpustack#4154; huggingface_hub#4134", 84, off_wsl, fabric_manager,
+    "install nvidia-fabricmanager in exactly the driver's version and run \"sudo systemctl enable --now nvidia-fabricmanager\""};
 const RegisterRule r9(&kFabric);
 
 std::optional<Verdict> mixed_generations(const Facts& facts) {

@@ -87,7 +87,8 @@ const Rule kMemoryFault = {
       {"Stop all users of the GPU, then:", "$ sudo nvidia-smi --gpu-reset    # or reboot",
        "Have the card replaced if Xid 64 came, or if the errors come again"}}},
     "Xid 94 is not a corrected error; Xid 13 and 31 alone are no sign of defective memory",
-    "open kernel module nverror.h; NVIDIA's Xid catalogue", 87, anywhere, memory_fault};
+    "open kernel module nverror.h; NVIDIA's Xid catalogue", 87, anywhere, memory_fault,
+    "stop all users of the GPU and reset it (\"sudo nvidia-smi --gpu-reset\") or reboot; if it comes again, the card is defective"};
 const RegisterRule r15(&kMemoryFault);
 
 constexpr uint64_t kPowerCap = 0x4, kSlowdown = 0x8, kHeatSoftware = 0x20, kHeatHardware = 0x40, kPowerBrake = 0x80;

@@ -23,7 +23,8 @@ const Rule kForwardCompat = {
       {"Update the driver of the host, or take an image for an older CUDA",
        "Or take the image's compat folder out of the loader's path:", "$ rm /etc/ld.so.conf.d/*compat* && ldconfig    # in the image"}},
      {kInWsl2, "in Windows; then wsl --shutdown", {"Install the current NVIDIA driver for Windows"}}},
-    "Building the application again", "gpustack#1254, #1540; TensorRT-LLM#1806; mistral-inference#144", 86, anywhere, forward_compat};
+    "Building the application again", "gpustack#1254, #1540; TensorRT-LLM#1806; mistral-inference#144", 86, anywhere, forward_compat,
+    "use a container image whose CUDA version the host's driver supports, or update the host's driver, or take the \"compat\" directory out of LD_LIBRARY_PATH"};
 const RegisterRule r10(&kForwardCompat);
 
 std::optional<Verdict> compat_shadows(const Facts& facts) {
@@ -65,7 +66,8 @@ const Rule kStub = {
     {{kAnywhere, "where the server's environment is set; then restart it (containers: create anew)",
       {"Take the folder that ends in lib64/stubs out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, then:", "$ sudo ldconfig",
        "In images use stubs in the build stage only"}}},
-    "A link from the stub to libcuda.so.1", "cuda.h; measured with the stub of CUDA 13.0", 88, anywhere, stub};
+    "A link from the stub to libcuda.so.1", "cuda.h; measured with the stub of CUDA 13.0", 88, anywhere, stub,
+    "take the directory that ends in \"stubs\" out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, then run ldconfig"};
 const RegisterRule r17(&kStub);
 
 std::optional<Verdict> no_jit(const Facts& facts) {
