@@ -30,6 +30,11 @@ void Background::wait() {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
+bool Background::busy() const {
+  const std::lock_guard lock(mutex_);
+  return job_ != nullptr;
+}
+
 void Background::run() {
   std::unique_lock lock(mutex_);
   for (;;) {

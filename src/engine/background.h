@@ -19,11 +19,12 @@ class Background {
   void start(std::function<void()> job);
   // Until the job is done; at once if there is none. Throws what it has thrown.
   void wait();
+  bool busy() const;  // wait() would wait
 
  private:
   void run();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::function<void()> job_;  // empty: there is none
   std::exception_ptr failure_;

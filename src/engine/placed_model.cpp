@@ -17,10 +17,6 @@ namespace {
 // More than this between promised and taken bytes is a mistake of ours, or somebody else took memory meanwhile.
 constexpr uint64_t kMostDifference_percent = 1;
 
-// A look at a GPU that is not open wakes it and makes a context there: each waits twice as long as the one before, up
-// to so many times RebalanceOptions::hold_ms.
-constexpr int64_t kMostSpareHolds = 32;
-
 using Clock = std::chrono::steady_clock;
 
 int64_t now_ms() {
@@ -123,9 +119,7 @@ Status PlacedModel::open_devices() {
   devices_.clear();
   left_out_ = {};
   opened_.clear();
-  spare_.clear();
-  spare_due_ms_ = 0;
-  spare_wait_ms_ = options_.rebalance.hold_ms;
+  spares_.forget();
   std::optional<Error> failure;
   for (size_t i = 0; i + 1 < factories_.size(); ++i) {
     auto gpu = factories_[i]();
@@ -134,7 +128,7 @@ Status PlacedModel::open_devices() {
       opened_.push_back(i);
       continue;
     }
-    spare_.push_back(i);
+    spares_.add(i);
     if (!failure || failure->kind == ErrorKind::kNoMemory) failure = gpu.error();
   }
   if (failure && devices_.empty() && failure->kind != ErrorKind::kNoMemory) return *failure;
@@ -171,7 +165,7 @@ Result<Cause> PlacedModel::make_plan(int attempt) {
   for (size_t i = devices_.size() - 1; plan_.whole() && i-- > 0;) {
     if (plan_.shares[i].used()) continue;
     devices_.erase(devices_.begin() + static_cast<ptrdiff_t>(i));
-    spare_.push_back(opened_[i]);
+    spares_.add(opened_[i]);
     opened_.erase(opened_.begin() + static_cast<ptrdiff_t>(i));
     sizes.erase(sizes.begin() + static_cast<ptrdiff_t>(i));
   }
@@ -197,6 +191,7 @@ void PlacedModel::give_up_scratch() {
 
 // What was lost goes first: others may wait for it, who load, and whose end is waited for here.
 Status PlacedModel::open() {
+  spares_.forget();
   move_.reset();
   model_.reset();
   devices_.clear();
@@ -320,18 +315,17 @@ void PlacedModel::look(std::span<const placement::DeviceState> states) {
 }
 
 Status PlacedModel::look_for_another_gpu() {
-  const int64_t now = now_ms();
-  if (spare_.empty() || now < spare_due_ms_ || status().wholly_on_gpu()) return {};
-  spare_due_ms_ = now + spare_wait_ms_;
-  spare_wait_ms_ = std::min(2 * spare_wait_ms_, kMostSpareHolds * options_.rebalance.hold_ms);
-  std::rotate(spare_.begin(), spare_.begin() + 1, spare_.end());
-  ASSIGN_OR_RETURN(std::unique_ptr<device::Device> gpu, factories_[spare_.back()]());
-  ASSIGN_OR_RETURN(const bool helps, would_help(*gpu));
-  if (!helps) return {};
+  const bool wanted = !status().wholly_on_gpu();
+  if (!wanted && !spares_.looking()) return {};
+  ASSIGN_OR_RETURN(std::unique_ptr<device::Device> gpu, spares_.look(now_ms()));
+  if (gpu == nullptr) return {};
+  const Result<bool> helps = wanted ? would_help(*gpu) : false;
+  if (!helps || !*helps) {
+    spares_.close(std::move(gpu));
+    return helps ? Status() : helps.error();
+  }
   TRY(take(std::move(gpu)));
-  opened_.push_back(spare_.back());
-  spare_.pop_back();
-  spare_wait_ms_ = options_.rebalance.hold_ms;
+  opened_.push_back(spares_.taken());
   return {};
 }
 
@@ -398,7 +392,7 @@ bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
 Status PlacedModel::give_back(uint64_t bytes) {
   TRY(check_loaded(model_.get()));
   const auto target = decide(bytes);
-  spare_due_ms_ = std::max(spare_due_ms_, now_ms() + options_.rebalance.hold_ms);  // a context takes memory too
+  spares_.not_before(now_ms() + options_.rebalance.hold_ms);  // a context takes memory too
   const Status moved = target ? move(*target, "memory was given back") : Status();
   book_->end(id_);
   return moved;

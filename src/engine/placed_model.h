@@ -13,13 +13,11 @@
 #include "engine/backend.h"
 #include "engine/card_book.h"
 #include "engine/device_status.h"
+#include "engine/spare_gpus.h"
 #include "models/model.h"
 #include "placement/rebalance.h"
 
 namespace hearth::engine {
-
-// Opens a device; called again when it was lost.
-using DeviceFactory = std::function<Result<std::unique_ptr<device::Device>>()>;
 
 // An open device as plans want it, with what is free on it now.
 placement::DeviceState state_of(const device::Device& device);
@@ -93,7 +91,8 @@ class PlacedModel {
         options_(std::move(options)),
         book_(options_.book != nullptr ? options_.book : std::make_shared<CardBook>()),
         id_(book_->join()),
-        rebalancer_(options_.rebalance) {}
+        rebalancer_(options_.rebalance),
+        spares_(factories_, options_.rebalance.hold_ms) {}
 
   placement::DeviceState state_with_reserve(const device::Device& device) const;
   Status open();  // devices and model, from nothing
@@ -108,7 +107,7 @@ class PlacedModel {
   void give_up_scratch();
   Status recover();
   Result<bool> maintain();  // see Backend::maintain
-  // Opens a GPU that was left alone, if that would bring layers there.
+  // Takes a GPU that was left alone, if that would bring layers there.
   Status look_for_another_gpu();
   Result<bool> would_help(const device::Device& gpu) const;
   Status take(std::unique_ptr<device::Device> gpu);
@@ -139,11 +138,10 @@ class PlacedModel {
   placement::Plan plan_;
   std::vector<std::unique_ptr<device::Device>> devices_;  // the open ones: no more than there are factories
   std::vector<size_t> opened_;                            // their factories, without the host's
-  std::vector<size_t> spare_;                             // factories of GPUs that are not open
-  int64_t spare_due_ms_ = 0, spare_wait_ms_ = 0;          // when the next of them is looked at, and how long after
   Cause left_out_;                                        // why a GPU could not be opened; empty: all could
   std::unique_ptr<models::Model> model_;                  // after the devices: it ends first
   std::optional<Move> move_;
+  SpareGpus spares_;
   std::string last_failure_;  // of a move
 
   mutable std::mutex mutex_;

@@ -30,6 +30,11 @@ class Placed : public testing::Test {
                                       [] { return cpu::create_device({.threads = 1, .isa = ""}); }};
     if (second_card_ != nullptr)
       all.insert(all.begin() + 1, [this]() -> Result<std::unique_ptr<device::Device>> {
+        ++second_openings_;
+        if (blocked_) {
+          opening_.count_down();
+          may_open_.wait();
+        }
         return std::unique_ptr<device::Device>(new FakeGpu(second_card_));
       });
     return all;
@@ -79,6 +84,9 @@ class Placed : public testing::Test {
   const std::shared_ptr<const gguf::File> file_ = SmallModel("llama").open();
   const std::shared_ptr<FakeCard> card_ = std::make_shared<FakeCard>();
   std::shared_ptr<FakeCard> second_card_;  // null: there is one
+  std::atomic<int> second_openings_ = 0;
+  std::atomic<bool> blocked_ = false;  // whoever opens the second one waits
+  std::latch opening_{1}, may_open_{1};
   std::atomic<int> opened_ = 0, openings_ = 1000;
   Error no_opening_ = error(ErrorKind::kIo, "no GPU answers");  // after those
   std::latch all_sent_{1};  // until then no opening fails: a broken engine takes no requests
@@ -425,6 +433,47 @@ TEST_F(Placed, ALostGpuIsMadeAnewAndOnlyWhatRanOnItFails) {
     for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(after[i].tokens, expected[i].tokens);
     EXPECT_EQ(card_->devices, 1) << "the lost one is gone";
   }
+}
+
+// A GPU that was left alone may take long to wake: nobody waits for it.
+TEST_F(Placed, StepsGoOnWhileASpareGpuOpens) {
+  start();
+  const std::vector<Event> expected = answer_all();
+  second_card_ = std::make_shared<FakeCard>();
+  second_card_->name = "GPU 1 (fake)";
+  PlacedOptions options;
+  options.reserve_bytes = 1 << 20;
+  start(options);
+  ASSERT_EQ(second_card_->devices, 0) << "not needed";
+  blocked_ = true;
+  card_->others_bytes = card_->total_bytes;
+  opening_.wait();
+  const std::vector<Event> meanwhile = answer_all();
+  EXPECT_EQ(second_card_->devices, 0) << "it still opens";
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(meanwhile[i].tokens, expected[i].tokens);
+  blocked_ = false;
+  may_open_.count_down();
+  wait_until([&] { return engine_->devices().wholly_on_gpu(); });
+  EXPECT_EQ(second_card_->devices, 1);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(answer_all()[i].tokens, expected[i].tokens);
+}
+
+TEST_F(Placed, AModelThatEndsWaitsForASpareGpuThatOpens) {
+  second_card_ = std::make_shared<FakeCard>();
+  second_card_->name = "GPU 1 (fake)";
+  PlacedOptions options;
+  options.reserve_bytes = 1 << 20;
+  start(options);
+  blocked_ = true;
+  card_->others_bytes = card_->total_bytes;
+  opening_.wait();
+  std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    may_open_.count_down();
+  });
+  engine_.reset();
+  placed_.reset();
+  EXPECT_EQ(second_card_->devices, 0) << "it was closed again";
 }
 
 // Several models on one card: a loss that one of them meets is everybody's.
