@@ -97,9 +97,23 @@ struct BatchSequence {
   std::span<const int32_t> pages;  // page of positions 0..31, 32..63, ...; covers the last row's
 };
 
+// Adjacent rows of a batch that begin as values in place of a token's embedding: parts of an image, say.
+struct EmbeddedRows {
+  uint32_t first_row = 0, rows = 0;
+  const float* values = nullptr;  // of the model's width each
+};
+
+// Adjacent rows of a batch that go through an adapter (LoRA) beside the weights.
+struct AdapterRows {
+  uint32_t first_row = 0, rows = 0;
+  uint32_t adapter = 0;
+};
+
 // The ragged batch of one step. Host memory, alive until the step ends.
 struct Batch {
-  std::span<const int32_t> tokens;  // one per row
+  std::span<const int32_t> tokens;          // one per row; of rows that are embedded, any
+  std::vector<EmbeddedRows> embedded = {};  // ascending
+  std::vector<AdapterRows> adapters = {};   // ascending, one range for each adapter; the other rows have none
   std::vector<BatchSequence> sequences;
   std::vector<uint32_t> logit_rows;  // rows whose logits are wanted, ascending
 

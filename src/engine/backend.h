@@ -25,7 +25,11 @@ struct Backend {
   uint32_t batch_rows = 0;  // most rows in one step
   uint32_t logit_rows = 0;  // most rows with logits in one step
   uint32_t sequences = 0;   // most sequences in one step
-  uint32_t width = 0;       // of the rows of Readout::hidden; 0: it has none
+  uint32_t width = 0;       // of the rows of Readout::hidden and of embedded ones; 0: it has none
+  uint32_t adapters = 0;    // it knows 1 to this; each step has them as ranges of rows (Batch::adapters)
+  // Every row attends to all of its sequence and nothing is cached (encoders): a sequence comes whole in one step,
+  // without pages, and only its vector is wanted.
+  bool whole = false;
   // As models::Model::forward. The same tokens at the same positions must give the same logits whatever
   // else is in the batch. Called on the engine's thread only.
   std::function<Status(const device::Batch& batch, device::Readout& readout)> forward;

@@ -18,6 +18,7 @@ EngineOptions cut_to(EngineOptions options, const Backend& backend) {
   CHECK(backend.forward && backend.vocabulary > 0 && backend.batch_rows > 0 && backend.logit_rows > 0 &&
         backend.sequences > 0);
   CHECK(!backend.most_candidates || backend.read_logits);
+  CHECK(!backend.whole || backend.width > 0);
   options.step_rows = cut(options.step_rows, backend.batch_rows, "step_rows");
   // A decoding sequence has one row and one row of logits.
   const uint32_t most = std::min({options.step_rows, backend.logit_rows, backend.sequences});
@@ -31,16 +32,20 @@ sched::SchedulerOptions scheduler_options(const Backend& backend, const EngineOp
           .context = backend.context,
           .max_sequences = options.max_sequences,
           .step_rows = options.step_rows,
-          .logit_rows = std::min(options.step_rows, backend.logit_rows)};
+          .logit_rows = std::min(options.step_rows, backend.logit_rows),
+          .whole = backend.whole};
 }
 
 sched::SequenceOptions sequence_options(const Request& request) {
   sched::SequenceOptions options{
       .user = std::hash<std::string>()(request.user), .priority = request.priority, .salt = request.cache_salt};
+  if (request.adapter != 0) options.marks.push_back({0, ~uint64_t{request.adapter}});
+  for (const EmbeddedPart& part : request.embedded) options.marks.push_back({part.first, part.key});
+  options.group = request.adapter;
   if (request.deadline) options.deadline = static_cast<uint64_t>(request.deadline->time_since_epoch().count());
   if (!request.pooling) return options;
   options.samples = false;
-  options.shares = *request.pooling != Pooling::kMean;
+  options.shares = *request.pooling == Pooling::kLast;
   return options;
 }
 
@@ -97,7 +102,27 @@ Status Engine::Impl::check(const Request& request) const {
   }
   if (request.pooling && backend.width == 0)
     return error(ErrorKind::kUnsupported, "this model gives no vectors of texts");
+  if (!request.pooling && backend.whole)
+    return error(ErrorKind::kUnsupported, "this model answers nothing: it makes vectors of texts");
+  if (request.adapter > backend.adapters)
+    return error(ErrorKind::kUnsupported, "there is no adapter {}; the model has {}", request.adapter,
+                 backend.adapters);
+  TRY(check_embedded(request));
   return sampling::validate(request.options);
+}
+
+Status Engine::Impl::check_embedded(const Request& request) const {
+  if (!request.embedded.empty() && backend.width == 0)
+    return error(ErrorKind::kUnsupported, "this model takes tokens only");
+  size_t next = 0;
+  for (const EmbeddedPart& part : request.embedded) {
+    const size_t values = part.values->size(), rows = values / backend.width;
+    if (rows == 0 || values % backend.width != 0 || part.first < next || part.first + rows > request.prompt.size())
+      return error(ErrorKind::kUsage, "{} values at {} are no rows of {} within a prompt of {} tokens", values,
+                   part.first, backend.width, request.prompt.size());
+    next = part.first + rows;
+  }
+  return {};
 }
 
 Result<std::vector<RequestId>> Engine::Impl::submit(const Request& request, std::vector<EventSink> sinks) {

@@ -42,8 +42,16 @@ struct EngineOptions {
 
 // What becomes of a prompt that is to be a vector instead of answered.
 enum class Pooling {
-  kLast,  // the last token's row
-  kMean,  // the mean of all rows
+  kFirst,  // the first token's row
+  kLast,   // the last token's row
+  kMean,   // the mean of all rows
+};
+
+// A part of a prompt that is given as rows in place of tokens: an image, say.
+struct EmbeddedPart {
+  uint32_t first = 0;                                // place in the prompt, whose tokens there count for nothing
+  std::shared_ptr<const std::vector<float>> values;  // rows of the model's width, as the first layer reads them
+  uint64_t key = 0;  // of the content: computed prefixes are shared with those that have the same; best a hash
 };
 
 struct Request {
@@ -61,9 +69,11 @@ struct Request {
   bool penalises_prompt = true;               // penalties look at the prompt too, not only at the answer
   bool tells_begin = false;                   // an event says when it begins, with the counts of the prompt as usage
   uint64_t cache_salt = 0;                    // computed prefixes are shared with requests of the same salt only
+  uint32_t adapter = 0;                       // of Backend::adapters; 0: none. No prefixes are shared between two
+  std::vector<EmbeddedPart> embedded = {};    // ascending, without overlap
   // Nothing is generated: the last event, with kStop, has the prompt as a vector of length 1 (Event::embedding), made
-  // of what the output matrix would read. Of `options` nothing counts then. kMean computes every row, also of prefixes
-  // that are cached. kUnsupported where the model has no such rows.
+  // of what the output matrix would read. Of `options` nothing counts then. All but kLast compute every row, also of
+  // prefixes that are cached. kUnsupported where the model has no such rows.
   std::optional<Pooling> pooling = {};
   // What the answer must obey; the request's own. It may make an answer end in spite of min_tokens and ignore_eos.
   std::shared_ptr<sampling::Constraint> constraint = nullptr;

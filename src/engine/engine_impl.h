@@ -27,6 +27,8 @@ struct Active {
   Active(const Request& request, Generation how) : generation(std::move(how)), deadline(request.deadline) {
     usage.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
     tells_begin = request.tells_begin;
+    adapter = request.adapter;
+    embedded = request.embedded;
   }
 
   Generation generation;
@@ -35,6 +37,8 @@ struct Active {
   std::optional<Clock::time_point> deadline;
   Usage usage;
   bool tells_begin = false;
+  uint32_t adapter = 0;
+  std::vector<EmbeddedPart> embedded;
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> first_step, first_token;
 };
@@ -72,6 +76,7 @@ struct Engine::Impl {
 
   // On any thread.
   Status check(const Request& request) const;
+  Status check_embedded(const Request& request) const;
   Result<std::vector<RequestId>> submit(const Request& request, std::vector<EventSink> sinks);
   void cancel(RequestId id);
   bool drain(Clock::time_point deadline);
@@ -94,6 +99,9 @@ struct Engine::Impl {
   Status compute(const sched::Step& step);
   void start(const sched::Step& step);
   void fail(const sched::Step& step, const Error& error);
+  device::Batch batch_of(const sched::Step& step) const;
+  device::Batch alone(const sched::Step& step, const sched::StepSequence& part) const;
+  void add_part(const sched::StepSequence& part, uint32_t first_row, device::Batch& batch) const;
   device::Readout wanted(const sched::Step& step);
   void take_cancels();
   void build_masks(const sched::Step& step);

@@ -7,9 +7,16 @@
 
 namespace hearth::engine {
 
-uint32_t Pooled::first_needed(uint32_t first_position, uint32_t rows) const {
-  if (pooling_ == Pooling::kMean) return 0;
-  return complete(first_position + rows) ? rows - 1 : rows;
+Pooled::Range Pooled::needed(uint32_t first_position, uint32_t rows) const {
+  switch (pooling_) {
+    case Pooling::kFirst:
+      return {0, first_position == 0 ? 1u : 0};
+    case Pooling::kLast:
+      return {complete(first_position + rows) ? rows - 1 : rows, rows};
+    case Pooling::kMean:
+      break;
+  }
+  return {0, rows};
 }
 
 void Pooled::add(uint32_t first_position, std::span<const float> values) {

@@ -14,8 +14,11 @@ class Pooled {
  public:
   Pooled(Pooling pooling, uint32_t tokens, uint32_t width) : pooling_(pooling), tokens_(tokens), sum_(width) {}
 
-  // Of the next `rows` rows, those that are needed begin at this one; none of them are where it is `rows`.
-  uint32_t first_needed(uint32_t first_position, uint32_t rows) const;
+  // Of the next `rows` rows those that are needed: from `first` on, before `end`.
+  struct Range {
+    uint32_t first = 0, end = 0;
+  };
+  Range needed(uint32_t first_position, uint32_t rows) const;
   // The values of the rows that are needed, from position `first_position` on. A row may come again after a loss.
   void add(uint32_t first_position, std::span<const float> values);
   bool complete(uint32_t next_position) const { return next_position == tokens_; }

@@ -7,25 +7,6 @@
 namespace hearth::engine {
 namespace {
 
-device::Batch batch_of(const sched::Step& step) {
-  device::Batch batch;
-  batch.tokens = step.tokens;
-  for (const sched::StepSequence& part : step.sequences) {
-    batch.sequences.push_back({part.first_row, part.rows, part.first_position, part.pages});
-  }
-  batch.logit_rows = step.logit_rows;
-  return batch;
-}
-
-// One sequence's part of it, as if it were alone.
-device::Batch batch_of(const sched::Step& step, const sched::StepSequence& part) {
-  device::Batch batch;
-  batch.tokens = std::span(step.tokens).subspan(part.first_row, part.rows);
-  batch.sequences.push_back({0, part.rows, part.first_position, part.pages});
-  batch.logit_rows.push_back(part.rows - 1);
-  return batch;
-}
-
 // The best logits of one row.
 struct Best {
   std::vector<sampling::TokenCandidate> candidates;
@@ -60,6 +41,42 @@ Usage usage_at_end(const Active& active) {
 }
 
 }  // namespace
+
+device::Batch Engine::Impl::batch_of(const sched::Step& step) const {
+  device::Batch batch;
+  batch.tokens = step.tokens;
+  for (const sched::StepSequence& part : step.sequences) add_part(part, part.first_row, batch);
+  batch.logit_rows = step.logit_rows;
+  return batch;
+}
+
+// One sequence's part of it, as if it were alone.
+device::Batch Engine::Impl::alone(const sched::Step& step, const sched::StepSequence& part) const {
+  device::Batch batch;
+  batch.tokens = std::span(step.tokens).subspan(part.first_row, part.rows);
+  add_part(part, 0, batch);
+  batch.logit_rows.push_back(part.rows - 1);
+  return batch;
+}
+
+// One sequence's part of a step, with its first row at `first_row` of the batch.
+void Engine::Impl::add_part(const sched::StepSequence& part, uint32_t first_row, device::Batch& batch) const {
+  batch.sequences.push_back({first_row, part.rows, part.first_position, part.pages});
+  const Active& active = *actives.at(part.id);
+  for (const EmbeddedPart& embedded : active.embedded) {
+    const auto rows = static_cast<uint32_t>(embedded.values->size() / backend.width);
+    const uint32_t first = std::max(embedded.first, part.first_position);
+    const uint32_t end = std::min(embedded.first + rows, part.first_position + part.rows);
+    if (first >= end) continue;
+    const float* values = embedded.values->data() + size_t{first - embedded.first} * backend.width;
+    batch.embedded.push_back({first_row + first - part.first_position, end - first, values});
+  }
+  if (active.adapter == 0) return;
+  if (!batch.adapters.empty() && batch.adapters.back().adapter == active.adapter)
+    batch.adapters.back().rows += part.rows;
+  else
+    batch.adapters.push_back({first_row, part.rows, active.adapter});
+}
 
 void Engine::Impl::step() {
   sched::Step step;
@@ -142,9 +159,10 @@ device::Readout Engine::Impl::wanted(const sched::Step& step) {
   device::Readout readout;
   uint32_t row = 0;
   for (const sched::StepSequence& part : step.sequences) {
-    if (const std::optional<Pooled>& pooled = actives.at(part.id)->pooled)
-      for (uint32_t i = pooled->first_needed(part.first_position, part.rows); i < part.rows; ++i)
-        readout.hidden_rows.push_back(part.first_row + i);
+    if (const std::optional<Pooled>& pooled = actives.at(part.id)->pooled) {
+      const Pooled::Range needed = pooled->needed(part.first_position, part.rows);
+      for (uint32_t i = needed.first; i < needed.end; ++i) readout.hidden_rows.push_back(part.first_row + i);
+    }
     if (part.samples == 0) continue;
     const auto needed = actives.at(part.id)->generation.logits_needed();
     if (needed && std::min<size_t>(*needed, backend.vocabulary) <= most) {
@@ -180,9 +198,9 @@ void Engine::Impl::pool(const sched::Step& step, const device::Readout& readout)
   for (const sched::StepSequence& part : step.sequences) {
     std::optional<Pooled>& pooled = actives.at(part.id)->pooled;
     if (!pooled) continue;
-    const uint32_t first = pooled->first_needed(part.first_position, part.rows);
-    const size_t values = size_t{part.rows - first} * backend.width;
-    pooled->add(part.first_position + first, hidden.first(values));
+    const Pooled::Range needed = pooled->needed(part.first_position, part.rows);
+    const size_t values = size_t{needed.end - needed.first} * backend.width;
+    pooled->add(part.first_position + needed.first, hidden.first(values));
     hidden = hidden.subspan(values);
   }
 }
@@ -266,7 +284,7 @@ void Engine::Impl::refuse(const sched::Step& step, const sched::StepSequence& pa
   Event last;
   last.error = error;
   if (error.kind == ErrorKind::kInvalidData) {
-    if (backend.diagnose) last.error = backend.diagnose(batch_of(step, part));
+    if (backend.diagnose) last.error = backend.diagnose(alone(step, part));
     log_error("engine: a request failed: {}", last.error->message);
     scheduler.distrust(part.id);
   }

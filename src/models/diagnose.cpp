@@ -1,5 +1,6 @@
 #include "models/diagnose.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "base/error.h"
@@ -49,6 +50,17 @@ Status run(const LoadPlan& load_plan, const Shards& shards, const device::Batch&
   return fetched;
 }
 
+// What stands in the place of the embeddings of some rows.
+Status replace(const device::Batch& batch, uint32_t width, std::vector<float>& x) {
+  for (const device::EmbeddedRows& part : batch.embedded) {
+    const std::span values(part.values, size_t{part.rows} * width);
+    if (!all_finite(values))
+      return error(ErrorKind::kInvalidData, "the rows that were given in place of tokens are not finite numbers");
+    std::ranges::copy(values, x.begin() + ptrdiff_t{part.first_row} * width);
+  }
+  return {};
+}
+
 Error blame(const gguf::File& file, const std::string& stage, const std::vector<std::string>& tensors) {
   for (const gguf::Tensor& tensor : file.tensors()) {
     const auto begins = [&](const std::string& name) { return tensor.name.starts_with(name); };
@@ -69,9 +81,13 @@ Error blame(const gguf::File& file, const std::string& stage, const std::vector<
 
 Error diagnose(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch) {
   std::vector<float> x(size_t{batch.rows()} * load_plan.spec.width);
+  bool embeddings = true;
   for (const Stage& stage : stages_of(load_plan, shards)) {
     if (const Status status = run(load_plan, shards, batch, stage, x); !status) return status.error();
     if (!all_finite(x)) return blame(shards.file(), stage.name, stage.tensors);
+    if (embeddings)
+      if (const Status replaced = replace(batch, load_plan.spec.width, x); !replaced) return replaced.error();
+    embeddings = false;
   }
   std::vector<std::string> output{"output"};
   if (!has_own_output(shards.file())) output.push_back("token_embd.");

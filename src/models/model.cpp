@@ -106,6 +106,8 @@ Status Model::Impl::check(const device::Batch& batch) const {
   const LoadOptions& options = load_plan.options;
   CHECK(batch.rows() > 0 && batch.rows() <= options.batch_rows);
   CHECK(batch.logit_rows.size() <= options.logit_rows);
+  CHECK(batch.adapters.empty());  // backend_of() offers none
+  for (const device::EmbeddedRows& part : batch.embedded) CHECK(part.first_row + part.rows <= batch.rows());
   for (const device::BatchSequence& sequence : batch.sequences) {
     const uint64_t end = uint64_t{sequence.first_position} + sequence.rows;
     CHECK(end <= sequence.pages.size() * kPage_tokens);
@@ -167,6 +169,18 @@ class ForwardPass {
     shards_.device(device).begin(batch_);
     at_ = device;
     return {};
+  }
+
+  // Puts values in the place of rows of the residual stream. An upload is no op: the step ends before it and goes on in
+  // another.
+  Status replace(std::span<const device::EmbeddedRows> parts) {
+    const uint32_t device = *at_;
+    TRY(end());
+    const size_t width = load_plan_.spec.width;
+    float* const x = shards_.workspace(device).x;
+    for (const device::EmbeddedRows& part : parts)
+      TRY(device::upload_floats(shards_.device(device), {part.values, part.rows * width}, x + part.first_row * width));
+    return go(device);
   }
 
   DeviceStep step() const {
@@ -258,6 +272,7 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   Status queued;
   TRY(pass.go(arrangement.embedding));
   embed(pass.step());
+  if (!batch.embedded.empty()) TRY(pass.replace(batch.embedded));
   for (uint32_t i = 0; i < spec().layers; ++i) {
     TRY(pass.go(arrangement.layers[i].layer));
     attention(pass.step(), i, shards.cache(i));

@@ -1,5 +1,6 @@
 // The rows of a step, among the sequences that run.
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "sched/scheduler.h"
@@ -45,10 +46,11 @@ Step Scheduler::plan(const Budget& budget) {
   }
   plan_decodes(plan);
   plan_prompts(plan);
+  std::vector<const Sequence*> order(running_.begin(), running_.end());
+  std::ranges::stable_sort(
+      order, {}, [&](const Sequence* sequence) { return std::pair(sequence->options.group, !decodes(*sequence)); });
   Step step;
-  for (const bool decoding : {true, false})
-    for (const Sequence* sequence : running_)
-      if (decodes(*sequence) == decoding) add_rows(step, *sequence);
+  for (const Sequence* sequence : order) add_rows(step, *sequence);
   return step;
 }
 
@@ -84,9 +86,11 @@ void Scheduler::plan_prompts(Plan& plan) {
     Sequence* next = next_prompt(plan, prompts);
     if (next == nullptr) break;
     const uint32_t to_border = options_.page_tokens - (next->computed + next->planned) % options_.page_tokens;
-    const uint32_t rows = std::min({plan.rows, to_border, most_rows(plan, *next) - next->planned});
+    const uint32_t most = most_rows(plan, *next) - next->planned;
+    const uint32_t rows = options_.whole ? most : std::min({plan.rows, to_border, most});
+    const uint32_t free = options_.whole ? rows : options_.page_tokens;  // whatever they cost
     taken += rows;
-    if (taken > options_.page_tokens && plan.cost + cost(plan, *next, rows) > plan.limit) break;
+    if (taken > free && plan.cost + cost(plan, *next, rows) > plan.limit) break;
     take_rows(plan, *next, rows);
   }
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -105,6 +109,7 @@ Scheduler::Sequence* Scheduler::next_prompt(const Plan& plan, std::span<Sequence
   Sequence* best = nullptr;
   for (Sequence* prompt : prompts) {
     if (prompt->planned == most_rows(plan, *prompt) || is_repeated(*prompt)) continue;
+    if (options_.whole && prompt->remaining() > plan.rows) continue;
     if (best == nullptr) {
       best = prompt;
       continue;
@@ -128,11 +133,12 @@ bool Scheduler::comes_first(const Plan& plan, const Sequence& sequence) const {
 // Whether what it needs next is computed in this step for another one: it takes that afterwards.
 bool Scheduler::is_repeated(const Sequence& sequence) const {
   const uint32_t page = sequence.shared->depth(), end = (page + 1) * options_.page_tokens;
-  if (!sequence.options.shares || sequence.planned > 0 || sequence.computed + options_.page_tokens != end || end >= sequence.certain) return false;
+  if (!shares(sequence) || sequence.planned > 0 || sequence.computed + options_.page_tokens != end ||
+      end >= sequence.certain)
+    return false;
   return std::ranges::any_of(running_, [&](const Sequence* other) {
-    return other->options.shares && other->planned > 0 && other->shared == sequence.shared && other->certain >= end &&
-           other->computed + other->planned >= end && other->options.salt == sequence.options.salt &&
-           std::ranges::equal(edge(*other, page).tokens, edge(sequence, page).tokens);
+    return shares(*other) && other->planned > 0 && other->shared == sequence.shared && other->certain >= end &&
+           other->computed + other->planned >= end && same_edge(*other, sequence, page);
   });
 }
 

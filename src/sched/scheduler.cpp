@@ -14,14 +14,21 @@ constexpr size_t kMost_refused = 8;
 constexpr uint32_t kMost_passed = 16;
 constexpr size_t kMost_users = 4096;  // that are known although they have no sequences
 
+// Another number for every mark and everything before it (the finaliser of MurmurHash3; Appleby, public domain).
+uint64_t mixed(uint64_t salt, const Mark& mark) {
+  uint64_t bits = (salt ^ mark.key) * 0x9e3779b97f4a7c15 + mark.position + 1;
+  for (const uint64_t factor : {0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53}) bits = (bits ^ bits >> 33) * factor;
+  return bits ^ bits >> 33;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_(options.pages), tree_(pool_) {
-  CHECK(options.pages > 0 && options.page_tokens > 0 && options.context > 0);
+  CHECK((options.pages > 0 || options.whole) && options.page_tokens > 0 && options.context > 0);
   CHECK(options.max_sequences > 0 && options.step_rows >= options.max_sequences);
   if (options_.logit_rows == 0) options_.logit_rows = options_.step_rows;
   CHECK(options_.logit_rows >= options.max_sequences);
-  const uint64_t cache_tokens = uint64_t{options.pages} * options.page_tokens;
+  const uint64_t cache_tokens = options.whole ? options.step_rows : uint64_t{options.pages} * options.page_tokens;
   options_.context = static_cast<uint32_t>(std::min<uint64_t>(options.context, cache_tokens));
 }
 
@@ -37,6 +44,7 @@ bool Scheduler::Before::operator()(const Sequence* a, const Sequence* b) const {
 
 void Scheduler::add(SequenceId id, std::vector<Token> tokens, const SequenceOptions& options) {
   CHECK(!tokens.empty() && tokens.size() <= context());
+  CHECK(!options_.whole || !options.samples);
   CHECK(sequences_.empty() || sequences_.rbegin()->first < id);
   Sequence& sequence = sequences_[id];
   sequence.id = id;
@@ -143,12 +151,21 @@ Scheduler::Sequence& Scheduler::find(SequenceId id) {
 }
 
 uint32_t Scheduler::pages_for(uint32_t tokens) const {
+  if (options_.whole) return 0;
   return static_cast<uint32_t>(divide_up(tokens, options_.page_tokens));
 }
 
 PrefixTree::Edge Scheduler::edge(const Sequence& sequence, uint32_t page) const {
   const size_t width = options_.page_tokens;
-  return {std::span(sequence.tokens).subspan(page * width, width), sequence.options.salt};
+  uint64_t salt = sequence.options.salt;
+  for (const Mark& mark : sequence.options.marks)
+    if (mark.position < (page + 1) * width) salt = mixed(salt, mark);
+  return {std::span(sequence.tokens).subspan(page * width, width), salt};
+}
+
+bool Scheduler::same_edge(const Sequence& a, const Sequence& b, uint32_t page) const {
+  const PrefixTree::Edge one = edge(a, page), other = edge(b, page);
+  return one.salt == other.salt && std::ranges::equal(one.tokens, other.tokens);
 }
 
 Page Scheduler::take_page() {
@@ -220,6 +237,7 @@ Scheduler::Sequence* Scheduler::next_to_admit(const std::vector<Sequence*>& refu
 
 // Holds what is cached before it counts what is available, since that would be counted as evictable.
 bool Scheduler::try_admit(Sequence& sequence) {
+  if (options_.whole) return true;
   adopt_cached(sequence);
   const uint32_t wanted = pages_for(sequence.size());
   const uint32_t needed = wanted - static_cast<uint32_t>(sequence.pages.size());
@@ -235,7 +253,7 @@ bool Scheduler::try_admit(Sequence& sequence) {
 // logits are wanted. Also looks again when the sequence runs: another one may have computed them since.
 // Returns how many tokens that were.
 uint32_t Scheduler::adopt_cached(Sequence& sequence) {
-  if (!sequence.options.shares) return 0;
+  if (!shares(sequence)) return 0;
   const uint32_t before = sequence.cached;
   const uint32_t page_tokens = options_.page_tokens;
   while (sequence.computed % page_tokens == 0 && sequence.computed + page_tokens < sequence.certain) {
@@ -257,7 +275,7 @@ uint32_t Scheduler::adopt_cached(Sequence& sequence) {
 
 // Puts its full pages of certain tokens into the tree.
 void Scheduler::share(Sequence& sequence) {
-  if (!sequence.options.shares) return;
+  if (!shares(sequence)) return;
   const uint32_t full = std::min(sequence.computed, sequence.certain) / options_.page_tokens;
   for (uint32_t i = sequence.shared->depth(); i < full; ++i) {
     sequence.shared = tree_.insert(sequence.shared, edge(sequence, i), sequence.pages[i]);
@@ -284,10 +302,10 @@ void Scheduler::check_invariants() const {
   CHECK(waiting + running_.size() == sequences_.size());
   for (const auto& [id, sequence] : sequences_) {
     CHECK(!sequence.user->waiting.contains(const_cast<Sequence*>(&sequence)) || sequence.pages.empty());
-    CHECK(sequence.computed <= sequence.pages.size() * size_t{options_.page_tokens});
+    CHECK(options_.whole || sequence.computed <= sequence.pages.size() * size_t{options_.page_tokens});
     CHECK(sequence.certain <= sequence.size());
     const uint32_t full = std::min(sequence.computed, sequence.certain) / options_.page_tokens;
-    CHECK(sequence.shared->depth() == (sequence.options.shares ? full : 0));
+    CHECK(sequence.shared->depth() == (shares(sequence) ? full : 0));
     for (size_t page = sequence.shared->depth(); page < sequence.pages.size(); ++page) {
       ++owners[static_cast<size_t>(sequence.pages[page])];
     }

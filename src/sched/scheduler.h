@@ -35,6 +35,16 @@ struct SchedulerOptions {
   uint32_t max_sequences = 1;
   uint32_t step_rows = 1;   // most tokens in one step; at least max_sequences
   uint32_t logit_rows = 0;  // most rows with logits in one step; at least max_sequences; 0: as many as rows
+  // For models that see a sequence as a whole and keep no cache (encoders): each is computed in one step, and there are
+  // no pages. context() is at most step_rows then, and nothing is sampled.
+  bool whole = false;
+};
+
+// Something at a position that the tokens do not tell (an image): its page and those behind it are shared only with
+// sequences that have the same there.
+struct Mark {
+  uint32_t position = 0;
+  uint64_t key = 0;
 };
 
 struct SequenceOptions {
@@ -42,6 +52,8 @@ struct SequenceOptions {
   int32_t priority = 0;                                      // the higher is served first, whatever that costs others
   uint64_t deadline = std::numeric_limits<uint64_t>::max();  // of equal priority the earlier first; in any unit
   uint64_t salt = 0;                                         // it shares pages only with those of the same salt
+  std::vector<Mark> marks = {};                              // in the order of their positions
+  uint32_t group = 0;                                        // in a step the rows of a group are adjacent
   bool shares = true;   // false: it takes no pages of others and leaves none, so that every row of it is computed
   bool samples = true;  // false: it has no logits, and must be removed when all its tokens are in the cache
 };
@@ -163,6 +175,7 @@ class Scheduler {
   uint32_t available() const { return pool_.unused() + tree_.evictable(); }
   Page take_page();
   PrefixTree::Edge edge(const Sequence& sequence, uint32_t page) const;
+  bool same_edge(const Sequence& a, const Sequence& b, uint32_t page) const;
   void grow_running();
   void preempt_last();
   void admit();
@@ -171,6 +184,7 @@ class Scheduler {
   uint32_t adopt_cached(Sequence& sequence);
   void share(Sequence& sequence);
   void release(Sequence& sequence);
+  bool shares(const Sequence& sequence) const { return sequence.options.shares && !options_.whole; }
 
   bool decodes(const Sequence& sequence) const;
   void plan_decodes(Plan& plan);

@@ -120,6 +120,7 @@ class FakeModel {
     backend.logit_rows = logit_rows;
     backend.sequences = sequences;
     backend.width = kWidth;
+    backend.adapters = kAdapters;
     backend.forward = [this](const device::Batch& batch, device::Readout& readout) { return forward(batch, readout); };
     backend.most_candidates = [this] { return most_candidates_; };
     backend.read_logits = [this](uint32_t row, std::span<float> logits) {
@@ -135,6 +136,11 @@ class FakeModel {
   static std::array<float, kWidth> hidden(Token token, uint32_t position) {
     return {static_cast<float>(token), static_cast<float>(position), 1};
   }
+
+  // An embedded row counts as the token that its first value is; what an adapter's rows leave in the cache is another
+  // number, so that nobody else can use it.
+  static constexpr uint32_t kAdapters = 3;
+  static constexpr Token kAdapter_distance = 1000;
 
   // The next forward() after `steps` more fails, and what is in the cache is lost, as with a lost device.
   void fail_after(int steps) { fails_after_ = steps; }
@@ -168,6 +174,7 @@ class FakeModel {
   uint64_t full_rows() const { return full_rows_; }            // of whole logits
   uint64_t candidate_rows() const { return candidate_rows_; }  // of candidates alone
   uint64_t rows_read() const { return rows_read_; }            // afterwards
+  uint64_t most_ranges() const { return most_ranges_; }        // of adapters in a step
 
  private:
   static constexpr Token kUnwritten = -1;
@@ -188,7 +195,7 @@ class FakeModel {
     for (const device::BatchSequence& sequence : batch.sequences) {
       for (uint32_t i = 0; i < sequence.rows; ++i) {
         const uint32_t row = sequence.first_row + i;
-        cell(sequence, sequence.first_position + i) = batch.tokens[row];
+        cell(sequence, sequence.first_position + i) = cached(batch, row);
         if (std::ranges::binary_search(readout.hidden_rows, row)) {
           const auto values = hidden(batch.tokens[row], sequence.first_position + i);
           readout.hidden.insert(readout.hidden.end(), values.begin(), values.end());
@@ -201,6 +208,18 @@ class FakeModel {
       }
     }
     return {};
+  }
+
+  Token cached(const device::Batch& batch, uint32_t row) {
+    Token token = batch.tokens[row];
+    for (const device::EmbeddedRows& part : batch.embedded)
+      if (row >= part.first_row && row < part.first_row + part.rows)
+        token = static_cast<Token>(part.values[size_t{row - part.first_row} * kWidth]);
+    for (const device::AdapterRows& part : batch.adapters)
+      if (row >= part.first_row && row < part.first_row + part.rows)
+        token += kAdapter_distance * static_cast<Token>(part.adapter);
+    most_ranges_ = std::max<uint64_t>(most_ranges_, batch.adapters.size());
+    return token;
   }
 
   void give(std::span<const float> logits, uint32_t row, device::Readout& readout) {
@@ -251,7 +270,8 @@ class FakeModel {
   std::vector<Token> cache_;
   std::vector<std::array<float, FakeTokenizer::kVocabulary>> last_logits_;
   std::atomic<int> fails_after_ = -1, throws_after_ = -1;
-  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0, rows_read_ = 0;
+  std::atomic<uint64_t> steps_ = 0, unwritten_reads_ = 0, full_rows_ = 0, candidate_rows_ = 0, rows_read_ = 0,
+                        most_ranges_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false, inside_ = false;

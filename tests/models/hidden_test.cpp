@@ -45,6 +45,37 @@ TEST_P(Hidden, IsWhatTheOutputMatrixMakesLogitsOf) {
   EXPECT_TRUE(std::ranges::equal(alone.hidden, fifth)) << "whatever else is asked for";
 }
 
+// Rows that are given are read as the embeddings of tokens would be.
+TEST_P(Hidden, RowsInPlaceOfTokens) {
+  SmallModel small("llama");
+  const std::shared_ptr<device::Device> device = GetParam().make();
+  auto model = models::Model::load(
+      small.open(), *device, {.context = 128, .batch_rows = 40, .logit_rows = 40, .copy_weights = GetParam().copies});
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const auto logits_of = [&](const std::vector<int32_t>& tokens, std::vector<device::EmbeddedRows> embedded) {
+    const std::vector<int32_t> pages{2};
+    device::Batch batch;
+    batch.tokens = tokens;
+    batch.embedded = std::move(embedded);
+    batch.sequences.push_back({0, static_cast<uint32_t>(tokens.size()), 0, pages});
+    batch.logit_rows = {1, 4, 6};
+    std::vector<float> logits(3 * SmallModel::kVocabulary);
+    EXPECT_TRUE((*model)->forward(batch, logits).ok());
+    return logits;
+  };
+  const std::vector<int32_t> tokens{3, 20, 37, 4, 21, 38, 5};
+  const std::vector<float>& table = small.tensor("token_embd.weight").values;
+  std::vector<float> rows;
+  for (const int32_t token : {20, 37, 38}) {
+    const auto row = std::span(table).subspan(static_cast<size_t>(token) * SmallModel::kWidth, SmallModel::kWidth);
+    rows.insert(rows.end(), row.begin(), row.end());
+  }
+  const std::vector<float> expected = logits_of(tokens, {});
+  EXPECT_EQ(logits_of({3, 0, 0, 4, 21, 0, 5}, {{1, 2, rows.data()}, {5, 1, rows.data() + 2 * SmallModel::kWidth}}),
+            expected);
+  EXPECT_NE(logits_of({3, 0, 0, 4, 21, 0, 5}, {}), expected);
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, Hidden, testing::ValuesIn(all_devices()),
                          [](const auto& device) { return device.param.name; });
 

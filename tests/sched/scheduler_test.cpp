@@ -1,5 +1,6 @@
 #include "sched/scheduler.h"
 
+#include <map>
 #include <numeric>
 
 #include "support/support.h"
@@ -333,6 +334,59 @@ TEST(Scheduler, WhoDoesNotSampleHasNoLogits) {
   EXPECT_TRUE(step.logit_rows.empty());
   scheduler.remove(1);
   EXPECT_TRUE(scheduler.plan().empty());
+}
+
+TEST(Scheduler, SharesBehindAMarkOnlyWithWhoeverHasTheSame) {
+  Scheduler scheduler(options(64, 8, 64));
+  const auto cached = [&](SequenceId id, std::vector<Mark> marks) {
+    scheduler.add(id, counting(13), {.marks = std::move(marks)});
+    const uint64_t before = scheduler.counts().tokens_cached;
+    run_step(scheduler);
+    scheduler.remove(id);
+    return scheduler.counts().tokens_cached - before;
+  };
+  EXPECT_EQ(cached(1, {{5, 1}}), 0u);
+  EXPECT_EQ(cached(2, {{5, 1}}), 12u);
+  EXPECT_EQ(cached(3, {{5, 2}}), 4u) << "the page before";
+  EXPECT_EQ(cached(4, {{6, 1}}), 4u) << "at another place";
+  EXPECT_EQ(cached(5, {{5, 1}, {9, 7}}), 8u);
+  EXPECT_EQ(cached(6, {}), 4u);
+  EXPECT_EQ(cached(7, {}), 12u);
+  EXPECT_EQ(cached(8, {{0, 1}}), 0u);
+}
+
+TEST(Scheduler, RowsOfAGroupAreAdjacent) {
+  Scheduler scheduler(options(64, 8, 32));
+  const uint32_t groups[] = {2, 0, 1, 2, 0, 1};
+  for (SequenceId id = 1; id <= 6; ++id) scheduler.add(id, counting(id, Token(100 * id)), {.group = groups[id - 1]});
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{2, 2}, {5, 5}, {3, 3}, {6, 6}, {1, 1}, {4, 4}}));
+  scheduler.add(7, counting(3, 700), {.group = 1});
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{2, 1}, {5, 1}, {3, 1}, {6, 1}, {7, 3}, {1, 1}, {4, 1}}));
+}
+
+TEST(Scheduler, ComputesEachSequenceWholeWhereThereIsNoCache) {
+  SchedulerOptions whole = options(0, 4, 16);
+  whole.whole = true;
+  Scheduler scheduler(whole);
+  EXPECT_EQ(scheduler.context(), 16u);
+  const uint32_t lengths[] = {10, 5, 16, 1, 9, 6};
+  for (SequenceId id = 1; id <= 6; ++id) scheduler.add(id, counting(lengths[id - 1]), {.samples = false});
+  std::map<SequenceId, uint32_t> seen;
+  for (int steps = 0; !scheduler.empty(); ++steps) {
+    ASSERT_LT(steps, 6);
+    const Step step = scheduler.plan({.limit = 1, .fixed = 1, .row = 1});
+    ASSERT_LE(step.tokens.size(), 16u);
+    ASSERT_FALSE(step.empty()) << "whatever it costs";
+    scheduler.commit(step);
+    scheduler.check_invariants();
+    for (const StepSequence& part : step.sequences) {
+      EXPECT_EQ(part.rows, lengths[part.id - 1]);
+      EXPECT_TRUE(part.pages.empty());
+      seen[part.id] += part.rows;
+      scheduler.remove(part.id);
+    }
+  }
+  EXPECT_EQ(seen.size(), 6u);
 }
 
 }  // namespace
