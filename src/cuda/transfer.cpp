@@ -5,7 +5,6 @@
 #include <system_error>
 
 #include "base/checked.h"
-#include "base/processors.h"
 
 namespace hearth::cuda {
 namespace {
@@ -13,11 +12,11 @@ namespace {
 constexpr int kMost_threads = 8;
 constexpr size_t kPiece_bytes = 512 << 10;
 
-std::unique_ptr<ThreadPool> start_threads() {
+std::shared_ptr<HostOwner::Member> join_host() {
   try {
-    return std::make_unique<ThreadPool>(std::min(usable_processors(), kMost_threads));
+    return HostOwner::of_process()->join(kMost_threads);
   } catch (const std::system_error&) {  // slower, but no reason to do without the GPU
-    return std::make_unique<ThreadPool>(1);
+    return nullptr;
   }
 }
 
@@ -26,7 +25,7 @@ std::unique_ptr<ThreadPool> start_threads() {
 Result<Transfer> Transfer::create(const driver::Cuda& cuda) {
   Transfer transfer;
   transfer.cuda_ = &cuda;
-  transfer.threads_ = start_threads();
+  transfer.host_ = join_host();
   ASSIGN_OR_RETURN(transfer.stream_, driver::Stream::create(cuda));
   for (Buffer& buffer : transfer.buffers_) {
     ASSIGN_OR_RETURN(buffer.memory, driver::PinnedMemory::alloc(cuda, kBuffer_bytes));
@@ -52,7 +51,12 @@ Status Transfer::upload(std::span<const std::byte> from, CUdeviceptr to) {
 }
 
 void Transfer::copy(std::span<const std::byte> from, std::byte* to) {
-  threads_->for_each(static_cast<uint32_t>(divide_up(from.size(), kPiece_bytes)), [&](uint32_t i, int) {
+  const auto pieces = static_cast<uint32_t>(divide_up(from.size(), kPiece_bytes));
+  if (pieces == 1 || host_ == nullptr) {
+    std::memcpy(to, from.data(), from.size());
+    return;
+  }
+  host_->for_each_if_free(pieces, [&](uint32_t i) {
     const std::span piece =
         from.subspan(i * kPiece_bytes).first(std::min(kPiece_bytes, from.size() - i * kPiece_bytes));
     std::memcpy(to + i * kPiece_bytes, piece.data(), piece.size());

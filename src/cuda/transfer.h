@@ -1,6 +1,6 @@
 // Copies between host and device through two pinned buffers, so that the host fills one while the device reads
-// the other: a copy from ordinary memory would wait for a hidden one of the driver's. Several threads fill a buffer:
-// one alone, reading a mapped file, is slower than the way to the device.
+// the other: a copy from ordinary memory would wait for a hidden one of the driver's. The host's threads fill a buffer,
+// where nobody computes on them: one alone, reading a mapped file, is slower than the way to the device.
 #pragma once
 
 #include <array>
@@ -8,8 +8,8 @@
 #include <memory>
 #include <span>
 
+#include "base/host_owner.h"
 #include "base/result.h"
-#include "base/thread_pool.h"
 #include "driver/handles.h"
 
 namespace hearth::cuda {
@@ -39,7 +39,7 @@ class Transfer {
   void copy(std::span<const std::byte> from, std::byte* to);
 
   const driver::Cuda* cuda_ = nullptr;
-  std::unique_ptr<ThreadPool> threads_;
+  std::shared_ptr<HostOwner::Member> host_;  // null: no more threads could be had
   driver::Stream stream_;
   std::array<Buffer, 2> buffers_;
   size_t next_ = 0;

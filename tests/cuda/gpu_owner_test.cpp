@@ -2,9 +2,11 @@
 // machine's GPU or a simulated one, each test in a process of its own: the context is everybody's.
 #include "cuda/gpu_owner.h"
 
+#include <filesystem>
 #include <future>
 #include <thread>
 
+#include "base/host_owner.h"
 #include "cuda/device_impl.h"
 #include "ops/rig.h"
 #include "support/devices.h"
@@ -92,6 +94,36 @@ void share_the_card() {
 
 TEST_F(CudaDeviceOwnerDeathTest, DevicesShareContextAndKernelsAndEachHasItsEntry) {
   EXPECT_EXIT(share_the_card(), testing::ExitedWithCode(0), "");
+}
+
+size_t threads_of_this_process() {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+}
+
+void copy_with_the_hosts_threads() {
+  const std::vector<std::byte> bytes(16 << 20, std::byte{7});
+  const auto upload = [&](cuda::CudaDevice& device) {
+    const auto buffer = device.alloc(bytes.size());
+    check(buffer.ok() && device.upload(bytes, buffer->data()).ok(), "cannot upload");
+    std::vector<std::byte> back(bytes.size());
+    check(device.download(buffer->data(), back).ok() && back == bytes, "other bytes came back");
+  };
+  const auto a = make("a");
+  upload(*a);
+  const size_t threads = threads_of_this_process();
+  const auto b = make("b");
+  upload(*b);
+  check(threads_of_this_process() == threads, "the second one has started threads of its own");
+  // Whoever computes on the host meanwhile is not waited for.
+  const auto computing = HostOwner::of_process()->join(2);
+  computing->begin_step();
+  upload(*a);
+  computing->end_step();
+  std::_Exit(0);
+}
+
+TEST_F(CudaDeviceOwnerDeathTest, UploadsUseTheHostsThreadsIfNobodyComputesWithThem) {
+  EXPECT_EXIT(copy_with_the_hosts_threads(), testing::ExitedWithCode(0), "");
 }
 
 void lose_all() {
