@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "fleet/find_model.h"
+#include "serve/holding.h"
 #include "serve/prompt.h"
 #include "serve/summaries.h"
 
@@ -96,27 +97,12 @@ class Job : public std::enable_shared_from_this<Job> {
     sink_({.end = std::move(end)});
   }
 
-  void cancel() {
-    std::shared_ptr<fleet::Fleet::Lease> lease;  // keeps the engine while it is told
-    std::vector<engine::RequestId> ids;
-    {
-      const std::lock_guard lock(mutex_);
-      cancelled_ = true;
-      lease = lease_;
-      ids = ids_;
-    }
-    if (!lease) return;
-    for (const engine::RequestId id : ids) (*lease)->engine->cancel(id);
-  }
+  void cancel() { holding_.cancel(); }
 
   // On a worker, with the model loaded.
   void run(std::shared_ptr<fleet::Fleet::Lease> lease) {
     loaded_ = Clock::now();
-    {
-      const std::lock_guard lock(mutex_);
-      if (cancelled_) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
-      lease_ = lease;
-    }
+    if (!holding_.take(lease)) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
     context_tokens_ = (*lease)->load.context;
     api::AnswerEnd end{.context_tokens = context_tokens_};
     Result<Prepared> prepared = prepare(request_, **lease, &end.usage.prompt_tokens);
@@ -127,13 +113,7 @@ class Job : public std::enable_shared_from_this<Job> {
     const auto ids = (*lease)->engine->submit(request, make_parts(request));
     if (!ids) return end_early(ids.error(), std::move(end));
     accept();
-    bool gone = false;
-    {
-      const std::lock_guard lock(mutex_);
-      ids_ = *ids;
-      gone = cancelled_;
-    }
-    if (gone) cancel();
+    holding_.started(*ids);
   }
 
  private:
@@ -160,16 +140,8 @@ class Job : public std::enable_shared_from_this<Job> {
   }
 
   void end_early(const Error& error, api::AnswerEnd end) {
-    release();
+    holding_.release();
     refuse(error, std::move(end));
-  }
-
-  // The model may go from now on.
-  void release() {
-    std::shared_ptr<fleet::Fleet::Lease> lease;  // goes after the lock
-    const std::lock_guard lock(mutex_);
-    lease.swap(lease_);
-    ids_.clear();
   }
 
   // Whoever comes first: the engine's first event, or the end of submit(). Under sink_mutex_.
@@ -210,7 +182,7 @@ class Job : public std::enable_shared_from_this<Job> {
       sink_(out);
       last = event.finish && --running_ == 0;
     }
-    if (last) release();
+    if (last) holding_.release();
   }
 
   void finish(const engine::Event& event, Part& part, api::AnswerEvent& out, const chat::Sink& add) {
@@ -256,10 +228,7 @@ class Job : public std::enable_shared_from_this<Job> {
   Clock::time_point loaded_ = start_;
   uint32_t context_tokens_ = 0, prompt_tokens_ = 0;
 
-  std::mutex mutex_;
-  bool cancelled_ = false;
-  std::shared_ptr<fleet::Fleet::Lease> lease_;
-  std::vector<engine::RequestId> ids_;
+  Holding holding_;
 
   std::mutex sink_mutex_;  // held while the sink is called
   bool accepted_ = false;

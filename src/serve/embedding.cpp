@@ -1,11 +1,13 @@
 #include "serve/embedding.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 
 #include "base/error.h"
 #include "fleet/find_model.h"
+#include "serve/holding.h"
 #include "serve/summaries.h"
 
 namespace hearth::serve {
@@ -34,55 +36,31 @@ class Job : public std::enable_shared_from_this<Job> {
   const api::EmbedRequest& request() const { return request_; }
 
   void end(Result<api::Embeddings> result) {
-    std::shared_ptr<Lease> lease;  // goes after the lock
-    {
-      const std::lock_guard lock(mutex_);
-      if (std::exchange(over_, true)) return;
-      lease.swap(lease_);
-    }
+    if (over_.exchange(true)) return;
+    holding_.release();
     done_(std::move(result));
   }
 
-  void cancel() {
-    std::shared_ptr<Lease> lease;
-    std::vector<engine::RequestId> ids;
-    {
-      const std::lock_guard lock(mutex_);
-      cancelled_ = true;
-      lease = lease_;
-      ids = ids_;
-    }
-    if (!lease) return;
-    for (const engine::RequestId id : ids) (*lease)->engine->cancel(id);
-  }
+  void cancel() { holding_.cancel(); }
 
   // On a worker, with the model loaded.
   void run(const std::shared_ptr<Lease>& lease) {
     result_.usage.load = Clock::now() - start_;
-    {
-      const std::lock_guard lock(mutex_);
-      lease_ = lease;
-    }
+    if (!holding_.take(lease)) return end(error(ErrorKind::kCancelled, "the client has gone"));
     auto requests = make_requests(**lease);
     if (!requests) return end(requests.error());
     result_.vectors.resize(requests->size());
     open_ = requests->size();
     for (size_t i = 0; i < requests->size(); ++i) {
       auto id = (*lease)->engine->submit(
-          std::move((*requests)[i]), [self = shared_from_this(), i](const engine::Event& event) { self->take(i, event); });
+          std::move((*requests)[i]),
+          [self = shared_from_this(), i](const engine::Event& event) { self->take(i, event); });
       if (!id) {
         cancel();
         return end(id.error());
       }
-      const std::lock_guard lock(mutex_);
-      ids_.push_back(*id);
+      holding_.started({&*id, 1});
     }
-    bool gone = false;
-    {
-      const std::lock_guard lock(mutex_);
-      gone = cancelled_;
-    }
-    if (gone) cancel();
   }
 
  private:
@@ -154,10 +132,9 @@ class Job : public std::enable_shared_from_this<Job> {
   const std::function<void(Result<api::Embeddings>)> done_;
   const Clock::time_point start_ = Clock::now();
 
+  Holding holding_;
+  std::atomic<bool> over_ = false;
   std::mutex mutex_;
-  bool cancelled_ = false, over_ = false;
-  std::shared_ptr<Lease> lease_;
-  std::vector<engine::RequestId> ids_;
   size_t open_ = 0;  // inputs without a vector
   api::Embeddings result_;
 };
@@ -179,7 +156,10 @@ api::Cancel embed(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api:
                const bool posted = workers.post(job->request().caller.user, [job, lease = *lease] { job->run(lease); });
                if (!posted) job->end(error(ErrorKind::kBusy, "too many requests wait"));
              });
-  return [job] { job->cancel(); };
+  // Who keeps this may be what the job's end keeps.
+  return [weak = std::weak_ptr<Job>(job)] {
+    if (const auto running = weak.lock()) running->cancel();
+  };
 }
 
 }  // namespace hearth::serve

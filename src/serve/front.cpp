@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/outside_text.h"
+#include "http/content_encoding.h"
 #include "serve/origins.h"
 
 namespace hearth::serve {
@@ -58,7 +59,10 @@ class Front {
     const auto call = std::make_shared<api::Call>(api::Call{
         .request = std::move(request), .exchange = exchange, .rest = match.rest, .caller = std::move(caller)});
     // The task lets go of the exchange when it has run, so that one that nobody answers is told.
-    const auto task = [call, route = match.route] { route->run(std::move(*call)); };
+    const auto task = [call, route = match.route, router = router_] {
+      if (const auto refusal = decode_body(*call, *route, *router)) return call->exchange->send(*refusal);
+      route->run(std::move(*call));
+    };
     if (!workers_.post(user, task))
       exchange->send(come_again(head, 503, "server busy, please try again", std::chrono::seconds(1)));
   }
@@ -81,6 +85,21 @@ class Front {
   }
 
  private:
+  // What comes compressed is decompressed, but for files, which are as they are.
+  static std::optional<http::Response> decode_body(api::Call& call, const api::Route& route,
+                                                   const api::Router& router) {
+    const http::RequestHead& head = call.request.head;
+    if (route.path.starts_with("/api/blobs/")) return std::nullopt;
+    auto body = http::decode(std::move(call.request.body), head.headers.get("Content-Encoding"));
+    if (body) {
+      call.request.body = std::move(body).value();
+      return std::nullopt;
+    }
+    const ErrorKind kind = body.error().kind;
+    const unsigned status = kind == ErrorKind::kUnsupported ? 415 : kind == ErrorKind::kTooLong ? 413 : 400;
+    return router.problem(head, status, body.error().message);
+  }
+
   std::optional<std::chrono::steady_clock::time_point> deadline() const {
     const std::chrono::nanoseconds most = options_.get()->deadline;
     if (most.count() <= 0) return std::nullopt;

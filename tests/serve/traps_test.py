@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -435,6 +436,28 @@ class Traps(unittest.TestCase):
                          {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Go on."}]}]
         self.assertIn(self.events("/v1/responses", ask | {"max_output_tokens": 10})[-1][0],
                       ("response.completed", "response.incomplete"))
+
+    def test_bodies_that_codex_compresses(self):
+        compressed = subprocess.run(["zstd", "-qc"], input=json.dumps(self.chat()).encode(), capture_output=True,
+                                    check=True).stdout
+        for path in ("/v1/chat/completions", "/api/chat"):
+            status, _, data = self.post(path, compressed, {"Content-Encoding": "zstd"})
+            self.assertEqual(status, 200, data)
+            self.assertIn("Paris", data)
+        self.assertEqual(self.post("/v1/chat/completions", b"nonsense", {"Content-Encoding": "zstd"})[0], 400)
+        bomb = subprocess.run(["zstd", "-qc"], input=b" " * (21 << 20), capture_output=True, check=True).stdout
+        self.assertLess(len(bomb), 10_000)
+        self.assertEqual(self.post("/v1/chat/completions", bomb, {"Content-Encoding": "zstd"})[0], 413)
+        self.assertEqual(self.post("/v1/chat/completions", b"x", {"Content-Encoding": "br"})[0], 415)
+
+    def test_reranking_is_refused_where_no_model_can(self):
+        ask = {"model": "demo", "query": "France", "documents": ["Paris", "Oslo"], "top_n": 1}
+        for path in ("/v1/rerank", "/rerank", "/v2/rerank", "/reranking"):
+            status, _, data = self.post(path, ask)
+            self.assertEqual((status, json.loads(data)["error"]["param"]), (400, "model"), data)
+        self.assertEqual(self.post("/v1/rerank", ask | {"model": "nobody"})[0], 404)
+        status, _, data = self.post("/v1/rerank", ask | {"documents": []})
+        self.assertEqual((status, json.loads(data)["error"]["param"]), (400, "documents"))
 
     # --- Ollama's clients
 

@@ -89,23 +89,25 @@ void show_model(const Service& service, const Call& call, const Router& router) 
 }  // namespace
 
 void add_routes(Router& router, std::shared_ptr<const Service> service) {
-  router.add_problems({.speaks =
-                           [](const http::RequestHead& head) {
-                             for (const char* path : {"/chat/", "/completions", "/embeddings", "/responses", "/models"})
-                               if (is_v1(head.path, path)) return true;
-                             return head.path.starts_with("/v1/");
-                           },
-                       .problem =
-                           [](const http::RequestHead& head, unsigned status, const std::string& message) {
-                             if (status == 404 && message == kNo_route)
-                               return problem(404, fmt::format("Unknown request URL: {} {}", head.method, head.path));
-                             return problem(status, message);
-                           }});
+  router.add_problems(
+      {.speaks =
+           [](const http::RequestHead& head) {
+             for (const char* path : {"/chat/", "/completions", "/embeddings", "/responses", "/models", "/rerank"})
+               if (is_v1(head.path, path)) return true;
+             return head.path.starts_with("/v1/");
+           },
+       .problem =
+           [](const http::RequestHead& head, unsigned status, const std::string& message) {
+             if (status == 404 && message == kNo_route)
+               return problem(404, fmt::format("Unknown request URL: {} {}", head.method, head.path));
+             return problem(status, message);
+           }});
   add_v1(router, "POST", "/chat/completions",
          [service](const Call& call) { answer(service, call, decode_chat, make_chat_writer); });
   add_v1(router, "POST", "/completions",
          [service](const Call& call) { answer(service, call, decode_completion, make_completion_writer); });
   add_embedding_routes(router, service);
+  add_rerank_routes(router, service);
   add_response_routes(router, service);
   add_token_routes(router, service);
   const Router* known = &router;  // a route lives in its router
