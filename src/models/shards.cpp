@@ -109,21 +109,25 @@ device::Candidate* Shards::candidates() const {
                                               size_t{load_plan_.options.logit_rows} * load_plan_.spec.vocabulary);
 }
 
-// Together, since one table may serve for both.
+// Together, since one table may serve for both. An output that has a table of its own and stays where it is needs no
+// second copy beside the first: the device may be full, which is why the embedding leaves.
 Status Shards::load_tables(uint32_t embedding, uint32_t output) {
   Weights weights = weights_;
+  const bool loaded = logits_.data() != nullptr;
+  const bool output_stays = loaded && output == arrangement_.output && has_own_output(*file_);
   ASSIGN_OR_RETURN(device::Buffer embedding_buffer, load_shard(embedding, [&](TensorReader& reader) {
                      return read_embedding(reader, load_plan_.spec, &weights);
                    }));
-  const bool shared = embedding == output;
-  ASSIGN_OR_RETURN(device::Buffer output_buffer, load_shard(output, [&](TensorReader& reader) {
-                     return read_output(reader, load_plan_.spec, shared, &weights);
-                   }));
-  ASSIGN_OR_RETURN(device::Buffer logits, devices_[output].device->alloc(sizes_[output].logits));
+  if (!output_stays) {
+    const bool shared = embedding == output;
+    ASSIGN_OR_RETURN(device::Buffer output_buffer, load_shard(output, [&](TensorReader& reader) {
+                       return read_output(reader, load_plan_.spec, shared, &weights);
+                     }));
+    ASSIGN_OR_RETURN(logits_, devices_[output].device->alloc(sizes_[output].logits));
+    output_ = std::move(output_buffer);
+  }
   weights_ = std::move(weights);
   embedding_ = std::move(embedding_buffer);
-  output_ = std::move(output_buffer);
-  logits_ = std::move(logits);
   arrangement_.embedding = embedding;
   arrangement_.output = output;
   return {};
