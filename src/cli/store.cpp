@@ -45,10 +45,17 @@ Action configure(Arguments& arguments) {
   arguments.required_text("ACTION", options->action, list_of_actions());
   arguments.words("NAME", options->store.names, "Models, for actions that take some");
   arguments.flag("--apply", options->store.apply, "Do it (import and dedupe only say what they would do without it)");
+  arguments.text("--to", options->store.to,
+                 "With move: a store's name as in \"hearth disk\", or a folder, which becomes one");
+  arguments.flag("--all", options->store.all, "With move: all models");
+  arguments.flag("--dry-run", options->store.dry_run, "With gc: only say what would be deleted");
+  arguments.flag("--partial", options->store.partial, "With gc: also downloads that were begun");
+  arguments.flag("--repair", options->store.repair, "With verify: delete damaged files and fetch them again");
   return [options] { return run(*options); };
 }
 
-const Command kCommand = {"store", "Bring in what other programs have, share equal files, pin models", configure};
+const Command kCommand = {
+    "store", "Bring in what other programs have, share equal files, pin, move, verify and clean up models", configure};
 const RegisterCommand registered(&kCommand);
 
 }  // namespace

@@ -13,6 +13,8 @@ namespace hearth::cli {
 struct StoreOptions {
   std::vector<std::string> names;
   bool apply = false;
+  std::string to;  // a store's name or folder
+  bool all = false, dry_run = false, partial = false, repair = false;
 };
 
 struct StoreAction {

@@ -83,13 +83,4 @@ Result<Facts> facts_of(const std::string& path) {
   return facts;
 }
 
-std::string size_text(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
-  return value >= 100 || unit == 0 ? fmt::format("{:.0f} {}", value, kUnits[unit])
-                                   : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 }  // namespace hearth::disk

@@ -27,7 +27,4 @@ struct Facts {
 // Of the nearest folder above that exists, if `path` does not. Errors: kIo, kNotFound.
 Result<Facts> facts_of(const std::string& path);
 
-// "12.5 GiB", "28 KiB".
-std::string size_text(uint64_t bytes);
-
 }  // namespace hearth::disk

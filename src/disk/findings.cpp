@@ -13,6 +13,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "disk/guard.h"
 
 namespace hearth::disk {

@@ -14,6 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "disk/ledger.h"
 
 namespace hearth::disk {

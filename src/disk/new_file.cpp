@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "disk/findings.h"
 
 namespace hearth::disk {
@@ -133,9 +134,10 @@ Status NewFile::commit_as(const std::string& path) {
   return file_.commit_as(path);
 }
 
-Result<std::string> copy_file(const std::string& from, const std::string& to, std::string_view what) {
+Result<std::string> copy_file(const std::string& from, const std::string& to, std::string_view what,
+                              Reservation* space) {
   ASSIGN_OR_RETURN(const InputFile source, InputFile::open(from));
-  ASSIGN_OR_RETURN(NewFile file, NewFile::create(to, source.size(), what));
+  ASSIGN_OR_RETURN(NewFile file, NewFile::create(to, source.size(), what, space));
   std::vector<std::byte> buffer(kCopy_bytes);
   Sha256 hash;
   for (uint64_t at = 0; at < source.size();) {

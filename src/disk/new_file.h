@@ -58,6 +58,7 @@ Status allocate(int fd, uint64_t from, uint64_t bytes, const std::string& path, 
 
 // Copies a whole file to `to`, which appears whole or not at all. Returns the
 // SHA-256 of what was written, 64 digits. Errors: kNoSpace, kIo.
-Result<std::string> copy_file(const std::string& from, const std::string& to, std::string_view what);
+Result<std::string> copy_file(const std::string& from, const std::string& to, std::string_view what,
+                              Reservation* space = nullptr);
 
 }  // namespace hearth::disk

@@ -5,8 +5,10 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "base/error.h"
 
@@ -22,6 +24,7 @@ struct Curl {
   decltype(&::curl_easy_getinfo) info = nullptr;
   decltype(&::curl_easy_strerror) message = nullptr;
   decltype(&::curl_easy_cleanup) cleanup = nullptr;
+  decltype(&::curl_easy_reset) reset = nullptr;
   decltype(&::curl_slist_append) append = nullptr;
   decltype(&::curl_slist_free_all) free_list = nullptr;
 };
@@ -44,7 +47,7 @@ Result<Curl> open_curl() {
       look_up(library, "curl_global_init", curl.global_init) && look_up(library, "curl_easy_init", curl.init) &&
       look_up(library, "curl_easy_setopt", curl.set) && look_up(library, "curl_easy_perform", curl.perform) &&
       look_up(library, "curl_easy_getinfo", curl.info) && look_up(library, "curl_easy_strerror", curl.message) &&
-      look_up(library, "curl_easy_cleanup", curl.cleanup) && look_up(library, "curl_slist_append", curl.append) &&
+      look_up(library, "curl_easy_cleanup", curl.cleanup) && look_up(library, "curl_easy_reset", curl.reset) && look_up(library, "curl_slist_append", curl.append) &&
       look_up(library, "curl_slist_free_all", curl.free_list);
   if (!whole || curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     return error(ErrorKind::kUnsupported, "the libcurl of this machine lacks a function; install a newer one");
@@ -55,10 +58,10 @@ Result<Curl> open_curl() {
 struct Reception {
   const Curl& curl;
   CURL* handle;
+  const ClientRequest& request;
   const std::function<bool(std::string_view)>& take;
-  uint64_t most_bytes;
   Response response = {};
-  bool refused = false, too_long = false, no_memory = false;
+  bool head_told = false, refused = false, too_long = false, no_memory = false;
 
   long status() const {
     long code = 0;
@@ -67,11 +70,14 @@ struct Reception {
   }
   bool receive(std::string_view piece) {
     const long code = status();
+    response.head.status = static_cast<unsigned>(code);
+    if (request.head && !std::exchange(head_told, true)) refused = !request.head(response.head);
+    if (refused) return false;
     if (take && code >= 200 && code < 300) {
       refused = !take(piece);
       return !refused;
     }
-    too_long = response.body.size() + piece.size() > most_bytes;
+    too_long = response.body.size() + piece.size() > request.most_body_bytes;
     if (!too_long) response.body += piece;
     return !too_long;
   }
@@ -104,6 +110,19 @@ int on_progress(void* asked, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return (*static_cast<const std::function<bool()>*>(asked))() ? 1 : 0;
 }
 
+// As curl's command reads them (curl(1), ENVIRONMENT); the library itself does not.
+void set_certificates(const Curl& curl, CURL* handle) {
+  const auto value = [](const char* name) -> const char* {
+    const char* text = std::getenv(name);
+    return text != nullptr && *text != '\0' ? text : nullptr;
+  };
+  const char* bundle = value("CURL_CA_BUNDLE");
+  const char* folder = value("SSL_CERT_DIR");
+  if (bundle == nullptr && folder != nullptr) curl.set(handle, CURLOPT_CAPATH, folder);
+  if (bundle == nullptr) bundle = value("SSL_CERT_FILE");
+  if (bundle != nullptr) curl.set(handle, CURLOPT_CAINFO, bundle);
+}
+
 Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail) {
   const std::string_view cause = *detail != '\0' ? detail : curl.message(code);
   switch (code) {
@@ -124,10 +143,11 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
   static const Result<Curl> opened = open_curl();
   if (!opened) return opened.error();
   const Curl& curl = *opened;
-  const std::unique_ptr<CURL, decltype(curl.cleanup)> owner(curl.init(), curl.cleanup);
+  thread_local const std::unique_ptr<CURL, decltype(curl.cleanup)> owner(curl.init(), curl.cleanup);
   CURL* const handle = owner.get();
   if (handle == nullptr) return error(ErrorKind::kNoMemory, "there is no memory for a connection");
-  Reception reception{curl, handle, take, request.most_body_bytes};
+  curl.reset(handle);
+  Reception reception{curl, handle, request, take};
   std::array<char, CURL_ERROR_SIZE> detail{};
   std::unique_ptr<curl_slist, decltype(curl.free_list)> lines(nullptr, curl.free_list);
   const auto add = [&](const std::string& line) {
@@ -142,9 +162,11 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
   curl.set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl.set(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (request.method == "HEAD") curl.set(handle, CURLOPT_NOBODY, 1L);
-  if (!request.body.empty()) {
-    curl.set(handle, CURLOPT_POSTFIELDS, request.body.data());
-    curl.set(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  const std::string_view body = request.content.empty() ? std::string_view(request.body) : request.content;
+  const bool has_body = request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (has_body || !body.empty()) {
+    curl.set(handle, CURLOPT_POSTFIELDS, body.empty() ? "" : body.data());
+    curl.set(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   }
   curl.set(handle, CURLOPT_HTTPHEADER, lines.get());
   curl.set(handle, CURLOPT_USERAGENT, "hearth/" HEARTH_VERSION);
@@ -154,6 +176,7 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
     curl.set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl.set(handle, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request.silence.count() / 1000)));
   }
+  set_certificates(curl, handle);
   curl.set(handle, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
   curl.set(handle, CURLOPT_ERRORBUFFER, detail.data());
   curl.set(handle, CURLOPT_WRITEFUNCTION, on_body);

@@ -440,11 +440,12 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     if (shared_->draining) keeps_alive_ = false;
     status_ = batch.head->status;
     const bool bodiless = batch.head->status == 204 || batch.head->status == 304;
-    chunked_ = !batch.whole && !old_version_;
+    const std::optional<uint64_t> length = batch.whole ? batch.bytes.size() : batch.head->content_length;
+    chunked_ = !length && !old_version_;
     std::string framing;
-    if (batch.whole && !bodiless) framing = fmt::format("Content-Length: {}\r\n", batch.bytes.size());
+    if (length && !bodiless) framing = fmt::format("Content-Length: {}\r\n", *length);
     if (chunked_) framing += "Transfer-Encoding: chunked\r\n";
-    if (!batch.whole && old_version_) keeps_alive_ = false;
+    if (!length && old_version_) keeps_alive_ = false;
     if (!keeps_alive_) framing += "Connection: close\r\n";
     if (keeps_alive_ && old_version_) framing += "Connection: keep-alive\r\n";
     ResponseHead head = *batch.head;

@@ -51,6 +51,7 @@ struct Request {
 struct ResponseHead {
   unsigned status = 200;
   Headers headers = {};
+  std::optional<uint64_t> content_length = {};  // of an answer in pieces whose length is known: exactly so much follows
 };
 
 struct Response {

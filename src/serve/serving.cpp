@@ -24,15 +24,18 @@
 #include "serve/catalog.h"
 #include "serve/creating.h"
 #include "serve/describe.h"
+#include "serve/disk_watch.h"
 #include "serve/embedding.h"
 #include "serve/front.h"
 #include "serve/health.h"
 #include "serve/inference_compute.h"
 #include "serve/long_work.h"
+#include "serve/registry_routes.h"
 #include "serve/settings.h"
 #include "serve/state.h"
 #include "serve/summaries.h"
 #include "serve/text_models.h"
+#include "serve/transfers.h"
 #include "serve/workers.h"
 #include "store/edit_models.h"
 
@@ -97,7 +100,8 @@ std::vector<api::ModelSummary> list_models(Catalog& catalog, const fleet::Fleet&
 }
 
 std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& workers, AnswerRate& rate, Catalog& catalog,
-                                           TextModels& texts, LongWork& work, uint32_t configured_context) {
+                                           TextModels& texts, LongWork& work, Transfers& transfers,
+                                           uint32_t configured_context) {
   auto service = std::make_shared<api::Service>();
   service->version = HEARTH_VERSION;
   service->answer = [&](api::AnswerRequest request, api::AnswerSink sink) {
@@ -143,6 +147,12 @@ std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& worker
   service->has_blob = [](const std::string& digest) { return store::has_blob(digest, store::model_folders()); };
   service->put_blob = [](const std::string& digest, std::string_view content) {
     return store::put_blob(digest, content, store::model_folders());
+  };
+  service->pull = [&](const api::TransferRequest& request, api::TransferSink sink) {
+    return transfers.start(Transfers::Kind::kPull, request, std::move(sink));
+  };
+  service->push = [&](const api::TransferRequest& request, api::TransferSink sink) {
+    return transfers.start(Transfers::Kind::kPush, request, std::move(sink));
   };
   return service;
 }
@@ -200,6 +210,7 @@ struct Serving::Parts {
         health(models) {
     if (!state) health.set({"state-unavailable", state.error().what(), state.error().remedy});
     add_sources(registry, models, health);
+    disks.add_source(registry);
   }
   ~Parts() {
     server.reset();
@@ -221,8 +232,10 @@ struct Serving::Parts {
     const auto model = texts.get(name);
     return model ? capabilities_of(**model) : std::vector<std::string>();
   }};
+  Transfers transfers;
   fleet::Fleet models;
   Health health;
+  DiskWatch disks{health};
   metrics::Registry registry;
   std::unique_ptr<http::Server> server;
   std::string certificate_stamp;  // of the files as they were read last
@@ -269,7 +282,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   const config::Settings& settings = parts->loaded.settings;
   auto router = std::make_shared<api::Router>();
   const auto basic = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, parts->work,
-                                  settings.context);
+                                  parts->transfers, settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
   const auto service = with_limits(with_counts(basic, parts->registry));
   api::anthropic::add_routes(*router, service);
@@ -278,6 +291,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   add_admin_routes(*router, parts->access.keys(), parts->state ? parts->state->folder() : "",
                    parts->state ? "" : parts->state.error().message);
   set_roles(*router);
+  add_registry_routes(*router, parts->workers);
   add_health_routes(*router, parts->health);
   add_metrics_route(*router, parts->registry);
   http::Settings http = settings.http;
@@ -302,6 +316,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
 
 Serving::Condition Serving::look() {
   parts_->look_at_certificate();
+  parts_->disks.look();
   parts_->models.refuse_overdue();
   for (const fleet::RunningModel& model : parts_->models.running())
     if (model.broken) return Condition::kLost;

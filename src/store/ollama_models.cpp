@@ -12,6 +12,7 @@
 #include "base/outside_text.h"
 #include "base/text.h"
 #include "store/model_name.h"
+#include "store/tiers.h"
 
 namespace hearth::store {
 namespace {
@@ -54,6 +55,12 @@ Result<std::string> read_text(const fs::path& path) {
   return text;
 }
 
+// GGUF files as other tools put them into registries: https://github.com/modelpack/model-spec, Docker's model runner.
+bool is_foreign_weights(std::string_view media_type) {
+  return media_type.starts_with("application/vnd.cncf.model.weight.") ? media_type.find("gguf") != std::string_view::npos
+                                                                      : media_type.starts_with("application/vnd.docker.ai.gguf.");
+}
+
 Error in_file(const fs::path& path, const Error& cause) {
   return error(cause.kind, "{}: {}", path.string(), cause.message);
 }
@@ -84,6 +91,7 @@ class Loader {
 
  private:
   Status add(const Layer& layer) {
+    if (is_foreign_weights(layer.media_type)) return add_path(layer, files_.model);
     if (!layer.media_type.starts_with(kMediaType)) return {};
     const std::string_view kind = std::string_view(layer.media_type).substr(kMediaType.size());
     if (kind == "model") return add_path(layer, files_.model);
@@ -218,12 +226,7 @@ std::optional<std::string> find_manifest(const std::string& folder, const ModelN
 
 std::vector<std::string> model_folders() {
   std::vector<std::string> folders;
-  const auto add = [&](std::string folder) {
-    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) folders.push_back(std::move(folder));
-  };
-  if (const char* models = std::getenv("OLLAMA_MODELS"); models != nullptr && *models != 0) add(models);
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0) add(std::string(home) + "/.ollama/models");
-  add("/usr/share/ollama/.ollama/models");
+  for (Tier& tier : tiers()) folders.push_back(std::move(tier.folder));
   return folders;
 }
 

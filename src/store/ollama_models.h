@@ -31,7 +31,7 @@ struct ModelFiles {
 // Whether both are the same weights with the same of all that they bring along, whatever they are called.
 bool same_apart_from_name(const ModelFiles& a, const ModelFiles& b);
 
-// $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models: in this order, those that are set.
+// Those of all stores, see tiers.h: $OLLAMA_MODELS, $HOME/.ollama/models, /usr/share/ollama/.ollama/models, ...
 std::vector<std::string> model_folders();
 
 // The path of a model's manifest in a folder, whatever the case of its name's letters; nothing if it is not there.

@@ -34,6 +34,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"convert", {"base", "gguf", "quant"}},
     {"store", {"base", "gguf", "convert"}},
     {"http", {"base"}},
+    {"registry", {"base", "http", "store"}},  // models from and to other machines
     {"config", {"base", "http"}},
     {"state", {"base"}},
     {"metrics", {"base"}},
@@ -44,11 +45,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
-      "api", "config", "state", "metrics"}},
+      "api", "config", "state", "metrics", "registry"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
-      "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api"}},
+      "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {

@@ -127,7 +127,8 @@ class Serve(unittest.TestCase):
         self.assertEqual(self.status("/api/tags", None, "-H", "Host: evil.example"), "403")
         self.assertEqual(self.status("/api/tags", None, "-H", "Origin: http://evil.example"), "403")
         self.assertEqual(self.status("/api/tags", None, "-H", "Origin: http://localhost:3000"), "200")
-        self.assertEqual(self.status("/api/pull", {"model": "demo"}), "501")
+        self.assertIn("nobody answers", self.curl("/api/pull", {"model": "127.0.0.1:1/library/x"}))
+        self.assertEqual(self.status("/api/pull", {"model": "a/b/c/d", "stream": False}), "400")
 
     def test_parallel_answers_are_those_given_alone(self):
         prompts = ["What is the capital of France?", "What is the capital of Italy?"]

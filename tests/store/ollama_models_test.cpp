@@ -316,8 +316,11 @@ TEST(OllamaModels, DefectiveModelsAreRefusedWithAReason) {
 TEST(OllamaModels, FoldersComeFromTheEnvironment) {
   ::setenv("OLLAMA_MODELS", "/models/here", 1);
   ::setenv("HOME", "/home/me", 1);
+  ::unsetenv("XDG_DATA_HOME");
   EXPECT_EQ(model_folders(),
-            (std::vector<std::string>{"/models/here", "/home/me/.ollama/models", "/usr/share/ollama/.ollama/models"}));
+            (std::vector<std::string>{"/models/here", "/home/me/.ollama/models", "/usr/share/ollama/.ollama/models",
+                                      "/home/me/.local/share/hearth/models"}))
+      << "the last is hearth's own";
   ::unsetenv("OLLAMA_MODELS");
   EXPECT_EQ(model_folders().front(), "/home/me/.ollama/models");
 }

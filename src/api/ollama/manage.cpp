@@ -7,6 +7,7 @@
 #include "api/ollama/create.h"
 #include "api/ollama/decode.h"
 #include "api/ollama/encode.h"
+#include "api/ollama/transfer.h"
 #include "api/reply.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -330,8 +331,7 @@ void add_model_routes(Router& router, ServicePtr service) {
   router.add({"POST", "/api/blobs/*", [service](const Call& call) { put_blob(*service, call); },
               std::numeric_limits<uint64_t>::max()});
   add("POST", "/api/create", create);
-  for (const char* path : {"/api/pull", "/api/push"})
-    add("POST", path, [](const Service&, const Call& call) { refuse_unoffered(call); });
+  add_transfer_routes(router, service);
   // What stands behind these is Ollama's cloud.
   add("POST", "/api/me", [](const Service&, const Call& call) { call.exchange->send(problem(401, "unauthorized")); });
   add("POST", "/api/signout",
