@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <map>
@@ -154,7 +155,9 @@ Status probe(const std::string& folder) {
   fs::create_directories(folder, failed);
   if (failed) return failure("make", folder, failed.value());
   const FileOperations& system = file_operations();
-  const std::string path = fmt::format("{}/.hearth-probe-{}", folder, ::getpid()), renamed = path + "-2";
+  static std::atomic<uint64_t> probes = 0;  // several threads may ask at once
+  const std::string path = fmt::format("{}/.hearth-probe-{}-{}", folder, ::getpid(), ++probes);
+  const std::string renamed = path + "-renamed";
   const int fd = system.open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return failure("write in", folder, errno);
   const bool written = system.pwrite(fd, "probe\n", 6, 0) == 6;

@@ -76,7 +76,7 @@ TEST_F(Gpu, EveryErrorOfTheStartIsToldWithItsRemedy) {
 
 TEST_F(Gpu, ADriverThatIsTooOldIsToldByItsVersion) {
   if (!build_has_kernels()) GTEST_SKIP() << "this build has no CUDA kernels";
-  expect_refusal({"FAKE_CUDA_VERSION=11040"}, "it supports CUDA 11.4, hearth needs 12.0", "driver 525 or newer");
+  expect_refusal({"FAKE_CUDA_VERSION=11040"}, "it supports CUDA 11.4, CUDA 12.0 is needed", "driver 525 or newer");
 }
 
 TEST_F(Gpu, AContextThatCannotBeOpenedIsTold) {
