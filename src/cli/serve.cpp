@@ -65,8 +65,8 @@ Status run(const config::Inputs& inputs) {
     return restart(sockets);
   }
   const auto most = serving->drain_time();
-  log_info("ending: requests that run have {}; a second signal ends them at once", format_duration(most));
   signals.release();
+  log_info("ending: requests that run have {}; a second signal ends them at once", format_duration(most));
   if (!serving->drain(most)) log_warn("some requests had not ended");
   return {};
 }
