@@ -79,7 +79,8 @@ std::string key_of(const AnswerRules& rules) {
 
 class TokenConstraint final : public sampling::Constraint {
  public:
-  explicit TokenConstraint(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {
+  TokenConstraint(std::shared_ptr<Shared> shared, std::shared_ptr<const TokenTrie> trie)
+      : trie_(std::move(trie)), shared_(std::move(shared)) {
     history_.push_back(shared_->machine.start());
   }
 
@@ -193,6 +194,7 @@ class TokenConstraint final : public sampling::Constraint {
     shared_ = fresh;
   }
 
+  std::shared_ptr<const TokenTrie> trie_;  // what is kept with the trie does not hold it
   std::shared_ptr<Shared> shared_;
   std::deque<StateId> history_;  // the last is now
   bool ended_ = false;
@@ -202,7 +204,8 @@ class TokenConstraint final : public sampling::Constraint {
 
 std::unique_ptr<sampling::Constraint> make_constraint(std::shared_ptr<const Grammar> grammar,
                                                       std::shared_ptr<const TokenTrie> trie) {
-  return std::make_unique<TokenConstraint>(std::make_shared<Shared>(std::move(grammar), std::move(trie)));
+  auto shared = std::make_shared<Shared>(std::move(grammar), trie);
+  return std::make_unique<TokenConstraint>(std::move(shared), std::move(trie));
 }
 
 Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules, std::shared_ptr<const TokenTrie> trie,
@@ -217,12 +220,14 @@ Result<std::unique_ptr<sampling::Constraint>> constrain(const AnswerRules& rules
   if (kept == nullptr || kept->shared->memory_bytes() > kMost_kept_bytes) {
     kept = std::make_shared<Kept>();
     ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> grammar, compile_answer(rules, *trie, &kept->warnings));
-    kept->shared = std::make_shared<Shared>(std::move(grammar), trie);
+    // It is kept with the trie, which it must not keep alive in turn.
+    const std::shared_ptr<const TokenTrie> unowned(std::shared_ptr<const TokenTrie>(), trie.get());
+    kept->shared = std::make_shared<Shared>(std::move(grammar), unowned);
     kept->shared->prepare_in_background();
     trie->keep(key, kept);
   }
   if (warnings != nullptr) warnings->insert(warnings->end(), kept->warnings.begin(), kept->warnings.end());
-  return std::unique_ptr<sampling::Constraint>(std::make_unique<TokenConstraint>(kept->shared));
+  return std::unique_ptr<sampling::Constraint>(std::make_unique<TokenConstraint>(kept->shared, std::move(trie)));
 }
 
 }  // namespace hearth::grammar

@@ -66,6 +66,23 @@ TEST(TokenConstraint, MasksHoldWhatMayComeAndNothingElse) {
   }
 }
 
+// What is kept for the next request of a form goes with the model's vocabulary.
+TEST(TokenConstraint, AVocabularyGoesWithItsLastConstraint) {
+  REQUIRE_SHARED("models/stories260K.gguf");
+  const auto tokens = tokenizer();
+  auto trie = std::make_shared<const TokenTrie>(*tokens);
+  const std::weak_ptr<const TokenTrie> watched = trie;
+  AnswerRules rules;
+  rules.text = {.kind = TextRule::Kind::kSchema, .source = kSchemas[0]};
+  auto constraint = constrain(rules, std::move(trie), nullptr);
+  ASSERT_TRUE(constraint.ok()) << constraint.error().message;
+  std::vector<uint64_t> mask(sampling::mask_words(tokens->size()));
+  EXPECT_TRUE((*constraint)->allowed(mask).ok());
+  EXPECT_FALSE(watched.expired());
+  constraint->reset();
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST(TokenConstraint, WhatCanOnlyGoOneWayIsForced) {
   REQUIRE_SHARED("models/stories260K.gguf");
   const auto tokens = tokenizer();
