@@ -628,6 +628,8 @@ TEST_F(Neighbours, AnswersStayTheSameWhileMemoryComesAndGoesOnTwoCards) {
     others.join();
     for (const auto& card : {card_, second_card_}) card->others_bytes = 0;
     for (Neighbour& neighbour : neighbours) wait_until([&] { return neighbour.engine->devices().wholly_on_gpu(); });
+    settle(neighbours);  // a move may be under way that was decided on what was free before
+    for (Neighbour& neighbour : neighbours) wait_until([&] { return neighbour.engine->devices().wholly_on_gpu(); });
     expect_rest(neighbours, 30);
   }
 }
