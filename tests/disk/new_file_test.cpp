@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "disk/findings.h"
+#include "support/faults.h"
 #include "support/support.h"
 
 namespace hearth::disk {
@@ -17,38 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The n-th call of one kind fails.
-struct Fault {
-  Fault(std::string its_call, int its_nth, int its_code) : call(std::move(its_call)), nth(its_nth), code(its_code) {
-    self = this;
-    real = file_operations();
-    FileOperations& system = file_operations();
-    system.open = [](const char* path, int flags, mode_t mode) {
-      return self->fails("open") ? -1 : self->real.open(path, flags, mode);
-    };
-    system.write = [](int fd, const void* data, size_t size) {
-      if (!self->fails("write")) return self->real.write(fd, data, size);
-      return self->code == 0 && size > 1 ? self->real.write(fd, data, size / 2) : ssize_t{-1};  // 0: a short write
-    };
-    system.fsync = [](int fd) { return self->fails("fsync") ? -1 : self->real.fsync(fd); };
-    system.rename = [](const char* from, const char* to) {
-      return self->fails("rename") ? -1 : self->real.rename(from, to);
-    };
-    system.fallocate = [](int fd, int mode, off_t at, off_t size) {
-      return self->fails("fallocate") ? -1 : self->real.fallocate(fd, mode, at, size);
-    };
-  }
-  ~Fault() { file_operations() = real; }
-  bool fails(const char* which) {
-    if (call != which || ++calls != nth) return false;
-    errno = code;
-    return true;
-  }
-  static inline Fault* self = nullptr;
-  FileOperations real{};
-  std::string call;
-  int nth, code, calls = 0;
-};
+using test::Fault;
 
 class NewFiles : public testing::Test {
  protected:
@@ -101,7 +71,7 @@ TEST_F(NewFiles, EveryCallFailsOnceAndNothingStays) {
       for (int nth = 1; nth < 20; ++nth) {
         Fault fault(kind.call, nth, code);
         const Status done = write("a", 3'500'000);
-        if (fault.calls < nth) break;
+        if (!fault.happened()) break;
         ++failures;
         ASSERT_FALSE(done) << kind.call << " " << nth;
         EXPECT_EQ(done.error().kind, code == EIO ? ErrorKind::kIo : ErrorKind::kNoSpace) << done.error().message;
@@ -121,7 +91,7 @@ TEST_F(NewFiles, DoWithoutAllocationWhereThereIsNone) {
   for (const int code : {EOPNOTSUPP, ENOSYS}) {
     Fault fault("fallocate", 1, code);
     ASSERT_TRUE(write("a", 3'500'000));
-    EXPECT_EQ(fault.calls, 1) << "and do not ask again";
+    EXPECT_EQ(fault.calls(), 1) << "and do not ask again";
   }
 }
 

@@ -12,6 +12,7 @@
 #include "http/server.h"
 #include "registry/pull.h"
 #include "store/tiers.h"
+#include "support/faults.h"
 #include "support/support.h"
 
 namespace hearth::registry {
@@ -19,43 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Lets the n-th call of one kind fail, on whatever thread. `code` 0: a short write.
-struct Fault {
-  Fault(std::string its_call, int its_nth, int its_code) : call(std::move(its_call)), nth(its_nth), code(its_code) {
-    self = this;
-    real = file_operations();
-    FileOperations& system = file_operations();
-    system.open = [](const char* path, int flags, mode_t mode) {
-      return self->fails("open") ? -1 : self->real.open(path, flags, mode);
-    };
-    system.write = [](int fd, const void* data, size_t size) {
-      if (!self->fails("write")) return self->real.write(fd, data, size);
-      return self->code == 0 && size > 1 ? self->real.write(fd, data, size / 2) : ssize_t{-1};
-    };
-    system.pwrite = [](int fd, const void* data, size_t size, off_t at) {
-      if (!self->fails("pwrite")) return self->real.pwrite(fd, data, size, at);
-      return self->code == 0 && size > 6 ? self->real.pwrite(fd, data, size / 2, at) : ssize_t{-1};
-    };
-    system.fsync = [](int fd) { return self->fails("fsync") ? -1 : self->real.fsync(fd); };
-    system.rename = [](const char* from, const char* to) {
-      return self->fails("rename") ? -1 : self->real.rename(from, to);
-    };
-    system.fallocate = [](int fd, int mode, off_t at, off_t size) {
-      return self->fails("fallocate") ? -1 : self->real.fallocate(fd, mode, at, size);
-    };
-  }
-  ~Fault() { file_operations() = real; }
-  bool fails(const char* which) {
-    if (call != which || ++calls != nth) return false;
-    errno = code;
-    return true;
-  }
-  static inline Fault* self = nullptr;
-  FileOperations real{};
-  std::string call;
-  int nth, code;
-  std::atomic<int> calls = 0;
-};
+using test::Fault;
 
 class FaultyPulls : public testing::Test {
  protected:
@@ -140,7 +105,7 @@ TEST_F(FaultyPulls, EveryCallFailsOnce) {
         {
           Fault fault(kind.call, nth, code);
           const Status done = pull_once();
-          if (fault.calls < nth) {
+          if (!fault.happened()) {
             ASSERT_TRUE(done) << done.error().message;
             break;
           }

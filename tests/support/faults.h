@@ -1,6 +1,7 @@
 // Lets the n-th call of one of the system's operations that files are written with fail.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -12,7 +13,8 @@ namespace hearth::test {
 // From its construction to its end; one at a time.
 class Fault {
  public:
-  // `call`: "open", "write", "fsync", "rename", "fallocate". `code`: the errno; 0 with "write": a short write.
+  // `call`: "open", "write", "pwrite", "fsync", "rename", "fallocate", on whatever thread. `code`: the errno; 0 with
+  // "write" and "pwrite": a short write.
   Fault(std::string call, int nth, int code) : call_(std::move(call)), nth_(nth), code_(code) {
     self_ = this;
     real_ = file_operations();
@@ -23,6 +25,10 @@ class Fault {
     system.write = [](int fd, const void* data, size_t size) {
       if (!self_->fails("write")) return self_->real_.write(fd, data, size);
       return self_->code_ == 0 && size > 1 ? self_->real_.write(fd, data, size / 2) : ssize_t{-1};
+    };
+    system.pwrite = [](int fd, const void* data, size_t size, off_t at) {
+      if (!self_->fails("pwrite")) return self_->real_.pwrite(fd, data, size, at);
+      return self_->code_ == 0 && size > 6 ? self_->real_.pwrite(fd, data, size / 2, at) : ssize_t{-1};
     };
     system.fsync = [](int fd) { return self_->fails("fsync") ? -1 : self_->real_.fsync(fd); };
     system.rename = [](const char* from, const char* to) {
@@ -37,6 +43,7 @@ class Fault {
 
   // Whether so many calls came that one has failed.
   bool happened() const { return calls_ >= nth_; }
+  int calls() const { return calls_; }
 
  private:
   bool fails(const char* which) {
@@ -47,7 +54,8 @@ class Fault {
   static inline Fault* self_ = nullptr;
   FileOperations real_{};
   std::string call_;
-  int nth_, code_, calls_ = 0;
+  int nth_, code_;
+  std::atomic<int> calls_ = 0;
 };
 
 }  // namespace hearth::test
