@@ -37,8 +37,19 @@ bool is_below(const std::string& path, const std::string& folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-// The mount that a path is on: the longest mount point above it, of several at one place the last.
+// The mount that a path is on: the longest mount point above it.
 void find_mount(const std::string& path, Facts& facts) {
+  for (Mount& mount : mounts()) {
+    if (!is_below(path, mount.point) || mount.point.size() < facts.mount_point.size()) continue;
+    facts.mount_point = std::move(mount.point);
+    facts.type = std::move(mount.type);
+  }
+}
+
+}  // namespace
+
+std::vector<Mount> mounts() {
+  std::vector<Mount> list;
   std::ifstream in("/proc/self/mountinfo");
   for (std::string line; std::getline(in, line);) {
     std::istringstream words(line);
@@ -46,14 +57,10 @@ void find_mount(const std::string& path, Facts& facts) {
     words >> id >> parent >> device >> root >> point;
     while (words >> word && word != "-") continue;
     words >> type;
-    const std::string mount_point = unescaped(point);
-    if (!is_below(path, mount_point) || mount_point.size() < facts.mount_point.size()) continue;
-    facts.mount_point = mount_point;
-    facts.type = type;
+    list.push_back({unescaped(point), type});
   }
+  return list;
 }
-
-}  // namespace
 
 bool Facts::over_network() const {
   return type.starts_with("nfs") || type == "cifs" || type == "smb3" || type == "ceph" || type == "9p" ||

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -23,6 +24,12 @@ struct Facts {
   // Writes to what lies in a lower layer copy the whole file up, and all of it goes with the container.
   bool is_overlay() const { return type == "overlay" || type == "aufs"; }
 };
+
+struct Mount {
+  std::string point, type;
+};
+// Those that this process sees, as the system lists them: of several at one place the last counts.
+std::vector<Mount> mounts();
 
 // Of the nearest folder above that exists, if `path` does not. Errors: kIo, kNotFound.
 Result<Facts> facts_of(const std::string& path);

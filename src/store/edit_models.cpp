@@ -50,20 +50,6 @@ Status write_file(const fs::path& path, std::string_view content) {
   return file.commit();
 }
 
-// Those of all manifests in a folder.
-Result<std::set<std::string>> uses_of_all(const fs::path& folder) {
-  std::set<std::string> all;
-  std::error_code failed;
-  for (fs::recursive_directory_iterator entry(folder / "manifests", failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    if (!entry->is_regular_file(failed)) continue;
-    ASSIGN_OR_RETURN(const std::set<std::string> used, digests_of(entry->path().string()));
-    all.insert(used.begin(), used.end());
-  }
-  if (failed) return error(ErrorKind::kIo, "{}: {}", folder.string(), failed.message());
-  return all;
-}
-
 // Both spellings that Ollama has had.
 std::array<fs::path, 2> blob_paths(const fs::path& folder, std::string_view digest) {
   const std::string hex(digest.substr(7));
@@ -91,12 +77,31 @@ Result<std::set<std::string>> digests_of(const std::string& manifest) {
   return digests;
 }
 
+Result<std::set<std::string>> digests_of_all(const std::string& folder) {
+  std::set<std::string> all;
+  std::error_code failed;
+  const fs::path manifests = fs::path(folder) / "manifests";
+  if (!fs::exists(manifests, failed) && !failed) return all;
+  for (fs::recursive_directory_iterator it(manifests, failed), end; !failed && it != end; it.increment(failed)) {
+    if (!it->is_regular_file(failed)) continue;
+    const auto used = digests_of(it->path().string());
+    if (!used)
+      return with_remedy(used.error().kind,
+                         fmt::format("nothing can be called garbage while {} cannot be read: {}", it->path().string(),
+                                     used.error().message),
+                         "delete that file if it is no model's, or pull the model again");
+    for (const std::string& digest : *used) all.insert(plain_digest(digest));
+  }
+  if (failed) return error(ErrorKind::kIo, "{}: {}", manifests.string(), failed.message());
+  return all;
+}
+
 void remove_unused(const std::string& folder, const std::set<std::string>& candidates) {
   if (candidates.empty()) return;
-  const auto used = uses_of_all(folder);
+  const auto used = digests_of_all(folder);
   if (!used) return log_warn("the files of a removed model stay: {}", used.error().message);
   for (const std::string& digest : candidates) {
-    if (used->contains(digest)) continue;
+    if (used->contains(plain_digest(digest))) continue;
     std::error_code failed;
     for (const fs::path& path : blob_paths(folder, digest)) fs::remove(path, failed);
   }

@@ -28,6 +28,9 @@ std::string model_digest(const std::string& name, std::span<const std::string> f
 
 // Digests that a manifest uses. Errors: kIo, kInvalidData.
 Result<std::set<std::string>> digests_of(const std::string& manifest);
+// Those of all manifests in a folder, by plain_digest(). Errors: kInvalidData, kIo, with the manifest that cannot be
+// read.
+Result<std::set<std::string>> digests_of_all(const std::string& folder);
 // Removes those of the blobs that no manifest of the folder uses; none if one cannot be read. To be called with the
 // StoreLock held.
 void remove_unused(const std::string& folder, const std::set<std::string>& digests);

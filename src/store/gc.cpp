@@ -7,48 +7,16 @@
 #include <set>
 
 #include "base/atomic_file.h"
-#include "base/error.h"
 #include "store/blobs.h"
 #include "store/edit_models.h"
 #include "store/manifest.h"
 
 namespace hearth::store {
-namespace {
 
 namespace fs = std::filesystem;
 
-// In the lower-case spelling with a colon.
-std::string plain(std::string digest) {
-  for (char& c : digest)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-  digest[6] = ':';
-  return digest;
-}
-
-// Digests that any manifest in the folder names.
-Result<std::set<std::string>> roots(const std::string& folder) {
-  std::set<std::string> all;
-  std::error_code failed;
-  const fs::path manifests = fs::path(folder) / "manifests";
-  if (!fs::exists(manifests, failed) && !failed) return all;
-  for (fs::recursive_directory_iterator it(manifests, failed), end; !failed && it != end; it.increment(failed)) {
-    if (!it->is_regular_file(failed)) continue;
-    auto used = digests_of(it->path().string());
-    if (!used)
-      return with_remedy(used.error().kind,
-                         fmt::format("nothing can be called garbage while {} cannot be read: {}", it->path().string(),
-                                     used.error().message),
-                         "delete that file if it is no model's, or pull the model again");
-    for (const std::string& digest : *used) all.insert(plain(digest));
-  }
-  if (failed) return error(ErrorKind::kIo, "{}: {}", manifests.string(), failed.message());
-  return all;
-}
-
-}  // namespace
-
 Result<Garbage> find_garbage(const std::string& folder, int64_t older_than_s) {
-  ASSIGN_OR_RETURN(const std::set<std::string> used, roots(folder));
+  ASSIGN_OR_RETURN(const std::set<std::string> used, digests_of_all(folder));
   Garbage garbage;
   const int64_t now = std::time(nullptr);
   std::error_code failed;
@@ -56,7 +24,7 @@ Result<Garbage> find_garbage(const std::string& folder, int64_t older_than_s) {
     const std::string name = it->path().filename().string();
     struct stat info {};
     if (!is_digest(name) || ::lstat(it->path().c_str(), &info) != 0 || S_ISDIR(info.st_mode)) continue;
-    if (used.contains(plain(name))) continue;
+    if (used.contains(plain_digest(name))) continue;
     const uint64_t bytes = info.st_nlink > 1 ? 0 : static_cast<uint64_t>(info.st_blocks) * 512;
     // The system's stamps are finer than time(): a file may seem to be of the next second.
     const int64_t age_s = now - std::max(info.st_mtim.tv_sec, info.st_ctim.tv_sec);

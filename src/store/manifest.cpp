@@ -65,8 +65,16 @@ void add_value(const json::value& value, const std::string& name, Parameters& pa
 
 bool is_digest(std::string_view text) {
   constexpr std::string_view kAlgorithm = "sha256";
-  return text.size() == kAlgorithm.size() + 1 + 64 && text.starts_with(kAlgorithm) && (text[6] == ':' || text[6] == '-') &&
+  return text.size() == kAlgorithm.size() + 1 + 64 && text.starts_with(kAlgorithm) &&
+         (text[6] == ':' || text[6] == '-') &&
          text.find_first_not_of("0123456789abcdefABCDEF", kAlgorithm.size() + 1) == std::string_view::npos;
+}
+
+std::string plain_digest(std::string digest) {
+  for (char& c : digest)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  digest[6] = ':';
+  return digest;
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {

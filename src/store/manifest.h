@@ -16,6 +16,8 @@ namespace hearth::store {
 
 // "sha256:<64 hex>" or "sha256-<64 hex>"; nothing else, so a digest can be used as a file name.
 bool is_digest(std::string_view text);
+// In the one spelling by which digests are compared: "sha256:" and lower-case digits. `digest` must be one.
+std::string plain_digest(std::string digest);
 
 struct Layer {
   std::string media_type;  // "application/vnd.ollama.image.model"

@@ -5,16 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
+#include "store/edit_models.h"
 #include "store/gc.h"
-#include "store/manifest.h"
 #include "store/model_name.h"
 #include "store/ollama_models.h"
 
@@ -39,13 +36,8 @@ std::vector<Used> models_in(const std::string& folder) {
   for (const std::string& name : list_models(folders)) {
     const auto parsed = ModelName::parse(name);
     const auto manifest = parsed ? find_manifest(folder, *parsed) : std::nullopt;
-    const auto text = manifest ? read_file(*manifest) : Result<std::string>(std::string());
-    const auto content = text ? parse_manifest(*text) : Result<Manifest>(text.error());
-    if (!content) continue;
-    Used used{name, *manifest, {}};
-    if (!content->config_digest.empty()) used.digests.insert(content->config_digest);
-    for (const Layer& layer : content->layers) used.digests.insert(layer.digest);
-    list.push_back(std::move(used));
+    auto digests = manifest ? digests_of(*manifest) : Result<std::set<std::string>>(std::set<std::string>());
+    if (manifest && digests) list.push_back({name, *manifest, *std::move(digests)});
   }
   return list;
 }
@@ -104,13 +96,7 @@ std::vector<Place> other_places(const std::vector<TierState>& states) {
   for (const TierState& state : states)
     if (state.exists) known.insert(state.space.facts.device);
   std::vector<Place> places;
-  std::ifstream in("/proc/self/mountinfo");
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string id, parent, device, root, point, word, type;
-    words >> id >> parent >> device >> root >> point;
-    while (words >> word && word != "-") continue;
-    words >> type;
+  for (const auto& [point, type] : disk::mounts()) {
     const auto space = disk::space_of(point);
     constexpr uint64_t kLeast_bytes = 1 << 30;
     if (!space || space->facts.mount_point != point || space->usable_bytes < kLeast_bytes) continue;

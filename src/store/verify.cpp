@@ -33,13 +33,6 @@ struct Item {
   std::vector<std::string> models;
 };
 
-std::string plain(std::string digest) {
-  for (char& c : digest)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-  digest[6] = ':';
-  return digest;
-}
-
 // The largest first, so that no thread begins one when the others are done.
 std::vector<Item> items_of(const std::string& folder) {
   std::map<std::string, Item> by_digest;
@@ -49,7 +42,7 @@ std::vector<Item> items_of(const std::string& folder) {
     std::error_code no_size;
     if (!is_digest(name)) continue;
     const uintmax_t bytes = fs::file_size(it->path(), no_size);
-    by_digest[plain(name)] = {it->path().string(), plain(name), no_size ? 0 : bytes, {}};
+    by_digest[plain_digest(name)] = {it->path().string(), plain_digest(name), no_size ? 0 : bytes, {}};
   }
   const std::string folders[] = {folder};
   for (const std::string& model : list_models(folders)) {
@@ -58,8 +51,8 @@ std::vector<Item> items_of(const std::string& folder) {
     const auto digests = manifest ? digests_of(*manifest) : Result<std::set<std::string>>(std::set<std::string>());
     if (!digests) continue;
     for (const std::string& digest : *digests) {
-      Item& item = by_digest[plain(digest)];
-      if (item.path.empty()) item = {blob_path(folder, digest), plain(digest), 0, {}};
+      Item& item = by_digest[plain_digest(digest)];
+      if (item.path.empty()) item = {blob_path(folder, digest), plain_digest(digest), 0, {}};
       item.models.push_back(model);
     }
   }
