@@ -17,32 +17,17 @@ struct Transfers::Job {
   std::map<uint64_t, api::TransferSink> sinks;
   uint64_t next = 0;
   api::TransferEvent latest;  // that whoever comes later begins with
-  std::thread::id thread;
 };
-
-Transfers::~Transfers() {
-  std::list<std::thread> threads;
-  {
-    const std::lock_guard lock(mutex_);
-    ends_ = true;
-    for (const auto& [key, job] : jobs_) job->cancelled = true;
-    threads.swap(threads_);
-  }
-  for (std::thread& thread : threads) thread.join();
-}
 
 api::Cancel Transfers::start(Kind kind, const api::TransferRequest& request, api::TransferSink sink) {
   const std::string key = fmt::format("{} {} {}", static_cast<int>(kind), request.insecure, request.model);
   std::shared_ptr<Job> job;
   uint64_t number = 0;
+  bool fresh = false;
   {
     const std::lock_guard lock(mutex_);
-    if (ends_) {
-      sink({.last = true, .error = Error{ErrorKind::kBusy, "the server is ending"}});
-      return {};
-    }
     std::shared_ptr<Job>& known = jobs_[key];
-    const bool fresh = known == nullptr || known->cancelled || known->ended;
+    fresh = known == nullptr || known->cancelled || known->ended;
     if (fresh) {
       known = std::make_shared<Job>();
       known->kind = kind;
@@ -56,8 +41,10 @@ api::Cancel Transfers::start(Kind kind, const api::TransferRequest& request, api
       if (!fresh && !job->latest.status.empty()) sink(job->latest);
       job->sinks.emplace(number, std::move(sink));
     }
-    // Those that have ended are waited for, which takes no time.
-    if (fresh) threads_.emplace_back([this, job] { run(job); });
+  }
+  if (fresh && !work_.start([this, job](const std::atomic<bool>& ends) { run(job, ends); })) {
+    tell(*job, {.last = true, .error = Error{ErrorKind::kBusy, "the server is ending, or has no thread for this"}});
+    forget(job);
   }
   return [this, job, number] { leave(job, number); };
 }
@@ -76,9 +63,9 @@ void Transfers::tell(Job& job, const api::TransferEvent& event) {
   if (event.last) job.sinks.clear();
 }
 
-void Transfers::run(const std::shared_ptr<Job>& job) {
+void Transfers::run(const std::shared_ptr<Job>& job, const std::atomic<bool>& ends) {
   registry::TransferOptions options{.insecure = job->request.insecure};
-  options.goes_on = [&] { return !job->cancelled; };
+  options.goes_on = [&] { return !job->cancelled && !ends; };
   api::TransferEvent success;
   const registry::ProgressSink sink = [&](const registry::Progress& progress) {
     const api::TransferEvent event{
@@ -102,15 +89,12 @@ void Transfers::run(const std::shared_ptr<Job>& job) {
   success.last = true;
   if (!done) success.error = done.error();
   tell(*job, success);
+  forget(job);
+}
+
+void Transfers::forget(const std::shared_ptr<Job>& job) {
   const std::lock_guard lock(mutex_);
   if (const auto at = jobs_.find(job->key); at != jobs_.end() && at->second == job) jobs_.erase(at);
-  if (ends_) return;
-  for (auto thread = threads_.begin(); thread != threads_.end(); ++thread) {
-    if (thread->get_id() != std::this_thread::get_id()) continue;
-    thread->detach();  // it does nothing more
-    threads_.erase(thread);
-    break;
-  }
 }
 
 }  // namespace hearth::serve

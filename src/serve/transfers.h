@@ -2,37 +2,34 @@
 // those who wanted it has gone.
 #pragma once
 
-#include <list>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "api/service.h"
+#include "serve/long_work.h"
 
 namespace hearth::serve {
 
 class Transfers {
  public:
   enum class Kind { kPull, kPush };
-  // Any thread, like all here.
-  Transfers() = default;
-  ~Transfers();  // ends all, and waits
-
-  // `sink` is called on another thread; its last event has `last`. More than a few at once wait for their turn.
+  // Any thread. `sink` is called on another one, or at once where no thread can be had; its last event has `last`.
   api::Cancel start(Kind kind, const api::TransferRequest& request, api::TransferSink sink);
 
  private:
   struct Job;
-  void run(const std::shared_ptr<Job>& job);
+  void run(const std::shared_ptr<Job>& job, const std::atomic<bool>& ends);
+  void forget(const std::shared_ptr<Job>& job);
   void leave(const std::shared_ptr<Job>& job, uint64_t number);
   void tell(Job& job, const api::TransferEvent& event);
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;  // that run, by what they do
-  std::list<std::thread> threads_;
-  bool ends_ = false;
+  // The first to go: it ends all, and waits. They spend their time waiting for the network, so there may be many.
+  LongWork work_{std::numeric_limits<size_t>::max()};
 };
 
 }  // namespace hearth::serve
