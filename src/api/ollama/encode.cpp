@@ -173,6 +173,19 @@ class Writer : public AnswerWriter {
   size_t calls_ = 0;
 };
 
+// Year 2318, as Ollama says "for ever"; clients read years of four digits.
+constexpr int64_t kNever = 10'998'547'200;
+
+json::object summary(const ModelSummary& model) {
+  return {{"name", model.name},
+          {"model", model.name},
+          {"size", model.bytes},
+          {"digest", model.digest},
+          {"details", details_json(model)}};
+}
+
+}  // namespace
+
 unsigned status_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kUsage:
@@ -196,19 +209,6 @@ unsigned status_of(ErrorKind kind) {
       return 500;
   }
 }
-
-// Year 2318, as Ollama says "for ever"; clients read years of four digits.
-constexpr int64_t kNever = 10'998'547'200;
-
-json::object summary(const ModelSummary& model) {
-  return {{"name", model.name},
-          {"model", model.name},
-          {"size", model.bytes},
-          {"digest", model.digest},
-          {"details", details_json(model)}};
-}
-
-}  // namespace
 
 json::object details_json(const ModelSummary& model) {
   json::object details{{"parent_model", ""},

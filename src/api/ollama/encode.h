@@ -12,6 +12,7 @@ namespace hearth::api::ollama {
 
 // {"error": message}.
 http::Response problem(unsigned status, const std::string& message);
+unsigned status_of(ErrorKind kind);
 // Of a request for `model`, with the status and the words that clients know.
 http::Response failure(const Error& error, const std::string& model);
 

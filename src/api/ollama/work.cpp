@@ -13,23 +13,6 @@ namespace json = boost::json;
 
 constexpr auto kBetween_counts = std::chrono::milliseconds(60);  // as often as Ollama counts
 
-unsigned status_of(const Error& error) {
-  switch (error.kind) {
-    case ErrorKind::kUsage:
-    case ErrorKind::kUnsupported:
-    case ErrorKind::kInvalidData:
-      return 400;
-    case ErrorKind::kNotFound:
-      return 404;
-    case ErrorKind::kBusy:
-      return 503;
-    case ErrorKind::kNoSpace:
-      return 507;
-    default:
-      return 500;
-  }
-}
-
 std::string line(const WorkStep& step) {
   json::object object{{"status", step.status}};
   if (!step.digest.empty()) object["digest"] = step.digest;
@@ -54,7 +37,12 @@ class Reply {
   }
 
   void done(const Status& status) {
-    if (!started_ && !status) return exchange_->send(problem(status_of(status.error()), status.error().message));
+    if (!started_ && !status) {
+      // What a model is made of comes with the request: where it is damaged the request is wrong.
+      const ErrorKind kind = status.error().kind;
+      return exchange_->send(
+          problem(status_of(kind == ErrorKind::kInvalidData ? ErrorKind::kUsage : kind), status.error().message));
+    }
     if (!stream_) return exchange_->send(json_response(R"({"status":"success"})"));
     write(status ? line({.status = "success"})
                  : json::serialize(json::object{{"error", status.error().message}}) + "\n");
