@@ -56,6 +56,19 @@ TEST_F(EditModels, RemovesWhatNoOtherModelUses) {
   EXPECT_EQ(remove_model("a", folders_).error().message, "model 'a' not found");
 }
 
+// A blob is the same in whatever letters a manifest spells its digest.
+TEST_F(EditModels, NothingGoesThatAnotherModelSpellsOtherwise) {
+  add("a", {"shared"});
+  std::string hex = sha256_hex("shared");
+  for (char& c : hex) c = static_cast<char>(std::toupper(c));
+  const fs::path other = folder_.path() / "manifests/registry.ollama.ai/library/b/latest";
+  fs::create_directories(other.parent_path());
+  std::ofstream(other) << "{\"config\":null,\"layers\":[{\"mediaType\":\"x\",\"digest\":\"sha256:" << hex
+                       << "\",\"size\":6}]}";
+  ASSERT_TRUE(remove_model("a", folders_).ok());
+  EXPECT_TRUE(has("shared"));
+}
+
 TEST_F(EditModels, NothingGoesThatAManifestWhichCannotBeReadMayUse) {
   add("a", {"own"});
   const fs::path broken = folder_.path() / "manifests/registry.ollama.ai/library/b/latest";
