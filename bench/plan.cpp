@@ -33,11 +33,14 @@ double step_us(uint32_t running, uint32_t waiting) {
                        .step_rows = 512,
                        .logit_rows = 128});
   SequenceId last = 0;
-  for (uint32_t i = 0; i < running; ++i) scheduler.add(++last, tokens(500, last), {.user = i % 8});
+  const auto add = [&](uint32_t length, uint32_t user) {
+    ++last;
+    scheduler.add(last, tokens(length, last), {.user = user});
+  };
+  for (uint32_t i = 0; i < running; ++i) add(500, i % 8);
   double spent = 0;
   for (int i = -200; i < kSteps; ++i) {  // first the prompts
-    while (i >= 0 && scheduler.counts().waiting < waiting)
-      scheduler.add(++last, tokens(1500, last), {.user = last % 8});
+    while (i >= 0 && scheduler.counts().waiting < waiting) add(1500, static_cast<uint32_t>(last % 8));
     const double start = thread_us();
     const Step step = scheduler.plan({.limit = 250'000, .fixed = 10'000, .row = 500, .key = 1});
     scheduler.commit(step);

@@ -42,8 +42,13 @@ class Cards : public testing::TestWithParam<size_t> {
   }
 
   One load(const std::string& holder) {
+    auto one = try_load(holder, gpus_);
+    EXPECT_TRUE(one.ok()) << (one.ok() ? "" : one.error().message);
+    return std::move(*one);
+  }
+  Result<One> try_load(const std::string& holder, int gpus) {
     std::vector<DeviceFactory> factories;
-    for (int ordinal = 0; ordinal < gpus_; ++ordinal)
+    for (int ordinal = 0; ordinal < gpus; ++ordinal)
       factories.push_back([ordinal, holder] { return cuda::create_device({.ordinal = ordinal, .holder = holder}); });
     PlacedOptions options;
     options.host = host_->join(2);
@@ -52,9 +57,8 @@ class Cards : public testing::TestWithParam<size_t> {
     options.reserve_bytes = 2 << 20;
     options.load = {.context = 96, .batch_rows = 64, .logit_rows = 8, .sequences = 8, .pages = 32};
     options.rebalance = {.grow_margin_bytes = 1 << 20, .grow_after_ms = 20, .hold_ms = 50, .interval_ms = 10};
-    auto placed = PlacedModel::load(file_, std::move(factories), std::move(options));
-    EXPECT_TRUE(placed.ok()) << (placed.ok() ? "" : placed.error().message);
-    One one{std::move(*placed), nullptr};
+    One one;
+    ASSIGN_OR_RETURN(one.placed, PlacedModel::load(file_, std::move(factories), std::move(options)));
     one.engine = std::make_unique<Engine>(one.placed->backend(), std::make_shared<FakeTokenizer>(),
                                           EngineOptions{.max_sequences = 4, .step_rows = 32});
     return one;
@@ -141,6 +145,27 @@ TEST_P(Cards, AnswersStayTheSameThroughShrinkageGrowthAndLoss) {
     EXPECT_FALSE(one.engine->broken().has_value());
   }
   EXPECT_EQ(failures(answer(all), expected), 0);
+}
+
+// Faults come by the simulator's script here: an answer is right or is one clear error, afterwards an engine answers as
+// before or says that it is broken, and a model that cannot be loaded any more says so.
+TEST_P(Cards, AnAnswerIsRightOrOneClearErrorWhateverFails) {
+  std::vector<One> all;
+  all.push_back(std::move(*try_load("model on the CPU", 0)));
+  const std::vector<Event> expected = answer(all)[0];
+  all.clear();
+  for (size_t i = 0; i < GetParam(); ++i) {
+    auto one = try_load("model " + std::to_string(i), gpus_);
+    if (one)
+      all.push_back(std::move(*one));
+    else
+      EXPECT_EQ(one.error().kind, ErrorKind::kDeviceLost) << one.error().message;
+  }
+  for (int round = 0; round < 3; ++round) {
+    failures(answer(all), expected);
+    std::erase_if(all, [](const One& one) { return one.engine->broken().has_value(); });
+  }
+  for (const One& one : all) EXPECT_FALSE(one.engine->devices().placement().empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Cards, testing::Values(2, 3));
