@@ -13,13 +13,16 @@
 namespace hearth::serve {
 namespace {
 
-// "Authorization: Bearer KEY" as OpenAI's clients have it, "x-api-key: KEY" as Anthropic's.
-std::string_view key_of(const http::RequestHead& head) {
+// "Authorization: Bearer KEY" as OpenAI's clients have it, "x-api-key: KEY" as Anthropic's; some send both, and mean one.
+std::vector<std::string_view> keys_of(const http::RequestHead& head) {
   constexpr std::string_view kScheme = "bearer ";
-  const std::string_view value = head.headers.get("Authorization");
-  if (value.size() > kScheme.size() && same_ignoring_case(value.substr(0, kScheme.size()), kScheme))
-    return config::trimmed(value.substr(kScheme.size()));
-  return head.headers.get("x-api-key");
+  std::string_view bearer = head.headers.get("Authorization");
+  const bool is_bearer =
+      bearer.size() > kScheme.size() && same_ignoring_case(bearer.substr(0, kScheme.size()), kScheme);
+  bearer = is_bearer ? config::trimmed(bearer.substr(kScheme.size())) : std::string_view();
+  std::vector<std::string_view> texts = {bearer, config::trimmed(head.headers.get("x-api-key"))};
+  std::erase_if(texts, [](std::string_view text) { return text.empty(); });
+  return texts;
 }
 
 bool came_through_proxy(const http::RequestHead& head) {
@@ -53,18 +56,21 @@ std::string client_address(const http::RequestHead& head, const std::vector<std:
 Result<Client> Access::identify(const http::RequestHead& head, const AccessRules& rules) const {
   Client client{.address = client_address(head, rules.trusted_proxies)};
   client.user = client.address;
-  const std::string_view text = key_of(head);
-  if (equal(text, local_key_)) {
-    client.role = Role::kAdmin;
-    return client;
-  }
-  if (keys_ != nullptr && !text.empty()) client.key = keys_->find(text);
-  if (client.key) {
+  const std::vector<std::string_view> texts = keys_of(head);
+  for (const std::string_view text : texts) {
+    if (equal(text, local_key_)) {
+      client.role = Role::kAdmin;
+      return client;
+    }
+    if (keys_ != nullptr) client.key = keys_->find(text);
+    if (!client.key) continue;
     client.role = client.key->info.role;
     client.user = "key " + client.key->info.name;
     return client;
   }
-  if (text.starts_with(Keys::kPrefix)) {
+  // Where there are no keys, clients send whatever their makers took for one. Ours is meant as one everywhere.
+  const bool keys_exist = keys_ != nullptr && !keys_->empty();
+  if (std::ranges::any_of(texts, [&](auto text) { return keys_exist || text.starts_with(Keys::kPrefix); })) {
     return error(ErrorKind::kRefused,
                  "the key is not known here; it may have been revoked, or there is a typing error");
   }

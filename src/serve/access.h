@@ -30,7 +30,7 @@ class Access {
 
   // Who has no key is admin on this machine (unless a proxy stands between, or the request was led here under a name
   // that is not this machine's), may infer where the server is open, and else has the role kAnyone. Errors: kRefused, a
-  // key of ours that is not known.
+  // key that is not known, where there are keys; without any, only what begins like one of ours is taken for one.
   Result<Client> identify(const http::RequestHead& head, const AccessRules& rules) const;
 
   Keys* keys() const { return keys_; }

@@ -114,6 +114,19 @@ TEST_F(ServeKeys, WithoutOneThisMachineIsAdminAndOthersAreNobody) {
   EXPECT_EQ(ask({{"Host", "evil.example"}}, "127.0.0.1")->role, Role::kAnyone) << "a page led its reader here";
 }
 
+TEST_F(ServeKeys, WhereThereAreSomeAWrongOneIsRefusedOnThisMachineToo) {
+  add("anna");
+  for (const char* header : {"x-api-key", "Authorization"}) {
+    const std::string wrong = header == std::string_view("x-api-key") ? "ollama" : "Bearer ollama";
+    const auto client = ask({{header, wrong}}, "127.0.0.1");
+    ASSERT_FALSE(client) << header;
+    EXPECT_EQ(client.error().kind, ErrorKind::kRefused);
+  }
+  EXPECT_EQ(ask({}, "127.0.0.1")->role, Role::kAdmin);
+  EXPECT_EQ(ask({{"Authorization", "Bearer "}, {"x-api-key", ""}}, "127.0.0.1")->role, Role::kAdmin) << "none";
+  EXPECT_EQ(ask({{"Authorization", "Basic dXNlcjpwYXNz"}}, "127.0.0.1")->role, Role::kAdmin) << "no key either";
+}
+
 TEST_F(ServeKeys, AProxyOnThisMachineDoesNotMakeItsClientsLocal) {
   const http::Headers forwarded = {{"X-Forwarded-For", "203.0.113.9"}};
   EXPECT_EQ(ask(forwarded, "127.0.0.1")->role, Role::kAnyone);
@@ -134,6 +147,8 @@ TEST_F(ServeKeys, AKeyBringsItsRoleInEitherHeader) {
     EXPECT_EQ(client->user, "key anna");
   }
   EXPECT_EQ(ask({{"Authorization", "Bearer " + text}}, "127.0.0.1")->role, Role::kManage) << "here too";
+  const http::Headers both = {{"Authorization", "Bearer dummy"}, {"x-api-key", text}};
+  EXPECT_EQ(ask(both, "10.0.0.5")->user, "key anna") << "one of two is enough";
   ASSERT_TRUE(keys_->revoke("anna"));
   EXPECT_EQ(ask({{"Authorization", "Bearer " + text}}, "127.0.0.1").error().kind, ErrorKind::kRefused);
   EXPECT_EQ(ask({{"Authorization", "Bearer local-secret"}}, "10.0.0.5")->role, Role::kAdmin);

@@ -193,6 +193,27 @@ class Operations(unittest.TestCase):
         self.assertEqual(status("infer", "GET", "/api/tags"), 401)
         self.assertEqual(server.command("key", "revoke", "for-infer", check=False).returncode, 1)
 
+    def test_a_wrong_key_is_refused_in_the_words_of_each_dialect(self):
+        server = self.start()
+        asks = {"/api/chat": {"model": "demo", "messages": []},  # loads the model, no more
+                "/v1/chat/completions": {"model": "demo", "messages": [{"role": "user", "content": "hi"}],
+                                         "max_tokens": 1},
+                "/v1/messages": {"model": "demo", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}}
+        dummy = {"Authorization": "Bearer ollama", "x-api-key": "ollama"}
+        for path, ask in asks.items():
+            self.assertEqual(server.request("POST", path, ask, dummy)[0], 200, "there are no keys yet")
+        key = server.command("key", "add", "anna").stdout.strip()
+        answers = {}
+        for path, ask in asks.items():
+            self.assertEqual(server.request("POST", path, ask, {"x-api-key": key})[0], 200)
+            self.assertEqual(server.request("POST", path, ask)[0], 200, "this machine needs none")
+            status, _, data = server.request("POST", path, ask, dummy)
+            self.assertEqual(status, 401, path)
+            answers[path] = json.loads(data)
+        self.assertIn("not known here", answers["/api/chat"]["error"])
+        self.assertEqual(answers["/v1/chat/completions"]["error"]["code"], "invalid_api_key")
+        self.assertEqual(answers["/v1/messages"]["error"]["type"], "authentication_error")
+
     def test_a_keys_limits_hold(self):
         server = self.start()
         few = server.command("key", "add", "few", "--requests-per-minute", "2").stdout.strip()
