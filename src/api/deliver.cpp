@@ -28,7 +28,9 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
   Delivery(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<AnswerWriter> writer, bool stream,
            const std::vector<AnswerRequest>& requests)
-      : exchange_(std::move(exchange)), writer_(std::move(writer)), streams_(stream),
+      : exchange_(std::move(exchange)),
+        writer_(std::move(writer)),
+        streams_(stream),
         cancels_(requests.size()),
         unaccepted_(requests.size()) {
     for (const AnswerRequest& request : requests) {
@@ -179,9 +181,8 @@ void deliver(const Service& service, std::vector<AnswerRequest> requests, std::s
     if (const auto held = weak.lock()) held->cancel();
   });
   for (size_t i = 0; i < requests.size(); ++i) {
-    delivery->set_cancel(i, service.answer(std::move(requests[i]), [delivery, i](const AnswerEvent& event) {
-      delivery->take(i, event);
-    }));
+    delivery->set_cancel(i, service.answer(std::move(requests[i]),
+                                           [delivery, i](const AnswerEvent& event) { delivery->take(i, event); }));
   }
 }
 

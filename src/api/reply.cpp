@@ -5,6 +5,7 @@
 
 #include "api/json.h"
 #include "base/log.h"
+#include "chat/json_scanner.h"
 #include "text/utf8_stream.h"
 
 namespace hearth::api {
@@ -28,22 +29,50 @@ http::Response json_reply(unsigned status, const json::value& body) {
 }
 
 http::ResponseHead event_stream() {
-  return {.status = 200,
-          .headers = {{"Content-Type", "text/event-stream"},
-                      {"Cache-Control", "no-cache"},
-                      {"X-Accel-Buffering", "no"}}};
+  return {
+      .status = 200,
+      .headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
 }
 
 std::string event_text(const json::value& data, std::string_view type) {
   std::string text;
-  if (!type.empty()) text = fmt::format("event: {}\n", type);
-  return text + "data: " + json::serialize(data) + "\n\n";
+  append_event(text, type, {json::serialize(data)});
+  return text;
+}
+
+void append_event(std::string& out, std::string_view type, std::initializer_list<std::string_view> json) {
+  if (!type.empty()) {
+    out += "event: ";
+    out += type;
+    out += '\n';
+  }
+  out += "data: ";
+  for (const std::string_view piece : json) out += piece;
+  out += "\n\n";
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  chat::append_escaped(text, &out);
+  out += '"';
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_quoted(out, text);
+  return out;
+}
+
+std::string members_of(const json::object& object) {
+  const std::string text = json::serialize(object);
+  return text.substr(1, text.size() - 2);
 }
 
 void tell(const std::vector<std::string>& warnings, http::ResponseHead& head) {
   if (warnings.empty()) return;
   std::string line = fmt::format("{}", fmt::join(warnings, ", "));
-  std::ranges::replace_if(line, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(
+      line, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
   line.resize(std::min(line.size(), kMost_header_bytes));
   log_warn("{}", line);
   head.headers.add("x-hearth-warnings", line);

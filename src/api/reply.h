@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 #include <chrono>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,14 @@ http::Response json_reply(unsigned status, const boost::json::value& body);
 // event of it: with its type as the event's, where one is given.
 http::ResponseHead event_stream();
 std::string event_text(const boost::json::value& data, std::string_view type = {});
+// The same of JSON that is text already, in pieces: what comes with each token is written without objects.
+void append_event(std::string& out, std::string_view type, std::initializer_list<std::string_view> json);
+
+// The text as a JSON string.
+void append_quoted(std::string& out, std::string_view text);
+std::string quoted(std::string_view text);
+// The members of an object as JSON, without its braces.
+std::string members_of(const boost::json::object& object);
 
 // In the header x-hearth-warnings and in the log.
 void tell(const std::vector<std::string>& warnings, http::ResponseHead& head);

@@ -256,7 +256,7 @@ struct CreateRequest {
   std::string model, from;
   std::vector<std::pair<std::string, std::string>> files;  // name, digest of a blob
   std::optional<std::string> template_text, system;
-  std::string parameters;  // a JSON object; empty: none
+  std::string parameters;                                                    // a JSON object; empty: none
   std::optional<std::vector<std::pair<std::string, std::string>>> messages;  // role, content
   std::vector<std::string> licenses;
   std::string quantize, minimum_version, renderer, parser;

@@ -47,8 +47,8 @@ Result<Curl> open_curl() {
       look_up(library, "curl_global_init", curl.global_init) && look_up(library, "curl_easy_init", curl.init) &&
       look_up(library, "curl_easy_setopt", curl.set) && look_up(library, "curl_easy_perform", curl.perform) &&
       look_up(library, "curl_easy_getinfo", curl.info) && look_up(library, "curl_easy_strerror", curl.message) &&
-      look_up(library, "curl_easy_cleanup", curl.cleanup) && look_up(library, "curl_easy_reset", curl.reset) && look_up(library, "curl_slist_append", curl.append) &&
-      look_up(library, "curl_slist_free_all", curl.free_list);
+      look_up(library, "curl_easy_cleanup", curl.cleanup) && look_up(library, "curl_easy_reset", curl.reset) &&
+      look_up(library, "curl_slist_append", curl.append) && look_up(library, "curl_slist_free_all", curl.free_list);
   if (!whole || curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     return error(ErrorKind::kUnsupported, "the libcurl of this machine lacks a function; install a newer one");
   return curl;

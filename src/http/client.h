@@ -24,7 +24,8 @@ struct ClientRequest {
   bool follows_redirects = false;
   // Asked now and then, also while nothing comes: where it says true, the transfer ends (kCancelled).
   std::function<bool()> ends = {};
-  // Gets the head of the answer before the first piece of its body; where it says false, the transfer ends (kCancelled).
+  // Gets the head of the answer before the first piece of its body; where it says false, the transfer ends
+  // (kCancelled).
   std::function<bool(const ResponseHead& head)> head = {};
 };
 

@@ -32,7 +32,7 @@ class Headers {
 };
 
 struct RequestHead {
-  std::string id;              // 32 random hexadecimal digits; empty where the request could not be read
+  std::string id;           // 32 random hexadecimal digits; empty where the request could not be read
   std::string method;       // "GET"
   std::string path, query;  // of the target as it was sent, without the question mark; see percent_decode()
   Headers headers;

@@ -17,6 +17,8 @@ class Transport {
   using tcp = boost::asio::ip::tcp;
   // `tls` may be null: not encrypted.
   Transport(tcp::socket socket, TlsContext tls) : socket_(std::move(socket)), context_(std::move(tls)) {
+    boost::system::error_code ignored;
+    socket_.non_blocking(true, ignored);
     if (context_) tls_.emplace(socket_, *context_);
   }
 
@@ -37,6 +39,13 @@ class Transport {
   template <class Done>
   void write_some(boost::asio::const_buffer from, Done done) {
     tls_ ? tls_->async_write_some(from, std::move(done)) : socket_.async_write_some(from, std::move(done));
+  }
+  // What the system takes without waiting, with error::would_block where that is not all. Encrypted bytes always wait
+  // for a turn of the loop.
+  size_t write_now(boost::asio::const_buffer from, boost::system::error_code& error) {
+    if (!tls_) return socket_.write_some(from, error);
+    error = boost::asio::error::would_block;
+    return 0;
   }
   // Says that nothing more is written. done() is called where the connection can be closed then; without encryption
   // that is when the client has closed its side.

@@ -13,7 +13,8 @@
 namespace hearth::serve {
 namespace {
 
-// "Authorization: Bearer KEY" as OpenAI's clients have it, "x-api-key: KEY" as Anthropic's; some send both, and mean one.
+// "Authorization: Bearer KEY" as OpenAI's clients have it, "x-api-key: KEY" as Anthropic's; some send both, and mean
+// one.
 std::vector<std::string_view> keys_of(const http::RequestHead& head) {
   constexpr std::string_view kScheme = "bearer ";
   std::string_view bearer = head.headers.get("Authorization");

@@ -29,14 +29,14 @@ void BlockStream::add(const chat::Delta& piece) {
       return text(piece.text);
     case Kind::kCallBegin:
       held_.clear();
-      open(Block::kCall, {{"type", "tool_use"}, {"id", client_id(piece.id)}, {"name", piece.name},
-                          {"input", json::object()}});
+      open(Block::kCall,
+           {{"type", "tool_use"}, {"id", client_id(piece.id)}, {"name", piece.name}, {"input", json::object()}});
       has_arguments_ = false;
       return;
     case Kind::kArguments:
       if (piece.text.empty()) return;
       has_arguments_ = true;
-      return delta({{"type", "input_json_delta"}, {"partial_json", piece.text}});
+      return delta("input_json_delta", "partial_json", piece.text);
     case Kind::kCallEnd:
       complete_calls_ += piece.complete ? 1 : 0;
       return close();
@@ -53,17 +53,17 @@ void BlockStream::end() {
 void BlockStream::open(Block block, json::object content) {
   close();
   block_ = block;
-  emit_("content_block_start", {{"type", "content_block_start"}, {"index", index_}, {"content_block", std::move(content)}});
+  emit_.event("content_block_start",
+              {{"type", "content_block_start"}, {"index", index_}, {"content_block", std::move(content)}});
 }
 
 void BlockStream::close() {
   if (block_ == Block::kNone) return;
-  if (block_ == Block::kThinking)
-    delta({{"type", "signature_delta"}, {"signature", seal(thought_, form_.omits_thinking)}});
-  if (block_ == Block::kCall && !has_arguments_) delta({{"type", "input_json_delta"}, {"partial_json", "{}"}});
+  if (block_ == Block::kThinking) delta("signature_delta", "signature", seal(thought_, form_.omits_thinking));
+  if (block_ == Block::kCall && !has_arguments_) delta("input_json_delta", "partial_json", "{}");
   thought_.clear();
   block_ = Block::kNone;
-  emit_("content_block_stop", {{"type", "content_block_stop"}, {"index", index_++}});
+  emit_.event("content_block_stop", {{"type", "content_block_stop"}, {"index", index_++}});
 }
 
 void BlockStream::text(const std::string& more) {
@@ -74,7 +74,7 @@ void BlockStream::text(const std::string& more) {
   } else {
     held_ = more;
   }
-  delta({{"type", "text_delta"}, {"text", std::exchange(held_, {})}});
+  delta("text_delta", "text", std::exchange(held_, {}));
 }
 
 void BlockStream::thinking(const std::string& more) {
@@ -82,28 +82,24 @@ void BlockStream::thinking(const std::string& more) {
   held_.clear();
   if (block_ != Block::kThinking) open(Block::kThinking, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
   thought_ += more;
-  if (!form_.omits_thinking) delta({{"type", "thinking_delta"}, {"thinking", more}});
+  if (!form_.omits_thinking) delta("thinking_delta", "thinking", more);
 }
 
-void BlockStream::delta(json::object object) {
-  emit_("content_block_delta", {{"type", "content_block_delta"}, {"index", index_}, {"delta", std::move(object)}});
+void BlockStream::delta(const char* kind, const char* member, std::string_view text) const {
+  emit_.delta(index_, kind, member, text);
+}
+
+void BlockList::add(std::string_view kind, const char* member, std::string_view text) {
+  if (kind == "input_json_delta")
+    input_ += text;
+  else
+    blocks_.back().as_object()[member].as_string().append(text);
 }
 
 void BlockList::take(std::string_view type, const json::object& data) {
-  const auto grow = [&](const char* member, const json::value& more) {
-    json::string& text = blocks_.back().as_object()[member].as_string();
-    text.append(more.as_string());
-  };
   if (type == "content_block_start") {
     blocks_.push_back(data.at("content_block"));
     input_.clear();
-  } else if (type == "content_block_delta") {
-    const json::object& delta = data.at("delta").as_object();
-    const json::string& kind = delta.at("type").as_string();
-    if (kind == "text_delta") grow("text", delta.at("text"));
-    if (kind == "thinking_delta") grow("thinking", delta.at("thinking"));
-    if (kind == "signature_delta") grow("signature", delta.at("signature"));
-    if (kind == "input_json_delta") input_ += std::string_view(delta.at("partial_json").as_string());
   } else if (blocks_.back().at("type") == "tool_use") {
     boost::system::error_code fault;
     json::value input = json::parse(input_, fault);

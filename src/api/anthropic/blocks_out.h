@@ -14,7 +14,11 @@ namespace hearth::api::anthropic {
 // reply come from them, so that they cannot differ.
 class BlockStream {
  public:
-  using Emit = std::function<void(const char* type, boost::json::object data)>;
+  struct Emit {
+    std::function<void(const char* type, boost::json::object data)> event;  // a block begins or ends
+    // More of the block's text: a delta of this kind, whose member is the text.
+    std::function<void(size_t index, const char* kind, const char* member, std::string_view text)> delta;
+  };
   BlockStream(const ReplyForm& form, Emit emit) : form_(form), emit_(std::move(emit)) {}
 
   void add(const chat::Delta& delta);
@@ -28,7 +32,7 @@ class BlockStream {
   void close();
   void text(const std::string& more);
   void thinking(const std::string& more);
-  void delta(boost::json::object object);
+  void delta(const char* kind, const char* member, std::string_view text) const;
 
   const ReplyForm form_;
   const Emit emit_;
@@ -43,6 +47,7 @@ class BlockStream {
 class BlockList {
  public:
   void take(std::string_view type, const boost::json::object& data);
+  void add(std::string_view kind, const char* member, std::string_view text);
   // Calls whose input is no object are no calls: they are left out.
   boost::json::array blocks() &&;
 

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "api/anthropic/blocks_out.h"
+#include "api/event_writer.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/error.h"
@@ -105,44 +106,37 @@ json::value text_or_null(const std::string& text) {
   return text.empty() ? json::value(nullptr) : json::value(json::string_view(text));
 }
 
-class Writer : public AnswerWriter {
+class Writer : public EventWriter {
  public:
   explicit Writer(WriterContext context)
-      : context_(std::move(context)), blocks_(context_.form, [this](const char* type, json::object data) {
-          emit(type, std::move(data));
-        }) {}
+      : EventWriter(context.warnings),
+        context_(std::move(context)),
+        blocks_(context_.form, {.event = [this](const char* type, const json::object& data) { emit(type, data); },
+                                .delta = [this](size_t index, const char* kind, const char* member,
+                                                std::string_view text) { emit_delta(index, kind, member, text); }}) {}
 
   http::Response failure(const AnswerEnd& end) override {
-    http::Response response = anthropic::failure(context_.head, end, context_.form.model);
-    tell(context_.warnings, response.head);
-    return response;
+    return told(anthropic::failure(context_.head, end, context_.form.model));
   }
 
   http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) override {
     const WholeAnswer& answer = answers.front();
     BlockList list;
     BlockStream stream(context_.form,
-                       [&](const char* type, const json::object& data) { list.take(type, data); });
+                       {.event = [&](const char* type, const json::object& data) { list.take(type, data); },
+                        .delta = [&](size_t, const char* kind, const char* member,
+                                     std::string_view text) { list.add(kind, member, text); }});
     replay(answer, stream);
     json::object body = message(std::move(list).blocks(), whole_usage(answer.end.usage));
     body["stop_reason"] = stop_reason(answer.end, stream.complete_calls());
     body["stop_sequence"] = text_or_null(stop_of(answer.end, stream.complete_calls()));
     if (context_.form.edits_context) body["context_management"] = edits();
-    http::Response response = json_reply(200, body);
-    tell(all(warnings), response.head);
-    return response;
+    return told(json_reply(200, body), warnings);
   }
 
-  http::ResponseHead head(const std::vector<std::string>& warnings) override {
-    http::ResponseHead head = event_stream();
-    tell(all(warnings), head);
-    return head;
-  }
   http::Ping ping() override { return {kPing, std::min(context_.ping_interval, kLongest_silence)}; }
-  bool starts_early() const override { return true; }
 
   std::string pieces(const AnswerEvent& event) override {
-    out_.clear();
     if (event.begin) begin_ = *event.begin;
     const bool content = !event.deltas.empty() || event.end;
     if (event.end && event.end->error) {
@@ -153,15 +147,10 @@ class Writer : public AnswerWriter {
     if (begin_.cached_tokens || content) begin_message();
     for (const chat::Delta& delta : event.deltas) blocks_.add(delta);
     if (event.end) end(*event.end);
-    return out_;
+    return std::exchange(out_, {});
   }
 
  private:
-  std::vector<std::string> all(const std::vector<std::string>& warnings) const {
-    std::vector<std::string> list = context_.warnings;
-    list.insert(list.end(), warnings.begin(), warnings.end());
-    return list;
-  }
   static json::object edits() { return {{"applied_edits", json::array()}}; }
   static std::string stop_of(const AnswerEnd& end, size_t complete_calls) {
     return stop_reason(end, complete_calls) == std::string_view("stop_sequence") ? end.stop : "";
@@ -186,7 +175,13 @@ class Writer : public AnswerWriter {
             {"usage", std::move(usage)}};
   }
 
-  void emit(const char* type, json::object data) { out_ += event_text(data, type); }
+  void emit(const char* type, const json::object& data) { append_event(out_, type, {json::serialize(data)}); }
+  void emit_delta(size_t index, const char* kind, const char* member, std::string_view text) {
+    constexpr const char* kType = "content_block_delta";
+    append_event(out_, kType,
+                 {R"({"type":")", kType, R"(","index":)", fmt::format_int(index).str(), R"(,"delta":{"type":")", kind,
+                  R"(",")", member, R"(":)", quoted(text), "}}"});
+  }
 
   void begin_message() {
     if (std::exchange(begun_, true)) return;
@@ -207,7 +202,7 @@ class Writer : public AnswerWriter {
     usage["output_tokens_details"] = json::object{{"thinking_tokens", end.usage.reasoning_tokens}};
     json::object data{{"type", "message_delta"}, {"delta", std::move(delta)}, {"usage", std::move(usage)}};
     if (context_.form.edits_context) data["context_management"] = edits();
-    emit("message_delta", std::move(data));
+    emit("message_delta", data);
     emit("message_stop", {{"type", "message_stop"}});
   }
 

@@ -44,7 +44,10 @@ json::value arguments_of(const chat::ToolCall& call) {
 class Writer : public AnswerWriter {
  public:
   explicit Writer(Form form, std::string model, std::vector<std::string> warnings = {})
-      : form_(form), model_(std::move(model)), warnings_(std::move(warnings)) {}
+      : form_(form), model_(std::move(model)), warnings_(std::move(warnings)) {
+    line_begin_ = R"({"model":)" + quoted(model_) + R"(,"created_at":")";
+    content_begin_ = form_ == Form::kChat ? R"(","message":{"role":"assistant","content":)" : R"(","response":)";
+  }
 
   http::Response failure(const AnswerEnd& end) override {
     http::Response response = ollama::failure(*end.error, model_);
@@ -116,9 +119,23 @@ class Writer : public AnswerWriter {
 
   void line(std::string_view content, std::string_view reasoning, json::array calls,
             const std::vector<TokenReport>& tokens, std::string* out) const {
+    if (calls.empty() && tokens.empty()) return text_line(content, reasoning, out);
     json::object object = answer_object(content, reasoning, std::move(calls));
     if (!tokens.empty()) object["logprobs"] = logprobs(tokens);
     *out += json::serialize(object) + "\n";
+  }
+
+  // The same with nothing but text, as it comes with each token.
+  void text_line(std::string_view content, std::string_view reasoning, std::string* out) const {
+    *out += line_begin_;
+    *out += timestamp(std::chrono::system_clock::now());
+    *out += content_begin_;
+    append_quoted(*out, content);
+    if (!reasoning.empty()) {
+      *out += R"(,"thinking":)";
+      append_quoted(*out, reasoning);
+    }
+    *out += form_ == Form::kChat ? "},\"done\":false}\n" : ",\"done\":false}\n";
   }
 
   // Calls arrive whole. The reports on tokens go with the first line of an event.
@@ -169,6 +186,7 @@ class Writer : public AnswerWriter {
   const Form form_;
   const std::string model_;
   const std::vector<std::string> warnings_;
+  std::string line_begin_, content_begin_;  // of a line: up to its time, and from there to the text
   chat::ToolCall call_;
   size_t calls_ = 0;
 };

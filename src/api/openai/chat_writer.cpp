@@ -26,7 +26,8 @@ json::value logprobs_of(const std::vector<TokenReport>& tokens, bool wanted) {
 class ChatWriter : public Writer {
  public:
   ChatWriter(WriterContext context, bool logprobs)
-      : Writer(std::move(context), "chatcmpl-" + random_letters(kId_letters), "messages"), logprobs_(logprobs) {}
+      : Writer(std::move(context), "chatcmpl-" + random_letters(kId_letters), "messages", kObject, kChunk),
+        logprobs_(logprobs) {}
 
   http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) override {
     json::array choices;
@@ -35,7 +36,7 @@ class ChatWriter : public Writer {
       choices.push_back(choice_of(answer, choices.size()));
       ends.push_back(answer.end);
     }
-    return reply(kObject, std::move(choices), ends, warnings);
+    return reply(std::move(choices), ends, warnings);
   }
 
   std::string pieces(const AnswerEvent& event) override {
@@ -54,7 +55,7 @@ class ChatWriter : public Writer {
   std::string close() override {
     std::vector<AnswerEnd> ends;
     for (auto& [index, choice] : choices_) ends.push_back(std::move(choice.end));
-    return closing(kChunk, ends);
+    return closing(ends);
   }
 
  private:
@@ -108,26 +109,37 @@ class ChatWriter : public Writer {
   }
 
   void add(json::object delta, std::string* out, json::value finish = nullptr, const std::string& stop = {},
-           json::value logprobs = nullptr) const {
+           json::value logprobs = nullptr) {
     json::object choice{{"index", index_}, {"delta", std::move(delta)}};
     choice["logprobs"] = std::move(logprobs);
     choice["finish_reason"] = std::move(finish);
     if (!stop.empty()) choice["stop_reason"] = stop;
-    *out += chunk(kChunk, {std::move(choice)});
+    append_chunk(*out, {json::serialize(choice)});
   }
 
-  void add_call(json::object call, std::string* out) const { add({{"tool_calls", json::array{std::move(call)}}}, out); }
+  // A delta with nothing but text, as it comes with each token. `members`: its names, each with the same text.
+  void add_text(std::initializer_list<std::string_view> members, std::string_view text, std::string* out) {
+    std::string delta;
+    for (const std::string_view member : members) {
+      delta += delta.empty() ? "\"" : ",\"";
+      delta += member;
+      delta += "\":";
+      append_quoted(delta, text);
+    }
+    append_chunk(*out, {R"({"index":)", fmt::format_int(index_).str(), R"(,"delta":{)", delta,
+                        R"(},"logprobs":null,"finish_reason":null})"});
+  }
+
+  void add_call(json::object call, std::string* out) { add({{"tool_calls", json::array{std::move(call)}}}, out); }
 
   void piece(Choice& choice, const chat::Delta& delta, std::string* out) {
     switch (delta.kind) {
-      case Kind::kReasoning: {
-        json::object object;
-        add_reasoning(delta.text, object);
-        if (!object.empty()) add(std::move(object), out);
+      case Kind::kReasoning:
+        if (!delta.text.empty() && form().reasoning) add_text({"reasoning_content", "reasoning"}, delta.text, out);
         return;
-      }
       case Kind::kContent:
         if (delta.text.empty()) return;
+        if (!logprobs_) return add_text({"content"}, delta.text, out);
         return add({{"content", delta.text}}, out, nullptr, {},
                    logprobs_of(std::exchange(choice.tokens, {}), logprobs_));
       case Kind::kCallBegin:

@@ -51,7 +51,8 @@ json::value logprobs_of(const std::vector<TokenReport>& tokens, bool wanted, siz
 class CompletionWriter : public Writer {
  public:
   CompletionWriter(WriterContext context, bool logprobs)
-      : Writer(std::move(context), "cmpl-" + random_letters(kId_letters), "prompt"), logprobs_(logprobs) {}
+      : Writer(std::move(context), "cmpl-" + random_letters(kId_letters), "prompt", kObject, kObject),
+        logprobs_(logprobs) {}
 
   http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) override {
     json::array choices;
@@ -69,7 +70,7 @@ class CompletionWriter : public Writer {
       choices.push_back(std::move(choice));
       ends.push_back(answer.end);
     }
-    return reply(kObject, std::move(choices), ends, warnings);
+    return reply(std::move(choices), ends, warnings);
   }
 
   std::string pieces(const AnswerEvent& event) override {
@@ -80,29 +81,29 @@ class CompletionWriter : public Writer {
     if (!std::exchange(progress.begun, true)) {
       const std::string echo = echo_of(event.choice, choice_count());
       progress.offset = characters(echo);
-      if (!echo.empty()) out += piece(event.choice, echo, nullptr, nullptr);
+      if (!echo.empty()) piece(event.choice, echo, nullptr, nullptr, out);
     }
     for (const chat::Delta& delta : event.deltas) text += delta.text;
     if (event.end && form().shows_stop) text += event.end->stop;
     if (!text.empty() || !event.tokens.empty())
-      out += piece(event.choice, text, logprobs_of(event.tokens, logprobs_, progress.offset), nullptr);
+      piece(event.choice, text, logprobs_of(event.tokens, logprobs_, progress.offset), nullptr, out);
     if (!event.end) return out;
     progress.end = *event.end;
-    return out + piece(event.choice, "", nullptr, finish_reason(*event.end, 0));
+    piece(event.choice, "", nullptr, finish_reason(*event.end, 0), out);
+    return out;
   }
 
   std::string close() override {
     std::vector<AnswerEnd> ends;
     for (auto& [index, progress] : choices_) ends.push_back(std::move(progress.end));
-    return closing(kObject, ends);
+    return closing(ends);
   }
 
  private:
-  std::string piece(uint32_t index, const std::string& text, json::value logprobs, json::value finish) const {
-    json::object choice{{"text", text}, {"index", index}};
-    choice["logprobs"] = std::move(logprobs);
-    choice["finish_reason"] = std::move(finish);
-    return chunk(kObject, {std::move(choice)});
+  void piece(uint32_t index, std::string_view text, const json::value& logprobs, const json::value& finish,
+             std::string& out) {
+    append_chunk(out, {R"({"text":)", quoted(text), R"(,"index":)", fmt::format_int(index).str(), R"(,"logprobs":)",
+                       json::serialize(logprobs), R"(,"finish_reason":)", json::serialize(finish), "}"});
   }
 
   size_t choice_count() const { return form().prompts * form().answers; }

@@ -102,7 +102,8 @@ http::Response failure(const AnswerEnd& end, const std::string& model, const std
   }
   // The file or the machine will be the same at the next try.
   const ErrorKind kind = end.error->kind;
-  if (kind == ErrorKind::kIo || kind == ErrorKind::kNoSpace || kind == ErrorKind::kNoMemory) response.head.headers.add("x-should-retry", "false");
+  if (kind == ErrorKind::kIo || kind == ErrorKind::kNoSpace || kind == ErrorKind::kNoMemory)
+    response.head.headers.add("x-should-retry", "false");
   return response;
 }
 
@@ -132,24 +133,13 @@ int64_t Writer::unix_seconds() {
 }
 
 http::Response Writer::failure(const AnswerEnd& end) {
-  http::Response response = openai::failure(end, form().model, prompt_);
-  tell_all({}, response.head);
-  return response;
+  return told(openai::failure(end, form().model, prompt_));
 }
 
-void Writer::tell_all(const std::vector<std::string>& warnings, http::ResponseHead& head) const {
-  std::vector<std::string> all = context_.warnings;
-  all.insert(all.end(), warnings.begin(), warnings.end());
-  tell(all, head);
+void Writer::add_headers(http::ResponseHead& head) const {
   const auto took = std::chrono::steady_clock::now() - start_;
   head.headers.add("openai-processing-ms",
                    fmt::format("{}", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
-}
-
-http::ResponseHead Writer::head(const std::vector<std::string>& warnings) {
-  http::ResponseHead head = event_stream();
-  tell_all(warnings, head);
-  return head;
 }
 
 json::object Writer::object(const char* type) const {
@@ -184,17 +174,22 @@ void Writer::add_last(const std::vector<AnswerEnd>& ends, json::object& reply) c
                                   {"cache_n", first.cached_tokens}};
 }
 
-std::string Writer::chunk(const char* type, json::array choices) const {
-  json::object body = object(type);
-  body["choices"] = std::move(choices);
-  if (include_usage()) body["usage"] = nullptr;
-  return event_text(body);
+void Writer::append_chunk(std::string& out, std::initializer_list<std::string_view> choice) {
+  if (chunk_begin_.empty()) {
+    chunk_begin_ = "{" + members_of(object(chunk_type_));
+    if (include_usage()) chunk_begin_ += R"(,"usage":null)";
+    chunk_begin_ += R"(,"choices":[)";
+  }
+  out += "data: ";
+  out += chunk_begin_;
+  for (const std::string_view piece : choice) out += piece;
+  out += "]}\n\n";
 }
 
-std::string Writer::closing(const char* type, const std::vector<AnswerEnd>& ends) const {
+std::string Writer::closing(const std::vector<AnswerEnd>& ends) const {
   std::string out;
   if (include_usage()) {
-    json::object body = object(type);
+    json::object body = object(chunk_type_);
     body["choices"] = json::array();
     add_last(ends, body);
     out = event_text(body);
@@ -202,14 +197,12 @@ std::string Writer::closing(const char* type, const std::vector<AnswerEnd>& ends
   return out + "data: [DONE]\n\n";
 }
 
-http::Response Writer::reply(const char* type, json::array choices, const std::vector<AnswerEnd>& ends,
+http::Response Writer::reply(json::array choices, const std::vector<AnswerEnd>& ends,
                              const std::vector<std::string>& warnings) const {
-  json::object body = object(type);
+  json::object body = object(object_type_);
   body["choices"] = std::move(choices);
   add_last(ends, body);
-  http::Response response = json_reply(200, body);
-  tell_all(warnings, response.head);
-  return response;
+  return told(json_reply(200, body), warnings);
 }
 
 }  // namespace hearth::api::openai

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "api/deliver.h"
+#include "api/event_writer.h"
 #include "api/openai/ask.h"
 #include "api/service.h"
 
@@ -37,36 +37,43 @@ std::shared_ptr<AnswerWriter> make_completion_writer(WriterContext context, bool
 std::string custom_input(const std::string& arguments);
 
 // What both kinds share: heads, errors, times.
-class Writer : public AnswerWriter {
+class Writer : public EventWriter {
  public:
-  Writer(WriterContext context, std::string id, std::string prompt)
-      : context_(std::move(context)), id_(std::move(id)), prompt_(std::move(prompt)) {}
+  // `object_type` and `chunk_type`: what the member "object" says of whole replies and of pieces of a stream.
+  Writer(WriterContext context, std::string id, std::string prompt, const char* object_type, const char* chunk_type)
+      : EventWriter(context.warnings),
+        context_(std::move(context)),
+        id_(std::move(id)),
+        prompt_(std::move(prompt)),
+        object_type_(object_type),
+        chunk_type_(chunk_type) {}
 
   http::Response failure(const AnswerEnd& end) override;
-  http::ResponseHead head(const std::vector<std::string>& warnings) override;
   http::Ping ping() override { return {": ping\n", context_.ping_interval}; }
-  bool starts_early() const override { return true; }
 
  protected:
   const ReplyForm& form() const { return context_.form; }
   bool include_usage() const { return context_.include_usage; }
   const std::string& prompt() const { return prompt_; }
-  // The members that all objects of a reply begin with.
-  boost::json::object object(const char* type) const;
-  // A piece of a stream with `choices`.
-  std::string chunk(const char* type, boost::json::array choices) const;
+  // A piece of a stream with this choice, which is a JSON object in pieces.
+  void append_chunk(std::string& out, std::initializer_list<std::string_view> choice);
   // The usage of all, and what ends a stream.
-  std::string closing(const char* type, const std::vector<AnswerEnd>& ends) const;
+  std::string closing(const std::vector<AnswerEnd>& ends) const;
   // The reply with all choices, whose ends are given.
-  http::Response reply(const char* type, boost::json::array choices, const std::vector<AnswerEnd>& ends,
+  http::Response reply(boost::json::array choices, const std::vector<AnswerEnd>& ends,
                        const std::vector<std::string>& warnings) const;
 
  private:
+  // The members that all objects of a reply begin with.
+  boost::json::object object(const char* type) const;
   void add_last(const std::vector<AnswerEnd>& ends, boost::json::object& reply) const;
-  void tell_all(const std::vector<std::string>& warnings, http::ResponseHead& head) const;
+  void add_headers(http::ResponseHead& head) const override;
 
   const WriterContext context_;
   const std::string id_, prompt_;
+  const char* const object_type_;
+  const char* const chunk_type_;
+  std::string chunk_begin_;  // up to the choice, the same for all
   const int64_t created_ = unix_seconds();
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   static int64_t unix_seconds();

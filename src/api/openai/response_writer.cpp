@@ -2,8 +2,9 @@
 
 #include <boost/json.hpp>
 
-#include "api/openai/encode.h"
+#include "api/event_writer.h"
 #include "api/opaque.h"
+#include "api/openai/encode.h"
 #include "api/reply.h"
 #include "base/random.h"
 
@@ -23,7 +24,8 @@ bool is_blank(std::string_view text) {
 // The items of an answer, one after the other, as the events that tell of them.
 class ItemStream {
  public:
-  using Emit = std::function<void(const char* type, json::object data)>;
+  // `members`: of the event's JSON.
+  using Emit = std::function<void(const char* type, std::string_view members)>;
   ItemStream(const ResponseForm& form, Emit emit) : form_(form), emit_(std::move(emit)) {}
 
   void add(const chat::Delta& delta) {
@@ -38,7 +40,7 @@ class ItemStream {
       case Kind::kArguments:
         text_ += delta.text;
         if (!is_custom() && !delta.text.empty())
-          tell("response.function_call_arguments.delta", {{"delta", delta.text}}, false);
+          tell_delta("response.function_call_arguments.delta", delta.text, false);
         return;
       case Kind::kCallEnd:
         return close(delta.complete ? "completed" : "incomplete");
@@ -65,15 +67,29 @@ class ItemStream {
     held_.clear();
     text_.clear();
     item_ = std::move(item);
-    emit_("response.output_item.added", {{"output_index", items_.size()}, {"item", item_}});
+    emit_("response.output_item.added", members_of({{"output_index", items_.size()}, {"item", item_}}));
   }
 
   // An event about a part of the item.
-  void tell(const char* type, json::object members, bool part, const char* index = "content_index") {
-    json::object data{{"item_id", item_.at("id")}, {"output_index", items_.size()}};
-    if (part) data[index] = 0;
-    for (const auto& [key, value] : members) data[key] = value;
-    emit_(type, std::move(data));
+  void tell(const char* type, const json::object& members, bool part, const char* index) {
+    emit_(type, place(part, index) + "," + members_of(members));
+  }
+  void tell(const char* type, const json::object& members, bool part) { tell(type, members, part, "content_index"); }
+  // One about more of its text, as it comes with each token; `more` are further members.
+  void tell_delta(const char* type, std::string_view text, bool part, const char* index = "content_index",
+                  std::string_view more = {}) {
+    std::string members = place(part, index);
+    members += R"(,"delta":)";
+    append_quoted(members, text);
+    members += more;
+    emit_(type, members);
+  }
+  std::string place(bool part, const char* index) const {
+    std::string members = R"("item_id":)";
+    append_quoted(members, std::string_view(item_.at("id").as_string()));
+    members += R"(,"output_index":)" + std::to_string(items_.size());
+    if (part) members += fmt::format(R"(,"{}":0)", index);
+    return members;
   }
 
   void reasoning(const std::string& more) {
@@ -90,9 +106,9 @@ class ItemStream {
     }
     text_ += more;
     if (form_.summarises)
-      tell("response.reasoning_summary_text.delta", {{"delta", more}}, true, "summary_index");
+      tell_delta("response.reasoning_summary_text.delta", more, true, "summary_index");
     else
-      tell("response.reasoning_text.delta", {{"delta", more}}, true);
+      tell_delta("response.reasoning_text.delta", more, true);
   }
 
   void text(const std::string& more) {
@@ -114,9 +130,9 @@ class ItemStream {
   }
   void add_text(const std::string& more) {
     text_ += more;
-    json::array fresh(logprobs_.begin() + static_cast<ptrdiff_t>(told_logprobs_), logprobs_.end());
+    const json::array fresh(logprobs_.begin() + static_cast<ptrdiff_t>(told_logprobs_), logprobs_.end());
     told_logprobs_ = logprobs_.size();
-    tell("response.output_text.delta", {{"delta", more}, {"logprobs", std::move(fresh)}}, true);
+    tell_delta("response.output_text.delta", more, true, "content_index", R"(,"logprobs":)" + json::serialize(fresh));
   }
 
   void begin_call(const chat::Delta& delta) {
@@ -134,7 +150,10 @@ class ItemStream {
 
   static json::object part(const char* type, const std::string& text) { return {{"type", type}, {"text", text}}; }
   json::object message_part(const std::string& text) const {
-    return {{"type", "output_text"}, {"text", text}, {"annotations", json::array()}, {"logprobs", text.empty() ? json::array() : logprobs_}};
+    return {{"type", "output_text"},
+            {"text", text},
+            {"annotations", json::array()},
+            {"logprobs", text.empty() ? json::array() : logprobs_}};
   }
 
   void close_reasoning() {
@@ -177,7 +196,7 @@ class ItemStream {
     if (state == State::kMessage) close_message();
     if (state == State::kCall) close_call();
     item_["status"] = status;
-    emit_("response.output_item.done", {{"output_index", items_.size()}, {"item", item_}});
+    emit_("response.output_item.done", members_of({{"output_index", items_.size()}, {"item", item_}}));
     items_.push_back(item_);
     item_.clear();
   }
@@ -200,85 +219,65 @@ json::object response_usage(const Usage& usage) {
           {"total_tokens", usage.prompt_tokens + usage.generated_tokens}};
 }
 
-class ResponseWriter : public AnswerWriter {
+class ResponseWriter : public EventWriter {
  public:
   explicit ResponseWriter(ResponseContext context)
-      : context_(std::move(context)), items_(context_.form, [this](const char* type, json::object data) {
-          emit(type, std::move(data));
-        }) {}
+      : EventWriter(context.form.warnings),
+        context_(std::move(context)),
+        items_(context_.form, [this](const char* type, std::string_view members) { emit(type, members); }) {}
 
   http::Response failure(const AnswerEnd& end) override {
-    http::Response response = openai::failure(end, context_.form.reply.model, "input");
-    tell(context_.form.warnings, response.head);
-    return response;
+    return told(openai::failure(end, context_.form.reply.model, "input"));
   }
 
   http::Response whole(const std::vector<WholeAnswer>& answers, const std::vector<std::string>& warnings) override {
     const WholeAnswer& answer = answers.front();
     items_.take(answer.tokens);
     for (const chat::Delta& delta : answer.deltas) items_.add(delta);
-    http::Response response = json_reply(200, finish(answer.end));
-    tell(all(warnings), response.head);
-    return response;
+    return told(json_reply(200, finish(answer.end)), warnings);
   }
 
-  http::ResponseHead head(const std::vector<std::string>& warnings) override {
-    http::ResponseHead head = event_stream();
-    tell(all(warnings), head);
-    return head;
-  }
   http::Ping ping() override { return {": ping\n", context_.ping_interval}; }
-  bool starts_early() const override { return true; }
 
   std::string begin() override {
-    out_.clear();
-    emit("response.created", {{"response", object("in_progress")}});
-    emit("response.in_progress", {{"response", object("in_progress")}});
-    return out_;
+    streams_ = true;
+    emit("response.created", members_of({{"response", object("in_progress")}}));
+    emit("response.in_progress", members_of({{"response", object("in_progress")}}));
+    return std::exchange(out_, {});
   }
 
   std::string pieces(const AnswerEvent& event) override {
-    out_.clear();
     items_.take(event.tokens);
     for (const chat::Delta& delta : event.deltas) items_.add(delta);
-    if (!event.end) return out_;
-    if (event.end->error) {
-      json::object failed = object("failed");
-      failed["error"] = json::object{{"code", "server_error"}, {"message", event.end->error->message}};
-      emit("response.failed", {{"response", std::move(failed)}});
-      return out_;
-    }
-    const json::object response = finish(*event.end);
-    emit(is_cut(*event.end) ? "response.incomplete" : "response.completed", {{"response", response}});
-    return out_;
+    if (event.end) end(*event.end);
+    return std::exchange(out_, {});
   }
 
  private:
+  void end(const AnswerEnd& end) {
+    if (end.error) {
+      json::object failed = object("failed");
+      failed["error"] = json::object{{"code", "server_error"}, {"message", end.error->message}};
+      return emit("response.failed", members_of({{"response", std::move(failed)}}));
+    }
+    emit(is_cut(end) ? "response.incomplete" : "response.completed", members_of({{"response", finish(end)}}));
+  }
+
   static bool is_cut(const AnswerEnd& end) {
     return end.reason == Reason::kLength || end.reason == Reason::kContextFull;
   }
-  std::vector<std::string> all(const std::vector<std::string>& warnings) const {
-    std::vector<std::string> list = context_.form.warnings;
-    list.insert(list.end(), warnings.begin(), warnings.end());
-    return list;
-  }
-
-  void emit(const char* type, json::object data) {
-    json::object event{{"type", type}, {"sequence_number", sequence_++}};
-    for (const auto& [key, value] : data) event[key] = value;
-    out_ += event_text(event, type);
+  void emit(const char* type, std::string_view members) {
+    if (!streams_) return;
+    append_event(
+        out_, type,
+        {R"({"type":")", type, R"(","sequence_number":)", fmt::format_int(sequence_++).str(), ",", members, "}"});
   }
 
   json::object object(const char* status) const {
-    json::object response{{"id", id_},
-                          {"object", "response"},
-                          {"created_at", created_},
-                          {"completed_at", nullptr},
-                          {"status", status},
-                          {"error", nullptr},
-                          {"incomplete_details", nullptr},
-                          {"output", items_.items()},
-                          {"usage", nullptr}};
+    json::object response{
+        {"id", id_},        {"object", "response"}, {"created_at", created_},        {"completed_at", nullptr},
+        {"status", status}, {"error", nullptr},     {"incomplete_details", nullptr}, {"output", items_.items()},
+        {"usage", nullptr}};
     for (const auto& [key, value] : context_.form.echo) response[key] = value;
     return response;
   }
@@ -293,8 +292,8 @@ class ResponseWriter : public AnswerWriter {
     else
       response["completed_at"] = unix_now();
     if (context_.store) {
-      StoredResponse stored{.response = response, .context = context_.form.context,
-                            .input_from = context_.form.input_from, .output = {}};
+      StoredResponse stored{
+          .response = response, .context = context_.form.context, .input_from = context_.form.input_from, .output = {}};
       for (const json::value& item : items_.items()) stored.output.push_back(std::make_shared<const json::value>(item));
       context_.store->put(id_, context_.owner, std::move(stored));
     }
@@ -305,6 +304,7 @@ class ResponseWriter : public AnswerWriter {
   const std::string id_ = "resp_" + random_letters(kId_letters);
   const int64_t created_ = unix_now();
   int64_t sequence_ = 0;
+  bool streams_ = false;
   std::string out_;
   ItemStream items_;
 };
