@@ -278,16 +278,6 @@ struct TransferRequest {
   bool insecure = false;  // http, where https cannot be had
   Caller caller = {};
 };
-// One line of what is being done, in Ollama's words.
-struct TransferEvent {
-  std::string status = {};
-  std::string digest = {};  // with the counts, where it is about one file
-  uint64_t total = 0, done = 0;
-  bool last = false;  // and then with the error, if it has failed
-  std::optional<Error> error = {};
-};
-using TransferSink = std::function<void(const TransferEvent& event)>;
-
 struct Service {
   std::string version;
   std::chrono::milliseconds ping_interval{15'000};  // of streams that are silent; 0: none
@@ -308,8 +298,7 @@ struct Service {
   std::function<Result<bool>(const std::string& digest, std::string_view content)> put_blob;
   // Calls the sinks until it is done, or until what it returns ends it. Errors: kUsage, kNotFound, ...
   std::function<Cancel(CreateRequest request, WorkSinks sinks)> create;
-  // Call `sink` on another thread, until an event is the last.
-  std::function<Cancel(TransferRequest request, TransferSink sink)> pull, push;
+  std::function<Cancel(TransferRequest request, WorkSinks sinks)> pull, push;
   // These need a model's vocabulary and template only: the weights are not loaded, and no answer is waited for.
   std::function<Result<PromptView>(const AnswerRequest& request)> render;
   std::function<Result<std::vector<TokenView>>(const TokenizeRequest& request)> tokenize;

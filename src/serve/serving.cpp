@@ -148,11 +148,11 @@ std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& worker
   service->put_blob = [](const std::string& digest, std::string_view content) {
     return store::put_blob(digest, content, store::model_folders());
   };
-  service->pull = [&](const api::TransferRequest& request, api::TransferSink sink) {
-    return transfers.start(Transfers::Kind::kPull, request, std::move(sink));
+  service->pull = [&](const api::TransferRequest& request, api::WorkSinks sinks) {
+    return transfers.start(Transfers::Kind::kPull, request, std::move(sinks));
   };
-  service->push = [&](const api::TransferRequest& request, api::TransferSink sink) {
-    return transfers.start(Transfers::Kind::kPush, request, std::move(sink));
+  service->push = [&](const api::TransferRequest& request, api::WorkSinks sinks) {
+    return transfers.start(Transfers::Kind::kPush, request, std::move(sinks));
   };
   return service;
 }

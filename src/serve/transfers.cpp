@@ -14,38 +14,38 @@ struct Transfers::Job {
   api::TransferRequest request;
   std::atomic<bool> cancelled = false, ended = false;
   std::mutex mutex;
-  std::map<uint64_t, api::TransferSink> sinks;
+  std::map<uint64_t, api::WorkSinks> sinks;
   uint64_t next = 0;
-  api::TransferEvent latest;  // that whoever comes later begins with
+  api::WorkStep latest;  // that whoever comes later begins with
 };
 
-api::Cancel Transfers::start(Kind kind, const api::TransferRequest& request, api::TransferSink sink) {
+api::Cancel Transfers::start(Kind kind, const api::TransferRequest& request, api::WorkSinks sinks) {
   const std::string key = fmt::format("{} {} {}", static_cast<int>(kind), request.insecure, request.model);
-  std::shared_ptr<Job> job;
-  uint64_t number = 0;
-  bool fresh = false;
-  {
-    const std::lock_guard lock(mutex_);
-    std::shared_ptr<Job>& known = jobs_[key];
-    fresh = known == nullptr || known->cancelled || known->ended;
-    if (fresh) {
-      known = std::make_shared<Job>();
-      known->kind = kind;
-      known->key = key;
-      known->request = request;
-    }
-    job = known;
-    {
-      const std::lock_guard its(job->mutex);
-      number = job->next++;
-      if (!fresh && !job->latest.status.empty()) sink(job->latest);
-      job->sinks.emplace(number, std::move(sink));
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Job>& known = jobs_[key];
+  if (known != nullptr) {
+    const std::lock_guard its(known->mutex);
+    if (!known->cancelled && !known->ended) {
+      if (!known->latest.status.empty()) sinks.step(known->latest);
+      return add(known, std::move(sinks));
     }
   }
-  if (fresh && !work_.start([this, job](const std::atomic<bool>& ends) { run(job, ends); })) {
-    tell(*job, {.last = true, .error = Error{ErrorKind::kBusy, "the server is ending, or has no thread for this"}});
-    forget(job);
-  }
+  known = std::make_shared<Job>();
+  known->kind = kind;
+  known->key = key;
+  known->request = request;
+  const auto done = sinks.done;
+  const api::Cancel leaves = add(known, std::move(sinks));
+  if (work_.start([this, job = known](const std::atomic<bool>& ends) { run(job, ends); })) return leaves;
+  jobs_.erase(key);
+  done(error(ErrorKind::kBusy, "the server is ending, or has no thread for this"));
+  return {};
+}
+
+// Of a job that nobody else uses, or under its mutex.
+api::Cancel Transfers::add(const std::shared_ptr<Job>& job, api::WorkSinks sinks) {
+  const uint64_t number = job->next++;
+  job->sinks.emplace(number, std::move(sinks));
   return [this, job, number] { leave(job, number); };
 }
 
@@ -55,25 +55,18 @@ void Transfers::leave(const std::shared_ptr<Job>& job, uint64_t number) {
   if (job->sinks.empty()) job->cancelled = true;
 }
 
-void Transfers::tell(Job& job, const api::TransferEvent& event) {
+void Transfers::tell(Job& job, const api::WorkStep& step) {
   const std::lock_guard lock(job.mutex);
-  job.latest = event;
-  if (event.last) job.ended = true;
-  for (const auto& [number, sink] : job.sinks) sink(event);
-  if (event.last) job.sinks.clear();
+  job.latest = step;
+  for (const auto& [number, sinks] : job.sinks) sinks.step(step);
 }
 
 void Transfers::run(const std::shared_ptr<Job>& job, const std::atomic<bool>& ends) {
   registry::TransferOptions options{.insecure = job->request.insecure};
   options.goes_on = [&] { return !job->cancelled && !ends; };
-  api::TransferEvent success;
   const registry::ProgressSink sink = [&](const registry::Progress& progress) {
-    const api::TransferEvent event{
-        .status = progress.status, .digest = progress.digest, .total = progress.total, .done = progress.done};
-    if (progress.status == "success")  // is said when all is done
-      success = event;
-    else
-      tell(*job, event);
+    if (progress.status == "success") return;  // is said when all is done
+    tell(*job, {.status = progress.status, .digest = progress.digest, .done = progress.done, .total = progress.total});
   };
   const char* verb = job->kind == Kind::kPull ? "pull" : "push";
   Status done;
@@ -86,13 +79,16 @@ void Transfers::run(const std::shared_ptr<Job>& job, const std::atomic<bool>& en
   if (!done && done.error().kind != ErrorKind::kCancelled)
     log_warn("{} {}: {}", verb, job->request.model, done.error().message);
   if (done) log_info("{} {}: done", verb, job->request.model);
-  success.last = true;
-  if (!done) success.error = done.error();
-  tell(*job, success);
-  forget(job);
+  end(job, done);
 }
 
-void Transfers::forget(const std::shared_ptr<Job>& job) {
+void Transfers::end(const std::shared_ptr<Job>& job, const Status& status) {
+  {
+    const std::lock_guard lock(job->mutex);
+    job->ended = true;
+    for (const auto& [number, sinks] : job->sinks) sinks.done(status);
+    job->sinks.clear();
+  }
   const std::lock_guard lock(mutex_);
   if (const auto at = jobs_.find(job->key); at != jobs_.end() && at->second == job) jobs_.erase(at);
 }

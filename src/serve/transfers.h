@@ -16,15 +16,16 @@ namespace hearth::serve {
 class Transfers {
  public:
   enum class Kind { kPull, kPush };
-  // Any thread. `sink` is called on another one, or at once where no thread can be had; its last event has `last`.
-  api::Cancel start(Kind kind, const api::TransferRequest& request, api::TransferSink sink);
+  // Any thread. The sinks are called on another one, or at once where no thread can be had.
+  api::Cancel start(Kind kind, const api::TransferRequest& request, api::WorkSinks sinks);
 
  private:
   struct Job;
   void run(const std::shared_ptr<Job>& job, const std::atomic<bool>& ends);
-  void forget(const std::shared_ptr<Job>& job);
+  api::Cancel add(const std::shared_ptr<Job>& job, api::WorkSinks sinks);
   void leave(const std::shared_ptr<Job>& job, uint64_t number);
-  void tell(Job& job, const api::TransferEvent& event);
+  void tell(Job& job, const api::WorkStep& step);
+  void end(const std::shared_ptr<Job>& job, const Status& status);
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;  // that run, by what they do

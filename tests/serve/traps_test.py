@@ -266,6 +266,8 @@ class Traps(unittest.TestCase):
         self.assertEqual(status, 400)
 
     def test_stored_responses_belong_to_their_key(self):
+        for name in ("anna", "bert"):
+            self.addCleanup(self.server.command, "key", "revoke", name)  # where there are keys, dummies are refused
         keys = [{"Authorization": "Bearer " + self.server.command("key", "add", name).stdout.strip()}
                 for name in ("anna", "bert")]
         for stream in (False, True):

@@ -89,6 +89,11 @@ Status decode_texts(const Fields& fields, CreateRequest& request) {
   return {};
 }
 
+// What a model is made of comes with the request: where it is damaged the request is wrong.
+unsigned status_of_creation(ErrorKind kind) {
+  return status_of(kind == ErrorKind::kInvalidData ? ErrorKind::kUsage : kind);
+}
+
 }  // namespace
 
 Result<CreateAsk> decode_create(std::string_view body) {
@@ -114,7 +119,9 @@ void create(const Service& service, const Call& call) {
   if (ask->request.model.empty()) return call.exchange->send(problem(400, "invalid model name"));
   if (ask->request.from.empty() && ask->request.files.empty())
     return call.exchange->send(problem(400, "neither 'from' or 'files' was specified"));
-  run_work(call, [&] { return service.create(std::move(ask->request), reply_with_steps(call, ask->stream)); });
+  run_work(call, [&] {
+    return service.create(std::move(ask->request), reply_with_steps(call, ask->stream, status_of_creation));
+  });
 }
 
 }  // namespace hearth::api::ollama

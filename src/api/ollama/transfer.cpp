@@ -2,16 +2,16 @@
 
 #include <boost/json.hpp>
 
-#include "api/deliver.h"
 #include "api/ollama/decode.h"
 #include "api/ollama/encode.h"
 #include "api/ollama/manage.h"
+#include "api/ollama/work.h"
 
 namespace hearth::api::ollama {
 namespace {
 
 namespace json = boost::json;
-using Start = std::function<Cancel(TransferRequest request, TransferSink sink)>;
+using Start = std::function<Cancel(TransferRequest request, WorkSinks sinks)>;
 
 struct Asked {
   TransferRequest request;
@@ -30,21 +30,9 @@ Result<Asked> decode(std::string_view body) {
   return asked;
 }
 
-std::string line(const TransferEvent& event) {
-  if (event.error) return json::serialize(json::object{{"error", event.error->message}}) + "\n";
-  json::object object{{"status", event.status}};
-  if (!event.digest.empty()) {
-    object["digest"] = event.digest;
-    object["total"] = event.total;
-    if (event.done > 0) object["completed"] = event.done;
-  }
-  return json::serialize(object) + "\n";
-}
-
-// What a client that reads slowly misses is news that is old by then.
-void stream_events(http::Exchange& exchange, const TransferEvent& event) {
-  if (event.last || event.error || event.digest.empty() || !exchange.full()) exchange.write(line(event));
-  if (event.last) exchange.finish();
+// Whatever a registry says is an error of the server's, as Ollama has it.
+unsigned status_of_transfer(ErrorKind kind) {
+  return kind == ErrorKind::kNoSpace || kind == ErrorKind::kUsage ? status_of(kind) : 500;
 }
 
 void run(const Start& start, const Call& call) {
@@ -55,21 +43,8 @@ void run(const Start& start, const Call& call) {
   if (is_cloud(asked->request.model))
     return call.exchange->send(problem(403, "ollama cloud is disabled: remote model is unavailable"));
   asked->request.caller = call.caller;
-  const auto slot = std::make_shared<CancelSlot>();
-  call.exchange->on_gone([slot] { slot->fire(); });
-  const auto exchange = call.exchange;
-  if (asked->stream) {
-    exchange->start({.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}});
-    slot->set(
-        start(std::move(asked->request), [exchange](const TransferEvent& event) { stream_events(*exchange, event); }));
-    return;
-  }
-  slot->set(start(std::move(asked->request), [exchange](const TransferEvent& event) {
-    if (!event.last) return;
-    const ErrorKind kind = event.error ? event.error->kind : ErrorKind::kIo;
-    const unsigned status = kind == ErrorKind::kNoSpace ? 507 : kind == ErrorKind::kUsage ? 400 : 500;
-    exchange->send(event.error ? problem(status, event.error->message) : json_response(R"({"status":"success"})"));
-  }));
+  run_work(call,
+           [&] { return start(std::move(asked->request), reply_with_steps(call, asked->stream, status_of_transfer)); });
 }
 
 }  // namespace

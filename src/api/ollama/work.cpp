@@ -23,7 +23,8 @@ std::string line(const WorkStep& step) {
 
 class Reply {
  public:
-  Reply(std::shared_ptr<http::Exchange> exchange, bool stream) : exchange_(std::move(exchange)), stream_(stream) {}
+  Reply(std::shared_ptr<http::Exchange> exchange, bool stream, unsigned (*status_for)(ErrorKind kind))
+      : exchange_(std::move(exchange)), stream_(stream), status_for_(status_for) {}
 
   void step(const WorkStep& step) {
     if (!stream_) return;
@@ -38,10 +39,7 @@ class Reply {
 
   void done(const Status& status) {
     if (!started_ && !status) {
-      // What a model is made of comes with the request: where it is damaged the request is wrong.
-      const ErrorKind kind = status.error().kind;
-      return exchange_->send(
-          problem(status_of(kind == ErrorKind::kInvalidData ? ErrorKind::kUsage : kind), status.error().message));
+      return exchange_->send(problem(status_for_(status.error().kind), status.error().message));
     }
     if (!stream_) return exchange_->send(json_response(R"({"status":"success"})"));
     write(status ? line({.status = "success"})
@@ -58,6 +56,7 @@ class Reply {
 
   const std::shared_ptr<http::Exchange> exchange_;
   const bool stream_;
+  unsigned (*const status_for_)(ErrorKind kind);  // of an error
   bool started_ = false;
   std::chrono::steady_clock::time_point last_{};
   std::string last_status_;
@@ -65,8 +64,8 @@ class Reply {
 
 }  // namespace
 
-WorkSinks reply_with_steps(const Call& call, bool stream) {
-  const auto reply = std::make_shared<Reply>(call.exchange, stream);
+WorkSinks reply_with_steps(const Call& call, bool stream, unsigned (*status_for)(ErrorKind kind)) {
+  const auto reply = std::make_shared<Reply>(call.exchange, stream, status_for);
   return {.step = [reply](const WorkStep& step) { reply->step(step); },
           .done = [reply](const Status& status) { reply->done(status); }};
 }

@@ -7,9 +7,9 @@
 
 namespace hearth::api::ollama {
 
-// The sinks that answer `call`. Errors that come before the first step have an HTTP status of their own; later ones are
+// The sinks that answer `call`. Errors that come before the first step have an HTTP status, by `status_for`; later ones are
 // in the stream.
-WorkSinks reply_with_steps(const Call& call, bool stream);
+WorkSinks reply_with_steps(const Call& call, bool stream, unsigned (*status_for)(ErrorKind kind));
 // Starts the work, which ends when the client goes.
 void run_work(const Call& call, const std::function<Cancel()>& start);
 
