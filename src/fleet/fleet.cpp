@@ -15,6 +15,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::nanoseconds kFor_ever{std::chrono::hours(24 * 365 * 100)};
 // Between two attempts at a context that was too large.
 constexpr std::chrono::minutes kTry_again{5};
+// Who asked just now will ask again: for so long after its last use a model counts as in use, at most as long as its
+// load took, which is what it costs to be wrong.
+constexpr std::chrono::seconds kMost_grace{1};
+constexpr std::chrono::milliseconds kLook_again{250};
 
 Error ending() {
   return error(ErrorKind::kCancelled, "the models are let go");
@@ -111,6 +115,7 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
       entry->last_used = Clock::now();
       if (entry->resident) {
         ++entry->users;
+        if (blocked_ != nullptr) ++counts_.avoided[entry->found.name];
         lease = std::make_shared<Lease>(*this, entry);
       } else if (entry->waiting.size() >= options_.queue) {
         refusal = error(ErrorKind::kBusy, "too many requests wait for {}", entry->found.name);
@@ -193,6 +198,11 @@ std::vector<RunningModel> Fleet::running() const {
   return list;
 }
 
+FleetCounts Fleet::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
 Fleet::Ptr Fleet::next_to_load() const {
   for (const Ptr& entry : entries_)
     if (!entry->resident && !entry->waiting.empty()) return entry;
@@ -213,16 +223,34 @@ std::optional<Clock::time_point> Fleet::retire_expired() {
   return next;
 }
 
-bool Fleet::retire_oldest_idle() {
+// Whether its place goes to one that has waited for it since then.
+bool Fleet::gives_place(const Entry& entry, Time since) const {
+  const Time now = Clock::now();
+  const auto grace = std::min<std::chrono::nanoseconds>(entry.load_duration, kMost_grace);
+  if (entry.users == 0 && now - entry.last_used >= grace) return true;
+  const auto slice = options_.slice.count() > 0 ? options_.slice : kSlice_loads * entry.load_duration;
+  return now - entry.loaded >= slice || now - since >= options_.most_wait;
+}
+
+// Lets one go that gives its place, of several the one that was used longest ago.
+bool Fleet::retire_for(const Entry& wanted) {
+  const Time since = wanted.waiting.empty() ? Clock::now() : wanted.waiting.front().since;
   Ptr oldest;
   for (const Ptr& entry : entries_) {
-    if (!entry->resident || entry->retired || entry->users > 0) continue;
-    if (!oldest || entry->last_used < oldest->last_used) oldest = entry;
+    if (!entry->resident || entry->retired || !gives_place(*entry, since)) continue;
+    const auto age = [](const Entry& e) { return std::pair(e.users > 0, e.last_used); };
+    if (!oldest || age(*entry) < age(*oldest)) oldest = entry;
   }
+  blocked_ = oldest ? nullptr : &wanted;
   if (!oldest) return false;
-  log_info("{} is let go: another model needs the room", oldest->found.name);
+  log_info("{} is let go: {} needs the room", oldest->found.name, wanted.found.name);
+  ++counts_.let_go[oldest->found.name];
   oldest->retired = true;
   return true;
+}
+
+bool Fleet::somebody_leaves() const {
+  return std::ranges::any_of(entries_, [](const Ptr& e) { return e->resident && e->retired; });
 }
 
 void Fleet::remove_retired(std::unique_lock<std::mutex>& lock) {
@@ -245,7 +273,8 @@ void Fleet::remove_retired(std::unique_lock<std::mutex>& lock) {
 void Fleet::work() {
   std::unique_lock lock(mutex_);
   while (!ends_) {
-    const auto next = retire_expired();
+    auto next = retire_expired();
+    if (make_room_on_gpus()) next = std::min(next.value_or(Time::max()), Clock::now() + kLook_again);
     remove_retired(lock);
     const Ptr entry = ends_ ? nullptr : next_to_load();
     if (entry) {
@@ -276,22 +305,27 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
       return e->retired && e->resident && same_ignoring_case(e->found.name, entry->found.name);
     });
   };
-  while (!ends_ && (replaced() || others() >= static_cast<ptrdiff_t>(options_.most_models))) {
-    if (others() >= static_cast<ptrdiff_t>(options_.most_models)) retire_oldest_idle();
+  while (!ends_ && !entry->waiting.empty() &&
+         (replaced() || others() >= static_cast<ptrdiff_t>(options_.most_models))) {
+    if (!somebody_leaves() && others() >= static_cast<ptrdiff_t>(options_.most_models)) retire_for(*entry);
     const size_t before = entries_.size();
     remove_retired(lock);
     if (entries_.size() != before || ends_) continue;
     changed_.wait_for(lock, std::chrono::milliseconds(100));
   }
-  if (ends_) return;
+  blocked_ = nullptr;
+  if (ends_ || entry->waiting.empty()) return;
   Result<std::unique_ptr<Resident>> loaded = ending();
   do {
     const Entry wanted{.found = entry->found, .wish = entry->wish};
     entry->loading = true;
+    const Time start = Clock::now();
     lock.unlock();
     loaded = try_load(wanted);
     lock.lock();
     entry->loading = false;
+    entry->loaded = Clock::now();
+    entry->load_duration = entry->loaded - start;
     if (loaded || loaded.error().kind != ErrorKind::kNoMemory) break;
   } while (make_room(lock, *entry) || go_back(lock, *entry, loaded.error()));
   std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
@@ -301,9 +335,9 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
     return refuse(lock, std::move(waiting), loaded.error());
   }
   entry->resident = std::move(loaded).value();
+  ++counts_.loads[entry->found.name];
   entry->users = static_cast<uint32_t>(waiting.size());
   entry->last_used = Clock::now();
-  make_room_on_gpus(*entry);
   std::vector<std::shared_ptr<Lease>> leases;
   for (size_t i = 0; i < waiting.size(); ++i) leases.push_back(std::make_shared<Lease>(*this, entry));
   lock.unlock();
@@ -319,11 +353,11 @@ bool Fleet::make_room(std::unique_lock<std::mutex>& lock, const Entry& entry) {
   };
   const ptrdiff_t before = others();
   while (!ends_ && others() == before && before > 0 && !entry.waiting.empty()) {
-    if (retire_oldest_idle() || std::ranges::any_of(entries_, [](const Ptr& e) { return e->retired && e->idle(); }))
-      remove_retired(lock);
-    else
-      changed_.wait_for(lock, std::chrono::milliseconds(100));
+    if (!somebody_leaves()) retire_for(entry);
+    remove_retired(lock);
+    if (others() == before) changed_.wait_for(lock, std::chrono::milliseconds(100));
   }
+  blocked_ = nullptr;
   return !ends_ && others() < before && !entry.waiting.empty();
 }
 
@@ -353,16 +387,27 @@ bool Fleet::go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Erro
   return true;
 }
 
-// Where idle models keep a part of it from the GPU they go, and its layers follow.
-void Fleet::make_room_on_gpus(const Entry& loaded) {
-  const engine::DeviceStatus status = loaded.resident->engine->devices();
-  if (!status.gpu_wanted || status.wholly_on_gpu()) return;
-  for (const Ptr& entry : entries_) {
-    if (entry.get() == &loaded || !entry->resident || entry->retired || entry->users > 0) continue;
-    if (entry->resident->engine->devices().gpu_bytes() == 0) continue;
-    log_info("{} is let go: {} needs the GPU", entry->found.name, loaded.found.name);
-    entry->retired = true;
+// Where models that were used before another keep a part of that from the GPU they go once nobody uses them, and its
+// layers follow. Whether one may go later.
+bool Fleet::make_room_on_gpus() {
+  bool later = false;
+  for (const Ptr& wants : entries_) {
+    if (!wants->resident || wants->retired) continue;
+    const engine::DeviceStatus status = wants->resident->engine->devices();
+    if (!status.gpu_wanted || status.wholly_on_gpu()) continue;
+    for (const Ptr& entry : entries_) {
+      if (!entry->resident || entry->retired || entry->last_used >= wants->last_used) continue;
+      if (entry->resident->engine->devices().gpu_bytes() == 0) continue;
+      if (entry->users > 0 || !gives_place(*entry, Clock::now())) {
+        later = true;
+        continue;
+      }
+      log_info("{} is let go: {} needs the GPU", entry->found.name, wants->found.name);
+      ++counts_.let_go[entry->found.name];
+      entry->retired = true;
+    }
   }
+  return later;
 }
 
 Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {

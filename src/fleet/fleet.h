@@ -1,11 +1,14 @@
 // The models that are loaded: on demand, one load at a time, each kept for a while after its last request, the one that
-// was used longest ago let go where there is no room for another.
+// was used longest ago let go where there is no room for another. Models that are wanted in turn and have no room
+// together cost a load for each slice of time and not for each request: one that is in use keeps its place for its
+// slice, while the others' requests wait.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +28,18 @@ struct FleetOptions {
   uint32_t most_models = 3;                                      // that are loaded
   uint32_t queue = 512;                                          // requests that wait for one model
   std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};   // of a request for its model; 0: no limit
+  // For so long a model that is in use keeps its place while another waits for it, counted from its load; 0:
+  // kSlice_loads times what its load took. Who has waited for `most_wait` gets the place all the same.
+  std::chrono::nanoseconds slice{0}, most_wait{std::chrono::minutes(1)};
+};
+inline constexpr int kSlice_loads = 20;
+
+// What happened since the start, by the model's name.
+struct FleetCounts {
+  std::map<std::string, uint64_t> loads;
+  std::map<std::string, uint64_t> let_go;   // for others: by rights of its slice, idle or not
+  std::map<std::string, uint64_t> avoided;  // requests that a model got while another waited for its place: as many
+                                            // loads if every request had had its turn
 };
 
 // What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
@@ -86,6 +101,7 @@ class Fleet {
   void refuse_overdue();
 
   std::vector<RunningModel> running() const;
+  FleetCounts counts() const;
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -109,7 +125,8 @@ class Fleet {
     uint32_t users = 0;
     bool loading = false;  // with its wish as it was then
     bool retired = false;  // takes no new user
-    Time last_used = {};
+    Time last_used = {}, loaded = {};
+    std::chrono::nanoseconds load_duration{0};
     uint32_t context_before = 0;  // of the one that it replaces; 0: none
     std::optional<TooLarge> too_large = {};
     // Nobody uses it, or will.
@@ -125,20 +142,24 @@ class Fleet {
   void work();
   Ptr next_to_load() const;
   std::optional<Time> retire_expired();
-  bool retire_oldest_idle();
+  bool gives_place(const Entry& entry, Time since) const;
+  bool retire_for(const Entry& wanted);
+  bool somebody_leaves() const;
   void remove_retired(std::unique_lock<std::mutex>& lock);
   bool make_room(std::unique_lock<std::mutex>& lock, const Entry& entry);
   void load(std::unique_lock<std::mutex>& lock, const Ptr& entry);
   void refuse(std::unique_lock<std::mutex>& lock, std::vector<Waiting> waiting, const Error& error);
   bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
-  void make_room_on_gpus(const Entry& loaded);
+  bool make_room_on_gpus();
 
   FleetOptions options_;  // its keep_alive under the mutex, the rest unchanged
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Ptr> entries_;
   bool ends_ = false;
+  const Entry* blocked_ = nullptr;  // that waits for another's place
+  FleetCounts counts_;
   std::thread keeper_;  // loads and lets go: an engine must not be ended by its own threads
 };
 

@@ -1,7 +1,10 @@
 // Models on demand: shared loads, kept for a while, let go for others.
 #include "fleet/fleet.h"
 
+#include <array>
+#include <atomic>
 #include <future>
+#include <thread>
 
 #include "base/log.h"
 #include "support/support.h"
@@ -131,6 +134,48 @@ TEST_F(FleetTest, AModelThatCannotBeLoadedIsAnErrorForAllWhoWait) {
   EXPECT_EQ(lease.error().kind, ErrorKind::kNotFound);
   EXPECT_TRUE(fleet.running().empty());
   EXPECT_TRUE(use("a").ok());
+}
+
+// Two clients that ask for two models in turn, each as soon as it has its answer, with room for one.
+TEST_F(FleetTest, ModelsThatAreWantedInTurnAreLoadedOncePerSliceAndNotOncePerRequest) {
+  options_.most_models = 1;
+  options_.slice = std::chrono::milliseconds(400);
+  Fleet& fleet = start();
+  constexpr auto kFor = std::chrono::seconds(3);
+  const auto start = std::chrono::steady_clock::now();
+  std::array<std::atomic<uint64_t>, 2> answers{};
+  const auto client = [&](size_t index, const std::string& name) {
+    while (std::chrono::steady_clock::now() - start < kFor) {
+      ASSERT_TRUE(use(name).ok());
+      ++answers[index];
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // of a client between two questions
+    }
+  };
+  std::jthread first(client, 0, "a");
+  client(1, "b");
+  first.join();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  FleetCounts counts = fleet.counts();
+  const uint64_t loads = counts.loads["a"] + counts.loads["b"];
+  EXPECT_GE(loads, 2u);
+  EXPECT_LE(static_cast<double>(loads), took.count() / 0.4 + 2) << answers[0] << " and " << answers[1] << " answers";
+  EXPECT_GT(answers[0] + answers[1], 10 * loads);
+  EXPECT_GT(counts.avoided["a"] + counts.avoided["b"], 0u);
+}
+
+TEST_F(FleetTest, WhoHasWaitedForLongestGetsThePlaceBeforeTheSliceIsOver) {
+  options_.most_models = 1;
+  options_.slice = std::chrono::hours(1);
+  options_.most_wait = std::chrono::milliseconds(200);
+  start();
+  Taken lease = use("a");
+  std::promise<Taken> other;
+  fleet_->use(named("b"), {}, {}, [&](Taken taken) { other.set_value(std::move(taken)); });
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (fleet_->counts().let_go["a"] == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  lease = Error{ErrorKind::kCancelled, "given back"};
+  EXPECT_TRUE(other.get_future().get().ok());
+  EXPECT_EQ(fleet_->counts().let_go["a"], 1u);
 }
 
 TEST_F(FleetTest, TooManyWhoWaitAreRefused) {
