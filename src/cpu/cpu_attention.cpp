@@ -17,8 +17,8 @@ void rotate(const device::Rope& rope, const float* cosines, const float* sines, 
   const bool adjacent = rope.pairs == device::Rope::Pairs::kAdjacent;
   const uint32_t distance = adjacent ? 1 : half, step = adjacent ? 2 : 1;
   for (uint32_t i = 0; i < half; ++i) {
-    float& a = head[i * step];
-    float& b = head[i * step + distance];
+    float& a = head[rope.first + i * step];
+    float& b = head[rope.first + i * step + distance];
     const float x = a, y = b;
     a = x * cosines[i] - y * sines[i];
     b = x * sines[i] + y * cosines[i];
@@ -96,17 +96,18 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
 void CpuDevice::attention(const device::AttentionArgs& args) {
   const device::CacheShape& shape = args.cache.shape;
   const uint32_t group = args.heads / shape.kv_heads, width = args.heads * shape.value_dim;
-  attention_out_.resize(std::max(attention_out_.size(), size_t{batch_->rows()} * width));
+  if (args.values == nullptr) attention_out_.resize(std::max(attention_out_.size(), size_t{batch_->rows()} * width));
+  float* const out = args.values != nullptr ? args.values : attention_out_.data();
   attention_blocks_.clear();
   for (const device::BatchSequence& sequence : batch_->sequences)
     for (uint32_t head = 0; head < shape.kv_heads; ++head)
       for (uint32_t first = 0; first < sequence.rows * group; first += kernels_.attention_rows)
-        attention_blocks_.push_back({&args, &sequence, head, first,
-                                     std::min(kernels_.attention_rows, sequence.rows * group - first),
-                                     attention_out_.data()});
+        attention_blocks_.push_back(
+            {&args, &sequence, head, first, std::min(kernels_.attention_rows, sequence.rows * group - first), out});
   const auto attend = kernels_.attend[static_cast<size_t>(shape.type)];
   host_->for_each(static_cast<uint32_t>(attention_blocks_.size()),
                   [&](uint32_t i, int) { attend(attention_blocks_[i]); });
+  if (args.values != nullptr) return;
   host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     write_operand(args.out, row, attention_out_.data() + size_t{row} * width);
   });

@@ -215,16 +215,19 @@ void CpuDevice::norm(const device::NormArgs& args) {
   const bool of_logits = args.logit_rows || args.compacted;
   const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
   const auto run = args.kind == device::NormKind::kRms ? kernels_.rms_norm : kernels_.layer_norm;
-  host_->for_each(rows, [&](uint32_t row, int) {
-    const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
-    float* values = args.operand.data != nullptr ? operand_scratch(args.operand, row) : thread_scratch(width).data();
+  const device::Pieces pieces = args.layout();
+  host_->for_each(rows * pieces.count, [&](uint32_t i, int) {
+    const uint32_t row = i / pieces.count, piece = i % pieces.count;
+    const float* in =
+        args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * pieces.in_row + piece * pieces.in_piece;
+    float* values = args.operand.data != nullptr ? operand_scratch(args.operand, i) : thread_scratch(width).data();
     if (args.kind == device::NormKind::kNone)
       std::copy_n(in, width, values);
     else
       run(in, args.weight.data, args.bias.data, width, args.epsilon, values);
-    if (args.operand.data != nullptr) write_operand(args.operand, row, values);
+    if (args.operand.data != nullptr) write_operand(args.operand, i, values);
     if (args.out == nullptr) return;
-    float* out = row_of(args.out, row, width);
+    float* out = row_of(args.out, row, pieces.out_row) + piece * pieces.out_piece;
     if (args.add)
       kernels_.add_row(values, width, out);
     else
@@ -306,6 +309,29 @@ void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<cons
   for (size_t k = 0; k < outs.size(); ++k)
     products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, rows, block_rows_.data(), float_rows_.data(),
                          out_rows_.data() + k * rows});
+  multiply(products_);
+}
+
+void CpuDevice::project_heads(const device::HeadProjection& args) {
+  const uint32_t rows = batch_->rows(), heads = args.heads;
+  block_rows_.resize(size_t{rows} * heads);
+  float_rows_.resize(size_t{rows} * heads);
+  out_rows_.resize(size_t{rows} * heads);
+  products_.clear();
+  device::Matrix weight = args.weight;  // of one head
+  weight.rows /= heads;
+  for (uint32_t head = 0; head < heads; ++head) {
+    const size_t first = size_t{head} * rows;
+    for (uint32_t row = 0; row < rows; ++row) {
+      const uint32_t at = row * heads + head;
+      block_rows_[first + row] = (args.in.forms & kBlocks) ? operand_blocks(args.in, at) : nullptr;
+      float_rows_[first + row] = (args.in.forms & kFloat) ? operand_floats(args.in, at) : nullptr;
+      out_rows_[first + row] = args.out + size_t{at} * args.stride;
+    }
+    weight.data = args.weight.data + head * weight.bytes();
+    products_.push_back(
+        {weight, {}, false, rows, block_rows_.data() + first, float_rows_.data() + first, out_rows_.data() + first});
+  }
   multiply(products_);
 }
 

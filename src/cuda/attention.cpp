@@ -131,7 +131,8 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   kernel.soft_cap = args.soft_cap;
   AttentionMergeArgs merge{};
   merge.partial = kernel.partial;
-  merge.out = operand_rows(args.out);
+  merge.values = args.values;
+  if (args.values == nullptr) merge.out = operand_rows(args.out);
   merge.sinks = args.sinks.data;
   merge.step = kernel.step;
   merge.heads = args.heads;

@@ -54,6 +54,7 @@ class CudaDevice final : public device::Device {
   void embed(const device::EmbedArgs& args) override;
   void norm(const device::NormArgs& args) override;
   void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override;
+  void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
   void activate(const device::ActivateArgs& args) override;
@@ -71,7 +72,7 @@ class CudaDevice final : public device::Device {
  private:
   // The kernels that ops launch; those of matrix products are Matmul's.
   struct Functions {
-    CUfunction norm, activate, soft_cap, rotate, merge, route, group, combine, candidates, total;
+    CUfunction norm, activate, soft_cap, rotate, merge, route, group, head_slots, combine, candidates, total;
     std::unordered_map<uint32_t, CUfunction> embed;  // by format type
     // Null or missing as long as nobody wanted them:
     std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()

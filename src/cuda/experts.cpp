@@ -27,6 +27,23 @@ ActivateKernelArgs activation(const device::ExpertsArgs& args, const float* gate
 
 }  // namespace
 
+// A head is an expert that every row uses.
+void CudaDevice::project_heads(const device::HeadProjection& args) {
+  if (rows() == 0) return;
+  if (Status ready = prepare(*args.weight.format); !ready) return fail(std::move(ready));
+  const HeadScratch at(rows(), args.heads);
+  CHECK(at.end <= scratch_.backed_bytes());  // reserve() has seen to it
+  std::byte* const base = reinterpret_cast<std::byte*>(scratch_.address());
+  const HeadSlotsKernelArgs slots{reinterpret_cast<uint32_t*>(base), reinterpret_cast<uint32_t*>(base + at.slots),
+                                  rows(), args.heads};
+  const uint32_t count = rows() * args.heads;
+  list_.add(functions_.head_slots, {static_cast<uint32_t>(divide_up(count + 1, kGroupThreads))}, {kGroupThreads}, 0,
+            slots);
+  const ExpertProjection projection{args.weight, args.out, args.stride};
+  matmul_->project_experts(args.in, ExpertInput::kSlot, {slots.offsets, slots.slots, args.heads, 1, count},
+                           {&projection, 1}, list_);
+}
+
 void CudaDevice::experts(const device::ExpertsArgs& args) {
   for (const device::Matrix* weight : {&args.router, &args.gate, &args.up, &args.down})
     if (*weight)

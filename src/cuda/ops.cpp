@@ -28,6 +28,7 @@ Status CudaDevice::find_functions() {
   TRY(find(functions_.merge, "attention_merge", "attend_merge"));
   TRY(find(functions_.route, "experts", "route"));
   TRY(find(functions_.group, "experts", "group_slots"));
+  TRY(find(functions_.head_slots, "experts", "head_slots"));
   TRY(find(functions_.combine, "experts", "combine_experts"));
   TRY(find(functions_.candidates, "candidates", "best_of_chunk"));
   TRY(find(functions_.total, "candidates", "total_of_row"));
@@ -63,7 +64,13 @@ void CudaDevice::norm(const device::NormArgs& args) {
   kernel.epsilon = args.epsilon;
   kernel.way = static_cast<NormWay>(args.kind);
   kernel.add = args.add;
-  list_.add(functions_.norm, {count}, {kNormThreads}, 0, kernel);
+  const device::Pieces pieces = args.layout();
+  kernel.pieces = pieces.count;
+  kernel.in_row = pieces.in_row;
+  kernel.in_piece = pieces.in_piece;
+  kernel.out_row = pieces.out_row;
+  kernel.out_piece = pieces.out_piece;
+  list_.add(functions_.norm, {count * pieces.count}, {kNormThreads}, 0, kernel);
 }
 
 void CudaDevice::project(const device::Operand& in, uint32_t count, std::span<const device::Projection> outs) {
@@ -122,6 +129,7 @@ void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
     auto frequencies = in_context([&] { return tables_.frequencies(args.rope->inverse_frequency, stream_); });
     if (!frequencies) return fail(frequencies.error());
     kernel.inverse_frequency = *frequencies;
+    kernel.rope_first = args.rope->first;
     kernel.rope_dims = args.rope->dims;
     kernel.adjacent = args.rope->pairs == device::Rope::Pairs::kAdjacent;
     kernel.magnitude = args.rope->magnitude;

@@ -42,6 +42,9 @@ uint32_t ExpertScratch::rows_in(uint64_t bytes, uint32_t experts, uint32_t used,
   return bytes <= fixed ? 0 : static_cast<uint32_t>((bytes - fixed) / per_row);
 }
 
+HeadScratch::HeadScratch(uint64_t rows, uint32_t heads)
+    : slots(round_up((heads + 1) * sizeof(uint32_t), kAlignment)), end(slots + rows * heads * sizeof(uint32_t)) {}
+
 uint64_t scratch_need(const device::StepShape& most) {
   const uint64_t rows = std::max(most.rows, 1u), alone = std::min<uint64_t>(rows, std::max(most.sequences, 1u));
   const uint32_t pages = split_pages(most.cache.key_dim, most.cache.value_dim);
@@ -54,7 +57,8 @@ uint64_t scratch_need(const device::StepShape& most) {
     return ExpertScratch(count, most.experts, most.experts_used, most.expert_feed_forward, most.width, hidden).end;
   };
   const uint64_t pieces = std::min(std::max(attention, experts(rows)), kMostScratch_bytes);
-  return std::max({kLeastScratch_bytes, pieces, one, experts(1) + 16 * kAlignment});
+  const uint64_t by_head = most.head_projections ? HeadScratch(rows, heads).end : 0;
+  return std::max({kLeastScratch_bytes, pieces, one, by_head, experts(1) + 16 * kAlignment});
 }
 
 }  // namespace hearth::cuda

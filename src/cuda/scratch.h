@@ -24,6 +24,12 @@ struct ExpertScratch {
                           uint64_t hidden_bytes);
 };
 
+// Where the lists of rows by head begin.
+struct HeadScratch {
+  uint64_t slots, end;
+  HeadScratch(uint64_t rows, uint32_t heads);
+};
+
 // What steps up to this shape need.
 uint64_t scratch_need(const device::StepShape& most);
 

@@ -44,6 +44,7 @@ struct StepShape {
   uint32_t width = 0, vocabulary = 0;
   uint32_t heads = 0;
   CacheShape cache;
+  bool head_projections = false;  // project_heads() is used, for so many heads
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
 };
 
@@ -76,6 +77,13 @@ struct EmbedArgs {
   float* out = nullptr;  // width: the tables' columns
 };
 
+// Where the parts of a row lie (heads): as values from one row to the next and from one part to the next.
+struct Pieces {
+  uint32_t count = 1;
+  uint32_t in_row = 0, in_piece = 0;
+  uint32_t out_row = 0, out_piece = 0;
+};
+
 // out = norm(in) * weight + bias. Written to the operand, to `out` (which may be `in`), or added to `out`, as given.
 struct NormArgs {
   NormKind kind = NormKind::kRms;
@@ -87,6 +95,11 @@ struct NormArgs {
   Operand operand;            // ignored if data is null
   float* out = nullptr;       // ignored if null
   bool add = false;           // out += instead of out =
+  // Every row has so many parts of weight.size values, each normalised for itself; row i * count + p of the operand is
+  // part p of row i. Not with logit rows. Without it rows are one part each, and adjacent.
+  const Pieces* pieces = nullptr;
+
+  Pieces layout() const { return pieces != nullptr ? *pieces : Pieces{1, weight.size, 0, weight.size, 0}; }
 };
 
 // out = weight * in + bias, or out += ...
@@ -96,6 +109,15 @@ struct Projection {
   float* out = nullptr;
   uint32_t stride = 0;  // values between rows of out; at least weight.rows
   bool add = false;
+};
+
+// A matrix of its own for every head: out[row][head] = weight[head] * in[row][head].
+struct HeadProjection {
+  Matrix weight;  // rows: heads * rows of one head, head by head
+  uint32_t heads = 0;
+  Operand in;            // row i * heads + h: head h of row i; width weight.cols
+  float* out = nullptr;  // [row][head]
+  uint32_t stride = 0;   // values between heads; at least the rows of one
 };
 
 // Normalises (optional) and rotates queries in place and keys on their way into the cache; appends
@@ -122,10 +144,11 @@ struct AttentionArgs {
   uint32_t heads = 0;
   CacheLayer cache;
   float scale = 1;
-  uint32_t window = 0;  // 0: none
-  float soft_cap = 0;   // 0: none; else s -> cap * tanh(s / cap)
-  Vector sinks = {};    // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
-  Operand out;          // width heads * value_dim
+  uint32_t window = 0;      // 0: none
+  float soft_cap = 0;       // 0: none; else s -> cap * tanh(s / cap)
+  Vector sinks = {};        // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
+  Operand out;              // width heads * value_dim
+  float* values = nullptr;  // the result is written here instead: [row][heads * value_dim]
 };
 
 // out = activation(gate) * up, or activation(gate) if `up` is null; times sigmoid(row_gate) of the row if there is one.
@@ -245,6 +268,7 @@ class Device : public Sizing {
   // Several weights on one operand of `rows` rows (the batch's, or the number of logit rows); their results do not
   // overlap.
   virtual void project(const Operand& in, uint32_t rows, std::span<const Projection> outs) = 0;
+  virtual void project_heads(const HeadProjection& args) = 0;  // of all rows of the batch
   virtual void rotate_append(const RotateAppendArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;
   virtual void activate(const ActivateArgs& args) = 0;

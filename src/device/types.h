@@ -54,7 +54,8 @@ struct Operand {
 struct Rope {
   enum class Pairs { kAdjacent, kHalves };  // (x0,x1),(x2,x3).. or (x0,x[n/2]),(x1,x[n/2+1])..
   Pairs pairs = Pairs::kAdjacent;
-  uint32_t dims = 0;                     // rotated values at the start of each head; even
+  uint32_t first = 0;                    // of the rotated values in each head
+  uint32_t dims = 0;                     // how many rotate; even
   std::vector<float> inverse_frequency;  // dims / 2: angle of pair i = position * inverse_frequency[i]
   float magnitude = 1;                   // multiplies sine and cosine (YaRN's attention factor)
 };

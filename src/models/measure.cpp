@@ -50,6 +50,7 @@ device::StepShape largest_step(const Spec& spec, const LoadOptions& options, con
           .vocabulary = spec.vocabulary,
           .heads = spec.heads,
           .cache = cache,
+          .head_projections = spec.latent.rank != 0,
           .experts = spec.experts,
           .experts_used = spec.experts_used,
           .expert_feed_forward = spec.expert_feed_forward};

@@ -20,11 +20,19 @@ struct LayerSpec {
 
 enum class QkNorm { kNone, kPerHead, kPerHeadAfterRotation, kWhole };  // kWhole: all heads of a row at once
 
+// Of latent attention (models/latent.h). Heads have keys of key + rope numbers, of which the last rotate.
+struct Latent {
+  uint32_t rank = 0;  // of the vector that is cached; 0: ordinary attention
+  uint32_t rope = 0, key = 0, value = 0;
+  uint32_t query_rank = 0;  // of what the queries are made of; 0: of x itself
+};
+
 struct Spec {
   std::string architecture;
   uint32_t context = 0;  // that it was trained for
   uint32_t layers = 0, width = 0, feed_forward = 0, vocabulary = 0;
-  uint32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;
+  uint32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;  // as cached
+  Latent latent;
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
   bool normalise_experts = true;
   float expert_scale = 1;
@@ -60,6 +68,11 @@ struct Spec {
 // Of the tables of tokens.
 inline uint32_t table_width(const Spec& spec) {
   return spec.embedding_width != 0 ? spec.embedding_width : spec.width;
+}
+
+// What the projection behind attention reads.
+inline uint32_t attention_output_width(const Spec& spec) {
+  return spec.heads * (spec.latent.rank != 0 ? spec.latent.value : spec.value_dim);
 }
 
 }  // namespace hearth::models

@@ -1,9 +1,10 @@
 #include "models/transformer.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "base/checked.h"
+#include "models/latent.h"
+#include "models/step_parts.h"
 
 namespace hearth::models {
 
@@ -28,9 +29,6 @@ uint32_t v_width(const Spec& spec) {
 uint32_t qkv_width(const Spec& spec) {
   return q_width(spec) + k_width(spec) + v_width(spec);
 }
-uint32_t attention_width(const Spec& spec) {
-  return spec.heads * spec.value_dim;
-}
 uint32_t inner_width(const Spec& spec) {
   return spec.gated ? 2 * spec.feed_forward : spec.feed_forward;
 }
@@ -38,14 +36,8 @@ uint32_t inner_width(const Spec& spec) {
 uint32_t scratch_width(const Spec& spec) {
   const uint32_t together = spec.side_by_side ? qkv_width(spec) + inner_width(spec) : 0;
   const uint32_t shared = 2 * spec.shared_feed_forward + 1;
-  return std::max({qkv_width(spec), inner_width(spec), together, shared, spec.width, spec.embedding_width});
-}
-
-OperandForms forms_for(const device::Sizing& device, std::initializer_list<const Matrix*> weights) {
-  OperandForms forms = 0;
-  for (const Matrix* weight : weights)
-    if (*weight) forms |= device.operand_forms(*weight);
-  return forms;
+  const uint32_t attention = spec.latent.rank != 0 ? latent_scratch_width(spec) : qkv_width(spec);
+  return std::max({attention, inner_width(spec), together, shared, spec.width, spec.embedding_width});
 }
 
 OperandForms attention_forms(const device::Sizing& device, const LayerWeights& layer) {
@@ -70,8 +62,9 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
   size_t most = std::max({bytes(weights.output, table_width(spec)), bytes(weights.project_in, table_width(spec)),
                           bytes(weights.project_out, spec.width)});
   for (const LayerWeights& layer : weights.layers) {
+    if (spec.latent.rank != 0) most = std::max<size_t>(most, latent_operand_bytes(device, spec, layer.latent));
     most = std::max({most, device.operand_bytes(layer_forms(device, spec, layer), spec.width),
-                     bytes(layer.attention_output, attention_width(spec)),
+                     bytes(layer.attention_output, attention_output_width(spec)),
                      device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
     most = std::max<size_t>(
         {most, bytes(layer.down, spec.feed_forward), bytes(layer.shared_down, spec.shared_feed_forward)});
@@ -81,53 +74,6 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
 
 uint64_t float_bytes(uint64_t rows, uint64_t width) {
   return round_up(rows * width * sizeof(float), kAlignment);
-}
-
-Operand operand(const DeviceStep& step, uint32_t width, OperandForms forms) {
-  return {step.workspace.operand, width, forms};
-}
-
-// Rows of `width` values as they are, as an operand.
-Operand plain(const DeviceStep& step, const float* in, uint32_t width, OperandForms forms, bool compacted) {
-  const Operand out = operand(step, width, forms);
-  step.device.norm({.kind = device::NormKind::kNone,
-                    .weight = {nullptr, width},
-                    .bias = {},
-                    .in = in,
-                    .compacted = compacted,
-                    .operand = out});
-  return out;
-}
-
-// x through a norm, or as it is if there is none.
-Operand normed(const DeviceStep& step, const Norm& norm, OperandForms forms, bool logit_rows = false) {
-  const Operand out = operand(step, step.spec.width, forms);
-  step.device.norm({.kind = norm.weight ? step.spec.norm : device::NormKind::kNone,
-                    .epsilon = step.spec.norm_epsilon,
-                    .weight = norm.weight ? norm.weight : device::Vector{nullptr, step.spec.width},
-                    .bias = norm.bias,
-                    .in = step.workspace.x,
-                    .logit_rows = logit_rows,
-                    .operand = out});
-  return out;
-}
-
-// x += projection of `in`, through a norm if there is one; or the norm of that sum.
-void add_result(const DeviceStep& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
-  const Spec& spec = step.spec;
-  const bool norm_result = post_norm.weight && !spec.norms_on_sums;
-  float* out = norm_result ? step.workspace.scratch : step.workspace.x;
-  const Projection projection{linear.weight, linear.bias, out, spec.width, !norm_result};
-  step.device.project(in, step.batch.rows(), {&projection, 1});
-  if (!post_norm.weight) return;
-  step.device.norm({.kind = spec.norm,
-                    .epsilon = spec.norm_epsilon,
-                    .weight = post_norm.weight,
-                    .bias = post_norm.bias,
-                    .in = out,
-                    .operand = {},
-                    .out = step.workspace.x,
-                    .add = norm_result});
 }
 
 // Where the projections of a layer's input lie in the scratch.
@@ -162,11 +108,6 @@ void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& 
   step.device.project(in, step.batch.rows(), each);
 }
 
-void norm_in_place(const DeviceStep& step, const device::Vector& weight, float* values) {
-  step.device.norm(
-      {.epsilon = step.spec.norm_epsilon, .weight = weight, .bias = {}, .in = values, .operand = {}, .out = values});
-}
-
 // Gate and up, one beside the other.
 void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights& layer, float* to, uint32_t stride) {
   const Spec& spec = step.spec;
@@ -184,6 +125,7 @@ void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights
 
 void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
+  if (spec.latent.rank != 0) return latent_attention(step, index, cache);
   const LayerWeights& layer = step.weights.layers[index];
   const LayerSpec& own = spec.per_layer[index];
   const Projected at = projected(step);
@@ -209,7 +151,8 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                              .growth = own.growth,
                              .epsilon = spec.norm_epsilon,
                              .cache = cache});
-  const Operand out = operand(step, attention_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
+  const Operand out =
+      operand(step, attention_output_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
   step.device.attention({.q = at.q,
                          .q_stride = at.q_stride,
                          .heads = spec.heads,

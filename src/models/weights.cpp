@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "models/latent.h"
 #include "models/sound.h"
 
 namespace hearth::models {
@@ -106,6 +107,29 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
   return all;
 }
 
+Result<Matrix> TensorReader::rearranged(const std::string& name, MatrixShape of, MatrixShape shape, uint32_t parts,
+                                        const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {of.cols, of.rows, 1, 1}));
+  ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, 1, shape.rows, shape.cols));
+  if (std::string_view(matrix.format->name) != "F32") matrix.format = quant::find_name("F16");
+  std::byte* const to = take_memory(matrix);
+  if (device_ == nullptr) return matrix;
+  ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(*tensor, 0, tensor->bytes));
+  TRY(check_sound(file_, *tensor, bytes));
+  std::vector<float> all(tensor->values()), row(shape.cols);
+  tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), all.size(), all.data());
+  std::vector<uint8_t> made(matrix.bytes());
+  for (uint32_t r = 0; r < shape.rows; ++r) {
+    for (uint32_t c = 0; c < shape.cols; ++c) {
+      const MatrixPlace at = from(r, c);
+      row[c] = all[size_t{at.row} * of.cols + at.col];
+    }
+    matrix.format->encode(row.data(), row.size(), nullptr, made.data() + r * matrix.row_bytes());
+  }
+  matrix.data = made.data();
+  return device_->upload_matrix(matrix, parts, to);
+}
+
 Result<Vector> TensorReader::vector(const std::string& name, uint32_t size, float factor) {
   return read_vector(name, {size, 1, 1, 1}, factor);
 }
@@ -194,7 +218,9 @@ Status read_feed_forward_norm(TensorReader& reader, const Spec& spec, const std:
 Status read_attention(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
   const uint32_t q = spec.heads * spec.key_dim, k = spec.kv_heads * spec.key_dim, v = spec.kv_heads * spec.value_dim;
   TRY(read_attention_norms(reader, spec, block, layer));
-  if (reader.has(block + "attn_qkv.weight")) {
+  if (spec.latent.rank != 0) {
+    TRY(read_latent(reader, spec, block, &layer->latent));
+  } else if (reader.has(block + "attn_qkv.weight")) {
     ASSIGN_OR_RETURN(layer->qkv, reader.linear(block + "attn_qkv", q + k + v, spec.width));
   } else {
     ASSIGN_OR_RETURN(layer->q, reader.linear(block + "attn_q", q, spec.width));
@@ -208,7 +234,7 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
     ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : spec.key_dim));
   }
   ASSIGN_OR_RETURN(layer->attention_output,
-                   reader.linear(block + "attn_output", spec.width, spec.heads * spec.value_dim));
+                   reader.linear(block + "attn_output", spec.width, attention_output_width(spec)));
   return {};
 }
 

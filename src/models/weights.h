@@ -1,6 +1,7 @@
 // The tensors of a model, found by name, with every shape checked.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,16 @@ struct Norm {
   device::Vector weight, bias;
 };
 
+// Of latent attention (models/latent.h).
+struct LatentWeights {
+  Linear query_down;  // to the width of query_norm, or null:
+  Linear query;       // of what is normalised, or of x
+  device::Vector query_norm;
+  Linear down;  // to what is cached
+  device::Vector norm;
+  device::Matrix key_up, value_up;  // of all heads: rank x key, and value x rank
+};
+
 // What a layer lacks is null.
 struct LayerWeights {
   Norm attention_norm, feed_forward_norm;
@@ -32,6 +43,7 @@ struct LayerWeights {
   Linear qkv;                                        // all three in one, or
   Linear q, k, v;                                    // one by one
   device::Vector q_norm, k_norm, sinks;
+  LatentWeights latent;  // or these in place of q, k and v
   Linear attention_output;
   Linear gate, up, down;                                       // dense, or
   device::Matrix router, expert_gate, expert_up, expert_down;  // experts
@@ -47,6 +59,13 @@ struct Weights {
   std::vector<LayerWeights> layers;
   Norm output_norm;
   Linear output;  // the embedding again where the file has no matrix of its own
+};
+
+struct MatrixShape {
+  uint32_t rows = 0, cols = 0;
+};
+struct MatrixPlace {
+  uint32_t row = 0, col = 0;
 };
 
 // Takes tensors out of a file, in two ways. Counting: checks, and reckons what they take on a device; what
@@ -77,6 +96,10 @@ class TensorReader {
   // The matrices of all experts: NAME_exps.weight, or in files made before April 2024 NAME.0.weight,
   // NAME.1.weight and so on, which are put together (in memory of the device, also where it could read the file).
   Result<device::Matrix> experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols);
+  // A matrix of other rows, `parts` of equal rows one above the other, made of a tensor's values: `from` says where
+  // each lies there. In halves, unless the tensor is in float32; also a CPU keeps it in memory of its own.
+  Result<device::Matrix> rearranged(const std::string& name, MatrixShape tensor, MatrixShape shape, uint32_t parts,
+                                    const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);
   // `rows` numbers for each expert, if there are any.

@@ -40,6 +40,7 @@ TEST(Spec, KeysThatAskForWhatIsNotImplementedAreRefused) {
                                                     {"attention.max_alibi_bias", 0},
                                                     {"attention.temperature_scale", 0},
                                                     {"attention.shared_kv_layers", 0},
+                                                    {"attention.kv_lora_rank", 0},
                                                     {"embedding_length_per_layer_input", 0},
                                                     {"embedding_scale", 1},
                                                     {"residual_scale", 1},

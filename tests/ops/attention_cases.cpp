@@ -15,13 +15,15 @@ struct Options {
   CacheType type = CacheType::kF32;
   bool rope = true;
   Pairs pairs = Pairs::kHalves;
-  uint32_t rope_dims = 32;
+  uint32_t rope_first = 0, rope_dims = 32;
   float magnitude = 1;
   bool qk_norm = false, norm_last = false;
   device::QueryGrowth growth = {};
   uint32_t window = 0;
   float soft_cap = 0;
   bool sinks = false;
+  bool latent = false;     // values are the first numbers of the keys
+  bool as_values = false;  // the result is no operand
   std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
   uint32_t start = 0;  // position of the first token of every sequence
 };
@@ -50,6 +52,7 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   const device::CacheLayer cache{shape, reinterpret_cast<std::byte*>(rig.zeros(floats)), page_bytes};
 
   setup->rope.pairs = options.pairs;
+  setup->rope.first = options.rope_first;
   setup->rope.dims = options.rope_dims;
   setup->rope.magnitude = options.magnitude;
   for (uint32_t i = 0; i < options.rope_dims / 2; ++i)
@@ -121,15 +124,18 @@ StepResult run_step(Rig& rig, Random& random, Setup& setup, const Options& optio
   float* q = rig.floats(random.normal(size_t{total} * setup.stride));
   setup.append.q = q;
   setup.append.k = q + options.heads * options.key_dim;
-  setup.append.v = setup.append.k + options.kv_heads * options.key_dim;
+  setup.append.v = options.latent ? setup.append.k : setup.append.k + options.kv_heads * options.key_dim;
   setup.attention.q = q;
   const uint32_t width = options.heads * options.value_dim;
-  setup.attention.out = rig.readable_operand(width, total);
-  const float* read = nullptr;
+  if (options.as_values)
+    setup.attention.values = rig.zeros(size_t{total} * width);
+  else
+    setup.attention.out = rig.readable_operand(width, total);
+  const float* read = setup.attention.values;
   rig.step(batch, [&] {
     rig.device().rotate_append(setup.append);
     rig.device().attention(setup.attention);
-    read = rig.read(setup.attention.out, total);
+    if (!options.as_values) read = rig.read(setup.attention.out, total);
   });
   return {rig.download(q, size_t{total} * setup.stride), rig.download(read, size_t{total} * width)};
 }
@@ -171,6 +177,20 @@ std::vector<OpCase> attention_cases() {
     add(name + "_heads_of_256", {.heads = 4, .kv_heads = 1, .key_dim = 256, .value_dim = 256, .type = type});
     add(name + "_other_value_size", {.key_dim = 64, .value_dim = 32, .type = type});
     add(name + "_part_of_the_head_rotates", {.key_dim = 64, .value_dim = 64, .type = type, .rope_dims = 24});
+    add(name + "_last_part_of_the_head_rotates",
+        {.key_dim = 64, .value_dim = 64, .type = type, .rope_first = 40, .rope_dims = 24});
+    add(name + "_latent", {.heads = 7,
+                           .kv_heads = 1,
+                           .key_dim = 576,
+                           .value_dim = 512,
+                           .type = type,
+                           .pairs = Pairs::kAdjacent,
+                           .rope_first = 512,
+                           .rope_dims = 64,
+                           .latent = true,
+                           .as_values = true});
+    add(name + "_as_values_odd_heads",
+        {.heads = 3, .kv_heads = 3, .key_dim = 96, .value_dim = 96, .type = type, .as_values = true});
     add(name + "_no_rope", {.type = type, .rope = false});
     add(name + "_norms_and_magnitude", {.type = type, .magnitude = 1.3f, .qk_norm = true});
     add(name + "_norms_after_rotation", {.type = type, .qk_norm = true, .norm_last = true});

@@ -56,6 +56,41 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
   return output;
 }
 
+// Parts of rows that lie apart, as heads do: to an operand of one row a part, and to an array of other strides.
+Output norm_pieces(Rig& rig, Random& random, device::NormKind kind, Shape shape, uint32_t count, bool in_place) {
+  const device::Pieces wide{count, count * (shape.width + 3) + 5, shape.width + 3, count * (shape.width + 1) + 2,
+                            shape.width + 1};
+  const device::Pieces pieces =
+      in_place ? device::Pieces{count, wide.in_row, wide.in_piece, wide.in_row, wide.in_piece} : wide;
+  const size_t size = size_t{shape.rows} * pieces.in_row, out_size = size_t{shape.rows} * pieces.out_row;
+  const std::vector<float> in = random.normal(size), before = random.normal(out_size);
+  PlainBatch plain(shape.rows);
+  device::NormArgs args;
+  args.kind = kind;
+  args.epsilon = 1e-5f;
+  args.weight = kind == device::NormKind::kNone ? device::Vector{nullptr, shape.width}
+                                                : rig.vector(random.normal(shape.width, 0.2f, 1));
+  float* const from = rig.floats(in);
+  args.in = from;
+  args.pieces = &pieces;
+  args.out = in_place ? from : rig.floats(before);
+  if (!in_place) args.operand = rig.readable_operand(shape.width, shape.rows * count);
+  float* read = nullptr;
+  rig.step(plain.batch, [&] {
+    rig.device().norm(args);
+    if (!in_place) read = rig.read(args.operand, shape.rows * count);
+  });
+  Output output;
+  output.values = rig.download(args.out, out_size);
+  if (read != nullptr) {
+    const std::vector<float> values = rig.download(read, size_t{shape.rows} * count * shape.width);
+    output.values.insert(output.values.end(), values.begin(), values.end());
+  }
+  for (const float value : output.values) output.allowed.push_back(8 * kRounding * (1 + std::abs(value)));
+  output.relative = relative_of_allowed(output, 0.5);
+  return output;
+}
+
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
@@ -79,6 +114,15 @@ std::vector<OpCase> norm_cases() {
   add("layer_logit_rows_both", NormKind::kLayer, Shape{20, 96}, To::kOperandAndOut, true, true, 0.0f);
   add("none_logit_rows", NormKind::kNone, Shape{20, 96}, To::kOperandAndOut, false, true, 0.0f);
   add("layer_far_mean", NormKind::kLayer, Shape{4, 768}, To::kOperand, true, false, 100.0f);
+  for (const Shape shape : {Shape{1, 8}, {3, 64}, {5, 33}, {2, 512}})
+    for (const uint32_t count : {1u, 3u})
+      for (const bool in_place : {false, true})
+        for (const NormKind kind : {NormKind::kRms, NormKind::kNone})
+          cases.push_back(
+              {"norm_of_" + std::to_string(count) + (in_place ? "_parts_in_place_" : "_parts_") +
+                   (kind == NormKind::kRms ? "rms_" : "none_") + std::to_string(shape.rows) + "x" +
+                   std::to_string(shape.width),
+               [=](Rig& rig, Random& random) { return norm_pieces(rig, random, kind, shape, count, in_place); }});
   return cases;
 }
 

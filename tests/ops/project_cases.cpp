@@ -122,6 +122,45 @@ Output project(Rig& rig, Random& random, const std::vector<const quant::Format*>
   return output;
 }
 
+// A matrix for every head; the shape's rows and columns are those of one.
+Output project_heads(Rig& rig, Random& random, const quant::Format& format, uint32_t heads, Shape shape, uint32_t gap) {
+  const uint32_t count = shape.batch * heads;
+  const std::vector<float> in = activations(random, {count, shape.rows, shape.cols});
+  Part part = make_part(rig, random, format, {count, heads * shape.rows, shape.cols}, {});
+  device::HeadProjection args;
+  args.weight = rig.matrix(format, part.weight, heads * shape.rows, shape.cols, heads);
+  args.heads = heads;
+  args.stride = shape.rows + gap;
+  args.out = rig.floats(random.normal(size_t{count} * args.stride));
+  args.in = rig.operand(shape.cols, count, rig.device().operand_forms(args.weight));
+  const device::Pieces rows_of_heads{heads, heads * shape.cols, shape.cols, 0, 0};
+  device::NormArgs norm;
+  norm.kind = device::NormKind::kNone;
+  norm.weight = {nullptr, shape.cols};
+  norm.in = rig.floats(in);
+  norm.operand = args.in;
+  norm.pieces = &rows_of_heads;
+  PlainBatch plain(shape.batch);
+  rig.step(plain.batch, [&] {
+    rig.device().norm(norm);
+    rig.device().project_heads(args);
+  });
+  Output output;
+  output.values = rig.download(args.out, size_t{count} * args.stride);
+  for (uint32_t i = 0; i < count; ++i)
+    for (uint32_t r = 0; r < args.stride; ++r) {
+      const size_t row = size_t{i % heads} * shape.rows + r;
+      output.allowed.push_back(r >= shape.rows
+                                   ? 0
+                                   : kRounding * std::abs(output.values[size_t{i} * args.stride + r]) +
+                                         allowed_error(part.is_float,
+                                                       std::span(part.weight).subspan(row * shape.cols, shape.cols),
+                                                       std::span(in).subspan(size_t{i} * shape.cols, shape.cols)));
+    }
+  output.relative = relative_of_allowed(output, 1);
+  return output;
+}
+
 OpCase one(const std::string& name, const quant::Format* format, Shape shape, Options options = {}) {
   return {"project_" + name + "_" + std::to_string(shape.batch) + "x" + std::to_string(shape.rows) + "x" +
               std::to_string(shape.cols),
@@ -166,6 +205,14 @@ std::vector<OpCase> project_cases() {
       cases.push_back(one(std::string(name) + "_Q6_K", q6_k, {batch, 66, 256}, options));
     }
   }
+  for (const quant::Format* format : {f32, f16, q8_0, q4_k})
+    for (const uint32_t batch : {1u, 3u, 40u, 130u}) {
+      const uint32_t cols = format->block_values == 1 ? 40 : format->block_values;
+      cases.push_back(
+          {std::string("project_heads_") + format->name + "_" + std::to_string(batch), [=](Rig& rig, Random& random) {
+             return project_heads(rig, random, *format, 5, {batch, 66, cols}, 7);
+           }});
+    }
   for (const uint32_t batch : {1u, 7u, 64u, 130u})
     cases.push_back({"project_mixed_formats_" + std::to_string(batch), [=](Rig& rig, Random& random) {
                        return project(rig, random, {q4_k, q6_k, f16, q8_0},

@@ -136,6 +136,9 @@ class FakeGpu final : public device::Device {
   void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override {
     op([&] { inner_->project(in, rows, outs); });
   }
+  void project_heads(const device::HeadProjection& args) override {
+    op([&] { inner_->project_heads(args); });
+  }
   void rotate_append(const device::RotateAppendArgs& args) override {
     op([&] { inner_->rotate_append(args); });
   }

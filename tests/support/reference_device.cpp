@@ -73,8 +73,9 @@ void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
 void rotate_head(std::span<float> head, const Rope& rope, uint32_t position) {
   const uint32_t half = rope.dims / 2;
   for (uint32_t i = 0; i < half; ++i) {
-    float& a = rope.pairs == Rope::Pairs::kAdjacent ? head[2 * i] : head[i];
-    float& b = rope.pairs == Rope::Pairs::kAdjacent ? head[2 * i + 1] : head[i + half];
+    const bool adjacent = rope.pairs == Rope::Pairs::kAdjacent;
+    float& a = head[rope.first + (adjacent ? 2 * i : i)];
+    float& b = head[rope.first + (adjacent ? 2 * i + 1 : i + half)];
     const double angle = static_cast<double>(position) * rope.inverse_frequency[i];
     const double cosine = std::cos(angle) * rope.magnitude, sine = std::sin(angle) * rope.magnitude;
     const double x = a, y = b;
@@ -194,8 +195,11 @@ void ReferenceDevice::norm(const NormArgs& args) {
   const uint32_t width = args.weight.size;
   const bool of_logits = args.logit_rows || args.compacted;
   const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
-  for (uint32_t row = 0; row < rows; ++row) {
-    const float* in = args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * width;
+  const Pieces pieces = args.layout();
+  for (uint32_t i = 0; i < rows * pieces.count; ++i) {
+    const uint32_t row = i / pieces.count, piece = i % pieces.count;
+    const float* in =
+        args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * pieces.in_row + piece * pieces.in_piece;
     double mean = 0, squares = 0;
     if (args.kind == NormKind::kLayer) mean = std::accumulate(in, in + width, 0.0) / width;
     for (uint32_t c = 0; c < width; ++c) squares += (in[c] - mean) * (in[c] - mean);
@@ -204,9 +208,9 @@ void ReferenceDevice::norm(const NormArgs& args) {
     for (uint32_t c = 0; c < width; ++c) {
       double value = (in[c] - mean) * scale * (args.weight ? args.weight.data[c] : 1);
       if (args.bias) value += args.bias.data[c];
-      if (args.operand.data != nullptr) operand_row(args.operand, row)[c] = static_cast<float>(value);
+      if (args.operand.data != nullptr) operand_row(args.operand, i)[c] = static_cast<float>(value);
       if (args.out == nullptr) continue;
-      float& out = args.out[size_t{row} * width + c];
+      float& out = args.out[size_t{row} * pieces.out_row + piece * pieces.out_piece + c];
       out = static_cast<float>(args.add ? out + value : value);
     }
   }
@@ -222,6 +226,17 @@ void ReferenceDevice::project(const Operand& in, uint32_t rows, std::span<const 
         float& out = projection.out[size_t{row} * projection.stride + r];
         out = static_cast<float>(projection.add ? out + value : value);
       }
+    }
+  }
+}
+
+void ReferenceDevice::project_heads(const HeadProjection& args) {
+  const uint32_t rows = args.weight.rows / args.heads;
+  for (uint32_t r = 0; r < args.weight.rows; ++r) {
+    const std::vector<float> weight = matrix_row(args.weight, r);
+    for (uint32_t row = 0; row < batch_->rows(); ++row) {
+      const uint32_t at = row * args.heads + r / rows;
+      args.out[size_t{at} * args.stride + r % rows] = static_cast<float>(dot(weight, operand_row(args.in, at)));
     }
   }
 }
@@ -281,7 +296,9 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
         double sum = 0;
         for (double& w : weights) sum += (w = std::exp(w - largest));
         if (args.sinks) sum += std::exp(args.sinks.data[h] - largest);
-        float* out = operand_row(args.out, row) + size_t{h} * shape.value_dim;
+        float* whole = args.values != nullptr ? args.values + size_t{row} * args.heads * shape.value_dim
+                                              : operand_row(args.out, row);
+        float* out = whole + size_t{h} * shape.value_dim;
         for (uint32_t d = 0; d < shape.value_dim; ++d) {
           double total = 0;
           for (uint32_t p = first; p <= position; ++p)

@@ -38,6 +38,7 @@ class ReferenceDevice final : public device::Device {
   void embed(const device::EmbedArgs& args) override;
   void norm(const device::NormArgs& args) override;
   void project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) override;
+  void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
   void activate(const device::ActivateArgs& args) override;

@@ -29,7 +29,9 @@ struct NormKernelArgs {
   uint32_t width;
   float epsilon;
   NormWay way;
-  uint32_t add;  // out += instead of out =
+  uint32_t add;                                           // out += instead of out =
+  uint32_t pieces, in_row, in_piece, out_row, out_piece;  // see device::Pieces
+  uint32_t unused;
 };
 
 // activate.cu. One warp per 32 values; blocks of kActivateThreads.
@@ -83,13 +85,14 @@ struct RotateKernelArgs {
   StepTables step;
   uint32_t q_stride, k_stride, v_stride;
   uint32_t heads, kv_heads, key_dim, value_dim;
-  uint32_t rope_dims;
+  uint32_t rope_first, rope_dims;
   uint32_t adjacent;  // pairs
   float magnitude, epsilon;
   PageType type;
   uint32_t norm_last;
   float growth;  // see device::QueryGrowth
   uint32_t growth_period, growth_offset;
+  uint32_t unused;
 };
 
 // Attention. Rows [first_row, first_row + rows) of the batch, which are all of one kind: alone in their sequence's part
@@ -126,6 +129,7 @@ struct ChunkKernelArgs {
 inline constexpr uint32_t kMergeThreads = 128;
 struct AttentionMergeArgs {
   const float* partial;
+  float* values;  // [row][heads * value_dim], in place of:
   OperandRows out;
   StepTables step;
   const float* sinks;  // per head; null: none
@@ -155,6 +159,13 @@ struct GroupKernelArgs {
   uint32_t* offsets;       // experts + 1
   uint32_t* slots;         // grouped by expert, ascending
   uint32_t slot_count, experts;
+};
+
+// head_slots: lists as group_slots makes them, if slot i is a use of expert i % heads.
+struct HeadSlotsKernelArgs {
+  uint32_t* offsets;  // heads + 1
+  uint32_t* slots;    // [head][row]
+  uint32_t rows, heads;
 };
 
 inline constexpr uint32_t kCombineThreads = 256;

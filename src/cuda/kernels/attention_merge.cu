@@ -88,7 +88,10 @@ extern "C" __global__ void __launch_bounds__(kMergeThreads) attend_merge(const A
     result = merge_together(values, args.value_dim, totals, splits, sink);
   else if (i < width)
     result = merge_alone(values, args.value_dim, totals, splits, sink);
-  store_operand(args.out, row, block, result);
+  if (args.values == nullptr)
+    store_operand(args.out, row, block, result);
+  else if (i < width)
+    args.values[size_t{row} * width + i] = result;
 }
 
 }  // namespace hearth::cuda

@@ -80,8 +80,8 @@ __device__ void keep_groups(const RouteKernelArgs& args, float* scores, float* s
 
 }  // namespace
 
-// The `used` best experts of a row by their shares, best first. One warp per row; its scores, and those of its groups, in
-// shared memory, a chosen one marked by -infinity. If an output of the router is not finite no weight is a number.
+// The `used` best experts of a row by their shares, best first. One warp per row; its scores, and those of its groups,
+// in shared memory, a chosen one marked by -infinity. If an output of the router is not finite no weight is a number.
 extern "C" __global__ void __launch_bounds__(kRouteThreads) route(const RouteKernelArgs args) {
   extern __shared__ float all_scores[];
   const uint32_t row = blockIdx.x * (kRouteThreads / 32) + threadIdx.x / 32;
@@ -160,6 +160,12 @@ extern "C" __global__ void __launch_bounds__(kGroupThreads) group_slots(const Gr
       at += __popc(all);
     }
   }
+}
+
+extern "C" __global__ void __launch_bounds__(kGroupThreads) head_slots(const HeadSlotsKernelArgs args) {
+  const uint32_t i = blockIdx.x * kGroupThreads + threadIdx.x;
+  if (i <= args.heads) args.offsets[i] = i * args.rows;
+  if (i < args.heads * args.rows) args.slots[i] = i % args.rows * args.heads + i / args.rows;
 }
 
 // out, or 0, and the sum of weight * (values + bias) over a row's slots, in the order of choice.

@@ -26,8 +26,8 @@ __device__ float mean_square_of(const float* in, float mean, uint32_t width, flo
 
 extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormKernelArgs args) {
   __shared__ float mean_scratch[kNormThreads / 32], square_scratch[kNormThreads / 32];
-  const uint32_t row = blockIdx.x, width = args.width;
-  const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * width;
+  const uint32_t row = blockIdx.x / args.pieces, piece = blockIdx.x % args.pieces, width = args.width;
+  const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * args.in_row + piece * args.in_piece;
   float mean = 0, scale = 1;
   if (args.way != NormWay::kNone) {
     if (args.way == NormWay::kLayer) mean = mean_of(in, width, mean_scratch);
@@ -43,9 +43,9 @@ extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormK
       if (args.weight != nullptr) value *= args.weight[i];
       if (args.bias != nullptr) value += args.bias[i];
     }
-    if (args.operand.data != nullptr) store_operand(args.operand, row, first / 32, value);
+    if (args.operand.data != nullptr) store_operand(args.operand, blockIdx.x, first / 32, value);
     if (args.out == nullptr || i >= width) continue;
-    float& out = args.out[size_t{row} * width + i];
+    float& out = args.out[size_t{row} * args.out_row + piece * args.out_piece + i];
     out = args.add != 0 ? out + value : value;
   }
 }

@@ -31,8 +31,8 @@ __device__ float growth_at(const RotateKernelArgs& args, uint32_t position) {
 __device__ void rotate(float* head, const RotateKernelArgs& args, float position) {
   const uint32_t half = args.rope_dims / 2;
   for (uint32_t i = lane_of_warp(); i < half; i += 32) {
-    float& a = head[args.adjacent != 0 ? 2 * i : i];
-    float& b = head[args.adjacent != 0 ? 2 * i + 1 : i + half];
+    float& a = head[args.rope_first + (args.adjacent != 0 ? 2 * i : i)];
+    float& b = head[args.rope_first + (args.adjacent != 0 ? 2 * i + 1 : i + half)];
     float sine, cosine;
     sine_cosine(position, args.inverse_frequency[i], sine, cosine);
     sine *= args.magnitude;
