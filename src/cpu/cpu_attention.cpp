@@ -61,7 +61,7 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
   };
   const auto prepare = [&](float* head, const device::Vector& weight, uint32_t row) {
     if (args.norm_last) turn(head, row);
-    if (weight) kernels_.rms_norm(head, weight.data, nullptr, shape.key_dim, args.epsilon, head);
+    if (weight || args.plain_norms) kernels_.rms_norm(head, weight.data, nullptr, shape.key_dim, args.epsilon, head);
     if (!args.norm_last) turn(head, row);
   };
   const auto run_row = [&](const device::BatchSequence& sequence, uint32_t row) {

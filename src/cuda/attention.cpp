@@ -29,7 +29,7 @@ uint32_t most_splits(const device::Batch& batch, uint32_t window, uint32_t pages
     if (sequence.rows > 1 && which == AttentionRows::kSingle) continue;
     const uint32_t last = sequence.first_position + sequence.rows - 1;
     // What a window covers may begin anywhere in a split.
-    const uint32_t whole = page_range(last, 0).splits(pages), windowed = window / kPagePositions / pages + 2;
+    const uint32_t whole = page_range(last, 0, 0).splits(pages), windowed = window / kPagePositions / pages + 2;
     most = std::max(most, window == 0 ? whole : std::min(whole, windowed));
   }
   return std::bit_ceil(most);
@@ -126,6 +126,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   kernel.value_dim = shape.value_dim;
   kernel.splits = which == AttentionRows::kChunks ? 1 : most_splits(*batch_, args.window, pages, which);
   kernel.window = args.window;
+  kernel.chunked = args.chunked;
   kernel.which = which;
   kernel.scale = args.scale;
   kernel.soft_cap = args.soft_cap;
@@ -140,6 +141,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   merge.splits = kernel.splits;
   merge.split_pages = pages;
   merge.window = args.window;
+  merge.chunked = args.chunked;
   merge.which = which;
 
   const uint32_t width = args.heads * shape.value_dim;

@@ -122,6 +122,7 @@ void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
   kernel.epsilon = args.epsilon;
   kernel.type = static_cast<PageType>(shape.type);
   kernel.norm_last = args.norm_last;
+  kernel.plain_norms = args.plain_norms;
   kernel.growth = args.growth.factor;
   kernel.growth_period = args.growth.period;
   kernel.growth_offset = args.growth.offset;

@@ -48,7 +48,7 @@ HeadScratch::HeadScratch(uint64_t rows, uint32_t heads)
 uint64_t scratch_need(const device::StepShape& most) {
   const uint64_t rows = std::max(most.rows, 1u), alone = std::min<uint64_t>(rows, std::max(most.sequences, 1u));
   const uint32_t pages = split_pages(most.cache.key_dim, most.cache.value_dim);
-  const uint32_t splits = std::bit_ceil(page_range(std::max(most.context, 1u) - 1, 0).splits(pages));
+  const uint32_t splits = std::bit_ceil(page_range(std::max(most.context, 1u) - 1, 0, 0).splits(pages));
   const uint32_t heads = most.heads, value_dim = most.cache.value_dim;
   const uint64_t one = partial_bytes(heads, value_dim, splits);
   const uint64_t attention = std::max(rows * partial_bytes(heads, value_dim, 1), alone * one);

@@ -130,6 +130,7 @@ struct RotateAppendArgs {
   uint32_t heads = 0;
   const Rope* rope = nullptr;  // null: no rotation
   Vector q_norm, k_norm;       // RMS norm per head (size key_dim); absent: none
+  bool plain_norms = false;    // or both without weights
   bool norm_last = false;      // after the rotation
   QueryGrowth growth = {};     // after both
   float epsilon = 0;
@@ -137,7 +138,8 @@ struct RotateAppendArgs {
 };
 
 // softmax(cap(scale q K^T)) V over the sequence's cached positions <= the row's own (and, with a
-// window, > position - window). Grouped heads: query head h reads kv head h * kv_heads / heads.
+// window, > position - window, or in the position's own chunk of that size). Grouped heads: query head h reads kv head
+// h * kv_heads / heads.
 struct AttentionArgs {
   const float* q = nullptr;
   uint32_t q_stride = 0;
@@ -145,6 +147,7 @@ struct AttentionArgs {
   CacheLayer cache;
   float scale = 1;
   uint32_t window = 0;      // 0: none
+  bool chunked = false;     // the window does not move: every position sees from the last multiple of it on
   float soft_cap = 0;       // 0: none; else s -> cap * tanh(s / cap)
   Vector sinks = {};        // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
   Operand out;              // width heads * value_dim

@@ -14,11 +14,13 @@ inline constexpr uint32_t kNo_rope = UINT32_MAX;
 // What may differ from layer to layer.
 struct LayerSpec {
   uint32_t window = 0;              // sliding window in tokens; 0: full attention
+  bool chunked = false;             // a window that begins at its multiples
   uint32_t rope = 0;                // index into Spec::ropes, or kNo_rope
   device::QueryGrowth growth = {};  // of the queries with their position
 };
 
-enum class QkNorm { kNone, kPerHead, kPerHeadAfterRotation, kWhole };  // kWhole: all heads of a row at once
+// kWhole: all heads of a row at once. kPlainAfterRotation: without weights, in layers that rotate.
+enum class QkNorm { kNone, kPerHead, kPerHeadAfterRotation, kPlainAfterRotation, kWhole };
 
 // Of latent attention (models/latent.h). Heads have keys of key + rope numbers, of which the last rotate.
 struct Latent {

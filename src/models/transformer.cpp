@@ -135,7 +135,8 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
     const bool same = !layer.feed_forward_norm.weight;
     project_inner(step, same ? in : normed(step, layer.feed_forward_norm, in.forms), layer, at.inner, at.inner_stride);
   }
-  const bool whole = spec.qk_norm == QkNorm::kWhole;
+  const bool whole = spec.qk_norm == QkNorm::kWhole, rotates = !spec.ropes.empty() && own.rope != kNo_rope;
+  const bool plain = spec.qk_norm == QkNorm::kPlainAfterRotation;
   if (whole) norm_in_place(step, layer.q_norm, at.q), norm_in_place(step, layer.k_norm, at.k);
   step.device.rotate_append({.q = at.q,
                              .k = at.k,
@@ -144,10 +145,11 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                              .k_stride = at.k_stride,
                              .v_stride = at.v_stride,
                              .heads = spec.heads,
-                             .rope = spec.ropes.empty() || own.rope == kNo_rope ? nullptr : &spec.ropes[own.rope],
+                             .rope = rotates ? &spec.ropes[own.rope] : nullptr,
                              .q_norm = whole ? device::Vector{} : layer.q_norm,
                              .k_norm = whole ? device::Vector{} : layer.k_norm,
-                             .norm_last = spec.qk_norm == QkNorm::kPerHeadAfterRotation,
+                             .plain_norms = plain && rotates,
+                             .norm_last = plain || spec.qk_norm == QkNorm::kPerHeadAfterRotation,
                              .growth = own.growth,
                              .epsilon = spec.norm_epsilon,
                              .cache = cache});
@@ -159,6 +161,7 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                          .cache = cache,
                          .scale = spec.attention_scale,
                          .window = own.window,
+                         .chunked = own.chunked,
                          .soft_cap = spec.attention_soft_cap,
                          .sinks = layer.sinks,
                          .out = out});

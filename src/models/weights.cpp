@@ -228,7 +228,7 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
     ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
   }
   ASSIGN_OR_RETURN(layer->sinks, reader.optional_vector(block + "attn_sinks.weight", spec.heads));
-  if (spec.qk_norm != QkNorm::kNone) {
+  if (spec.qk_norm != QkNorm::kNone && spec.qk_norm != QkNorm::kPlainAfterRotation) {
     const bool whole = spec.qk_norm == QkNorm::kWhole;
     ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : spec.key_dim));
     ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : spec.key_dim));

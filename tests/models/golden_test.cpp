@@ -23,7 +23,8 @@ const char* const kModels[] = {
     // of the second index
     "cohere2", "ernie4_5", "exaone4", "falcon", "glm4", "granite", "hunyuan-dense", "mistral3", "olmo2", "olmo3", "opt",
     "opt-350m", "phi2", "qwen2vl", "qwen3moe", "qwen3vl", "smollm3", "stablelm", "starcoder2", "ernie4_5-moe",
-    "deepseek2-lite", "deepseek2-mla", "glm4moe", "gpt-oss", "gpt-oss-mxfp4", "granitemoe", "minimax-m2", "qwen2moe"};
+    "deepseek2-lite", "deepseek2-mla", "glm4moe", "gpt-oss", "gpt-oss-mxfp4", "granitemoe", "llama4", "minimax-m2",
+    "qwen2moe"};
 
 boost::json::object read_index(const char* path) {
   auto text = read_file(shared(path).string());

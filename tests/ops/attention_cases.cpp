@@ -17,9 +17,10 @@ struct Options {
   Pairs pairs = Pairs::kHalves;
   uint32_t rope_first = 0, rope_dims = 32;
   float magnitude = 1;
-  bool qk_norm = false, norm_last = false;
+  bool qk_norm = false, norm_last = false, plain_norms = false;
   device::QueryGrowth growth = {};
   uint32_t window = 0;
+  bool chunked = false;
   float soft_cap = 0;
   bool sinks = false;
   bool latent = false;     // values are the first numbers of the keys
@@ -69,6 +70,7 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   }
   append.epsilon = 1e-6f;
   append.norm_last = options.norm_last;
+  append.plain_norms = options.plain_norms;
   append.growth = options.growth;
   append.cache = cache;
 
@@ -78,6 +80,7 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   attention.cache = cache;
   attention.scale = 1 / std::sqrt(static_cast<float>(options.key_dim));
   attention.window = options.window;
+  attention.chunked = options.chunked;
   attention.soft_cap = options.soft_cap;
   if (options.sinks) attention.sinks = rig.vector(random.normal(options.heads, 3));
   return setup;
@@ -194,6 +197,7 @@ std::vector<OpCase> attention_cases() {
     add(name + "_no_rope", {.type = type, .rope = false});
     add(name + "_norms_and_magnitude", {.type = type, .magnitude = 1.3f, .qk_norm = true});
     add(name + "_norms_after_rotation", {.type = type, .qk_norm = true, .norm_last = true});
+    add(name + "_norms_without_weights", {.type = type, .norm_last = true, .plain_norms = true});
     add(name + "_growing_queries", {.type = type, .growth = {.factor = 0.1f, .period = 24, .offset = 1}});
     add(name + "_sinks", {.type = type, .sinks = true});
     add(name + "_sinks_odd_heads",
@@ -201,6 +205,9 @@ std::vector<OpCase> attention_cases() {
     add(name + "_soft_cap", {.type = type, .soft_cap = 2});
     for (const uint32_t window : {1u, 5u, 32u, 33u})
       add(name + "_window_" + std::to_string(window), {.type = type, .window = window});
+    for (const uint32_t chunk : {1u, 24u, 32u, 64u})
+      add(name + "_chunks_of_" + std::to_string(chunk), {.type = type, .window = chunk, .chunked = true});
+    add(name + "_chunks_far", {.type = type, .window = 40, .chunked = true, .steps = {{50}, {1}, {9}}, .start = 8200});
     add(name + "_window_and_cap", {.type = type, .window = 17, .soft_cap = 3});
     add(name + "_long", {.type = type, .steps = {{200}, {200}, {1}, {64}, {1}}});
     add(name + "_far", {.type = type, .window = 40, .steps = {{50}, {1}, {9}}, .start = 8192});

@@ -67,7 +67,7 @@ void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
   double squares = 0;
   for (const float x : head) squares += static_cast<double>(x) * x;
   const double scale = 1 / std::sqrt(squares / static_cast<double>(head.size()) + static_cast<double>(epsilon));
-  for (size_t i = 0; i < head.size(); ++i) head[i] = static_cast<float>(head[i] * scale * weight.data[i]);
+  for (size_t i = 0; i < head.size(); ++i) head[i] = static_cast<float>(head[i] * scale * (weight ? weight.data[i] : 1));
 }
 
 void rotate_head(std::span<float> head, const Rope& rope, uint32_t position) {
@@ -245,7 +245,7 @@ void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
   const CacheShape& shape = args.cache.shape;
   const auto prepare = [&](std::span<float> head, const Vector& norm_weight, uint32_t position) {
     if (args.rope != nullptr && args.norm_last) rotate_head(head, *args.rope, position);
-    if (norm_weight) rms_norm_head(head, norm_weight, args.epsilon);
+    if (norm_weight || args.plain_norms) rms_norm_head(head, norm_weight, args.epsilon);
     if (args.rope != nullptr && !args.norm_last) rotate_head(head, *args.rope, position);
   };
   const auto grow = [&](std::span<float> head, uint32_t position) {
@@ -281,7 +281,8 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
   for (const BatchSequence& sequence : batch_->sequences) {
     for (uint32_t i = 0; i < sequence.rows; ++i) {
       const uint32_t row = sequence.first_row + i, position = sequence.first_position + i;
-      const uint32_t first = args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+      const uint32_t moving = args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+      const uint32_t first = args.chunked ? position / args.window * args.window : moving;
       for (uint32_t h = 0; h < args.heads; ++h) {
         const uint32_t kv_head = static_cast<uint32_t>(uint64_t{h} * shape.kv_heads / args.heads);
         const float* q = args.q + size_t{row} * args.q_stride + size_t{h} * shape.key_dim;

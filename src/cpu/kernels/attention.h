@@ -195,6 +195,7 @@ struct QueryRow {
 
 // The first position that a row at `position` sees.
 [[gnu::always_inline]] inline uint32_t oldest_seen(const device::AttentionArgs& args, uint32_t position) {
+  if (args.chunked) return position / args.window * args.window;
   return args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
 }
 

@@ -92,7 +92,7 @@ struct RotateKernelArgs {
   uint32_t norm_last;
   float growth;  // see device::QueryGrowth
   uint32_t growth_period, growth_offset;
-  uint32_t unused;
+  uint32_t plain_norms;
 };
 
 // Attention. Rows [first_row, first_row + rows) of the batch, which are all of one kind: alone in their sequence's part
@@ -108,9 +108,10 @@ struct AttentionKernelArgs {
   uint32_t q_stride, heads, kv_heads, key_dim, value_dim;
   uint32_t first_row, rows;
   uint32_t splits;  // room for this many; rows have as many as page_range() says, those of chunks one
-  uint32_t window;
+  uint32_t window, chunked;
   AttentionRows which;
   float scale, soft_cap;
+  uint32_t unused;
 };
 
 // attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.
@@ -133,8 +134,9 @@ struct AttentionMergeArgs {
   OperandRows out;
   StepTables step;
   const float* sinks;  // per head; null: none
-  uint32_t heads, value_dim, first_row, rows, splits, split_pages, window;
+  uint32_t heads, value_dim, first_row, rows, splits, split_pages, window, chunked;
   AttentionRows which;
+  uint32_t unused;
 };
 
 // experts.cu

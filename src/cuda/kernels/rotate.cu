@@ -19,7 +19,7 @@ __device__ void normalise(float* head, const float* weight, uint32_t dims, float
   float sum = 0;
   for (uint32_t d = lane_of_warp(); d < dims; d += 32) sum += head[d] * head[d];
   const float scale = 1 / sqrtf(warp_sum(sum) / static_cast<float>(dims) + epsilon);
-  for (uint32_t d = lane_of_warp(); d < dims; d += 32) head[d] *= scale * weight[d];
+  for (uint32_t d = lane_of_warp(); d < dims; d += 32) head[d] *= weight != nullptr ? scale * weight[d] : scale;
   __syncwarp();
 }
 
@@ -90,11 +90,12 @@ extern "C" __global__ void __launch_bounds__(kRotateWarps * 32) rotate_append(co
     float* q = args.q + size_t{row} * args.q_stride + index * args.key_dim;
     const float* from = is_query ? q : args.k + size_t{row} * args.k_stride + (index - args.heads) * args.key_dim;
     const float* norm = is_query ? args.q_norm : args.k_norm;
-    if (is_query && norm == nullptr && args.inverse_frequency == nullptr && args.growth == 0) return;
+    const bool normalised = norm != nullptr || args.plain_norms != 0;
+    if (is_query && !normalised && args.inverse_frequency == nullptr && args.growth == 0) return;
     load_head(from, args.key_dim, head);
-    if (norm != nullptr && args.norm_last == 0) normalise(head, norm, args.key_dim, args.epsilon);
+    if (normalised && args.norm_last == 0) normalise(head, norm, args.key_dim, args.epsilon);
     if (args.inverse_frequency != nullptr) rotate(head, args, static_cast<float>(position));
-    if (norm != nullptr && args.norm_last != 0) normalise(head, norm, args.key_dim, args.epsilon);
+    if (normalised && args.norm_last != 0) normalise(head, norm, args.key_dim, args.epsilon);
     if (is_query) {
       const float growth = growth_at(args, position);
       for (uint32_t d = lane_of_warp(); d < args.key_dim; d += 32) q[d] = head[d] * growth;

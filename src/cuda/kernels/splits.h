@@ -33,8 +33,10 @@ struct PageRange {
   HEARTH_BOTH uint32_t splits(uint32_t pages) const { return last_page / pages - first_split(pages) + 1; }
 };
 
-HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window) {
-  const uint32_t oldest = window != 0 && position >= window ? position - window + 1 : 0;
+// `chunked`: the window begins at its multiples; see device::AttentionArgs.
+HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window, uint32_t chunked) {
+  const uint32_t moving = window != 0 && position >= window ? position - window + 1 : 0;
+  const uint32_t oldest = chunked != 0 ? position / window * window : moving;
   return {oldest, oldest / kPagePositions, position / kPagePositions};
 }
 
