@@ -9,25 +9,11 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 
 namespace hearth::cli {
 namespace {
-
-// An open file. Closing it gives its lock back.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 bool is_regular(int fd, struct stat* status) {
   return ::fstat(fd, status) == 0 && S_ISREG(status->st_mode);

@@ -35,6 +35,8 @@ struct Settings {
 
   std::string tls_certificate, tls_key;                         // paths of PEM files; both or none
   std::chrono::nanoseconds drain{std::chrono::seconds(15)};     // for requests that run when the server is to end
+  std::chrono::nanoseconds slice{0};  // of a model that others wait for; 0: from what its load took
+  std::chrono::nanoseconds place_wait{std::chrono::minutes(1)};  // at most, for another model's place
   std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};  // of a request for its model to be loaded; 0: no limit
   std::chrono::nanoseconds deadline{0};                         // of a request, from its arrival to its end; 0: none
 };

@@ -302,6 +302,12 @@ std::vector<Setting> make_table() {
       named("OLLAMA_LOAD_TIMEOUT", duration<Nanoseconds>(
                                        "times.load", [](S & s) -> auto& { return s.load_wait; }, true,
                                        "How long a request waits for its model to be loaded; 0 or negative: no limit")),
+      duration<Nanoseconds>(
+          "times.slice", [](S & s) -> auto& { return s.slice; }, false,
+          "For which a model in use keeps its place while another waits for it; 0: 20 times what its load took"),
+      duration<Nanoseconds>(
+          "times.place", [](S & s) -> auto& { return s.place_wait; }, false,
+          "How long a model waits at most for the place of another that is in use"),
       reloading(duration<Nanoseconds>(
           "times.drain", [](S & s) -> auto& { return s.drain; }, false,
           "For requests that run when the server is to end")),

@@ -11,17 +11,12 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/descriptor.h"
+
 namespace hearth::doctor {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
 
 // Where the last section of a 64-bit ELF file ends (System V ABI, "Object Files"); 0 for other files.
 uint64_t elf_end(int fd) {
@@ -40,7 +35,7 @@ std::string errno_name(int code) {
 
 bool Snapshot::read(const std::string& path, size_t most) {
   const Descriptor file{::open((root_ + path).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
-  if (file.fd < 0) {
+  if (file.get() < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return false;
     files_[path] = {{"error", errno_name(errno)}};
     return true;
@@ -48,7 +43,7 @@ bool Snapshot::read(const std::string& path, size_t most) {
   std::string content(most, '\0');
   size_t got = 0;
   while (got < most) {
-    const ssize_t count = ::read(file.fd, content.data() + got, most - got);
+    const ssize_t count = ::read(file.get(), content.data() + got, most - got);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       files_[path] = {{"error", errno_name(errno)}};
@@ -83,7 +78,7 @@ void Snapshot::device(const std::string& path) {
   files_[path] = {{"mode", fmt::format("{:04o}", status.st_mode & 07777u)},
                   {"uid", status.st_uid},
                   {"gid", status.st_gid},
-                  {"open", file.fd >= 0 ? std::string("ok") : errno_name(errno)}};
+                  {"open", file.get() >= 0 ? std::string("ok") : errno_name(errno)}};
 }
 
 void Snapshot::size(const std::string& path, bool elf) {
@@ -94,7 +89,7 @@ void Snapshot::size(const std::string& path, bool elf) {
   boost::json::object entry{{"size", bytes}};
   if (elf) {
     const Descriptor file{::open((root_ + path).c_str(), O_RDONLY | O_CLOEXEC)};
-    if (const uint64_t end = file.fd >= 0 ? elf_end(file.fd) : 0; end > 0) entry["elf_end"] = end;
+    if (const uint64_t end = file.get() >= 0 ? elf_end(file.get()) : 0; end > 0) entry["elf_end"] = end;
   }
   files_[path] = entry;
 }
@@ -115,7 +110,8 @@ std::string Snapshot::group_folder(const std::string& process) const {
 std::vector<std::string> Snapshot::names(const std::string& folder) const {
   std::vector<std::string> names;
   std::error_code failed;
-  for (fs::directory_iterator next(root_ + folder, failed), end; !failed && next != end && names.size() < 100000; next.increment(failed))
+  for (fs::directory_iterator next(root_ + folder, failed), end; !failed && next != end && names.size() < 100000;
+       next.increment(failed))
     names.push_back(next->path().filename().string());
   std::ranges::sort(names);
   return names;

@@ -47,6 +47,20 @@ void CardBook::cannot_give(Id id, int64_t until_ms) {
   entries_.at(id).cannot_until_ms = until_ms;
 }
 
+void CardBook::keep_free(const std::string& card, uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (bytes > 0)
+    kept_bytes_[card] = bytes;
+  else
+    kept_bytes_.erase(card);
+}
+
+uint64_t CardBook::kept_free(const std::string& card) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = kept_bytes_.find(card);
+  return found == kept_bytes_.end() ? 0 : found->second;
+}
+
 bool CardBook::begin_growth(Id id, const Cards& cards, int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   Entry& own = entries_.at(id);

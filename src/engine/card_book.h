@@ -39,6 +39,11 @@ class CardBook {
   // It cannot give more for so long, so that it is the next one's turn.
   void cannot_give(Id id, int64_t until_ms);
 
+  // So much of what is free on a card is promised to other programs: no model grows or loads into it, and those that
+  // hold it give way.
+  void keep_free(const std::string& card, uint64_t bytes);
+  uint64_t kept_free(const std::string& card) const;
+
   // To grow on these cards. False: not now, because somebody else grows or loads, somebody gave way, or a model that
   // computed later wants to grow there as well. True: until end() nobody else does.
   bool begin_growth(Id id, const Cards& cards, int64_t now_ms);
@@ -60,6 +65,7 @@ class CardBook {
   Id last_id_ = 0;
   std::map<Id, Entry> entries_;
   std::map<std::string, int64_t> held_until_ms_;  // by card
+  std::map<std::string, uint64_t> kept_bytes_;    // by card
   Id mover_ = 0;                                  // who grows or loads; 0: nobody
 };
 

@@ -103,6 +103,7 @@ std::vector<placement::DeviceState> PlacedModel::states() const {
 placement::DeviceState PlacedModel::state_with_reserve(const device::Device& device) const {
   placement::DeviceState state = state_of(device);
   state.reserve = std::min(options_.reserve_bytes, state.reserve);
+  if (!state.host) state.kept = book_->kept_free(state.id);
   return state;
 }
 
@@ -366,8 +367,9 @@ std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_byt
   look(now);
   for (const placement::DeviceState& state : now) {
     // Where another one gives way it is as if the reserve were there, and no more than that.
-    const bool waits = !state.host && state.free < state.reserve && !book_->gives_first(id_, state.id, seen.now_ms);
-    seen.free_bytes.push_back(waits ? state.reserve : state.free);
+    const uint64_t wanted = state.reserve + state.kept;
+    const bool waits = !state.host && state.free < wanted && !book_->gives_first(id_, state.id, seen.now_ms);
+    seen.free_bytes.push_back(waits ? wanted : state.free);
   }
   auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
   if (target && !agreed(*target, seen.now_ms)) return std::nullopt;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "fleet/gpus.h"
 
 namespace hearth::fleet {
 namespace {
@@ -36,7 +37,10 @@ Resident& Fleet::Lease::operator*() const {
   return *entry_->resident;
 }
 
-Fleet::Fleet(const FleetOptions& options) : options_(options), keeper_([this] { work(); }) {}
+Fleet::Fleet(const FleetOptions& options)
+    : options_(options),
+      leases_([](const std::string& card, uint64_t bytes) { card_book()->keep_free(card, bytes); }),
+      keeper_([this] { work(); }) {}
 
 Fleet::~Fleet() {
   {
@@ -276,6 +280,9 @@ void Fleet::work() {
     auto next = retire_expired();
     if (make_room_on_gpus()) next = std::min(next.value_or(Time::max()), Clock::now() + kLook_again);
     remove_retired(lock);
+    look_at_leases(lock);
+    if (!leases_.empty() || !held().empty())
+      next = std::min(next.value_or(Time::max()), leases_seen_ + kLook_at_leases);
     const Ptr entry = ends_ ? nullptr : next_to_load();
     if (entry) {
       load(lock, entry);

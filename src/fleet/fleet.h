@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/device_status.h"
+#include "fleet/gpu_leases.h"
 #include "fleet/resident.h"
 
 namespace hearth::fleet {
@@ -47,6 +48,15 @@ struct LoadWish {
   std::optional<uint32_t> context;  // tokens of one sequence
   std::optional<int> gpu_layers;    // 0: the CPU
   std::optional<int> threads;
+};
+
+// What another program asks of a card.
+struct YieldWish {
+  uint64_t bytes = 0;
+  std::optional<int> gpu;                                      // CUDA's number; not given: where it costs least
+  std::chrono::nanoseconds hold{std::chrono::minutes(10)};     // for so long nothing of ours grows into it
+  std::chrono::nanoseconds deadline{std::chrono::seconds(5)};  // of making room
+  std::string holder = {};                                     // who it is for, for people
 };
 
 // A loaded model as lists show it.
@@ -101,6 +111,16 @@ class Fleet {
   void refuse_overdue();
 
   std::vector<RunningModel> running() const;
+
+  // Makes room on a card for another program, and leaves that alone until the lease ends: first idle models go, the one
+  // that was used longest ago before others, then layers of those in use move to the CPU between two of their steps.
+  // Waits until so much is free, or the deadline. What could not be freed in time is no error: see the lease's
+  // free_bytes, and who else holds the card's memory in its `how`. Errors: kNoDevice, kUsage.
+  Result<GpuLease> yield(const YieldWish& wish);
+  // Until so long from now. Errors: kNotFound.
+  Result<GpuLease> renew_lease(const std::string& id, std::chrono::nanoseconds hold);
+  bool end_lease(const std::string& id);
+  std::vector<GpuLease> leases() const;
   FleetCounts counts() const;
 
  private:
@@ -152,6 +172,10 @@ class Fleet {
   bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   bool make_room_on_gpus();
+  GpuLeases::Held held() const;
+  void look_at_leases(std::unique_lock<std::mutex>& lock);
+  std::optional<std::string> give_way(const std::string& card, Time until);
+  std::optional<std::string> unload_idle(const std::string& card, Time until);
 
   FleetOptions options_;  // its keep_alive under the mutex, the rest unchanged
   mutable std::mutex mutex_;
@@ -160,6 +184,8 @@ class Fleet {
   bool ends_ = false;
   const Entry* blocked_ = nullptr;  // that waits for another's place
   FleetCounts counts_;
+  GpuLeases leases_;
+  Time leases_seen_ = {};
   std::thread keeper_;  // loads and lets go: an engine must not be ended by its own threads
 };
 

@@ -70,6 +70,11 @@ GpuSearch find_gpus(const cuda::CompileProgress& compiling, const std::string& h
   return search;
 }
 
+std::shared_ptr<engine::CardBook> card_book() {
+  static const auto book = std::make_shared<engine::CardBook>();
+  return book;
+}
+
 bool is_gpu_fault(const Error& error) {
   switch (error.kind) {
     case ErrorKind::kNoMemory:

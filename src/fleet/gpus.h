@@ -27,6 +27,9 @@ struct GpuSearch {
 // all of them, as long as they live.
 GpuSearch find_gpus(const cuda::CompileProgress& compiling = {}, const std::string& holder = "hearth");
 
+// All models of this process share its cards.
+std::shared_ptr<engine::CardBook> card_book();
+
 // Whether it is the GPU that failed, so that the CPU may still do it; false for a bad model or option.
 bool is_gpu_fault(const Error& error);
 // For --gpu require: the kind with exit code 3.

@@ -158,12 +158,6 @@ class LoadSupervisor {
   std::chrono::steady_clock::time_point start_;
 };
 
-// All models of this process share its cards.
-std::shared_ptr<engine::CardBook> card_book() {
-  static const auto book = std::make_shared<engine::CardBook>();
-  return book;
-}
-
 Status load_on(std::vector<engine::DeviceFactory> devices, Cause no_gpu, const ModelOptions& options,
                const models::LoadOptions& load, const LoadObserver& observer, LoadedModel& loaded) {
   const auto supervisor = std::make_shared<LoadSupervisor>(options, loaded.file, std::move(no_gpu), observer);

@@ -46,6 +46,7 @@ struct DeviceState {
   uint64_t total = 0;        // bytes
   uint64_t free = 0;         // bytes that others leave, before anything of this plan
   uint64_t reserve = 0;      // bytes of `free` that are left alone
+  uint64_t kept = 0;         // further bytes of it that other programs have been promised
   uint64_t overhead = 0;     // bytes that the first use takes: the driver's context, kernels
   uint64_t granularity = 1;  // allocations take multiples of this
   uint64_t bandwidth = 0;    // bytes/s at which it reads its memory; 0: unknown
@@ -54,7 +55,7 @@ struct DeviceState {
   std::vector<Process> others = {};
 
   // What a plan may promise at most.
-  uint64_t budget() const { return free > reserve ? free - reserve : 0; }
+  uint64_t budget() const { return free > reserve + kept ? free - reserve - kept : 0; }
 };
 
 struct LayerDevices {

@@ -74,15 +74,15 @@ std::optional<Arrangement> Rebalancer::shrink(const Arrangement& current, std::s
   bool pressed = false;
   for (size_t i = 0; i + 1 < states.size(); ++i) {
     DeviceState& state = states[i];
-    const bool scarce = taken[i] > 0 && seen.free_bytes[i] < state.reserve / 2;
+    const bool scarce = taken[i] > 0 && seen.free_bytes[i] < state.reserve / 2 + state.kept;
     const uint64_t give = std::min(asked, taken[i]);
     asked -= give;
     pressed |= scarce || give > 0;
     // What may be taken from now on, the reserve apart; never more than now on a GPU that gives.
-    uint64_t may = scarce ? less(taken[i] + seen.free_bytes[i], state.reserve) : taken[i];
+    uint64_t may = scarce ? less(taken[i] + seen.free_bytes[i], state.reserve + state.kept) : taken[i];
     may = std::min(may, less(taken[i], give));
     state.free = may;
-    state.reserve = 0;
+    state.reserve = state.kept = 0;
   }
   if (!pressed) return std::nullopt;
   hold(seen.now_ms);

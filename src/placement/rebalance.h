@@ -37,8 +37,8 @@ class Rebalancer {
   explicit Rebalancer(const RebalanceOptions& options) : options_(options) {}
 
   // Where the model should lie; nothing: where it does. `devices`: as for plan(), their `free` and `overhead`
-  // are not looked at (what is running has paid its overhead). Below half of a GPU's reserve layers leave it,
-  // as many as the reserve needs.
+  // are not looked at (what is running has paid its overhead). Below half of a GPU's reserve, and of what others are
+  // promised wholly, layers leave it, as many as both need.
   std::optional<Arrangement> decide(const Arrangement& current, std::span<const ModelSizes> sizes,
                                     std::span<const DeviceState> devices, const Observation& seen);
   // What decide() wanted could not be done, or memory ran out otherwise: nothing grows for hold_ms.

@@ -108,12 +108,32 @@ void add_model(metrics::Page& page, const fleet::RunningModel& model) {
                static_cast<double>(stats.devices_lost), {{"model", name}});
 }
 
+void add_leases(metrics::Page& page, const std::vector<fleet::GpuLease>& leases) {
+  std::map<std::string, double> bytes;
+  for (const fleet::GpuLease& lease : leases) bytes[lease.card_name] += static_cast<double>(lease.bytes);
+  for (const auto& [gpu, sum] : bytes)
+    page.gauge("hearth_leased_bytes", "Memory of a GPU that other programs were promised.", sum, {{"gpu", gpu}});
+}
+
+void add_counts(metrics::Page& page, const fleet::FleetCounts& counts) {
+  const auto add = [&](const char* name, const char* help, const std::map<std::string, uint64_t>& by_model) {
+    for (const auto& [model, count] : by_model)
+      page.counter(name, help, static_cast<double>(count), {{"model", model}});
+  };
+  add("hearth_model_loads_total", "Loads of a model.", counts.loads);
+  add("hearth_model_let_go_total", "How often a model was let go for another that needed its room.", counts.let_go);
+  add("hearth_model_loads_avoided_total",
+      "Requests that a loaded model answered while another waited for its place, by slices of time.", counts.avoided);
+}
+
 }  // namespace
 
 void add_sources(metrics::Registry& registry, const fleet::Fleet& models, const Health& health) {
   registry.add_source([&models, &health](metrics::Page& page) {
     page.gauge("hearth_info", "The version.", 1, {{"version", HEARTH_VERSION}});
     for (const fleet::RunningModel& model : models.running()) add_model(page, model);
+    add_counts(page, models.counts());
+    add_leases(page, models.leases());
     bool ready = true;
     std::map<std::string, int> counts;
     for (const Finding& finding : health.findings()) {

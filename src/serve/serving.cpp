@@ -37,6 +37,7 @@
 #include "serve/text_models.h"
 #include "serve/transfers.h"
 #include "serve/workers.h"
+#include "serve/yield_routes.h"
 #include "store/edit_models.h"
 
 namespace hearth::serve {
@@ -292,6 +293,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
                    parts->state ? "" : parts->state.error().message);
   set_roles(*router);
   add_registry_routes(*router, parts->workers);
+  add_yield_routes(*router, parts->models, parts->work);
   add_health_routes(*router, parts->health);
   add_metrics_route(*router, parts->registry);
   http::Settings http = settings.http;

@@ -9,6 +9,8 @@ fleet::FleetOptions fleet_options(const config::Settings& settings) {
   result.most_models = settings.max_models;
   result.queue = settings.queue;
   result.load_wait = settings.load_wait;
+  result.slice = settings.slice;
+  result.most_wait = settings.place_wait;
   fleet::ModelOptions& model = result.model;
   model.context = settings.context;
   model.threads = static_cast<int>(settings.threads);

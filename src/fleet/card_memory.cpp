@@ -1,0 +1,27 @@
+#include "fleet/card_memory.h"
+
+#include "base/text.h"
+#include "driver/probe.h"
+
+namespace hearth::fleet {
+
+std::vector<CardMemory> card_memory() {
+  std::vector<CardMemory> cards;
+  for (const driver::Gpu& gpu : driver::probe({.open_contexts = false}).gpus) {
+    if (gpu.ordinal < 0 || !gpu.state.free_bytes) continue;
+    CardMemory card{gpu.ordinal,
+                    gpu.uuid,
+                    fmt::format("GPU {} ({})", gpu.ordinal, gpu.name),
+                    gpu.state.total_bytes.value_or(gpu.total_bytes),
+                    *gpu.state.free_bytes,
+                    {}};
+    for (const driver::GpuProcess& process : gpu.state.processes)
+      card.others += fmt::format("{}{} ({})", card.others.empty() ? "" : ", ",
+                                 process.name.empty() ? fmt::format("process {}", process.pid) : process.name,
+                                 process.bytes ? size_text(*process.bytes) : "memory unknown");
+    cards.push_back(std::move(card));
+  }
+  return cards;
+}
+
+}  // namespace hearth::fleet

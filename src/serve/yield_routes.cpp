@@ -1,0 +1,138 @@
+#include "serve/yield_routes.h"
+
+#include "api/json.h"
+#include "api/reply.h"
+#include "base/duration.h"
+#include "base/error.h"
+#include "disk/guard.h"
+
+namespace hearth::serve {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::nanoseconds kMost_hold = std::chrono::hours(24);
+constexpr int64_t kMost_deadline_ms = 60'000;
+
+http::Response json_response(unsigned status, std::string text) {
+  return {{.status = status, .headers = {{"Content-Type", "application/json"}}}, std::move(text)};
+}
+
+http::Response failure(const Error& cause) {
+  const unsigned status = cause.kind == ErrorKind::kUsage      ? 400
+                          : cause.kind == ErrorKind::kNotFound ? 404
+                          : cause.kind == ErrorKind::kNoDevice ? 503
+                          : cause.kind == ErrorKind::kBusy     ? 503
+                                                               : 500;
+  return json_response(status, json::serialize(json::object{{"error", cause.message}}));
+}
+
+json::object to_json(const fleet::GpuLease& lease) {
+  json::array how;
+  for (const std::string& what : lease.how) how.emplace_back(what);
+  return {{"lease", lease.id},
+          {"gpu", lease.card_name},
+          {"gpu_id", lease.card},
+          {"holder", lease.holder},
+          {"bytes", lease.bytes},
+          {"freed_bytes", lease.freed_bytes},
+          {"free_bytes", lease.free_bytes},
+          {"complete", lease.free_bytes >= lease.bytes},
+          {"how", std::move(how)},
+          {"until", api::rfc3339(std::chrono::system_clock::to_time_t(lease.until))}};
+}
+
+// A number of bytes, or "6GiB".
+Result<uint64_t> read_bytes(const api::Fields& fields) {
+  const json::value* value = fields.find("bytes");
+  if (value == nullptr) return error(ErrorKind::kUsage, "bytes is missing: how much memory of the GPU is wanted");
+  if (value->is_string()) return disk::parse_size(std::string(value->get_string()));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> bytes, fields.integer("bytes", 0, INT64_MAX));
+  return static_cast<uint64_t>(*bytes);
+}
+
+// "10m", or a number of seconds.
+Result<std::chrono::nanoseconds> read_hold(const api::Fields& fields, std::chrono::nanoseconds otherwise) {
+  const json::value* value = fields.find("for");
+  if (value == nullptr) return otherwise;
+  std::optional<std::chrono::nanoseconds> hold;
+  if (value->is_number()) {
+    ASSIGN_OR_RETURN(const std::optional<double> seconds, fields.number("for"));
+    hold = from_seconds(*seconds);
+  } else if (value->is_string()) {
+    hold = parse_duration(std::string_view(value->get_string()));
+  }
+  if (!hold || hold->count() <= 0 || *hold > kMost_hold)
+    return error(ErrorKind::kUsage, "for must be a duration of at most 24h, such as \"10m\"");
+  return *hold;
+}
+
+void yield(fleet::Fleet& models, const YieldAsked& asked, http::Exchange& exchange) {
+  const auto lease =
+      asked.renews.empty() ? models.yield(asked.wish) : models.renew_lease(asked.renews, asked.wish.hold);
+  exchange.send(lease ? json_response(200, lease_json(*lease)) : failure(lease.error()));
+}
+
+}  // namespace
+
+std::string lease_json(const fleet::GpuLease& lease) {
+  return json::serialize(to_json(lease));
+}
+
+Result<YieldAsked> yield_from_json(std::string_view text) {
+  ASSIGN_OR_RETURN(const json::value value, api::read_json(text));
+  const json::object* object = value.if_object();
+  if (object == nullptr) return error(ErrorKind::kUsage, "the body must be a JSON object");
+  const api::Fields fields(*object, "");
+  YieldAsked asked;
+  fleet::YieldWish& wish = asked.wish;
+  ASSIGN_OR_RETURN(const std::optional<std::string> renews, fields.text("lease"));
+  ASSIGN_OR_RETURN(wish.hold, read_hold(fields, wish.hold));
+  asked.renews = renews.value_or("");
+  if (renews) return asked;
+  ASSIGN_OR_RETURN(wish.bytes, read_bytes(fields));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> gpu, fields.integer("gpu", 0, 1023));
+  if (gpu) wish.gpu = static_cast<int>(*gpu);
+  ASSIGN_OR_RETURN(const std::optional<int64_t> deadline, fields.integer("deadline_ms", 0, kMost_deadline_ms));
+  if (deadline) wish.deadline = std::chrono::milliseconds(*deadline);
+  ASSIGN_OR_RETURN(const std::optional<std::string> holder, fields.text("holder"));
+  wish.holder = holder.value_or("").substr(0, 100);
+  return asked;
+}
+
+void add_yield_routes(api::Router& router, fleet::Fleet& models, LongWork& work) {
+  router.add({.method = "POST",
+              .path = "/api/yield",
+              .run =
+                  [&models, &work](const api::Call& call) {
+                    const auto asked = yield_from_json(call.request.body.text());
+                    if (!asked) return call.exchange->send(failure(asked.error()));
+                    const auto started = work.start([&models, asked = *asked, exchange = call.exchange](
+                                                        const std::atomic<bool>&) { yield(models, asked, *exchange); });
+                    if (!started)
+                      call.exchange->send(failure(error(ErrorKind::kBusy, "too much else is under way; try again")));
+                  },
+              .role = api::Role::kManage});
+  router.add(
+      {.method = "GET",
+       .path = "/api/yield",
+       .run =
+           [&models](const api::Call& call) {
+             json::array leases;
+             for (const fleet::GpuLease& lease : models.leases()) leases.emplace_back(to_json(lease));
+             call.exchange->send(json_response(200, json::serialize(json::object{{"leases", std::move(leases)}})));
+           },
+       .role = api::Role::kManage});
+  router.add({.method = "DELETE",
+              .path = "/api/yield/*",
+              .run =
+                  [&models](const api::Call& call) {
+                    call.exchange->send(
+                        models.end_lease(call.rest)
+                            ? json_response(200, "{}")
+                            : failure(error(ErrorKind::kNotFound, "there is no lease {}, or it has ended", call.rest)));
+                  },
+              .role = api::Role::kManage});
+}
+
+}  // namespace hearth::serve
