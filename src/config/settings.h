@@ -33,6 +33,9 @@ struct Settings {
   uint32_t threads = 0;  // 0: all that this process may use
   bool experts_last = false;
 
+  std::vector<std::string> neighbours;  // "KIND=URL": other servers on the GPUs, that may be asked for memory
+  bool ask_busy_neighbours = false;     // also while they answer
+
   std::string tls_certificate, tls_key;                         // paths of PEM files; both or none
   std::chrono::nanoseconds drain{std::chrono::seconds(15)};     // for requests that run when the server is to end
   std::chrono::nanoseconds slice{0};  // of a model that others wait for; 0: from what its load took

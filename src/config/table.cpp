@@ -11,6 +11,7 @@
 #include "config/alias.h"
 #include "config/network.h"
 #include "config/origin.h"
+#include "neighbours/neighbours.h"
 
 namespace hearth::config {
 namespace {
@@ -291,6 +292,14 @@ std::vector<Setting> make_table() {
       toggle(
           "experts_last", [](S & s) -> auto& { return s.experts_last; },
           "Where the GPU is too small: expert weights to the CPU before whole layers"),
+      list(
+          "neighbours", [](S & s) -> auto& { return s.neighbours; }, neighbours::check_neighbour,
+          "KIND=URL each: other servers on the GPUs that are asked to unload when memory is short (ollama, vllm, "
+          "sglang, "
+          "localai, comfyui, llama-server, llama-swap, lmstudio)"),
+      toggle(
+          "ask_busy_neighbours", [](S& s) -> bool& { return s.ask_busy_neighbours; },
+          "Ask neighbours also while they answer, or do not tell whether they do"),
       text(
           "tls.certificate", [](S & s) -> auto& { return s.tls_certificate; },
           "File of the certificate and its chain (PEM); with it HTTPS is served"),

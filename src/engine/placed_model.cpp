@@ -32,7 +32,9 @@ Cause too_little_memory(std::span<const placement::DeviceState> states) {
   std::string room;
   for (const placement::DeviceState& state : states)
     if (!state.host)
-      room += fmt::format("{}{} has {} free", room.empty() ? "" : ", ", state.name, size_text(state.free));
+      room += fmt::format(
+          "{}{} has {} free{}", room.empty() ? "" : ", ", state.name, size_text(state.free),
+          state.kept == 0 ? "" : fmt::format(", {} of it promised to other programs", size_text(state.kept)));
   return {"gpu-memory-full", {{"room", room}}};
 }
 

@@ -24,4 +24,10 @@ std::vector<CardMemory> card_memory() {
   return cards;
 }
 
+uint64_t free_bytes_of(int ordinal) {
+  for (const CardMemory& card : card_memory())
+    if (card.ordinal == ordinal) return card.free_bytes;
+  return 0;
+}
+
 }  // namespace hearth::fleet

@@ -18,4 +18,7 @@ struct CardMemory {
 // does not answer is waited for.
 std::vector<CardMemory> card_memory();
 
+// Of one of them; 0 if that is not known.
+uint64_t free_bytes_of(int ordinal);
+
 }  // namespace hearth::fleet

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fleet/gpus.h"
+#include "placement/gpus.h"
+#include "placement/rebalance.h"
 
 namespace hearth::fleet {
 namespace {
@@ -49,6 +51,7 @@ Fleet::~Fleet() {
   }
   changed_.notify_all();
   keeper_.join();
+  leases_.end_all();
   for (const Ptr& entry : entries_) {
     for (const Waiting& one : entry->waiting) one.take(ending());
     if (entry->resident) entry->resident->engine.reset();  // with the final events, which give leases back
@@ -343,6 +346,7 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   }
   entry->resident = std::move(loaded).value();
   ++counts_.loads[entry->found.name];
+  tell_of_shortage(*entry);
   entry->users = static_cast<uint32_t>(waiting.size());
   entry->last_used = Clock::now();
   std::vector<std::shared_ptr<Lease>> leases;
@@ -415,6 +419,18 @@ bool Fleet::make_room_on_gpus() {
     }
   }
   return later;
+}
+
+void Fleet::tell_of_shortage(const Entry& loaded) const {
+  const engine::DeviceStatus status = loaded.resident->engine->devices();
+  if (!options_.short_of_gpu || !status.gpu_wanted || status.wholly_on_gpu()) return;
+  GpuShortage shortage{loaded.found.name, -1, 0};
+  for (const engine::DeviceStatus::Device& device : status.devices) {
+    if (device.gpu && shortage.ordinal < 0) shortage.ordinal = device.ordinal;
+    if (!device.gpu) shortage.bytes += device.memory.total();
+  }
+  shortage.bytes += placement::kReserve_bytes + placement::RebalanceOptions().grow_margin_bytes;
+  if (shortage.ordinal >= 0) options_.short_of_gpu(shortage);
 }
 
 Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {

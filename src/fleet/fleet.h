@@ -22,6 +22,14 @@
 
 namespace hearth::fleet {
 
+// A model was loaded and is not wholly on the GPUs: so many bytes would have to be free on that card for the rest of
+// it.
+struct GpuShortage {
+  std::string model;
+  int ordinal = 0;
+  uint64_t bytes = 0;
+};
+
 struct FleetOptions {
   ModelOptions model;                                            // how each is loaded
   std::chrono::nanoseconds keep_alive{std::chrono::minutes(5)};  // after its last request; negative: for ever
@@ -32,6 +40,8 @@ struct FleetOptions {
   // For so long a model that is in use keeps its place while another waits for it, counted from its load; 0:
   // kSlice_loads times what its load took. Who has waited for `most_wait` gets the place all the same.
   std::chrono::nanoseconds slice{0}, most_wait{std::chrono::minutes(1)};
+  std::function<void(const GpuShortage& shortage)> short_of_gpu =
+      {};  // called by the thread that loads; returns at once
 };
 inline constexpr int kSlice_loads = 20;
 
@@ -56,6 +66,7 @@ struct YieldWish {
   std::optional<int> gpu;                                      // CUDA's number; not given: where it costs least
   std::chrono::nanoseconds hold{std::chrono::minutes(10)};     // for so long nothing of ours grows into it
   std::chrono::nanoseconds deadline{std::chrono::seconds(5)};  // of making room
+  bool locked = false;  // see GpuLease
   std::string holder = {};                                     // who it is for, for people
 };
 
@@ -172,6 +183,7 @@ class Fleet {
   bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   bool make_room_on_gpus();
+  void tell_of_shortage(const Entry& loaded) const;
   GpuLeases::Held held() const;
   void look_at_leases(std::unique_lock<std::mutex>& lock);
   std::optional<std::string> give_way(const std::string& card, Time until);

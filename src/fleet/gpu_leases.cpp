@@ -34,7 +34,15 @@ bool GpuLeases::end(const std::string& id) {
   return !id.empty() && std::erase_if(promises_, [&](const Promise& p) { return p.lease.id == id; }) > 0;
 }
 
+void GpuLeases::end_all() {
+  promises_.clear();
+  for (const auto& [card, bytes] : kept_) keep_(card, 0);
+  kept_.clear();
+}
+
 void GpuLeases::claim(const std::string& card, uint64_t bytes) {
+  for (const Promise& promise : promises_)
+    if (promise.lease.locked && promise.lease.card == card) bytes = less(bytes, promise.lease.bytes);
   const auto found =
       std::ranges::find_if(promises_, [&](const Promise& p) { return p.lease.id.empty() && p.lease.card == card; });
   if (bytes == 0) {

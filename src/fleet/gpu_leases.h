@@ -21,6 +21,7 @@ struct GpuLease {
   std::string card = {}, card_name = {};  // its id, and for people
   std::string holder = {};                // who asked, as it said itself; may be empty
   uint64_t bytes = 0;
+  bool locked = false;  // its holder holds as much of the card's lease file, which counts once
   std::chrono::system_clock::time_point until = {};
   // What was done for it, when it was asked for.
   uint64_t freed_bytes = 0, free_bytes = 0;
@@ -45,6 +46,7 @@ class GpuLeases {
   GpuLease* find(const std::string& id);
   bool renew(const std::string& id, std::chrono::system_clock::time_point shown, Time until);
   bool end(const std::string& id);
+  void end_all();
   // What others have locked of a card's lease file; 0 ends that.
   void claim(const std::string& card, uint64_t bytes);
   bool empty() const { return promises_.empty() && kept_.empty(); }

@@ -43,6 +43,7 @@ std::string room_of(std::span<const placement::DeviceState> states) {
     for (const placement::Process& process : states[i].others) others += process.bytes;
     text += fmt::format("{}{} has {} to give", i > 0 ? " and " : "", states[i].name, size_text(states[i].budget()));
     if (others > 0) text += fmt::format(" (others hold {})", size_text(others));
+    if (states[i].kept > 0) text += fmt::format(", as {} is promised to other programs", size_text(states[i].kept));
   }
   return text;
 }

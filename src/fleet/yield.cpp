@@ -135,6 +135,7 @@ Result<GpuLease> Fleet::yield(const YieldWish& wish) {
                  .card_name = card.name,
                  .holder = wish.holder,
                  .bytes = wish.bytes,
+                 .locked = wish.locked,
                  .until = std::chrono::system_clock::now() +
                           std::chrono::duration_cast<std::chrono::system_clock::duration>(wish.hold)};
   {

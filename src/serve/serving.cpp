@@ -14,9 +14,11 @@
 #include "base/log.h"
 #include "base/processors.h"
 #include "base/text.h"
+#include "fleet/card_memory.h"
 #include "fleet/find_model.h"
 #include "fleet/model_page.h"
 #include "http/server.h"
+#include "neighbours/neighbours.h"
 #include "serve/access.h"
 #include "serve/admin_routes.h"
 #include "serve/aliases.h"
@@ -43,6 +45,7 @@
 namespace hearth::serve {
 namespace {
 
+constexpr std::chrono::seconds kAsk_neighbours{30};
 constexpr int kWorkers = 2;  // the model needs the processors
 constexpr size_t kMost_waiting = 4096;
 constexpr size_t kMost_long_work = 4;  // models that are made at once
@@ -180,6 +183,28 @@ void set_roles(api::Router& router) {
     router.set_role(path, api::Role::kManage);
 }
 
+// Neighbours are asked on a thread of their own, as often as a model is loaded that lacks room.
+fleet::FleetOptions with_neighbours(const config::Settings& settings, LongWork& work) {
+  fleet::FleetOptions options = fleet_options(settings);
+  std::vector<neighbours::Neighbour> all;
+  for (const std::string& entry : settings.neighbours)
+    if (auto neighbour = neighbours::parse_neighbour(entry)) all.push_back(std::move(*neighbour));
+  if (all.empty()) return options;
+  options.short_of_gpu = [all, busy = settings.ask_busy_neighbours, &work](const fleet::GpuShortage& shortage) {
+    (void)work.start([=](const std::atomic<bool>&) {
+      const neighbours::Asked asked =
+          neighbours::ask(all, {.free_bytes = [ordinal = shortage.ordinal] { return fleet::free_bytes_of(ordinal); },
+                                .bytes = shortage.bytes,
+                                .until = std::chrono::steady_clock::now() + kAsk_neighbours,
+                                .ask_busy = busy,
+                                .until_end = false,
+                                .key = neighbours::key_from_environment()});
+      for (const std::string& line : asked.how) log_info("{} lacks room on the GPU: {}", shortage.model, line);
+    });
+  };
+  return options;
+}
+
 // Differs when a file has been written or replaced.
 std::string stamp_of(const std::string& path) {
   struct stat status {};
@@ -207,7 +232,7 @@ struct Serving::Parts {
         access(state ? &state->keys() : nullptr, local_key),
         front(front_options(loaded.settings)),
         workers(kWorkers, kMost_waiting),
-        models(fleet_options(loaded.settings)),
+        models(with_neighbours(loaded.settings, work)),
         health(models) {
     if (!state) health.set({"state-unavailable", state.error().what(), state.error().remedy});
     add_sources(registry, models, health);

@@ -95,6 +95,8 @@ Result<YieldAsked> yield_from_json(std::string_view text) {
   if (gpu) wish.gpu = static_cast<int>(*gpu);
   ASSIGN_OR_RETURN(const std::optional<int64_t> deadline, fields.integer("deadline_ms", 0, kMost_deadline_ms));
   if (deadline) wish.deadline = std::chrono::milliseconds(*deadline);
+  ASSIGN_OR_RETURN(const std::optional<bool> locked, fields.boolean("locked"));
+  wish.locked = locked.value_or(false);
   ASSIGN_OR_RETURN(const std::optional<std::string> holder, fields.text("holder"));
   wish.holder = holder.value_or("").substr(0, 100);
   return asked;

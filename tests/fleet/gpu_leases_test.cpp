@@ -88,5 +88,17 @@ TEST_F(GpuLeasesTest, LocksOfALeaseFileCountAsLongAsTheyAreHeld) {
   EXPECT_EQ(kept(), 0u);
 }
 
+TEST_F(GpuLeasesTest, WhoHoldsALeaseAndLocksForItIsCountedOnce) {
+  GpuLease lease;
+  lease.id = "a", lease.card = "GPU-a", lease.bytes = 2000, lease.locked = true;
+  leases_.add(lease, start_ + seconds(100));
+  leases_.claim("GPU-a", 2000);
+  look(0, 4000);
+  EXPECT_EQ(kept(), 2000u);
+  leases_.claim("GPU-a", 5000);  // 3000 of somebody else
+  look(0, 4000);
+  EXPECT_EQ(kept(), 5000u);
+}
+
 }  // namespace
 }  // namespace hearth::fleet

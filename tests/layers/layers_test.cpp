@@ -35,7 +35,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"store", {"base", "gguf", "convert"}},
     {"http", {"base"}},
     {"registry", {"base", "http", "store"}},  // models from and to other machines
-    {"config", {"base", "http"}},
+    {"neighbours", {"base", "http"}},  // other servers on the same GPUs
+    {"config", {"base", "http", "neighbours"}},
     {"state", {"base"}},
     {"metrics", {"base"}},
     {"api", {"base", "http", "text", "chat", "sampling"}},  // never the engine: functions are handed in
@@ -45,11 +46,12 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
-      "api", "config", "state", "metrics", "registry"}},
+      "api", "config", "state", "metrics", "registry", "neighbours"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
-      "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry"}},
+      "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry",
+      "neighbours"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {
