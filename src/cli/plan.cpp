@@ -4,16 +4,20 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/machine_state.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
+#include "config/kept.h"
+#include "config/load.h"
 #include "cpu/cpu_device.h"
 #include "fleet/find_model.h"
 #include "fleet/gpus.h"
 #include "fleet/measurer.h"
+#include "fleet/stack.h"
 #include "models/measure.h"
 #include "placement/offers.h"
 #include "placement/table.h"
@@ -22,7 +26,8 @@ namespace hearth::cli {
 namespace {
 
 struct Options {
-  std::string model;
+  std::vector<std::string> models;
+  bool stack = false;  // those of the settings
   uint32_t context = fleet::kDefaultContext_tokens, parallel = 1;
   std::string kv_type = "f16", gpu;
   bool experts_last = false;
@@ -52,8 +57,44 @@ std::string report(const fleet::Measurer& measurer, const std::vector<placement:
   return text;
 }
 
+// What the settings keep loaded, or the models that are named, each with the command's options.
+Result<std::vector<fleet::StackWish>> stack_wishes(const Options& options) {
+  std::vector<config::KeptModel> kept;
+  if (options.stack) {
+    config::Inputs inputs;
+    inputs.environment = config::environment();
+    ASSIGN_OR_RETURN(const config::Loaded loaded, config::load(inputs));
+    for (const std::string& entry : loaded.settings.keep) {
+      ASSIGN_OR_RETURN(kept.emplace_back(), config::parse_kept(entry));
+    }
+    if (kept.empty()) return error(ErrorKind::kUsage, "the settings keep no models: write keep = [\"NAME\", ...]");
+  }
+  for (const std::string& name : options.models)
+    kept.push_back({.name = name, .context = {}, .parallel = {}, .kv_type = {}});
+  std::vector<fleet::StackWish> wishes;
+  for (const config::KeptModel& model : kept) {
+    fleet::StackWish wish{model.name, nullptr, {}};
+    ASSIGN_OR_RETURN(wish.file, fleet::open_model(model.name));
+    wish.serving.context = model.context.value_or(options.context);
+    wish.serving.parallel = model.parallel.value_or(options.parallel);
+    wish.serving.kv_type = model.kv_type.value_or(options.kv_type);
+    wish.serving.plan.experts_last = options.experts_last;
+    wishes.push_back(std::move(wish));
+  }
+  return wishes;
+}
+
+Status run_stack(const Options& options) {
+  ASSIGN_OR_RETURN(const std::vector<fleet::StackWish> wishes, stack_wishes(options));
+  ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
+  ASSIGN_OR_RETURN(const std::vector<std::string> lines, fleet::stack_report(wishes, devices));
+  return print(fmt::format("{}\n", fmt::join(lines, "\n")));
+}
+
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, fleet::open_model(options.model));
+  if (options.stack || options.models.size() > 1) return run_stack(options);
+  if (options.models.empty()) return error(ErrorKind::kUsage, "say which model: hearth plan MODEL");
+  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, fleet::open_model(options.models[0]));
   ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
   ASSIGN_OR_RETURN(auto host, cpu::create_device({}));
   const fleet::Measurer measurer(file, devices.size() - 1, *host, fleet::answer_load_options(options.parallel));
@@ -68,7 +109,9 @@ Status run(const Options& options) {
 
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
-  add_model_argument(arguments, options->model);
+  arguments.words("MODEL", options->models,
+                  "Path of a GGUF file, a name as in \"ollama list\", or \"demo\"; several: all loaded together");
+  arguments.flag("--stack", options->stack, "The models that the server's settings keep loaded, together");
   arguments.number("--ctx", options->context, 1u, 1u << 30, "Tokens of context (default: 4096)");
   arguments.number("--parallel", options->parallel, 1u, 1024u, "Answers at the same time, each with that context");
   arguments.choice("--kv-type", options->kv_type, {"f16", "q8_0", "f32"},

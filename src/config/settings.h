@@ -20,6 +20,7 @@ struct Settings {
   std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8") whose X-Forwarded-For counts
   std::string models;                        // folder; empty: Ollama's
   std::vector<std::string> aliases;          // "NAME=MODEL", see alias.h: for names that no model here has
+  std::vector<std::string> keep;             // models that are loaded at the start and stay, see kept.h
   std::string default_model;                 // that answers for names of Anthropic's models; empty: none
   std::string state;                         // folder; empty: see state_folder()
   LogLevel log = LogLevel::kInfo;
@@ -36,12 +37,12 @@ struct Settings {
   std::vector<std::string> neighbours;  // "KIND=URL": other servers on the GPUs, that may be asked for memory
   bool ask_busy_neighbours = false;     // also while they answer
 
-  std::string tls_certificate, tls_key;                         // paths of PEM files; both or none
-  std::chrono::nanoseconds drain{std::chrono::seconds(15)};     // for requests that run when the server is to end
+  std::string tls_certificate, tls_key;                      // paths of PEM files; both or none
+  std::chrono::nanoseconds drain{std::chrono::seconds(15)};  // for requests that run when the server is to end
   std::chrono::nanoseconds slice{0};  // of a model that others wait for; 0: from what its load took
   std::chrono::nanoseconds place_wait{std::chrono::minutes(1)};  // at most, for another model's place
-  std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};  // of a request for its model to be loaded; 0: no limit
-  std::chrono::nanoseconds deadline{0};                         // of a request, from its arrival to its end; 0: none
+  std::chrono::nanoseconds load_wait{std::chrono::minutes(5)};   // of a request for its model to be loaded; 0: no limit
+  std::chrono::nanoseconds deadline{0};                          // of a request, from its arrival to its end; 0: none
 };
 
 }  // namespace hearth::config

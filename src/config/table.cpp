@@ -9,6 +9,7 @@
 #include "base/outside_text.h"
 #include "base/text.h"
 #include "config/alias.h"
+#include "config/kept.h"
 #include "config/network.h"
 #include "config/origin.h"
 #include "neighbours/neighbours.h"
@@ -252,6 +253,9 @@ std::vector<Setting> make_table() {
       list(
           "aliases", [](S & s) -> auto& { return s.aliases; }, check_alias,
           "NAME=MODEL each, NAME with at most one *: the model that answers where none here has the name"),
+      list(
+          "keep", [](S & s) -> auto& { return s.keep; }, check_kept,
+          "Models that are loaded at the start and stay, each NAME [context=N] [parallel=N] [kv_type=q8_0]"),
       text(
           "default_model", [](S & s) -> auto& { return s.default_model; },
           "The model that answers for claude-* and anthropic/*, names that some clients have fixed"),

@@ -60,6 +60,23 @@ Fleet::~Fleet() {
   changed_.wait(lock, [this] { return std::ranges::all_of(entries_, [](const Ptr& e) { return e->users == 0; }); });
 }
 
+const LoadWish* Fleet::kept_wish(const std::string& name) const {
+  const auto found =
+      std::ranges::find_if(kept_, [&](const auto& kept) { return same_ignoring_case(kept.first, name); });
+  return found == kept_.end() ? nullptr : &found->second;
+}
+
+void Fleet::keep(store::ModelFiles found, const LoadWish& wish) {
+  const std::string name = found.name;
+  {
+    const std::lock_guard lock(mutex_);
+    kept_[name] = wish;
+  }
+  use(std::move(found), wish, -std::chrono::nanoseconds(1), [name](Result<std::shared_ptr<Lease>> lease) {
+    if (!lease) log_error("{} is to be kept loaded and is not: {}", name, lease.error().message);
+  });
+}
+
 Fleet::Ptr Fleet::find(const std::string& name) const {
   for (const Ptr& entry : entries_)
     if (!entry->retired && same_ignoring_case(entry->found.name, name)) return entry;
@@ -69,6 +86,7 @@ Fleet::Ptr Fleet::find(const std::string& name) const {
 // What requests of this model have without a wish of their own is what it would be loaded with.
 uint32_t Fleet::wanted_context(const store::ModelFiles& found, const LoadWish& wish) const {
   if (wish.context) return *wish.context;
+  if (const LoadWish* kept = kept_wish(found.name); kept != nullptr && kept->context) return *kept->context;
   if (options_.model.context != 0) return options_.model.context;
   const uint32_t own = context_parameter(found.parameters);
   return own != 0 ? own : kDefaultContext_tokens;
@@ -99,6 +117,12 @@ Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadW
     entry->retired = true;
     if (entry->resident && entry->found.model == found.model) made->context_before = entry->resident->load.context;
   }
+  if (const LoadWish* kept = kept_wish(found.name)) {
+    made->kept = true;
+    made->keep_alive = -std::chrono::nanoseconds(1);
+    if (!made->wish.parallel) made->wish.parallel = kept->parallel;
+    if (!made->wish.kv_type) made->wish.kv_type = kept->kv_type;
+  }
   made->found = std::move(found);
   entries_.push_back(made);
   return made;
@@ -118,7 +142,7 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
     if (entry && entry->resident && entry->too_large && wish.context.value_or(0) >= entry->too_large->context)
       refusal = entry->too_large->error;
     if (!refusal) {
-      if (keep_alive) entry->keep_alive = *keep_alive;
+      if (keep_alive && (!entry->kept || keep_alive->count() == 0)) entry->keep_alive = *keep_alive;
       entry->last_used = Clock::now();
       if (entry->resident) {
         ++entry->users;
@@ -232,6 +256,7 @@ std::optional<Clock::time_point> Fleet::retire_expired() {
 
 // Whether its place goes to one that has waited for it since then.
 bool Fleet::gives_place(const Entry& entry, Time since) const {
+  if (entry.kept) return false;
   const Time now = Clock::now();
   const auto grace = std::min<std::chrono::nanoseconds>(entry.load_duration, kMost_grace);
   if (entry.users == 0 && now - entry.last_used >= grace) return true;
@@ -308,16 +333,16 @@ void Fleet::work() {
 // One that is replaced by `entry`, or too many: waits until there is room.
 void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   const auto others = [&] {
-    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr; });
+    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr && !e->kept; });
   };
   const auto replaced = [&] {
     return std::ranges::any_of(entries_, [&](const Ptr& e) {
       return e->retired && e->resident && same_ignoring_case(e->found.name, entry->found.name);
     });
   };
-  while (!ends_ && !entry->waiting.empty() &&
-         (replaced() || others() >= static_cast<ptrdiff_t>(options_.most_models))) {
-    if (!somebody_leaves() && others() >= static_cast<ptrdiff_t>(options_.most_models)) retire_for(*entry);
+  const auto too_many = [&] { return !entry->kept && others() >= static_cast<ptrdiff_t>(options_.most_models); };
+  while (!ends_ && !entry->waiting.empty() && (replaced() || too_many())) {
+    if (!somebody_leaves() && too_many()) retire_for(*entry);
     const size_t before = entries_.size();
     remove_retired(lock);
     if (entries_.size() != before || ends_) continue;
@@ -360,7 +385,7 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
 // Whether another model has gone, so that `entry` can be tried again. What is in use is waited for.
 bool Fleet::make_room(std::unique_lock<std::mutex>& lock, const Entry& entry) {
   const auto others = [&] {
-    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr; });
+    return std::ranges::count_if(entries_, [](const Ptr& e) { return e->resident != nullptr && !e->kept; });
   };
   const ptrdiff_t before = others();
   while (!ends_ && others() == before && before > 0 && !entry.waiting.empty()) {
@@ -407,7 +432,7 @@ bool Fleet::make_room_on_gpus() {
     const engine::DeviceStatus status = wants->resident->engine->devices();
     if (!status.gpu_wanted || status.wholly_on_gpu()) continue;
     for (const Ptr& entry : entries_) {
-      if (!entry->resident || entry->retired || entry->last_used >= wants->last_used) continue;
+      if (!entry->resident || entry->retired || entry->kept || entry->last_used >= wants->last_used) continue;
       if (entry->resident->engine->devices().gpu_bytes() == 0) continue;
       if (entry->users > 0 || !gives_place(*entry, Clock::now())) {
         later = true;
@@ -436,16 +461,18 @@ void Fleet::tell_of_shortage(const Entry& loaded) const {
 Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {
   const std::string& name = entry.found.name;
   ModelOptions options = options_.model;
-  models::LoadOptions load = answer_load_options(options_.parallel);
+  const uint32_t parallel = entry.wish.parallel.value_or(options_.parallel);
+  models::LoadOptions load = answer_load_options(parallel);
   // No model gets more than it was trained for, whoever wishes it.
   load.context = wanted_context(entry.found, entry.wish);
   options.context = 0;
   if (entry.wish.gpu_layers == 0) options.gpu = GpuPolicy::kOff;
   if (entry.wish.threads) options.threads = *entry.wish.threads;
+  if (entry.wish.kv_type) options.kv_type = *entry.wish.kv_type;
   LoadObserver observer;
   observer.note = [name](const std::string& text) { log_info("{}: {}", name, text); };
   observer.start = [name](const std::string& what) { log_info("{}: {}", name, what); };
-  const engine::EngineOptions engine_options{.max_sequences = options_.parallel, .queue = options_.queue};
+  const engine::EngineOptions engine_options{.max_sequences = parallel, .queue = options_.queue};
   ASSIGN_OR_RETURN(std::unique_ptr<Resident> resident,
                    Resident::start(entry.found, options, load, engine_options, observer));
   for (const std::string& note : resident->chat->notes()) log_info("{}: {}", name, note);
@@ -453,7 +480,7 @@ Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {
     log_warn("{}: parameters that come with it are ignored: {}", name, fmt::join(ignored, ", "));
   log_placement(name, resident->engine->devices());
   log_info("{} is loaded in {:.2f} seconds, with a context of {} tokens for each of {} answers", name,
-           std::chrono::duration<double>(resident->load_duration).count(), resident->load.context, options_.parallel);
+           std::chrono::duration<double>(resident->load_duration).count(), resident->load.context, parallel);
   return resident;
 }
 

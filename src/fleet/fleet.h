@@ -58,6 +58,8 @@ struct LoadWish {
   std::optional<uint32_t> context;  // tokens of one sequence
   std::optional<int> gpu_layers;    // 0: the CPU
   std::optional<int> threads;
+  std::optional<uint32_t> parallel = {};    // answers at the same time
+  std::optional<std::string> kv_type = {};  // of the cache
 };
 
 // What another program asks of a card.
@@ -66,7 +68,7 @@ struct YieldWish {
   std::optional<int> gpu;                                      // CUDA's number; not given: where it costs least
   std::chrono::nanoseconds hold{std::chrono::minutes(10)};     // for so long nothing of ours grows into it
   std::chrono::nanoseconds deadline{std::chrono::seconds(5)};  // of making room
-  bool locked = false;  // see GpuLease
+  bool locked = false;                                         // see GpuLease
   std::string holder = {};                                     // who it is for, for people
 };
 
@@ -114,6 +116,9 @@ class Fleet {
   // kCancelled where the fleet ends. `keep_alive` not given: as it was, or FleetOptions'.
   void use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
            Take take);
+  // Loads it now, with this wish, which later requests share, and lets it go for no other model. It goes only where
+  // somebody asks for that by name. Before the first request.
+  void keep(store::ModelFiles found, const LoadWish& wish);
   // Of models that are loaded from now on.
   void set_keep_alive(std::chrono::nanoseconds keep_alive);
   // Lets it go once nobody uses it. False if it is not loaded.
@@ -156,6 +161,7 @@ class Fleet {
     uint32_t users = 0;
     bool loading = false;  // with its wish as it was then
     bool retired = false;  // takes no new user
+    bool kept = false;     // see keep()
     Time last_used = {}, loaded = {};
     std::chrono::nanoseconds load_duration{0};
     uint32_t context_before = 0;  // of the one that it replaces; 0: none
@@ -165,6 +171,7 @@ class Fleet {
   };
   using Ptr = std::shared_ptr<Entry>;
 
+  const LoadWish* kept_wish(const std::string& name) const;
   Ptr find(const std::string& name) const;  // that is not retired
   uint32_t wanted_context(const store::ModelFiles& found, const LoadWish& wish) const;
   bool fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const;
@@ -194,7 +201,8 @@ class Fleet {
   std::condition_variable changed_;
   std::list<Ptr> entries_;
   bool ends_ = false;
-  const Entry* blocked_ = nullptr;  // that waits for another's place
+  std::map<std::string, LoadWish> kept_;  // by name
+  const Entry* blocked_ = nullptr;        // that waits for another's place
   FleetCounts counts_;
   GpuLeases leases_;
   Time leases_seen_ = {};

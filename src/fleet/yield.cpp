@@ -86,7 +86,7 @@ std::optional<std::string> Fleet::unload_idle(const std::string& card, Time unti
     const std::lock_guard lock(mutex_);
     Ptr oldest;
     for (const Ptr& entry : entries_) {
-      if (!entry->resident || entry->users > 0) continue;
+      if (!entry->resident || entry->kept || entry->users > 0) continue;
       if (bytes_on(entry->resident->engine->devices(), card) == 0) continue;
       if (!oldest || entry->last_used < oldest->last_used) oldest = entry;
     }

@@ -14,9 +14,12 @@
 #include "base/log.h"
 #include "base/processors.h"
 #include "base/text.h"
+#include "config/kept.h"
 #include "fleet/card_memory.h"
 #include "fleet/find_model.h"
+#include "fleet/machine.h"
 #include "fleet/model_page.h"
+#include "fleet/stack.h"
 #include "http/server.h"
 #include "neighbours/neighbours.h"
 #include "serve/access.h"
@@ -297,6 +300,47 @@ void find_missing_keys(const Access& access, const config::Settings& settings, H
 
 }  // namespace
 
+namespace {
+
+// Loads what the settings keep. The plan of all of it comes first: what has to give is known before anything is loaded.
+void load_kept(const config::Settings& settings, fleet::Fleet& models, Health& health) {
+  std::vector<fleet::StackWish> wishes;
+  std::vector<std::pair<store::ModelFiles, fleet::LoadWish>> kept;
+  for (const std::string& entry : settings.keep) {
+    const auto model = config::parse_kept(entry);
+    auto found = model ? fleet::find_named_model(model->name) : Result<store::ModelFiles>(model.error());
+    auto file = found ? gguf::File::open(found->model) : Result<std::shared_ptr<const gguf::File>>(found.error());
+    if (!file) {
+      health.set({"kept-model-missing",
+                  fmt::format("{} is to be kept loaded and is not: {}", entry, file.error().what()),
+                  file.error().remedy});
+      continue;
+    }
+    fleet::StackWish& wish = wishes.emplace_back(model->name, std::move(*file));
+    wish.serving.context =
+        model->context.value_or(settings.context != 0 ? settings.context : fleet::kDefaultContext_tokens);
+    wish.serving.parallel = model->parallel.value_or(settings.parallel);
+    wish.serving.kv_type = model->kv_type.value_or(settings.kv_type);
+    kept.push_back({std::move(*found),
+                    {.context = wish.serving.context,
+                     .gpu_layers = {},
+                     .threads = {},
+                     .parallel = model->parallel,
+                     .kv_type = model->kv_type}});
+  }
+  if (settings.gpu != "off" && !wishes.empty()) {
+    const auto devices = fleet::this_machine();
+    const auto lines =
+        devices ? fleet::stack_report(wishes, *devices) : Result<std::vector<std::string>>(devices.error());
+    if (!lines) log_warn("the models to be kept cannot be planned together: {}", lines.error().message);
+    if (lines)
+      for (const std::string& line : *lines) log_info("plan: {}", line);
+  }
+  for (auto& [found, wish] : kept) models.keep(std::move(found), wish);
+}
+
+}  // namespace
+
 Serving::Serving(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Serving::~Serving() = default;
 
@@ -338,6 +382,10 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   parts->look_at_certificate();
   find_missing_keys(parts->access, settings, parts->health);
   log_inference_compute(fleet::gpu_policy(settings.gpu));
+  if (!settings.keep.empty()) {
+    Parts& own = *parts;
+    (void)own.work.start([&own](const std::atomic<bool>&) { load_kept(own.loaded.settings, own.models, own.health); });
+  }
   return std::unique_ptr<Serving>(new Serving(std::move(parts)));
 }
 

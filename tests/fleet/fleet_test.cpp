@@ -178,6 +178,22 @@ TEST_F(FleetTest, WhoHasWaitedForLongestGetsThePlaceBeforeTheSliceIsOver) {
   EXPECT_EQ(fleet_->counts().let_go["a"], 1u);
 }
 
+TEST_F(FleetTest, AKeptModelStaysAsItWasLoadedWhateverElseIsAskedFor) {
+  options_.most_models = 1;
+  options_.keep_alive = std::chrono::nanoseconds(0);
+  Fleet& fleet = start();
+  fleet.keep(named("kept"), {.context = 64, .gpu_layers = {}, .threads = {}, .parallel = 2, .kv_type = "f32"});
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(use(name).ok());
+  ASSERT_TRUE(use("kept", {}, std::chrono::seconds(1)).ok());
+  wait_until_running({"kept"});
+  const RunningModel kept = fleet.running().front();
+  EXPECT_EQ(kept.context, 64u) << "a request without a wish shares it";
+  EXPECT_FALSE(kept.expires.has_value());
+  EXPECT_EQ(fleet.counts().loads["kept"], 1u);
+  EXPECT_TRUE(fleet.unload("kept"));
+  wait_until_running({});
+}
+
 TEST_F(FleetTest, TooManyWhoWaitAreRefused) {
   options_.queue = 1;
   options_.most_models = 1;
