@@ -1,11 +1,13 @@
-// make_shape NAME TYPE OUT.gguf: a model of a real shape with random weights, for measurements: the text is
-// noise; sizes, formats per tensor and speed are those of the real model. Made at the speed of the disk: a
-// matrix repeats the same encoded rows.
+// make_shape NAME[:LAYERS] TYPE OUT.gguf: a model of a real shape with random weights, for measurements: the text is
+// noise; sizes, formats per tensor and speed are those of the real model, or of its first LAYERS layers. Made at the
+// speed of the disk: a matrix repeats the same encoded rows.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <random>
 #include <span>
 #include <string>
@@ -19,12 +21,23 @@ namespace {
 
 using namespace hearth;
 
+// Of experts and of latent attention; zeros: a model without.
+struct Experts {
+  uint32_t count = 0, used = 0, feed_forward = 0, shared = 0, dense_layers = 0;
+};
+struct Latent {
+  uint32_t rank = 0, rope = 0;  // heads have keys of head + rope numbers
+};
+
 // Dimensions from the models' published configurations.
 struct Shape {
   const char* name;
   const char* architecture;
   uint32_t layers, width, feed_forward, heads, kv_heads, head, vocabulary, context;
   float rope_base;
+  Experts experts = {};
+  Latent latent = {};
+  uint32_t window = 0;  // in every other layer
 };
 constexpr Shape kShapes[] = {
     {"tiny", "llama", 2, 256, 512, 4, 2, 64, 512, 131072, 1e4f},  // of no model: for trying
@@ -35,6 +48,21 @@ constexpr Shape kShapes[] = {
     {"qwen2.5-7b", "qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e6f},
     {"mistral-7b", "llama", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1e4f},
     {"llama-3.1-8b", "llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 5e5f},
+    {"deepseek-coder-v2-lite",
+     "deepseek2",
+     27,
+     2048,
+     10944,
+     16,
+     16,
+     128,
+     102400,
+     163840,
+     1e4f,
+     {64, 6, 1408, 2, 1},
+     {512, 64}},
+    {"qwen3-30b-a3b", "qwen3moe", 48, 2048, 6144, 32, 4, 128, 151936, 32768, 1e6f, {128, 8, 768, 0, 0}},
+    {"gpt-oss-20b", "gpt-oss", 24, 2880, 2880, 64, 8, 64, 201088, 131072, 1.5e5f, {32, 4, 2880, 0, 0}, {}, 128},
 };
 constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 constexpr size_t kPattern_rows = 16;                                   // encoded once, then repeated
@@ -60,6 +88,21 @@ void describe_tokens(const Shape& shape, gguf::Writer* writer) {
   writer->set_u32("tokenizer.ggml.eos_token_id", 2);
 }
 
+void describe_experts(const Shape& shape, gguf::Writer* writer) {
+  const auto key = [&](const char* name, uint32_t value) {
+    if (value != 0) writer->set_u32(fmt::format("{}.{}", shape.architecture, name), value);
+  };
+  key("expert_count", shape.experts.count);
+  key("expert_used_count", shape.experts.used);
+  key("expert_feed_forward_length", shape.experts.feed_forward);
+  key("expert_shared_count", shape.experts.shared);
+  key("leading_dense_block_count", shape.experts.dense_layers);
+  key("attention.sliding_window", shape.window);
+  key("attention.key_length", shape.head + shape.latent.rope);
+  key("attention.value_length", shape.head);
+  key("attention.kv_lora_rank", shape.latent.rank);
+}
+
 void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::Writer* writer) {
   writer->set_string("general.architecture", shape.architecture);
   writer->set_string("general.name", fmt::format("{} shape, random weights", shape.name));
@@ -73,43 +116,90 @@ void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::
   key("feed_forward_length", shape.feed_forward);
   key("attention.head_count", shape.heads);
   key("attention.head_count_kv", shape.kv_heads);
-  key("rope.dimension_count", shape.head);
+  key("rope.dimension_count", shape.latent.rank != 0 ? shape.latent.rope : shape.head);
+  if (shape.experts.count != 0) describe_experts(shape, writer);
   key("vocab_size", shape.vocabulary);
   writer->set_f32(fmt::format("{}.rope.freq_base", shape.architecture), shape.rope_base);
   writer->set_f32(fmt::format("{}.attention.layer_norm_rms_epsilon", shape.architecture), 1e-5f);
   describe_tokens(shape, writer);
 }
 
-gguf::Tensor tensor(std::string name, uint64_t columns, uint64_t rows) {
+gguf::Tensor tensor(std::string name, uint64_t columns, uint64_t rows, uint64_t count = 1) {
   gguf::Tensor tensor{};
   tensor.name = std::move(name);
-  tensor.dimensions = rows > 1 ? 2 : 1;
-  tensor.shape = {columns, rows, 1, 1};
+  tensor.dimensions = count > 1 ? 3 : rows > 1 ? 2 : 1;
+  tensor.shape = {columns, rows, count, 1};
   return tensor;
 }
 
-std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
-  const uint64_t width = shape.width, inner = shape.feed_forward, q = uint64_t{shape.heads} * shape.head,
+using Add = std::function<void(const char* name, uint64_t columns, uint64_t rows, uint64_t count)>;
+
+void add_attention(const Shape& shape, const Add& add) {
+  const uint64_t width = shape.width, q = uint64_t{shape.heads} * shape.head,
                  kv = uint64_t{shape.kv_heads} * shape.head;
+  if (shape.latent.rank != 0) {
+    add("attn_q.weight", width, uint64_t{shape.heads} * (shape.head + shape.latent.rope), 1);
+    add("attn_kv_a_mqa.weight", width, shape.latent.rank + shape.latent.rope, 1);
+    add("attn_kv_a_norm.weight", shape.latent.rank, 1, 1);
+    add("attn_kv_b.weight", shape.latent.rank, 2 * q, 1);
+    return;
+  }
+  add("attn_q.weight", width, q, 1);
+  add("attn_k.weight", width, kv, 1);
+  add("attn_v.weight", width, kv, 1);
+  const std::string_view architecture = shape.architecture;
+  if (architecture == "qwen2" || architecture == "gpt-oss") {
+    add("attn_q.bias", q, 1, 1);
+    add("attn_k.bias", kv, 1, 1);
+    add("attn_v.bias", kv, 1, 1);
+  }
+  if (architecture == "qwen3moe") {
+    add("attn_q_norm.weight", shape.head, 1, 1);
+    add("attn_k_norm.weight", shape.head, 1, 1);
+  }
+  if (architecture != "gpt-oss") return;
+  add("attn_output.bias", width, 1, 1);
+  add("attn_sinks.weight", shape.heads, 1, 1);
+}
+
+void add_feed_forward(const Shape& shape, uint32_t layer, const Add& add) {
+  const uint64_t width = shape.width, inner = shape.feed_forward;
+  const Experts& experts = shape.experts;
+  if (layer < experts.dense_layers || experts.count == 0) {
+    add("ffn_gate.weight", width, inner, 1);
+    add("ffn_up.weight", width, inner, 1);
+    add("ffn_down.weight", inner, width, 1);
+    return;
+  }
+  add("ffn_gate_inp.weight", width, experts.count, 1);
+  add("ffn_gate_exps.weight", width, experts.feed_forward, experts.count);
+  add("ffn_up_exps.weight", width, experts.feed_forward, experts.count);
+  add("ffn_down_exps.weight", experts.feed_forward, width, experts.count);
+  if (shape.architecture == std::string_view("gpt-oss")) {
+    add("ffn_gate_inp.bias", experts.count, 1, 1);
+    add("ffn_gate_exps.bias", experts.feed_forward, experts.count, 1);
+    add("ffn_up_exps.bias", experts.feed_forward, experts.count, 1);
+    add("ffn_down_exps.bias", width, experts.count, 1);
+  }
+  if (experts.shared == 0) return;
+  const uint64_t together = uint64_t{experts.shared} * experts.feed_forward;
+  add("ffn_gate_shexp.weight", width, together, 1);
+  add("ffn_up_shexp.weight", width, together, 1);
+  add("ffn_down_shexp.weight", together, width, 1);
+}
+
+std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
+  const uint64_t width = shape.width;
   std::vector<gguf::Tensor> all = {tensor("token_embd.weight", width, shape.vocabulary)};
   for (uint32_t i = 0; i < shape.layers; ++i) {
-    const auto add = [&](const char* name, uint64_t columns, uint64_t rows) {
-      all.push_back(tensor(fmt::format("blk.{}.{}", i, name), columns, rows));
+    const Add add = [&](const char* name, uint64_t columns, uint64_t rows, uint64_t count) {
+      all.push_back(tensor(fmt::format("blk.{}.{}", i, name), columns, rows, count));
     };
-    add("attn_norm.weight", width, 1);
-    add("attn_q.weight", width, q);
-    add("attn_k.weight", width, kv);
-    add("attn_v.weight", width, kv);
-    if (shape.architecture == std::string_view("qwen2")) {
-      add("attn_q.bias", q, 1);
-      add("attn_k.bias", kv, 1);
-      add("attn_v.bias", kv, 1);
-    }
-    add("attn_output.weight", q, width);
-    add("ffn_norm.weight", width, 1);
-    add("ffn_gate.weight", width, inner);
-    add("ffn_up.weight", width, inner);
-    add("ffn_down.weight", inner, width);
+    add("attn_norm.weight", width, 1, 1);
+    add_attention(shape, add);
+    add("attn_output.weight", uint64_t{shape.heads} * shape.head, width, 1);
+    add("ffn_norm.weight", width, 1, 1);
+    add_feed_forward(shape, i, add);
   }
   all.push_back(tensor("output_norm.weight", width, 1));
   if (has_own_output(shape)) all.push_back(tensor("output.weight", width, shape.vocabulary));
@@ -144,7 +234,7 @@ Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const st
   describe(shape, recipe, &writer);
   const gguf::ModelProperties properties{.layers = shape.layers,
                                          .queries_per_value = shape.heads / shape.kv_heads,
-                                         .experts = 0,
+                                         .experts = shape.experts.count,
                                          .has_output = has_own_output(shape)};
   std::vector<gguf::Tensor> tensors = tensors_of(shape);
   for (gguf::Tensor& tensor : tensors) {
@@ -161,16 +251,25 @@ Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const st
 }
 
 Status run(std::span<char*> args) {
-  if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME TYPE OUT.gguf");
-  const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes),
-                                   [&](const Shape& known) { return std::string_view(args[1]) == known.name; });
+  if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME[:LAYERS] TYPE OUT.gguf");
+  const std::string_view wanted = args[1], name = wanted.substr(0, wanted.find(':'));
+  const auto* shape =
+      std::find_if(std::begin(kShapes), std::end(kShapes), [&](const Shape& known) { return name == known.name; });
   if (shape == std::end(kShapes)) {
     std::string names;
     for (const Shape& known : kShapes) names += fmt::format(" {}", known.name);
-    return error(ErrorKind::kUsage, "unknown shape '{}'; known:{}", args[1], names);
+    return error(ErrorKind::kUsage, "unknown shape '{}'; known:{}", name, names);
+  }
+  Shape scaled = *shape;
+  if (name.size() < wanted.size()) {
+    const std::string_view layers = wanted.substr(name.size() + 1);
+    const auto [end, bad] = std::from_chars(layers.data(), layers.data() + layers.size(), scaled.layers);
+    if (bad != std::errc() || end != layers.data() + layers.size() || scaled.layers == 0 ||
+        scaled.layers > shape->layers)
+      return error(ErrorKind::kUsage, "{} layers: {} has 1 to {}", layers, name, shape->layers);
   }
   ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(args[2]));
-  return make(*shape, recipe, args[3]);
+  return make(scaled, recipe, args[3]);
 }
 
 }  // namespace
