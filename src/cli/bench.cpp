@@ -69,7 +69,8 @@ class Runner {
  public:
   Runner(models::Model& model, uint32_t sequences, uint32_t context, uint32_t chunk)
       : model_(model),
-        pages_per_sequence_(static_cast<uint32_t>(divide_up(context, device::kPage_tokens))),
+        pages_per_sequence_(
+            static_cast<uint32_t>(round_up(divide_up(context, device::kPage_tokens), model.page_group()))),
         chunk_(chunk) {
     pages_.resize(size_t{sequences} * pages_per_sequence_);
     std::iota(pages_.begin(), pages_.end(), 0);

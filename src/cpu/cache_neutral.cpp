@@ -43,10 +43,12 @@ void visit_page(const device::CacheShape& shape, const Visit& visit) {
 }  // namespace
 
 void CpuDevice::page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const {
+  if (shape.state != 0) std::memcpy(neutral, page, shape.state * sizeof(float));
   visit_page(shape, [&](const Piece& at) { std::memcpy(neutral + at.neutral, page + at.page, at.bytes); });
 }
 
 void CpuDevice::page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const {
+  if (shape.state != 0) std::memcpy(page, neutral, shape.state * sizeof(float));
   visit_page(shape, [&](const Piece& at) { std::memcpy(page + at.page, neutral + at.neutral, at.bytes); });
 }
 

@@ -74,6 +74,7 @@ void CpuDevice::rotate_append(const device::RotateAppendArgs& args) {
       if (growth != 1)
         for (uint32_t d = 0; d < shape.key_dim; ++d) head[d] *= growth;
     }
+    if (args.k == nullptr) return;
     const int32_t page = sequence.pages[positions_[row] / kPage_tokens];
     const uint32_t slot = positions_[row] % kPage_tokens;
     for (uint32_t h = 0; h < shape.kv_heads; ++h) {

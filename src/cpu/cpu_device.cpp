@@ -146,7 +146,7 @@ device::OperandForms CpuDevice::operand_forms(const device::Matrix& weight) cons
 }
 
 size_t CpuDevice::page_bytes(const device::CacheShape& shape) const {
-  return round_up(cache_page_bytes(shape), 64);
+  return round_up(shape.state != 0 ? shape.state * sizeof(float) : cache_page_bytes(shape), 64);
 }
 
 Status CpuDevice::supports(const device::CacheShape& shape) const {
@@ -221,10 +221,12 @@ void CpuDevice::norm(const device::NormArgs& args) {
     const float* in =
         args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * pieces.in_row + piece * pieces.in_piece;
     float* values = args.operand.data != nullptr ? operand_scratch(args.operand, i) : thread_scratch(width).data();
-    if (args.kind == device::NormKind::kNone)
-      std::copy_n(in, width, values);
+    const float* weight = args.weight.data;
+    if (weight != nullptr && pieces.own_weights) weight += size_t{piece} * width;
+    if (args.kind != device::NormKind::kNone)
+      run(in, weight, args.bias.data, width, args.epsilon, values);
     else
-      run(in, args.weight.data, args.bias.data, width, args.epsilon, values);
+      std::copy_n(in, width, values);
     if (args.operand.data != nullptr) write_operand(args.operand, i, values);
     if (args.out == nullptr) return;
     float* out = row_of(args.out, row, pieces.out_row) + piece * pieces.out_piece;
@@ -338,7 +340,8 @@ void CpuDevice::project_heads(const device::HeadProjection& args) {
 void CpuDevice::activate(const device::ActivateArgs& args) {
   host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     const float* gate = args.gate + size_t{row} * args.stride;
-    const float* up = args.up != nullptr ? args.up + size_t{row} * args.stride : nullptr;
+    const float* up =
+        args.up == nullptr ? nullptr : args.up + size_t{row} * (args.up_stride != 0 ? args.up_stride : args.stride);
     float* values = operand_scratch(args.out, row);
     kernels_.activate_row(args.kind, gate, up, args.out.width, values);
     if (args.row_gate != nullptr) {

@@ -49,6 +49,8 @@ class CpuDevice final : public device::Device {
   void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
+  void convolve(const device::ConvolveArgs& args) override;
+  void scan(const device::ScanArgs& args) override;
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;

@@ -6,6 +6,7 @@
 
 #include "cpu/kernels/attention_block.h"
 #include "cpu/kernels/matmul_args.h"
+#include "cpu/kernels/scan_row.h"
 #include "cpu/operand.h"
 #include "device/types.h"
 #include "quant/format.h"
@@ -44,6 +45,7 @@ struct KernelTable {
   void (*add_scaled_row)(const float* x, float weight, uint32_t n, float* out);
   void (*activate_row)(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out);
   void (*soft_cap_row)(float* x, uint32_t n, float cap);
+  void (*scan_row)(const ScanRow& row);
 
   // For measurements: reads `bytes` bytes once; does kLimitRounds times *_round_ops operations in registers.
   uint64_t (*read_all)(const std::byte* data, size_t bytes);

@@ -56,6 +56,7 @@ constexpr uint32_t kNeutralBlock_bytes = 2 + kScaleGroup;  // a half scale, then
 }  // namespace
 
 void CudaDevice::page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const {
+  if (shape.state != 0) std::memcpy(neutral, page, shape.state * sizeof(float));
   visit_rows(shape, page, neutral, [&](const std::byte* row, const std::byte* scales, std::byte* to, uint32_t dims) {
     if (shape.type != device::CacheType::kQ8_0) {
       std::memcpy(to, row, device::neutral_row_bytes(shape.type, dims));
@@ -70,6 +71,7 @@ void CudaDevice::page_to_neutral(const device::CacheShape& shape, const std::byt
 
 void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const {
   std::memset(page, 0, page_bytes(shape));  // the padding of rows is zero
+  if (shape.state != 0) std::memcpy(page, neutral, shape.state * sizeof(float));
   visit_rows(shape, page, neutral, [&](std::byte* row, std::byte* scales, const std::byte* from, uint32_t dims) {
     if (shape.type != device::CacheType::kQ8_0) {
       std::memcpy(row, from, device::neutral_row_bytes(shape.type, dims));

@@ -57,6 +57,8 @@ class CudaDevice final : public device::Device {
   void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
+  void convolve(const device::ConvolveArgs& args) override;
+  void scan(const device::ScanArgs& args) override;
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
@@ -75,6 +77,7 @@ class CudaDevice final : public device::Device {
     CUfunction norm, activate, soft_cap, rotate, merge, route, group, head_slots, combine, candidates, total;
     std::unordered_map<uint32_t, CUfunction> embed;  // by format type
     // Null or missing as long as nobody wanted them:
+    CUfunction convolve = nullptr, scan = nullptr;
     std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()
     std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes
   };
@@ -94,6 +97,7 @@ class CudaDevice final : public device::Device {
   Status find_functions();
   // Load kernels that only some models need, if they are not there yet.
   Status prepare(const quant::Format& format);
+  Status prepare_recurrent();
   Status prepare_attention(const device::CacheShape& shape, uint32_t group);
   void free(std::byte* data, size_t bytes) override;
 

@@ -20,7 +20,7 @@ ActivateKernelArgs activation(const device::ExpertsArgs& args, const float* gate
   kernel.up_bias = args.up_bias.data;
   kernel.row_weight = args.weigh_inputs ? weight : nullptr;
   kernel.width = inner;
-  kernel.stride = args.gated() ? 2 * inner : inner;
+  kernel.stride = kernel.up_stride = args.gated() ? 2 * inner : inner;
   kernel.way = static_cast<ActivationWay>(args.kind);
   return kernel;
 }

@@ -70,6 +70,7 @@ void CudaDevice::norm(const device::NormArgs& args) {
   kernel.in_piece = pieces.in_piece;
   kernel.out_row = pieces.out_row;
   kernel.out_piece = pieces.out_piece;
+  kernel.own_weights = pieces.own_weights;
   list_.add(functions_.norm, {count * pieces.count}, {kNormThreads}, 0, kernel);
 }
 
@@ -87,6 +88,7 @@ void CudaDevice::activate(const device::ActivateArgs& args) {
   kernel.up = args.up;
   kernel.out = operand_rows(args.out);
   kernel.stride = args.stride;
+  kernel.up_stride = args.up_stride != 0 ? args.up_stride : args.stride;
   kernel.width = args.out.width;
   kernel.rows = rows();
   kernel.row_gate = args.row_gate;

@@ -42,7 +42,17 @@ size_t neutral_row_bytes(CacheType type, uint32_t dims) {
   __builtin_unreachable();
 }
 
+float* state_of(const CacheLayer& cache, const BatchSequence& sequence, uint32_t position) {
+  const size_t page = static_cast<size_t>(sequence.pages[position / kPage_tokens / cache.group * cache.group]);
+  return reinterpret_cast<float*>(cache.data + page / cache.group * cache.page_bytes);
+}
+
+bool ends_state(const CacheLayer& cache, const BatchSequence& sequence, uint32_t row) {
+  return row + 1 == sequence.rows || (sequence.first_position + row + 1) % (cache.group * kPage_tokens) == 0;
+}
+
 size_t neutral_page_bytes(const CacheShape& shape) {
+  if (shape.state != 0) return shape.state * sizeof(float);
   return size_t{kPage_tokens} * shape.kv_heads *
          (neutral_row_bytes(shape.type, shape.key_dim) + neutral_row_bytes(shape.type, shape.value_dim));
 }

@@ -82,6 +82,7 @@ struct Pieces {
   uint32_t count = 1;
   uint32_t in_row = 0, in_piece = 0;
   uint32_t out_row = 0, out_piece = 0;
+  bool own_weights = false;  // weights for each part, one after the other; else the same for all
 };
 
 // out = norm(in) * weight + bias. Written to the operand, to `out` (which may be `in`), or added to `out`, as given.
@@ -124,7 +125,7 @@ struct HeadProjection {
 // keys and values at their positions.
 struct RotateAppendArgs {
   float* q = nullptr;        // [heads][key_dim] per row
-  const float* k = nullptr;  // [kv_heads][key_dim]
+  const float* k = nullptr;  // [kv_heads][key_dim]; null: the cache has keys and values of these rows already
   const float* v = nullptr;  // [kv_heads][value_dim]
   uint32_t q_stride = 0, k_stride = 0, v_stride = 0;
   uint32_t heads = 0;
@@ -160,9 +161,52 @@ struct ActivateArgs {
   const float* gate = nullptr;
   const float* up = nullptr;
   uint32_t stride = 0;              // of both
+  uint32_t up_stride = 0;           // of `up`, if it has another
   const float* row_gate = nullptr;  // one number a row
   Operand out;
 };
+
+// A causal convolution of every channel for itself: out = out_factor * act(sum over taps of weight * (in_factor * in of
+// the rows before, and of the row itself) + bias). The last inputs of a sequence are at the start of its state.
+struct ConvolveArgs {
+  const float* in = nullptr;
+  const float *in_factor = nullptr, *out_factor = nullptr;  // null: 1
+  uint32_t in_stride = 0;                                   // values between rows of the three
+  uint32_t channels = 0, taps = 0;                          // taps: at most kMost_taps
+  Vector weight;                                            // [channel][tap], the last one of the row itself
+  Vector bias;
+  bool silu = false;
+  float* out = nullptr;
+  uint32_t out_stride = 0;
+  CacheLayer state;  // (taps - 1) * channels numbers of it
+};
+inline constexpr uint32_t kMost_taps = 8;
+
+// The recurrence of state-space models (Dao and Gu 2024, "Transformers are SSMs") and of gated delta nets (Yang et al.
+// 2024, "Gated Delta Networks"). Every head has a matrix S as state; row after row, with
+// t = softplus(step + step_bias) and d = exp(t * decay):
+//
+//   S = d S + k (t v)^T                                  without beta,
+//   S = d S + k (sigmoid(beta) (v - (d S)^T k))^T        with it,
+//   out = (S^T q + skip v) * silu(gate)
+struct ScanArgs {
+  const float *q = nullptr, *k = nullptr, *v = nullptr;        // [groups][key_dim], likewise, [heads][value_dim]
+  uint32_t stride = 0;                                         // values between rows of the three
+  uint32_t heads = 0, groups = 0, key_dim = 0, value_dim = 0;  // key_dim: at most kMost_scan_keys
+  bool interleaved = false;                      // head h reads keys h mod groups, not h / (heads / groups)
+  const float *step = nullptr, *beta = nullptr;  // a number for each head
+  uint32_t step_stride = 0;                      // values between rows of both
+  uint32_t group_stride = 0;      // from the numbers of heads / groups adjacent heads to those of the next
+  Vector step_bias, decay, skip;  // per head
+  float q_scale = 1, k_scale = 1;
+  const float* gate = nullptr;  // [heads][value_dim]
+  uint32_t gate_stride = 0;
+  float* out = nullptr;  // [heads][value_dim]
+  uint32_t out_stride = 0;
+  CacheLayer state;       // [heads][value_dim][key_dim] of it
+  uint32_t state_at = 0;  // from this number on
+};
+inline constexpr uint32_t kMost_scan_keys = 256;
 
 // Mixture of experts, whole: router, shares, the `used` best (ties: the lower index), weights normalised to sum 1 if
 // asked, and out += sum of weight * down(act(gate x) * up x).
@@ -274,6 +318,8 @@ class Device : public Sizing {
   virtual void project_heads(const HeadProjection& args) = 0;  // of all rows of the batch
   virtual void rotate_append(const RotateAppendArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;
+  virtual void convolve(const ConvolveArgs& args) = 0;
+  virtual void scan(const ScanArgs& args) = 0;
   virtual void activate(const ActivateArgs& args) = 0;
   virtual void experts(const ExpertsArgs& args) = 0;
   virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place

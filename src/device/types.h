@@ -73,21 +73,28 @@ enum class CacheType { kF32, kF16, kQ8_0 };
 // Tokens in a page: a page holds the keys and values of one layer for this many adjacent positions.
 inline constexpr uint32_t kPage_tokens = 32;
 
-// The shape of one layer's cache.
+// The shape of one layer's cache: keys and values, or the state of a recurrent layer.
 struct CacheShape {
   CacheType type = CacheType::kF16;
   uint32_t kv_heads = 0, key_dim = 0, value_dim = 0;  // per head
+  uint32_t state = 0;                                 // float32 numbers of a state, and no keys and values; 0: none
 };
 
 // One layer's cache: page p lies at data + p * page_bytes. The layout inside is the device's own.
+//
+// A state is as large as many keys, so that a group of adjacent pages, of which a sequence has all or none, shares one:
+// that of pages [g * group, (g + 1) * group) lies at data + g * page_bytes. It is the state behind the last position
+// computed in these pages: of a group that is full, a snapshot, which sequences with the same beginning read.
 struct CacheLayer {
   CacheShape shape;
   std::byte* data = nullptr;
   size_t page_bytes = 0;
+  uint32_t group = 1;  // 1 for keys and values
 };
 
 // A page in the form that all devices share: for every kv head the keys of the 32 positions, one row
-// each, then for every kv head the values. A row is stored as quant's F32, F16 or Q8_0, as the cache type says.
+// each, then for every kv head the values. A row is stored as quant's F32, F16 or Q8_0, as the cache type says. A state
+// is its numbers.
 size_t neutral_row_bytes(CacheType type, uint32_t dims);
 size_t neutral_page_bytes(const CacheShape& shape);
 
@@ -97,6 +104,11 @@ struct BatchSequence {
   uint32_t first_position = 0;     // of first_row; the rows are first_position, +1, +2, ...
   std::span<const int32_t> pages;  // page of positions 0..31, 32..63, ...; covers the last row's
 };
+
+// Of a cache of states on the host: that behind this position of a sequence.
+float* state_of(const CacheLayer& cache, const BatchSequence& sequence, uint32_t position);
+// Whether the state behind this row of the sequence's is kept: its last, and the last of each group of pages.
+bool ends_state(const CacheLayer& cache, const BatchSequence& sequence, uint32_t row);
 
 // Adjacent rows of a batch that begin as values in place of a token's embedding: parts of an image, say.
 struct EmbeddedRows {
@@ -147,7 +159,8 @@ enum class NormKind { kRms, kLayer, kNone };
 // looks GELU up in a table of halves, and models are judged by ggml's logits (without the rounding
 // they differ by 2e-4, with it by 5e-5). kRelu: max(x, 0); kReluSquared: its square. kClampedSwish, only with a second
 // factor: gate at most 7, up within 7, gate * sigmoid(1.702 gate) * (up + 1) (gpt-oss; OpenAI 2025).
-enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish };
+// kSigmoid: 1 / (1 + e^-x).
+enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish, kSigmoid };
 
 // What the output of a router is made of: shares of all experts that sum to one, or each its own.
 enum class Gating { kSoftmax, kSigmoid };

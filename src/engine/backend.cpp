@@ -9,6 +9,7 @@ Backend backend_of(models::Model& model) {
   backend.vocabulary = model.spec().vocabulary;
   backend.context = model.options().context;
   backend.pages = model.options().pages;
+  backend.page_group = model.page_group();
   backend.batch_rows = model.options().batch_rows;
   backend.logit_rows = model.options().logit_rows;
   backend.sequences = model.options().sequences;

@@ -20,8 +20,10 @@ namespace hearth::engine {
 
 struct Backend {
   uint32_t vocabulary = 0;
-  uint32_t context = 0;     // most tokens of one sequence
-  uint32_t pages = 0;       // of device::kPage_tokens tokens each, for all sequences
+  uint32_t context = 0;  // most tokens of one sequence
+  uint32_t pages = 0;    // of device::kPage_tokens tokens each, for all sequences
+  // A sequence has all or none of so many adjacent pages (states of recurrent layers: device::CacheLayer).
+  uint32_t page_group = 1;
   uint32_t batch_rows = 0;  // most rows in one step
   uint32_t logit_rows = 0;  // most rows with logits in one step
   uint32_t sequences = 0;   // most sequences in one step

@@ -27,8 +27,8 @@ EngineOptions cut_to(EngineOptions options, const Backend& backend) {
 }
 
 sched::SchedulerOptions scheduler_options(const Backend& backend, const EngineOptions& options) {
-  return {.pages = backend.pages,
-          .page_tokens = device::kPage_tokens,
+  return {.pages = backend.pages / backend.page_group,
+          .page_tokens = device::kPage_tokens * backend.page_group,
           .context = backend.context,
           .max_sequences = options.max_sequences,
           .step_rows = options.step_rows,
@@ -259,7 +259,13 @@ Status Engine::Impl::between_steps(std::function<Status()> run_there) {
 }
 
 void Engine::Impl::tell_live_pages() const {
-  if (backend.keep_pages) backend.keep_pages(scheduler.live_pages());
+  if (!backend.keep_pages) return;
+  std::vector<bool> live(backend.pages);
+  for (size_t page = 0; page < live.size(); ++page) {
+    const size_t group = page / backend.page_group;
+    live[page] = group < scheduler.live_pages().size() && scheduler.live_pages()[group];
+  }
+  backend.keep_pages(live);
 }
 
 void Engine::Impl::maintain() {
@@ -343,8 +349,8 @@ void Engine::Impl::publish(uint32_t ended_now) {
   unfinished -= ended_now;
   published = counted;
   published.running = counts.running;
-  published.pages_total = counts.pages_total;
-  published.pages_free = counts.pages_unused + counts.pages_evictable;
+  published.pages_total = counts.pages_total * backend.page_group;
+  published.pages_free = (counts.pages_unused + counts.pages_evictable) * backend.page_group;
   published.tokens_cached = counts.tokens_cached;
   published.preemptions = counts.preemptions;
   if (ended_now > 0) ended.notify_all();

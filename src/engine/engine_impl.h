@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <future>
 #include <map>
 #include <mutex>
@@ -102,6 +103,7 @@ struct Engine::Impl {
   device::Batch batch_of(const sched::Step& step) const;
   device::Batch alone(const sched::Step& step, const sched::StepSequence& part) const;
   void add_part(const sched::StepSequence& part, uint32_t first_row, device::Batch& batch) const;
+  std::span<const int32_t> pages_of(const sched::StepSequence& part) const;
   device::Readout wanted(const sched::Step& step);
   void take_cancels();
   void build_masks(const sched::Step& step);
@@ -132,7 +134,8 @@ struct Engine::Impl {
   sched::Scheduler scheduler;
   const uint32_t context;
   std::map<RequestId, std::unique_ptr<Active>> actives;
-  std::vector<float> logits, more_logits;  // of rows that are read with the step, and after it
+  mutable std::deque<std::vector<int32_t>> pages;  // of the sequences of a step, where the scheduler's are groups
+  std::vector<float> logits, more_logits;          // of rows that are read with the step, and after it
   StepCost cost;
   std::chrono::milliseconds bound{0};
   Clock::time_point maintained = Clock::now();

@@ -44,6 +44,7 @@ Usage usage_at_end(const Active& active) {
 
 device::Batch Engine::Impl::batch_of(const sched::Step& step) const {
   device::Batch batch;
+  pages.clear();
   batch.tokens = step.tokens;
   for (const sched::StepSequence& part : step.sequences) add_part(part, part.first_row, batch);
   batch.logit_rows = step.logit_rows;
@@ -59,9 +60,19 @@ device::Batch Engine::Impl::alone(const sched::Step& step, const sched::StepSequ
   return batch;
 }
 
+// What the scheduler deals in are groups of pages.
+std::span<const int32_t> Engine::Impl::pages_of(const sched::StepSequence& part) const {
+  const auto group = static_cast<int32_t>(backend.page_group);
+  if (group == 1) return part.pages;
+  std::vector<int32_t>& all = pages.emplace_back();
+  for (const sched::Page page : part.pages)
+    for (int32_t i = 0; i < group; ++i) all.push_back(page * group + i);
+  return all;
+}
+
 // One sequence's part of a step, with its first row at `first_row` of the batch.
 void Engine::Impl::add_part(const sched::StepSequence& part, uint32_t first_row, device::Batch& batch) const {
-  batch.sequences.push_back({first_row, part.rows, part.first_position, part.pages});
+  batch.sequences.push_back({first_row, part.rows, part.first_position, pages_of(part)});
   const Active& active = *actives.at(part.id);
   for (const EmbeddedPart& embedded : active.embedded) {
     const auto rows = static_cast<uint32_t>(embedded.values->size() / backend.width);

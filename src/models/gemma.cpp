@@ -6,7 +6,8 @@ namespace hearth::models {
 
 Result<Spec> read_gemma(const Metadata& keys, uint32_t layers_of_largest) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
-  TRY(read_rms_norm(keys, &spec));
+  ASSIGN_OR_RETURN(spec.norm_epsilon,
+                   keys.number_or("attention.layer_norm_rms_epsilon", 1e-6f, 0, 1));  // Ollama's lack it
   spec.post_norms = true;
   spec.activation = device::Activation::kGeluTanh;
   spec.embedding_scale = std::sqrt(static_cast<float>(spec.width));

@@ -7,7 +7,7 @@ namespace hearth::models {
 
 namespace {
 
-constexpr uint32_t kLayers_27b = 62;
+constexpr uint32_t kLayers_27b = 62, kLong_context = 131072;
 enum Ropes : uint32_t { kGlobal, kLocal };
 
 Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
@@ -22,6 +22,10 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   ASSIGN_OR_RETURN(float local_base, keys.number_or("rope.local.freq_base", 10000, 1.0001, 1e30));
   ASSIGN_OR_RETURN(local_base, keys.number_or("rope.freq_base_swa", local_base, 1.0001, 1e30));
   ASSIGN_OR_RETURN(device::Rope global, read_rope(keys, options, Pairs::kHalves, &spec, global_base));
+  // Ollama's files do not say that the models for long contexts stretch their global rope.
+  const bool says_nothing = !keys.has("attention.layer_norm_rms_epsilon") && !keys.has("rope.scaling.factor");
+  if (says_nothing && spec.context >= kLong_context)
+    for (float& frequency : global.inverse_frequency) frequency /= 8;
   ASSIGN_OR_RETURN(device::Rope local, plain_rope(keys, local_base, Pairs::kHalves, spec));
   spec.ropes = {std::move(global), std::move(local)};
 

@@ -12,14 +12,18 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));
   spec.activation = device::Activation::kClampedSwish;
-  TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
+  // Ollama's files name no kind of scaling.
+  ASSIGN_OR_RETURN(device::Rope rope, read_rope(keys, options, device::Rope::Pairs::kHalves, &spec, 10000, "yarn"));
+  spec.ropes.push_back(std::move(rope));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count("attention.sliding_window", 1, kMost_context));
   for (uint32_t i = 0; i < spec.layers; i += 2) spec.per_layer[i].window = window;
   return spec;
 }
 
 const Architecture kArchitecture{"gpt-oss", read};
+const Architecture kOf_ollama{"gptoss", read};
 const RegisterArchitecture registered(&kArchitecture);
+const RegisterArchitecture registered_of_ollama(&kOf_ollama);
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "models/architecture.h"
+#include "models/recurrent.h"
 #include "models/transformer.h"
 
 namespace hearth::models {
@@ -56,7 +57,37 @@ device::StepShape largest_step(const Spec& spec, const LoadOptions& options, con
           .expert_feed_forward = spec.expert_feed_forward};
 }
 
+Status check_attention(const gguf::File& file, const Spec& spec) {
+  for (uint32_t i = 0; i < spec.layers; ++i)
+    if (spec.per_layer[i].mixer == Mixer::kAttention && spec.heads == 0)
+      return error(ErrorKind::kInvalidData, "{}: {}.attention.head_count is 0, but layer {} has attention", file.path(),
+                   spec.architecture, i);
+  return {};
+}
+
+// What a page of keys and values takes about anywhere.
+uint64_t neutral_bytes(const Spec& spec, device::CacheType type) {
+  return device::neutral_page_bytes({type, spec.kv_heads, spec.key_dim, spec.value_dim});
+}
+
 }  // namespace
+
+device::CacheShape cache_of(const LoadPlan& load_plan, uint32_t layer) {
+  const Mixer mixer = load_plan.spec.per_layer[layer].mixer;
+  if (mixer == Mixer::kAttention) return load_plan.cache;
+  return {.type = load_plan.cache.type, .state = keeps_state(mixer) ? load_plan.spec.recurrent.state() : 0};
+}
+
+uint32_t cache_count(const LoadPlan& load_plan, uint32_t layer) {
+  switch (load_plan.spec.per_layer[layer].mixer) {
+    case Mixer::kAttention:
+      return load_plan.options.pages;
+    case Mixer::kNone:
+      return 0;
+    default:
+      return load_plan.options.pages / load_plan.page_group;
+  }
+}
 
 Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options, const gguf::QuantizationRecipe* recipe) {
   ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
@@ -64,7 +95,11 @@ Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options, c
   load_plan.options = options;
   ASSIGN_OR_RETURN(load_plan.spec, architecture->read(file, {.context = options.context}));
   const Spec& spec = load_plan.spec;
+  TRY(check_attention(file, spec));
   TRY(fill_in(file, spec, &load_plan.options));
+  const LoadOptions& filled = load_plan.options;
+  load_plan.page_group = pages_of_state(spec, neutral_bytes(spec, filled.cache), filled.context);
+  load_plan.options.pages = static_cast<uint32_t>(round_up(filled.pages, load_plan.page_group));
   load_plan.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
   load_plan.most = largest_step(spec, load_plan.options, load_plan.cache);
   const FileSizing sizing;
@@ -87,14 +122,15 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& lo
     TRY(read(reader));
     return reader.bytes() + reader.mapped_bytes();
   };
-  uint64_t cache = 0, all_layers = 0;
-  if (!checked_mul(sizing.page_bytes(load_plan.cache), options.pages, &cache) ||
-      !checked_mul(cache, 2 * uint64_t{spec.layers}, &all_layers))
+  uint64_t largest = 0, all_layers = 0;
+  for (uint32_t i = 0; i < spec.layers; ++i) largest = std::max(largest, sizing.page_bytes(cache_of(load_plan, i)));
+  if (!checked_mul(largest, options.pages, &all_layers) ||
+      !checked_mul(all_layers, 2 * uint64_t{spec.layers}, &all_layers))
     return error(ErrorKind::kUsage, "{}: {} pages of cache are more than any memory holds", file.path(), options.pages);
   for (uint32_t i = 0; i < spec.layers; ++i) {
     LayerWeights layer;
     placement::LayerSizes& bytes = sizes.layers.emplace_back();
-    bytes.cache = cache;
+    bytes.cache = sizing.page_bytes(cache_of(load_plan, i)) * cache_count(load_plan, i);
     ASSIGN_OR_RETURN(bytes.weights,
                      bytes_of([&](TensorReader& reader) { return read_layer(reader, spec, i, &layer); }));
     ASSIGN_OR_RETURN(bytes.experts,

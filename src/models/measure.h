@@ -15,11 +15,16 @@ namespace hearth::models {
 // What is decided before anything is allocated.
 struct LoadPlan {
   Spec spec;
-  LoadOptions options;  // zeros filled in
-  device::CacheShape cache;
-  device::StepShape most;  // the largest step
-  Weights weights;         // in the file: formats and shapes
+  LoadOptions options;       // zeros filled in
+  device::CacheShape cache;  // of the layers with attention
+  uint32_t page_group = 1;   // pages that a sequence has all or none of: they share the states of recurrent layers
+  device::StepShape most;    // the largest step
+  Weights weights;           // in the file: formats and shapes
 };
+
+// What a layer caches, and how many of it a model has: pages, states, or nothing.
+device::CacheShape cache_of(const LoadPlan& load_plan, uint32_t layer);
+uint32_t cache_count(const LoadPlan& load_plan, uint32_t layer);
 
 // Errors: kInvalidData (missing tensor or wrong shape: names it, found and expected), kUnsupported, kUsage
 // (context larger than the model's, batches that are too large). `recipe`: as if the weights were quantised so.

@@ -21,6 +21,7 @@ constexpr Foreign kForeign[] = {
     {"attention.temperature_scale", 0},
     {"attention.shared_kv_layers", 0},
     {"attention.kv_lora_rank", 0},
+    {"moe_latent_size", 0},
     {"embedding_length_per_layer_input", 0},
     {"embedding_scale", 1},
     {"residual_scale", 1},
@@ -63,9 +64,22 @@ Status read_experts(const Metadata& keys, Spec* spec) {
   return {};
 }
 
-Status read_heads(const Metadata& keys, Spec* spec) {
-  ASSIGN_OR_RETURN(spec->heads, keys.count("attention.head_count", 1, kMost_heads));
-  ASSIGN_OR_RETURN(spec->kv_heads, keys.count_or("attention.head_count_kv", spec->heads, 1, kMost_heads));
+using Understood = std::initializer_list<std::string_view>;
+
+// A count of at least 1, unless the architecture knows layers without.
+Result<uint32_t> size_of(const Metadata& keys, std::string_view key, uint32_t most, Understood understood) {
+  const bool varies = std::find(understood.begin(), understood.end(), key) != understood.end();
+  return varies ? keys.largest(key, most) : keys.count(key, 1, most);
+}
+
+Status read_heads(const Metadata& keys, Understood understood, Spec* spec) {
+  ASSIGN_OR_RETURN(spec->heads, size_of(keys, "attention.head_count", kMost_heads, understood));
+  if (spec->heads == 0) return {};
+  spec->kv_heads = spec->heads;
+  if (keys.has("attention.head_count_kv")) {
+    ASSIGN_OR_RETURN(spec->kv_heads, size_of(keys, "attention.head_count_kv", kMost_heads, understood));
+  }
+  if (spec->kv_heads == 0) return keys.invalid("attention.head_count_kv", "is 0 in all layers");
   if (spec->heads % spec->kv_heads != 0)
     return keys.invalid("attention.head_count_kv",
                         fmt::format("is {}, which does not divide the {} query heads", spec->kv_heads, spec->heads));
@@ -79,6 +93,7 @@ Status read_heads(const Metadata& keys, Spec* spec) {
 }
 
 Status read_attention(const Metadata& keys, Spec* spec) {
+  if (spec->heads == 0) return {};
   const float usual = 1 / std::sqrt(static_cast<float>(spec->key_dim));
   ASSIGN_OR_RETURN(spec->attention_scale, keys.number_or("attention.scale", usual, 0, 1e6));
   if (spec->attention_scale == 0) spec->attention_scale = usual;
@@ -98,6 +113,19 @@ Status read_vocabulary(const gguf::File& file, Spec* spec) {
 }
 
 }  // namespace
+
+const gguf::Value* Metadata::find(std::string_view key) const {
+  static constexpr std::pair<std::string_view, std::string_view> kOf_ollama[] = {
+      {"rope.scaling.yarn_beta_fast", "rope.scaling.beta_fast"},
+      {"rope.scaling.yarn_beta_slow", "rope.scaling.beta_slow"},
+      {"rope.scaling.yarn_log_multiplier", "rope.scaling.mscale_all_dim"},
+      {"attention.temperature_scale", "rope.scaling_beta"},
+  };
+  const gguf::Value* value = file_.find(name(key));
+  for (const auto& [usual, other] : kOf_ollama)
+    if (value == nullptr && key == usual) value = file_.find(name(other));
+  return value;
+}
 
 Error Metadata::invalid(std::string_view key, const std::string& why) const {
   return error(ErrorKind::kInvalidData, "{}: {} {}", file_.path(), name(key), why);
@@ -125,6 +153,31 @@ Result<uint32_t> Metadata::count_or(std::string_view key, uint32_t fallback, uin
   return count(key, least, most);
 }
 
+Result<uint32_t> Metadata::largest(std::string_view key, uint32_t most) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr) return invalid(key, "is missing");
+  if (!value->is_array()) return count(key, 0, most);
+  if (value->element_type() == gguf::Type::kString) return invalid(key, "is not a list of whole numbers");
+  int64_t found = 0;
+  for (size_t i = 0; i < value->size(); ++i) {
+    const int64_t one = value->at_i64(i);
+    if (one < 0 || one > most) return invalid(key, fmt::format("has {}; expected 0 to {}", one, most));
+    if (one != 0 && found != 0 && one != found)
+      return error(ErrorKind::kUnsupported, "{}: {} has {} and {}; what differs from layer to layer is not supported",
+                   file_.path(), name(key), found, one);
+    found = std::max(found, one);
+  }
+  return static_cast<uint32_t>(found);
+}
+
+uint64_t Metadata::of_layer(std::string_view key, uint32_t layer, uint64_t fallback) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr) return fallback;
+  if (!value->is_array()) return value->as_u64().value_or(fallback);
+  if (value->element_type() == gguf::Type::kString || layer >= value->size()) return fallback;
+  return static_cast<uint64_t>(std::max<int64_t>(value->at_i64(layer), 0));
+}
+
 Result<float> Metadata::number(std::string_view key, double least, double most) const {
   const gguf::Value* value = find(key);
   if (value == nullptr) return invalid(key, "is missing");
@@ -147,9 +200,9 @@ Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_
   ASSIGN_OR_RETURN(spec.context, keys.count("context_length", 1, kMost_context));
   ASSIGN_OR_RETURN(spec.layers, keys.count("block_count", 1, kMost_layers));
   ASSIGN_OR_RETURN(spec.width, keys.count("embedding_length", 1, kMost_width));
-  ASSIGN_OR_RETURN(spec.feed_forward, keys.count("feed_forward_length", 1, kMost_width));
+  ASSIGN_OR_RETURN(spec.feed_forward, size_of(keys, "feed_forward_length", kMost_width, understood));
   TRY(read_vocabulary(keys.file(), &spec));
-  TRY(read_heads(keys, &spec));
+  TRY(read_heads(keys, understood, &spec));
   TRY(read_attention(keys, &spec));
   TRY(read_experts(keys, &spec));
   spec.per_layer.resize(spec.layers);

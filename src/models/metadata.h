@@ -21,13 +21,19 @@ class Metadata {
 
   const gguf::File& file() const { return file_; }
   std::string name(std::string_view key) const { return prefix_ + std::string(key); }
-  const gguf::Value* find(std::string_view key) const { return file_.find(name(key)); }
+  // Also under the name that Ollama's own converter gives it.
+  const gguf::Value* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
 
   // A count from `least` to `most`. An array of equal numbers (one per layer) counts as that number;
   // one of different numbers is kUnsupported. Absent: kInvalidData, or the fallback unchecked.
   Result<uint32_t> count(std::string_view key, uint32_t least, uint32_t most) const;
   Result<uint32_t> count_or(std::string_view key, uint32_t fallback, uint32_t least, uint32_t most) const;
+
+  // The largest of counts that may differ from layer to layer, 0 where a layer has none of it.
+  Result<uint32_t> largest(std::string_view key, uint32_t most) const;
+  // Of a key that is one number or one for each layer: the number of this layer.
+  uint64_t of_layer(std::string_view key, uint32_t layer, uint64_t fallback) const;
 
   // A finite number from `least` to `most`.
   Result<float> number(std::string_view key, double least, double most) const;
@@ -46,7 +52,8 @@ inline constexpr uint32_t kMost_layers = 4096, kMost_heads = 1 << 14, kMost_head
 
 // Everything but the norm's epsilon, the ropes and what an architecture does in its own way: sizes,
 // experts, attention scale 1/sqrt(key_dim), soft caps, one LayerSpec per layer. Keys that ask for an unusual behaviour
-// are refused, but for those that the architecture itself understands.
+// are refused, but for those that the architecture itself understands; counts among these may differ from layer to
+// layer, or be 0.
 Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_view> understood = {});
 
 // How experts are chosen and weighed, and the one that all tokens use, for architectures that understand

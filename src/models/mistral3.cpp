@@ -10,6 +10,7 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.temperature_scale", "rope.scaling.yarn_log_multiplier"}));
   TRY(read_rms_norm(keys, &spec));
+  spec.other_tensors = {"v.", "mm."};  // the image part of Ollama's files
   TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   ASSIGN_OR_RETURN(const float growth, keys.number_or("attention.temperature_scale", 0, 0, 1e3));
   ASSIGN_OR_RETURN(const uint32_t original,

@@ -248,6 +248,10 @@ const std::vector<placement::ModelSizes>& Model::sizes() const {
   return impl_->sizes;
 }
 
+uint32_t Model::page_group() const {
+  return impl_->load_plan.page_group;
+}
+
 uint32_t Model::most_candidates() const {
   const Shards& shards = impl_->shards;
   return std::min(shards.device(shards.arrangement().output).most_candidates(), spec().vocabulary);

@@ -54,6 +54,8 @@ class Model {
   Status read_logits(uint32_t row, std::span<float> logits) const;
   // After logits that are not finite: why; see models/diagnose.h.
   Error diagnose(const device::Batch& batch) const;
+  // Pages of a sequence come in groups of so many adjacent ones, the first a multiple of it: see device::CacheLayer.
+  uint32_t page_group() const;
   // Readout::candidates may be so many now: what the device of the output matrix finds. 0: none.
   uint32_t most_candidates() const;
 

@@ -14,7 +14,16 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   return spec;
 }
 
+// Ollama's, with the encoder of images.
+Result<Spec> read_with_vision(const gguf::File& file, const ReadOptions& options) {
+  ASSIGN_OR_RETURN(Spec spec, read(file, options));
+  spec.other_tensors.insert(spec.other_tensors.end(), {"v.", "mm."});
+  return spec;
+}
+
 const Architecture kQwen2{"qwen2", read};
+const Architecture kQwen25Vl{"qwen25vl", read_with_vision};
+const RegisterArchitecture registered_25_vl(&kQwen25Vl);
 const Architecture kQwen2Vl{"qwen2vl", read};
 const RegisterArchitecture registered(&kQwen2);
 const RegisterArchitecture registered_vl(&kQwen2Vl);

@@ -85,7 +85,8 @@ Result<Rope> plain_rope(const Metadata& keys, float base, Rope::Pairs pairs, con
   return rope;
 }
 
-Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec, float base) {
+Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec, float base,
+                       std::string_view scaling) {
   ASSIGN_OR_RETURN(base, keys.number_or("rope.freq_base", base, 1.0001, 1e30));
   ASSIGN_OR_RETURN(Rope rope, plain_rope(keys, base, pairs, *spec));
   ASSIGN_OR_RETURN(const std::vector<float> divisors, find_factors(keys, options, rope.dims / 2, spec));
@@ -93,7 +94,7 @@ Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::P
 
   ASSIGN_OR_RETURN(rope.magnitude, keys.number_or("rope.scaling.attn_factor", 1, 0, 1e6));
   ASSIGN_OR_RETURN(const float factor, scaling_factor(keys));
-  const std::string_view type = keys.file().string_or(keys.name("rope.scaling.type"), "linear");
+  const std::string_view type = keys.file().string_or(keys.name("rope.scaling.type"), scaling);
   if (type == "none") return rope;
   if (type == "yarn") {
     TRY(apply_yarn(keys, base, factor, *spec, &rope));

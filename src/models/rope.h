@@ -12,9 +12,9 @@ namespace hearth::models {
 // - longrope: a table of divisors for short and one for long contexts (tensors rope_factors_short and
 //   rope_factors_long; Ding et al. 2024), chosen by the context that will be used.
 // A tensor rope_freqs (Llama 3.1) divides the frequencies of any kind. The tensors read are added to
-// spec->other_tensors. `base` is used if the metadata has none.
+// spec->other_tensors. `base` and `scaling` (of the kinds above) are used if the metadata has none.
 Result<device::Rope> read_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec,
-                               float base = 10000);
+                               float base = 10000, std::string_view scaling = "linear");
 
 // The same, added to spec->ropes: the only one, or the first.
 Status add_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec);

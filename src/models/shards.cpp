@@ -135,8 +135,12 @@ Status Shards::load_tables(uint32_t embedding, uint32_t output) {
 
 Result<device::Buffer> Shards::make_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
   device::Device& to = *devices_[device].device;
-  ASSIGN_OR_RETURN(device::Buffer buffer, to.alloc(sizes_[device].layers[index].cache));
-  *out = {load_plan_.cache, buffer.data(), to.page_bytes(load_plan_.cache)};
+  const device::CacheShape shape = cache_of(load_plan_, index);
+  device::Buffer buffer;
+  if (sizes_[device].layers[index].cache > 0) {
+    ASSIGN_OR_RETURN(buffer, to.alloc(sizes_[device].layers[index].cache));
+  }
+  *out = {shape, buffer.data(), to.page_bytes(shape), shape.state != 0 ? load_plan_.page_group : 1};
   if (layers_[index].cache.data() != nullptr)
     TRY(copy_pages(layers_[index].cache_layer, *devices_[arrangement_.layers[index].layer].device, *out, to));
   return buffer;
@@ -147,13 +151,17 @@ Status Shards::copy_pages(const device::CacheLayer& from, device::Device& from_d
   const size_t most = std::max<size_t>(1, kMove_bytes / std::max(from.page_bytes, to.page_bytes));
   std::vector<std::byte> old(most * from.page_bytes), neutral(device::neutral_page_bytes(from.shape));
   std::vector<std::byte> fresh(most * to.page_bytes);
-  for (size_t page = 0; page < used_pages_.size();) {
-    if (!used_pages_[page]) {
+  const auto used = [&](size_t page) {
+    const auto first = used_pages_.begin() + static_cast<ptrdiff_t>(page * from.group);
+    return std::find(first, first + from.group, true) != first + from.group;
+  };
+  for (size_t page = 0; page < used_pages_.size() / from.group;) {
+    if (!used(page)) {
       ++page;
       continue;
     }
     size_t count = 1;
-    while (count < most && page + count < used_pages_.size() && used_pages_[page + count]) ++count;
+    while (count < most && page + count < used_pages_.size() / from.group && used(page + count)) ++count;
     const std::span<std::byte> taken = std::span(old).first(count * from.page_bytes);
     TRY(from_device.download(from.data + page * from.page_bytes, taken));
     for (size_t i = 0; i < count; ++i) {

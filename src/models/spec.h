@@ -11,8 +11,26 @@ namespace hearth::models {
 
 inline constexpr uint32_t kNo_rope = UINT32_MAX;
 
+// What a layer has before its feed-forward. kNone: nothing.
+enum class Mixer { kAttention, kConvolution, kStateSpace, kDeltaNet, kNone };
+
+// Of the layers that keep a state (models/recurrent.h).
+struct Recurrent {
+  uint32_t taps = 0, channels = 0;                             // of the convolution
+  uint32_t heads = 0, groups = 0, key_dim = 0, value_dim = 0;  // of the scan; without heads there is none
+  bool interleaved = false;                                    // see device::ScanArgs
+  float epsilon = 0;                                           // of the norms within
+
+  uint32_t inner() const { return heads * value_dim; }
+  uint32_t keys() const { return groups * key_dim; }
+  uint32_t kept() const { return taps == 0 ? 0 : (taps - 1) * channels; }  // numbers of the convolution in the state
+  uint32_t state() const { return kept() + heads * value_dim * key_dim; }
+};
+
 // What may differ from layer to layer.
 struct LayerSpec {
+  Mixer mixer = Mixer::kAttention;
+  bool feed_forward = true;
   uint32_t window = 0;              // sliding window in tokens; 0: full attention
   bool chunked = false;             // a window that begins at its multiples
   uint32_t rope = 0;                // index into Spec::ropes, or kNo_rope
@@ -35,12 +53,15 @@ struct Spec {
   uint32_t layers = 0, width = 0, feed_forward = 0, vocabulary = 0;
   uint32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;  // as cached
   Latent latent;
+  Recurrent recurrent;
+  bool attention_gate = false;  // the queries' projection gives a gate on each head's result behind each query
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
   bool normalise_experts = true;
   float expert_scale = 1;
   device::Gating expert_gating = device::Gating::kSoftmax;
   uint32_t expert_groups = 1, expert_groups_used = 1;
   bool weigh_expert_inputs = false;
+  uint32_t expert_width = 0;         // of what experts read and write, if not `width`: projections lead there and back
   uint32_t shared_feed_forward = 0;  // of the expert that every token uses; 0: none
 
   device::NormKind norm = device::NormKind::kRms;
@@ -70,6 +91,10 @@ struct Spec {
 // Of the tables of tokens.
 inline uint32_t table_width(const Spec& spec) {
   return spec.embedding_width != 0 ? spec.embedding_width : spec.width;
+}
+
+inline bool keeps_state(Mixer mixer) {
+  return mixer != Mixer::kAttention && mixer != Mixer::kNone;
 }
 
 // What the projection behind attention reads.

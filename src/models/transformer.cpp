@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "models/latent.h"
+#include "models/recurrent.h"
 #include "models/step_parts.h"
 
 namespace hearth::models {
@@ -29,6 +30,11 @@ uint32_t v_width(const Spec& spec) {
 uint32_t qkv_width(const Spec& spec) {
   return q_width(spec) + k_width(spec) + v_width(spec);
 }
+// What a gate on the results of heads takes besides: queries and gates as they come, later the results, and the gates.
+uint32_t gate_width(const Spec& spec) {
+  const uint32_t results = spec.heads * spec.value_dim;
+  return spec.attention_gate ? std::max(2 * q_width(spec), results) + results : 0;
+}
 uint32_t inner_width(const Spec& spec) {
   return spec.gated ? 2 * spec.feed_forward : spec.feed_forward;
 }
@@ -36,8 +42,10 @@ uint32_t inner_width(const Spec& spec) {
 uint32_t scratch_width(const Spec& spec) {
   const uint32_t together = spec.side_by_side ? qkv_width(spec) + inner_width(spec) : 0;
   const uint32_t shared = 2 * spec.shared_feed_forward + 1;
-  const uint32_t attention = spec.latent.rank != 0 ? latent_scratch_width(spec) : qkv_width(spec);
-  return std::max({attention, inner_width(spec), together, shared, spec.width, spec.embedding_width});
+  const uint32_t narrow = spec.expert_width != 0 ? spec.experts + 2 * spec.expert_width + shared : 0;
+  const uint32_t attention = spec.latent.rank != 0 ? latent_scratch_width(spec) : qkv_width(spec) + gate_width(spec);
+  return std::max({attention, recurrent_scratch_width(spec), narrow, inner_width(spec), together, shared, spec.width,
+                   spec.embedding_width});
 }
 
 OperandForms attention_forms(const device::Sizing& device, const LayerWeights& layer) {
@@ -45,8 +53,9 @@ OperandForms attention_forms(const device::Sizing& device, const LayerWeights& l
 }
 
 OperandForms feed_forward_forms(const device::Sizing& device, const LayerWeights& layer) {
-  return forms_for(device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up,
-                            &layer.shared_gate.weight, &layer.shared_up.weight, &layer.shared_share});
+  return forms_for(
+      device, {&layer.gate.weight, &layer.up.weight, &layer.router, &layer.expert_gate, &layer.expert_up,
+               &layer.shared_gate.weight, &layer.shared_up.weight, &layer.shared_share, &layer.expert_down_to.weight});
 }
 
 // What reads x before attention: the feed-forward too where they stand side by side.
@@ -62,6 +71,10 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
   size_t most = std::max({bytes(weights.output, table_width(spec)), bytes(weights.project_in, table_width(spec)),
                           bytes(weights.project_out, spec.width)});
   for (const LayerWeights& layer : weights.layers) {
+    most = std::max<size_t>(most, recurrent_operand_bytes(device, spec, layer.recurrent));
+    if (spec.expert_width != 0)
+      most = std::max<size_t>({most, bytes(layer.expert_up_from, spec.expert_width),
+                               device.operand_bytes(forms_for(device, {&layer.expert_up}), spec.expert_width)});
     if (spec.latent.rank != 0) most = std::max<size_t>(most, latent_operand_bytes(device, spec, layer.latent));
     most = std::max({most, device.operand_bytes(layer_forms(device, spec, layer), spec.width),
                      bytes(layer.attention_output, attention_output_width(spec)),
@@ -95,6 +108,39 @@ Projected projected(const DeviceStep& step) {
   return to;
 }
 
+// Where queries with their gates come, and later the results; where the gates are.
+struct Gated {
+  float *both, *gates;
+};
+Gated gated(const DeviceStep& step) {
+  const Spec& spec = step.spec;
+  const size_t rows = step.batch.rows();
+  float* both = step.workspace.scratch + rows * qkv_width(spec);
+  return {both, both + rows * (gate_width(spec) - spec.heads * spec.value_dim)};
+}
+
+void project_gated(const DeviceStep& step, const Operand& in, const LayerWeights& layer, const Projected& to) {
+  const Spec& spec = step.spec;
+  const uint32_t both = 2 * spec.key_dim, width = spec.heads * spec.value_dim;
+  const Gated at = gated(step);
+  project(step, in,
+          {{layer.q.weight, layer.q.bias, at.both, spec.heads * both},
+           {layer.k.weight, layer.k.bias, to.k, to.k_stride},
+           {layer.v.weight, layer.v.bias, to.v, to.v_stride}});
+  const auto take = [&](const float* from, float* out, uint32_t row, uint32_t size) {
+    const device::Pieces pieces{spec.heads, spec.heads * both, both, row, size};
+    step.device.norm({.kind = device::NormKind::kNone,
+                      .weight = {nullptr, size},
+                      .bias = {},
+                      .in = from,
+                      .operand = {},
+                      .out = out,
+                      .pieces = &pieces});
+  };
+  take(at.both, to.q, to.q_stride, spec.key_dim);
+  take(at.both + spec.key_dim, at.gates, width, spec.value_dim);
+}
+
 void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& layer, const Projected& to) {
   if (layer.qkv.weight) {
     CHECK(step.spec.qk_norm != QkNorm::kWhole);
@@ -102,6 +148,7 @@ void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& 
     step.device.project(in, step.batch.rows(), {&all, 1});
     return;
   }
+  if (step.spec.attention_gate) return project_gated(step, in, layer, to);
   const Projection each[] = {{layer.q.weight, layer.q.bias, to.q, to.q_stride},
                              {layer.k.weight, layer.k.bias, to.k, to.k_stride},
                              {layer.v.weight, layer.v.bias, to.v, to.v_stride}};
@@ -125,9 +172,11 @@ void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights
 
 void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
+  const LayerSpec& own = spec.per_layer[index];
+  if (own.mixer == Mixer::kNone) return;
+  if (keeps_state(own.mixer)) return recurrent(step, index, cache);
   if (spec.latent.rank != 0) return latent_attention(step, index, cache);
   const LayerWeights& layer = step.weights.layers[index];
-  const LayerSpec& own = spec.per_layer[index];
   const Projected at = projected(step);
   const Operand in = normed(step, layer.attention_norm, layer_forms(step.device, spec, layer));
   project_qkv(step, in, layer, at);
@@ -164,7 +213,14 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                          .chunked = own.chunked,
                          .soft_cap = spec.attention_soft_cap,
                          .sinks = layer.sinks,
-                         .out = out});
+                         .out = out,
+                         .values = spec.attention_gate ? gated(step).both : nullptr});
+  if (spec.attention_gate)
+    step.device.activate({.kind = device::Activation::kSigmoid,
+                          .gate = gated(step).gates,
+                          .up = gated(step).both,
+                          .stride = out.width,
+                          .out = out});
   add_result(step, out, layer.attention_output, layer.post_attention_norm);
 }
 
@@ -182,23 +238,53 @@ void finish_dense(const DeviceStep& step, const LayerWeights& layer, const float
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
-// The expert that every token uses, or a share of it.
-void shared_expert(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
+// The first half of the expert that every token uses, or a share of it.
+float* shared_share(const DeviceStep& step, float* at) {
+  return at + size_t{step.batch.rows()} * 2 * step.spec.shared_feed_forward;
+}
+void begin_shared_expert(const DeviceStep& step, const LayerWeights& layer, const Operand& in, float* gate) {
   const uint32_t inner = step.spec.shared_feed_forward, rows = step.batch.rows();
-  float *gate = step.workspace.scratch, *share = gate + size_t{rows} * 2 * inner;
-  const Projection all[] = {{layer.shared_gate.weight, layer.shared_gate.bias, gate, 2 * inner},
-                            {layer.shared_up.weight, layer.shared_up.bias, gate + inner, 2 * inner},
-                            {layer.shared_share, {}, share, 1}};
-  const bool shares = static_cast<bool>(layer.shared_share);
-  step.device.project(in, rows, std::span(all).first(shares ? 3 : 2));
+  const bool is_gated = step.spec.gated, shares = static_cast<bool>(layer.shared_share);
+  float* const up = is_gated ? gate + inner : gate;
+  std::vector<Projection> all{{layer.shared_up.weight, layer.shared_up.bias, up, 2 * inner}};
+  if (is_gated) all.push_back({layer.shared_gate.weight, layer.shared_gate.bias, gate, 2 * inner});
+  if (shares) all.push_back({layer.shared_share, {}, shared_share(step, gate), 1});
+  step.device.project(in, rows, all);
+}
+
+void finish_shared_expert(const DeviceStep& step, const LayerWeights& layer, const float* gate) {
+  const uint32_t inner = step.spec.shared_feed_forward;
   const Operand out = operand(step, inner, forms_for(step.device, {&layer.shared_down.weight}));
   step.device.activate({.kind = step.spec.activation,
                         .gate = gate,
-                        .up = gate + inner,
+                        .up = step.spec.gated ? gate + inner : nullptr,
                         .stride = 2 * inner,
-                        .row_gate = shares ? share : nullptr,
+                        .row_gate = layer.shared_share ? shared_share(step, const_cast<float*>(gate)) : nullptr,
                         .out = out});
   add_result(step, out, layer.shared_down, {});
+}
+
+// Experts that read and write a narrower vector; the router, and the one that every token uses, read x.
+void narrow_experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in, device::ExpertsArgs args) {
+  const Spec& spec = step.spec;
+  const uint32_t width = spec.expert_width;
+  const size_t rows = step.batch.rows();
+  float *const logits = step.workspace.scratch, *const narrow = logits + rows * spec.experts,
+               *const result = narrow + rows * width, *const shared = result + rows * width;
+  project(step, in,
+          {{args.router, args.router_bias, logits, spec.experts},
+           {layer.expert_down_to.weight, layer.expert_down_to.bias, narrow, width}});
+  if (spec.shared_feed_forward != 0) begin_shared_expert(step, layer, in, shared);
+  args.logits = logits;
+  args.router = {};
+  args.router_bias = {};
+  args.in = plain(step, narrow, width, forms_for(step.device, {&layer.expert_up}));
+  args.out = result;
+  args.add = false;
+  step.device.experts(args);
+  const Linear& up = layer.expert_up_from;
+  add_result(step, plain(step, result, width, forms_for(step.device, {&up.weight})), up, {});
+  if (spec.shared_feed_forward != 0) finish_shared_expert(step, layer, shared);
 }
 
 void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
@@ -225,14 +311,18 @@ void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& i
   args.kind = spec.activation;
   args.in = in;
   args.out = step.workspace.x;
+  if (spec.expert_width != 0) return narrow_experts(step, layer, in, args);
   step.device.experts(args);
-  if (spec.shared_feed_forward != 0) shared_expert(step, layer, in);
+  if (spec.shared_feed_forward == 0) return;
+  begin_shared_expert(step, layer, in, step.workspace.scratch);
+  finish_shared_expert(step, layer, step.workspace.scratch);
 }
 
 }  // namespace
 
 void feed_forward(const DeviceStep& step, uint32_t index) {
   const LayerWeights& layer = step.weights.layers[index];
+  if (!step.spec.per_layer[index].feed_forward) return;
   if (step.spec.side_by_side) {
     const Projected at = projected(step);
     return finish_dense(step, layer, at.inner, at.inner_stride);

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "models/latent.h"
+#include "models/recurrent.h"
 #include "models/sound.h"
 
 namespace hearth::models {
@@ -153,6 +154,10 @@ Result<Vector> TensorReader::read_vector(const std::string& name,
   return vector;
 }
 
+Result<Vector> TensorReader::numbers(const std::string& name, uint32_t inner, uint32_t outer) {
+  return read_vector(name, {inner, outer, 1, 1});
+}
+
 Result<Vector> TensorReader::expert_biases(const std::string& name, uint32_t experts, uint32_t rows) {
   if (!has(name)) return Vector{};
   return read_vector(name, {rows, experts, 1, 1});
@@ -210,13 +215,16 @@ Status read_attention_norms(TensorReader& reader, const Spec& spec, const std::s
 Status read_feed_forward_norm(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
   if (spec.side_by_side || !(spec.pre_norms || spec.norms_on_sums)) return {};
   Norm& norm = spec.norms_on_sums ? layer->post_feed_forward_norm : layer->feed_forward_norm;
-  const bool other = !spec.post_norms && !reader.has(block + "ffn_norm.weight");
-  ASSIGN_OR_RETURN(norm, reader.norm(block + (other ? "post_attention_norm" : "ffn_norm"), spec.width));
+  const char* name = "ffn_norm";
+  if (!spec.post_norms && !reader.has(block + "ffn_norm.weight")) name = "post_attention_norm";
+  if (!spec.post_norms && !reader.has(block + name + ".weight")) name = "attn_norm";  // of blocks of one part
+  ASSIGN_OR_RETURN(norm, reader.norm(block + name, spec.width));
   return {};
 }
 
 Status read_attention(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
-  const uint32_t q = spec.heads * spec.key_dim, k = spec.kv_heads * spec.key_dim, v = spec.kv_heads * spec.value_dim;
+  const uint32_t q = spec.heads * spec.key_dim * (spec.attention_gate ? 2 : 1), k = spec.kv_heads * spec.key_dim,
+                 v = spec.kv_heads * spec.value_dim;
   TRY(read_attention_norms(reader, spec, block, layer));
   if (spec.latent.rank != 0) {
     TRY(read_latent(reader, spec, block, &layer->latent));
@@ -227,14 +235,16 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
     ASSIGN_OR_RETURN(layer->k, reader.linear(block + "attn_k", k, spec.width));
     ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
   }
-  ASSIGN_OR_RETURN(layer->sinks, reader.optional_vector(block + "attn_sinks.weight", spec.heads));
+  // The second names are Ollama's.
+  const std::string sinks = block + (reader.has(block + "attn_sinks.weight") ? "attn_sinks.weight" : "attn_sinks");
+  ASSIGN_OR_RETURN(layer->sinks, reader.optional_vector(sinks, spec.heads));
   if (spec.qk_norm != QkNorm::kNone && spec.qk_norm != QkNorm::kPlainAfterRotation) {
     const bool whole = spec.qk_norm == QkNorm::kWhole;
     ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : spec.key_dim));
     ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : spec.key_dim));
   }
-  ASSIGN_OR_RETURN(layer->attention_output,
-                   reader.linear(block + "attn_output", spec.width, attention_output_width(spec)));
+  const char* output = reader.has(block + "attn_out.weight") ? "attn_out" : "attn_output";
+  ASSIGN_OR_RETURN(layer->attention_output, reader.linear(block + output, spec.width, attention_output_width(spec)));
   return {};
 }
 
@@ -252,13 +262,19 @@ Status read_dense(TensorReader& reader, const Spec& spec, const std::string& blo
 
 // Some models have layers of both kinds.
 bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index) {
-  return spec.experts != 0 && file.tensor(fmt::format("blk.{}.ffn_up.weight", index)) == nullptr;
+  return spec.experts != 0 && spec.per_layer[index].feed_forward &&
+         file.tensor(fmt::format("blk.{}.ffn_up.weight", index)) == nullptr;
 }
 
 Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
   const std::string block = fmt::format("blk.{}.", index);
-  TRY(read_attention(reader, spec, block, layer));
-  if (!has_experts(reader.file(), spec, index)) {
+  const LayerSpec& own = spec.per_layer[index];
+  if (own.mixer == Mixer::kAttention) TRY(read_attention(reader, spec, block, layer));
+  if (keeps_state(own.mixer)) {
+    TRY(read_attention_norms(reader, spec, block, layer));
+    TRY(read_recurrent(reader, spec, own.mixer, block, &layer->recurrent));
+  }
+  if (own.feed_forward && !has_experts(reader.file(), spec, index)) {
     TRY(read_feed_forward_norm(reader, spec, block, layer));
     TRY(read_dense(reader, spec, block, layer));
   }
@@ -281,7 +297,9 @@ namespace {
 Status read_shared_expert(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
   const uint32_t inner = spec.shared_feed_forward;
   if (inner == 0) return {};
-  ASSIGN_OR_RETURN(layer->shared_gate, reader.linear(block + "ffn_gate_shexp", inner, spec.width));
+  if (spec.gated) {
+    ASSIGN_OR_RETURN(layer->shared_gate, reader.linear(block + "ffn_gate_shexp", inner, spec.width));
+  }
   ASSIGN_OR_RETURN(layer->shared_up, reader.linear(block + "ffn_up_shexp", inner, spec.width));
   ASSIGN_OR_RETURN(layer->shared_down, reader.linear(block + "ffn_down_shexp", spec.width, inner));
   if (const std::string share = block + "ffn_gate_inp_shexp.weight"; reader.has(share)) {
@@ -298,9 +316,16 @@ Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, Laye
   const uint32_t inner = spec.expert_feed_forward;
   TRY(read_feed_forward_norm(reader, spec, block, layer));
   ASSIGN_OR_RETURN(layer->router, reader.matrix(block + "ffn_gate_inp.weight", spec.experts, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, spec.width));
-  ASSIGN_OR_RETURN(layer->expert_down, reader.experts(block + "ffn_down", spec.experts, spec.width, inner));
+  const uint32_t width = spec.expert_width != 0 ? spec.expert_width : spec.width;
+  if (spec.expert_width != 0) {
+    ASSIGN_OR_RETURN(layer->expert_down_to, reader.linear(block + "ffn_latent_down", width, spec.width));
+    ASSIGN_OR_RETURN(layer->expert_up_from, reader.linear(block + "ffn_latent_up", spec.width, width));
+  }
+  if (spec.gated) {
+    ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, width));
+  }
+  ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, width));
+  ASSIGN_OR_RETURN(layer->expert_down, reader.experts(block + "ffn_down", spec.experts, width, inner));
   ASSIGN_OR_RETURN(layer->router_bias, reader.optional_vector(block + "ffn_gate_inp.bias", spec.experts));
   ASSIGN_OR_RETURN(layer->choice_bias, reader.optional_vector(block + "exp_probs_b.bias", spec.experts));
   ASSIGN_OR_RETURN(layer->expert_gate_bias, reader.expert_biases(block + "ffn_gate_exps.bias", spec.experts, inner));
@@ -328,7 +353,8 @@ bool has_own_output(const gguf::File& file) {
 Status read_output(TensorReader& reader, const Spec& spec, bool tied, Weights* weights) {
   CHECK(!spec.norms_on_sums || spec.logit_scale == 1);  // the scale is the last norm's
   if (!spec.norms_on_sums) {
-    ASSIGN_OR_RETURN(weights->output_norm, reader.norm("output_norm", spec.width, spec.logit_scale));
+    const char* name = reader.has("output_norm.weight") ? "output_norm" : "token_embd_norm";  // the second: LFM 2
+    ASSIGN_OR_RETURN(weights->output_norm, reader.norm(name, spec.width, spec.logit_scale));
   }
   if (spec.embedding_width != 0) {
     ASSIGN_OR_RETURN(weights->project_out, reader.linear("project_out", spec.embedding_width, spec.width));

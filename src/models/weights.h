@@ -36,6 +36,16 @@ struct LatentWeights {
   device::Matrix key_up, value_up;  // of all heads: rank x key, and value x rank
 };
 
+// Of layers that keep a state (models/recurrent.h).
+struct RecurrentWeights {
+  Linear in, out;
+  device::Matrix gate;         // of delta nets
+  device::Matrix beta_alpha;   // both in one, or
+  device::Matrix beta, alpha;  // one by one
+  device::Vector convolution, convolution_bias;
+  device::Vector step_bias, decay, skip, norm;
+};
+
 // What a layer lacks is null.
 struct LayerWeights {
   Norm attention_norm, feed_forward_norm;
@@ -44,6 +54,7 @@ struct LayerWeights {
   Linear q, k, v;                                    // one by one
   device::Vector q_norm, k_norm, sinks;
   LatentWeights latent;  // or these in place of q, k and v
+  RecurrentWeights recurrent;
   Linear attention_output;
   Linear gate, up, down;                                       // dense, or
   device::Matrix router, expert_gate, expert_up, expert_down;  // experts
@@ -51,6 +62,7 @@ struct LayerWeights {
   device::Vector expert_gate_bias, expert_up_bias, expert_down_bias;
   Linear shared_gate, shared_up, shared_down;  // the expert that every token uses
   device::Matrix shared_share;                 // one row: how much of it
+  Linear expert_down_to, expert_up_from;       // see Spec::expert_width
 };
 
 struct Weights {
@@ -101,6 +113,8 @@ class TensorReader {
   Result<device::Matrix> rearranged(const std::string& name, MatrixShape tensor, MatrixShape shape, uint32_t parts,
                                     const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
+  // Numbers in a tensor of this shape, innermost dimension first.
+  Result<device::Vector> numbers(const std::string& name, uint32_t inner, uint32_t outer);
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);
   // `rows` numbers for each expert, if there are any.
   Result<device::Vector> expert_biases(const std::string& name, uint32_t experts, uint32_t rows);

@@ -22,11 +22,13 @@ void require(bool condition) {
 void check(const models::LoadPlan& load_plan) {
   const models::Spec& spec = load_plan.spec;
   require(spec.per_layer.size() == spec.layers && load_plan.weights.layers.size() == spec.layers);
-  require(spec.heads % spec.kv_heads == 0 && spec.key_dim > 0 && spec.value_dim > 0 && spec.vocabulary > 0);
+  require(spec.heads == 0 || (spec.heads % spec.kv_heads == 0 && spec.key_dim > 0 && spec.value_dim > 0));
+  require(spec.vocabulary > 0);
   require(spec.experts_used <= spec.experts);
-  for (const models::LayerSpec& layer : spec.per_layer) require(spec.ropes.empty() || layer.rope < spec.ropes.size());
+  for (const models::LayerSpec& layer : spec.per_layer)
+    require(spec.ropes.empty() || layer.rope == models::kNo_rope || layer.rope < spec.ropes.size());
   for (const device::Rope& rope : spec.ropes)
-    require(rope.dims <= spec.key_dim && rope.inverse_frequency.size() * 2 == rope.dims);
+    require(rope.first + rope.dims <= spec.key_dim && rope.inverse_frequency.size() * 2 == rope.dims);
 }
 
 bool is_model(const std::string& bytes) {
@@ -39,15 +41,24 @@ bool is_model(const std::string& bytes) {
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   std::vector<std::string> seeds;
   for (const models::Architecture* architecture : models::RegisterArchitecture::all()) {
-    ModelSeed plain(architecture->name), scaled(architecture->name), experts(architecture->name);
+    ModelSeed plain(architecture->name), scaled(architecture->name), experts(architecture->name),
+        states(architecture->name);
     scaled.set("rope.scaling.type", "yarn");
     scaled.set("rope.scaling.original_context_length", 32);
     scaled.add("rope_freqs.weight", {4});
     experts.set("expert_count", 2);
     experts.set("expert_used_count", 1);
-    for (const ModelSeed* seed : {&plain, &scaled, &experts}) seeds.push_back(seed->bytes());
+    for (const char* key : {"ssm.conv_kernel", "shortconv.l_cache"}) states.set(key, 3);
+    for (const auto& [key, value] : {std::pair("ssm.inner_size", 32u),
+                                     {"ssm.state_size", 8u},
+                                     {"ssm.group_count", 2u},
+                                     {"ssm.time_step_rank", 4u},
+                                     {"attention.kv_lora_rank", 16u},
+                                     {"rope.dimension_count", 4u}})
+      states.set(key, value);
+    for (const ModelSeed* seed : {&plain, &scaled, &experts, &states}) seeds.push_back(seed->bytes());
     // The others lack tensors of their own; what they have is enough to begin with.
-    if (architecture->name == std::string_view("llama")) require(is_model(seeds[seeds.size() - 3]));
+    if (architecture->name == std::string_view("llama")) require(is_model(seeds[seeds.size() - 4]));
   }
   hearth::fuzz::use_seeds(seeds, argc, argv);
   return 0;

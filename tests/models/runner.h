@@ -17,17 +17,19 @@ struct Sequence {
   uint32_t done = 0;  // tokens already in the cache
 };
 
-// `count` sequences over `tokens`, their pages scattered over the cache of `pages` pages.
+// `count` sequences over `tokens`, their pages scattered over the cache of `pages` pages, in groups (see
+// models::Model::page_group).
 inline std::vector<Sequence> scattered_sequences(std::span<const int32_t> tokens, size_t count, uint32_t pages,
-                                                 uint64_t seed) {
-  std::vector<int32_t> free(pages);
+                                                 uint64_t seed, uint32_t group = 1) {
+  std::vector<int32_t> free(pages / group);
   std::iota(free.begin(), free.end(), 0);
   std::shuffle(free.begin(), free.end(), std::mt19937_64(seed));
   std::vector<Sequence> sequences(count);
   for (Sequence& sequence : sequences) {
     sequence.tokens.assign(tokens.begin(), tokens.end());
-    for (size_t i = 0; i < tokens.size(); i += device::kPage_tokens) {
-      sequence.pages.push_back(free.back());
+    for (size_t i = 0; i < tokens.size(); i += size_t{group} * device::kPage_tokens) {
+      for (uint32_t page = 0; page < group; ++page)
+        sequence.pages.push_back(free.back() * static_cast<int32_t>(group) + static_cast<int32_t>(page));
       free.pop_back();
     }
   }
@@ -58,7 +60,7 @@ inline std::vector<float> step(models::Model& model, std::span<Sequence> sequenc
 // The logits of every position of one sequence, run in chunks of these sizes (the last one repeated).
 inline std::vector<float> run_in_chunks(models::Model& model, std::span<const int32_t> tokens,
                                         std::vector<uint32_t> chunks) {
-  std::vector<Sequence> sequence = scattered_sequences(tokens, 1, model.options().pages, 1);
+  std::vector<Sequence> sequence = scattered_sequences(tokens, 1, model.options().pages, 1, model.page_group());
   std::vector<float> all;
   for (size_t i = 0; sequence[0].done < tokens.size(); ++i) {
     const uint32_t left = static_cast<uint32_t>(tokens.size()) - sequence[0].done;

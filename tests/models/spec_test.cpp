@@ -41,6 +41,7 @@ TEST(Spec, KeysThatAskForWhatIsNotImplementedAreRefused) {
                                                     {"attention.temperature_scale", 0},
                                                     {"attention.shared_kv_layers", 0},
                                                     {"attention.kv_lora_rank", 0},
+                                                    {"moe_latent_size", 0},
                                                     {"embedding_length_per_layer_input", 0},
                                                     {"embedding_scale", 1},
                                                     {"residual_scale", 1},

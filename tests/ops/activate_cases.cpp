@@ -48,7 +48,8 @@ std::vector<OpCase> activate_cases() {
   for (const auto& [kind, name] : {std::pair{device::Activation::kSilu, "silu"},
                                    {device::Activation::kGeluTanh, "gelu"},
                                    {device::Activation::kRelu, "relu"},
-                                   {device::Activation::kReluSquared, "relu_squared"}}) {
+                                   {device::Activation::kReluSquared, "relu_squared"},
+                                   {device::Activation::kSigmoid, "sigmoid"}}) {
     for (const bool gated : {true, false})
       for (const auto& [rows, width] : {std::pair{1u, 1u}, {2u, 33u}, {5u, 256u}, {40u, 100u}})
         for (const float range : {3.0f, 40.0f, 2000.0f})

@@ -42,6 +42,7 @@ std::vector<OpCase> activate_cases();
 std::vector<OpCase> project_cases();
 std::vector<OpCase> attention_cases();
 std::vector<OpCase> experts_cases();
+std::vector<OpCase> recurrent_cases();
 std::vector<OpCase> candidates_cases();
 
 }  // namespace hearth::test

@@ -58,10 +58,12 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
 
 // Parts of rows that lie apart, as heads do: to an operand of one row a part, and to an array of other strides.
 Output norm_pieces(Rig& rig, Random& random, device::NormKind kind, Shape shape, uint32_t count, bool in_place) {
-  const device::Pieces wide{count, count * (shape.width + 3) + 5, shape.width + 3, count * (shape.width + 1) + 2,
-                            shape.width + 1};
+  const bool own_weights = kind == device::NormKind::kRms && count % 2 == 1;
+  device::Pieces wide{count, count * (shape.width + 3) + 5, shape.width + 3, count * (shape.width + 1) + 2,
+                      shape.width + 1};
+  wide.own_weights = own_weights;
   const device::Pieces pieces =
-      in_place ? device::Pieces{count, wide.in_row, wide.in_piece, wide.in_row, wide.in_piece} : wide;
+      in_place ? device::Pieces{count, wide.in_row, wide.in_piece, wide.in_row, wide.in_piece, own_weights} : wide;
   const size_t size = size_t{shape.rows} * pieces.in_row, out_size = size_t{shape.rows} * pieces.out_row;
   const std::vector<float> in = random.normal(size), before = random.normal(out_size);
   PlainBatch plain(shape.rows);
@@ -69,7 +71,8 @@ Output norm_pieces(Rig& rig, Random& random, device::NormKind kind, Shape shape,
   args.kind = kind;
   args.epsilon = 1e-5f;
   args.weight = kind == device::NormKind::kNone ? device::Vector{nullptr, shape.width}
-                                                : rig.vector(random.normal(shape.width, 0.2f, 1));
+                                                : rig.vector(random.normal(size_t{shape.width} * count, 0.2f, 1));
+  args.weight.size = shape.width;
   float* const from = rig.floats(in);
   args.in = from;
   args.pieces = &pieces;
@@ -115,7 +118,7 @@ std::vector<OpCase> norm_cases() {
   add("none_logit_rows", NormKind::kNone, Shape{20, 96}, To::kOperandAndOut, false, true, 0.0f);
   add("layer_far_mean", NormKind::kLayer, Shape{4, 768}, To::kOperand, true, false, 100.0f);
   for (const Shape shape : {Shape{1, 8}, {3, 64}, {5, 33}, {2, 512}})
-    for (const uint32_t count : {1u, 3u})
+    for (const uint32_t count : {2u, 3u})
       for (const bool in_place : {false, true})
         for (const NormKind kind : {NormKind::kRms, NormKind::kNone})
           cases.push_back(

@@ -8,7 +8,7 @@ namespace {
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
   for (const auto& list : {embed_cases(), norm_cases(), activate_cases(), project_cases(), attention_cases(),
-                           experts_cases(), candidates_cases()})
+                           experts_cases(), recurrent_cases(), candidates_cases()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }

@@ -145,6 +145,12 @@ class FakeGpu final : public device::Device {
   void attention(const device::AttentionArgs& args) override {
     op([&] { inner_->attention(args); });
   }
+  void convolve(const device::ConvolveArgs& args) override {
+    op([&] { inner_->convolve(args); });
+  }
+  void scan(const device::ScanArgs& args) override {
+    op([&] { inner_->scan(args); });
+  }
   void activate(const device::ActivateArgs& args) override {
     op([&] { inner_->activate(args); });
   }

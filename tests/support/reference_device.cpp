@@ -51,6 +51,8 @@ double activation(Activation kind, double x) {
       return std::max(x, 0.0);
     case Activation::kReluSquared:
       return std::max(x, 0.0) * std::max(x, 0.0);
+    case Activation::kSigmoid:
+      return 1 / (1 + std::exp(-x));
     case Activation::kClampedSwish:
       break;  // only with a second factor
   }
@@ -67,7 +69,8 @@ void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
   double squares = 0;
   for (const float x : head) squares += static_cast<double>(x) * x;
   const double scale = 1 / std::sqrt(squares / static_cast<double>(head.size()) + static_cast<double>(epsilon));
-  for (size_t i = 0; i < head.size(); ++i) head[i] = static_cast<float>(head[i] * scale * (weight ? weight.data[i] : 1));
+  for (size_t i = 0; i < head.size(); ++i)
+    head[i] = static_cast<float>(head[i] * scale * (weight ? weight.data[i] : 1));
 }
 
 void rotate_head(std::span<float> head, const Rope& rope, uint32_t position) {
@@ -140,6 +143,7 @@ Status ReferenceDevice::download(const std::byte* from, std::span<std::byte> to)
 }
 
 void ReferenceDevice::page_to_neutral(const CacheShape& shape, const std::byte* page, std::byte* neutral) const {
+  if (shape.state != 0) std::memcpy(neutral, page, shape.state * sizeof(float));
   visit_rows(shape, [&](size_t at, size_t neutral_at, const quant::Format& format, uint32_t dims) {
     format.encode(reinterpret_cast<const float*>(page) + at, dims, nullptr,
                   reinterpret_cast<uint8_t*>(neutral) + neutral_at);
@@ -147,13 +151,15 @@ void ReferenceDevice::page_to_neutral(const CacheShape& shape, const std::byte* 
 }
 
 void ReferenceDevice::page_from_neutral(const CacheShape& shape, const std::byte* neutral, std::byte* page) const {
+  if (shape.state != 0) std::memcpy(page, neutral, shape.state * sizeof(float));
   visit_rows(shape, [&](size_t at, size_t neutral_at, const quant::Format& format, uint32_t dims) {
     format.decode(reinterpret_cast<const uint8_t*>(neutral) + neutral_at, dims, reinterpret_cast<float*>(page) + at);
   });
 }
 
 size_t ReferenceDevice::page_bytes(const CacheShape& shape) const {
-  return size_t{kPage_tokens} * shape.kv_heads * (shape.key_dim + shape.value_dim) * sizeof(float);
+  const size_t keys = size_t{kPage_tokens} * shape.kv_heads * (shape.key_dim + shape.value_dim);
+  return (shape.state != 0 ? shape.state : keys) * sizeof(float);
 }
 
 Status ReferenceDevice::supports(const CacheShape& shape) const {
@@ -206,7 +212,8 @@ void ReferenceDevice::norm(const NormArgs& args) {
     const double scale =
         args.kind == NormKind::kNone ? 1 : 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
     for (uint32_t c = 0; c < width; ++c) {
-      double value = (in[c] - mean) * scale * (args.weight ? args.weight.data[c] : 1);
+      double value =
+          (in[c] - mean) * scale * (args.weight ? args.weight.data[pieces.own_weights ? piece * width + c : c] : 1);
       if (args.bias) value += args.bias.data[c];
       if (args.operand.data != nullptr) operand_row(args.operand, i)[c] = static_cast<float>(value);
       if (args.out == nullptr) continue;
@@ -261,7 +268,7 @@ void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
         prepare(head, args.q_norm, position);
         grow(head, position);
       }
-      for (uint32_t h = 0; h < shape.kv_heads; ++h) {
+      for (uint32_t h = 0; args.k != nullptr && h < shape.kv_heads; ++h) {
         const float* k = args.k + row * args.k_stride + size_t{h} * shape.key_dim;
         const float* v = args.v + row * args.v_stride + size_t{h} * shape.value_dim;
         std::span<float> key(cached(args.cache, sequence, position, h, false), shape.key_dim);
@@ -311,11 +318,79 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
   }
 }
 
+void ReferenceDevice::convolve(const ConvolveArgs& args) {
+  const uint32_t kept = args.taps - 1, channels = args.channels;
+  for (const BatchSequence& sequence : batch_->sequences) {
+    std::vector<float> inputs(size_t{kept} * channels);  // those before the sequence's rows, then theirs
+    if (sequence.first_position > 0)
+      inputs.assign(state_of(args.state, sequence, sequence.first_position - 1),
+                    state_of(args.state, sequence, sequence.first_position - 1) + inputs.size());
+    for (uint32_t i = 0; i < sequence.rows; ++i) {
+      const size_t place = size_t{sequence.first_row + i} * args.in_stride;
+      for (uint32_t c = 0; c < channels; ++c)
+        inputs.push_back(args.in[place + c] * (args.in_factor != nullptr ? args.in_factor[place + c] : 1));
+      for (uint32_t c = 0; c < channels; ++c) {
+        double sum = args.bias ? static_cast<double>(args.bias.data[c]) : 0;
+        for (uint32_t tap = 0; tap < args.taps; ++tap)
+          sum += static_cast<double>(args.weight.data[c * args.taps + tap]) * inputs[size_t{i + tap} * channels + c];
+        if (args.silu) sum /= 1 + std::exp(-sum);
+        if (args.out_factor != nullptr) sum *= args.out_factor[place + c];
+        args.out[size_t{sequence.first_row + i} * args.out_stride + c] = static_cast<float>(sum);
+      }
+      if (ends_state(args.state, sequence, i))
+        std::copy_n(inputs.end() - static_cast<ptrdiff_t>(size_t{kept} * channels), size_t{kept} * channels,
+                    state_of(args.state, sequence, sequence.first_position + i));
+    }
+  }
+}
+
+// One head of one sequence.
+static void scan_head(const ScanArgs& args, const BatchSequence& sequence, uint32_t head) {
+  const uint32_t per_group = args.heads / args.groups, keys = args.key_dim, values = args.value_dim;
+  const uint32_t key_head = args.interleaved ? head % args.groups : head / per_group;
+  const uint32_t of_head = head / per_group * args.group_stride + head % per_group;
+  const size_t at = args.state_at + size_t{head} * values * keys;
+  std::vector<double> state(size_t{values} * keys);
+  if (sequence.first_position > 0)
+    std::copy_n(state_of(args.state, sequence, sequence.first_position - 1) + at, state.size(), state.begin());
+  for (uint32_t i = 0; i < sequence.rows; ++i) {
+    const size_t row = sequence.first_row + i;
+    const double x = static_cast<double>(args.step[row * args.step_stride + of_head]) + args.step_bias.data[head];
+    const double step = std::log1p(std::exp(-std::abs(x))) + std::max(x, 0.0);
+    const double decay = std::exp(step * args.decay.data[head]);
+    const float* q = args.q + row * args.stride + size_t{key_head} * keys;
+    const float* k = args.k + row * args.stride + size_t{key_head} * keys;
+    for (uint32_t d = 0; d < values; ++d) {
+      double* s = state.data() + size_t{d} * keys;
+      const double v = args.v[row * args.stride + size_t{head} * values + d], scale = args.k_scale;
+      double held = 0, out = 0, change = v * step;
+      for (uint32_t c = 0; c < keys; ++c) s[c] *= decay, held += s[c] * k[c] * scale;
+      if (args.beta != nullptr)
+        change = (v - held) / (1 + std::exp(-static_cast<double>(args.beta[row * args.step_stride + of_head])));
+      for (uint32_t c = 0; c < keys; ++c) s[c] += k[c] * scale * change, out += s[c] * q[c];
+      out *= args.q_scale;
+      if (args.skip) out += args.skip.data[head] * v;
+      if (args.gate != nullptr)
+        out *= activation(Activation::kSilu, args.gate[row * args.gate_stride + head * values + d]);
+      args.out[row * args.out_stride + size_t{head} * values + d] = static_cast<float>(out);
+    }
+    if (!ends_state(args.state, sequence, i)) continue;
+    float* to = state_of(args.state, sequence, sequence.first_position + i) + at;
+    for (size_t j = 0; j < state.size(); ++j) to[j] = static_cast<float>(state[j]);
+  }
+}
+
+void ReferenceDevice::scan(const ScanArgs& args) {
+  for (const BatchSequence& sequence : batch_->sequences)
+    for (uint32_t head = 0; head < args.heads; ++head) scan_head(args, sequence, head);
+}
+
 void ReferenceDevice::activate(const ActivateArgs& args) {
   for (uint32_t row = 0; row < batch_->rows(); ++row) {
     for (uint32_t c = 0; c < args.out.width; ++c) {
       const size_t at = size_t{row} * args.stride + c;
-      const double value = args.up != nullptr ? gated_activation(args.kind, args.gate[at], args.up[at])
+      const size_t up_at = size_t{row} * (args.up_stride != 0 ? args.up_stride : args.stride) + c;
+      const double value = args.up != nullptr ? gated_activation(args.kind, args.gate[at], args.up[up_at])
                                               : activation(args.kind, args.gate[at]);
       const double share = args.row_gate != nullptr ? 1 / (1 + std::exp(-static_cast<double>(args.row_gate[row]))) : 1;
       operand_row(args.out, row)[c] = static_cast<float>(value * share);

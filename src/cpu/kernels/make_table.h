@@ -8,6 +8,7 @@
 #include "cpu/kernels/limits.h"
 #include "cpu/kernels/matmul_blocks.h"
 #include "cpu/kernels/matmul_floats.h"
+#include "cpu/kernels/scan.h"
 #include "cpu/kernels/vectors.h"
 
 namespace hearth::cpu {
@@ -47,6 +48,7 @@ KernelTable make_table() {
   table.add_scaled_row = add_scaled_row<V>;
   table.activate_row = activate_row<V>;
   table.soft_cap_row = soft_cap_row<V>;
+  table.scan_row = scan_row<V>;
   table.read_all = read_all<V>;
   table.float_rounds = float_rounds<V>;
   table.int8_rounds = int8_rounds<V>;

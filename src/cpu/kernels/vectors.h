@@ -177,6 +177,8 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
       return apply([](auto x) { return relu<V>(x); });
     case device::Activation::kReluSquared:
       return apply([](auto x) { return V::mul(relu<V>(x), relu<V>(x)); });
+    case device::Activation::kSigmoid:
+      return apply([](auto x) { return V::div(V::set(1), V::add(V::set(1), exponential<V>(V::sub(V::zero(), x)))); });
     case device::Activation::kClampedSwish:
       return for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
         store(out + i, clamped_swish<V>(load(gate + i), load(up + i)));

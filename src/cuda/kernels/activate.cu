@@ -28,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const Ac
   float value = 0;
   if (i < args.width) {
     const size_t at = size_t{row} * args.stride + i;
-    float gate = args.gate[at], up = args.up != nullptr ? args.up[at] : 1;
+    float gate = args.gate[at], up = args.up != nullptr ? args.up[size_t{row} * args.up_stride + i] : 1;
     if (args.expert != nullptr) of_expert(args, row, i, gate, up);
     if (args.way == ActivationWay::kClampedSwish)
       value = clamped_swish(gate, up);

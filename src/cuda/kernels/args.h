@@ -31,12 +31,19 @@ struct NormKernelArgs {
   NormWay way;
   uint32_t add;                                           // out += instead of out =
   uint32_t pieces, in_row, in_piece, out_row, out_piece;  // see device::Pieces
-  uint32_t unused;
+  uint32_t own_weights;
 };
 
 // activate.cu. One warp per 32 values; blocks of kActivateThreads.
 inline constexpr uint32_t kActivateThreads = 256;
-enum class ActivationWay : uint32_t { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish };  // as device::Activation
+enum class ActivationWay : uint32_t {
+  kSilu,
+  kGeluTanh,
+  kRelu,
+  kReluSquared,
+  kClampedSwish,
+  kSigmoid
+};  // as device::Activation
 struct ActivateKernelArgs {
   const float* gate;
   const float* up;        // null: none
@@ -47,8 +54,9 @@ struct ActivateKernelArgs {
   const float* up_bias;     // likewise
   const float* row_weight;  // on both before the activation
   OperandRows out;
-  uint32_t stride, width, rows;
+  uint32_t stride, up_stride, width, rows;
   ActivationWay way;
+  uint32_t unused;
 };
 
 struct SoftCapKernelArgs {
@@ -137,6 +145,47 @@ struct AttentionMergeArgs {
   uint32_t heads, value_dim, first_row, rows, splits, split_pages, window, chunked;
   AttentionRows which;
   uint32_t unused;
+};
+
+// recurrent.cu. See device::CacheLayer.
+struct StateArgs {
+  float* data;
+  uint64_t size;  // of one, in numbers
+  uint32_t pages, unused;
+};
+
+// convolve: grid channels, sequences.
+inline constexpr uint32_t kConvolveThreads = 128, kMostTaps = 8;
+struct ConvolveKernelArgs {
+  const float* in;
+  const float* in_factor;   // null: 1
+  const float* out_factor;  // likewise
+  const float* weight;      // [channel][tap]
+  const float* bias;        // null: none
+  float* out;
+  StateArgs state;
+  StepTables step;
+  uint32_t in_stride, out_stride, channels, taps, silu, unused;
+};
+
+// scan: grid values of a head, heads, sequences; a warp for each value.
+inline constexpr uint32_t kScanWarps = 4, kScanKeys = 8;  // kScanKeys: of a lane
+struct ScanKernelArgs {
+  const float* q;
+  const float* k;
+  const float* v;
+  const float* step;
+  const float* beta;  // null: none
+  const float* step_bias;
+  const float* decay;
+  const float* skip;  // null: none
+  const float* gate;  // likewise
+  float* out;
+  StateArgs state;
+  StepTables step_tables;
+  uint64_t state_at;
+  uint32_t stride, heads, groups, key_dim, value_dim, interleaved, step_stride, group_stride, gate_stride, out_stride;
+  float q_scale, k_scale;
 };
 
 // experts.cu

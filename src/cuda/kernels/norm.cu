@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormK
     float value = 0;
     if (i < width) {
       value = (in[i] - mean) * scale;
-      if (args.weight != nullptr) value *= args.weight[i];
+      if (args.weight != nullptr) value *= args.weight[args.own_weights != 0 ? piece * width + i : i];
       if (args.bias != nullptr) value += args.bias[i];
     }
     if (args.operand.data != nullptr) store_operand(args.operand, blockIdx.x, first / 32, value);
