@@ -228,7 +228,7 @@ class Models(unittest.TestCase):
         self.assertEqual(set(self.running(server)), {"a", "b"})
         self.assertEqual(self.ask(server, "c", num_ctx=half)[0], 200)
         self.assertNotIn("a", self.running(server))
-        server.wait_for("a:latest is let go: another model needs the room", seconds=10)
+        server.wait_for("a:latest is let go: c:latest needs the room", seconds=10)
 
     def test_what_is_in_use_is_waited_for_where_memory_is_short(self):
         environment = self.store(["a", "b"], context=1 << 26) | {"OLLAMA_CONTEXT_LENGTH": "64"}
