@@ -62,6 +62,8 @@ struct Backend {
   std::function<Result<bool>()> maintain;
   std::chrono::milliseconds maintain_interval{1000};
   std::function<Status(const placement::Arrangement& target)> rearrange;
+  // More cache: `context` and `pages` from then on; see models::Model::grow().
+  std::function<Status(uint32_t context, uint32_t pages)> grow;
   std::function<Status(uint64_t bytes)> give_back;  // so much device memory is to be free for others
   // After forward() has failed with kDeviceLost: a new device, with the model and an empty cache.
   std::function<Status()> recover;

@@ -83,10 +83,11 @@ Engine::Impl::~Impl() {
 
 Status Engine::Impl::check(const Request& request) const {
   if (request.prompt.empty()) return error(ErrorKind::kUsage, "the prompt is empty; give at least one token");
-  if (request.prompt.size() > context) {
+  const uint32_t most = context;
+  if (request.prompt.size() > most) {
     return error(ErrorKind::kTooLong,
                  "the prompt has {} tokens but the context holds {}; shorten the prompt or use a larger context",
-                 request.prompt.size(), context);
+                 request.prompt.size(), most);
   }
   for (size_t i = 0; i < request.prompt.size(); ++i) {
     const text::Token token = request.prompt[i];
@@ -393,6 +394,18 @@ Status Engine::give_back(uint64_t bytes) {
   return impl_->between_steps([impl = impl_.get(), bytes] {
     impl->tell_live_pages();
     return impl->backend.give_back(bytes);
+  });
+}
+
+Status Engine::grow(uint32_t context, uint32_t pages) {
+  if (!impl_->backend.grow) return error(ErrorKind::kUnsupported, "the cache of this model is as large as it will be");
+  return impl_->between_steps([impl = impl_.get(), context, pages]() -> Status {
+    impl->tell_live_pages();
+    TRY(impl->backend.grow(context, pages));
+    impl->scheduler.grow(pages, context);
+    impl->context = impl->scheduler.context();
+    impl->publish();
+    return {};
   });
 }
 

@@ -153,6 +153,10 @@ class Engine {
   // Likewise: gives so many bytes of device memory back to others, as far as it has them.
   Status give_back(uint64_t bytes);
 
+  // Likewise: more cache, so that requests from now on may have `context` tokens; `pages` of device::kPage_tokens are
+  // for all together. Nothing happens to what runs. Errors: those of Model::grow(), kUnsupported, kCancelled.
+  Status grow(uint32_t context, uint32_t pages);
+
   // Set once a lost device could not be made anew: why nothing is accepted any more.
   std::optional<Error> broken() const;
 

@@ -2,6 +2,7 @@
 // on their way in and what happens between steps, step.cpp a step from its plan to its events.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -132,7 +133,7 @@ struct Engine::Impl {
 
   // The engine's thread's own.
   sched::Scheduler scheduler;
-  const uint32_t context;
+  std::atomic<uint32_t> context;  // also read by others
   std::map<RequestId, std::unique_ptr<Active>> actives;
   mutable std::deque<std::vector<int32_t>> pages;  // of the sequences of a step, where the scheduler's are groups
   std::vector<float> logits, more_logits;          // of rows that are read with the step, and after it

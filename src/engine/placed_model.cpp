@@ -174,7 +174,7 @@ Result<Cause> PlacedModel::make_plan(int attempt) {
   }
   const std::vector<placement::DeviceState> now = states_for(attempt);
   plan_ = placement::plan(sizes, now, options_.rebalance.plan);
-  if (options_.review) return options_.review({plan_, sizes, now, *devices_.back()});
+  if (options_.review) return options_.review({plan_, sizes, now, *devices_.back(), options_.load});
   if (plan_.whole() || devices_.size() == 1) return Cause();
   return too_little_memory(now);
 }
@@ -402,6 +402,19 @@ Status PlacedModel::give_back(uint64_t bytes) {
   return moved;
 }
 
+Status PlacedModel::grow(uint32_t context, uint32_t pages) {
+  TRY(check_loaded(model_.get()));
+  std::vector<uint64_t> room;
+  for (const placement::DeviceState& state : states()) room.push_back(state.budget());
+  TRY(model_->grow(context, pages, room));
+  options_.load.context = context;  // so it is made anew after a loss
+  options_.load.pages = pages;
+  look(states());
+  const std::lock_guard lock(mutex_);
+  describe_layers(status_);
+  return {};
+}
+
 Result<bool> PlacedModel::maintain() {
   if (model_ == nullptr) return false;  // the engine has told why
   for (const auto& device : devices_) TRY(check_there(*device));
@@ -506,6 +519,7 @@ Backend PlacedModel::backend() {
     backend.sharers = [this, host] { return computes_on_host() ? host->sharers() : 1; };
     backend.waited = [host] { return host->take_waited(); };
   }
+  backend.grow = [this](uint32_t context, uint32_t pages) { return grow(context, pages); };
   if (factories_.size() == 1) return backend;
   backend.maintain_interval = std::chrono::milliseconds(options_.rebalance.interval_ms);
   backend.maintain = [this] { return maintain(); };

@@ -28,6 +28,7 @@ struct Proposal {
   const std::vector<placement::ModelSizes>& sizes;  // one per device, like `states`
   const std::vector<placement::DeviceState>& states;
   const device::Sizing& host;
+  const models::LoadOptions& load;
 };
 
 struct PlacedOptions {
@@ -117,6 +118,7 @@ class PlacedModel {
   void look(std::span<const placement::DeviceState> states);  // tells the book
   bool computes_on_host() const;
   Status give_back(uint64_t bytes);
+  Status grow(uint32_t context, uint32_t pages);
   Result<bool> advance();  // one step of `move_`; whether there are more
   Status move(const placement::Arrangement& target, const std::string& why);
   Move begin_move(placement::Arrangement target, std::string why) const;
@@ -130,7 +132,7 @@ class PlacedModel {
 
   const std::shared_ptr<const gguf::File> file_;
   std::vector<DeviceFactory> factories_;
-  const PlacedOptions options_;
+  PlacedOptions options_;  // `load` as it is now
   const std::shared_ptr<CardBook> book_;
   const CardBook::Id id_;
   int64_t computed_ns_ = 0;  // when a step began last

@@ -92,15 +92,22 @@ uint32_t Fleet::wanted_context(const store::ModelFiles& found, const LoadWish& w
   return own != 0 ? own : kDefaultContext_tokens;
 }
 
+uint32_t Fleet::within_training(const Resident& resident, uint32_t context) {
+  return resident.spec.context > 0 ? std::min(context, resident.spec.context) : context;
+}
+
 // Whether requests can be answered by what is loaded, or about to be.
 bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const {
   if (!store::same_apart_from_name(entry.found, found)) return false;
   const uint32_t wanted = wanted_context(found, wish);
   if (!entry.resident) return wanted_context(entry.found, entry.wish) >= wanted;
-  const uint32_t most = entry.resident->spec.context;
-  if (entry.resident->load.context >= (most > 0 ? std::min(wanted, most) : wanted)) return true;
+  if (entry.resident->context_tokens >= within_training(*entry.resident, wanted)) return true;
   // What memory had no room for is not tried again and again: who has no wish is content.
   return entry.too_large && wanted >= entry.too_large->context && Clock::now() < entry.too_large->again;
+}
+
+bool Fleet::can_grow(const Entry& entry, const store::ModelFiles& found) {
+  return (entry.resident || entry.loading) && entry.grows && store::same_apart_from_name(entry.found, found);
 }
 
 // One that does what `entry` does not.
@@ -115,7 +122,7 @@ Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadW
   made->keep_alive = entry ? entry->keep_alive : options_.keep_alive;
   if (entry) {
     entry->retired = true;
-    if (entry->resident && entry->found.model == found.model) made->context_before = entry->resident->load.context;
+    if (entry->resident && entry->found.model == found.model) made->context_before = entry->resident->context_tokens;
   }
   if (const LoadWish* kept = kept_wish(found.name)) {
     made->kept = true;
@@ -135,16 +142,20 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
   {
     const std::lock_guard lock(mutex_);
     Ptr entry = ends_ ? nullptr : find(found.name);
+    const bool grows = entry && !fits(*entry, found, wish) && can_grow(*entry, found);
     if (ends_)
       refusal = ending();
-    else if (!entry || !fits(*entry, found, wish))
+    else if (!entry || (!grows && !fits(*entry, found, wish)))
       entry = replace(entry, std::move(found), wish);
-    if (entry && entry->resident && entry->too_large && wish.context.value_or(0) >= entry->too_large->context)
+    if (grows && entry->resident)
+      entry->grows_to =
+          std::max(entry->grows_to, within_training(*entry->resident, wanted_context(entry->found, wish)));
+    if (entry && entry->resident && !grows && entry->too_large && wish.context.value_or(0) >= entry->too_large->context)
       refusal = entry->too_large->error;
     if (!refusal) {
       if (keep_alive && (!entry->kept || keep_alive->count() == 0)) entry->keep_alive = *keep_alive;
       entry->last_used = Clock::now();
-      if (entry->resident) {
+      if (entry->resident && !grows) {
         ++entry->users;
         if (blocked_ != nullptr) ++counts_.avoided[entry->found.name];
         lease = std::make_shared<Lease>(*this, entry);
@@ -214,7 +225,7 @@ std::vector<RunningModel> Fleet::running() const {
     RunningModel model{resident.found,
                        resident.facts,
                        resident.file->file_bytes(),
-                       resident.load.context,
+                       resident.context_tokens,
                        resident.engine->devices(),
                        resident.engine->stats(),
                        resident.engine->broken(),
@@ -232,6 +243,12 @@ std::vector<RunningModel> Fleet::running() const {
 FleetCounts Fleet::counts() const {
   const std::lock_guard lock(mutex_);
   return counts_;
+}
+
+Fleet::Ptr Fleet::next_to_grow() const {
+  for (const Ptr& entry : entries_)
+    if (entry->resident && entry->grows_to > 0) return entry;
+  return nullptr;
 }
 
 Fleet::Ptr Fleet::next_to_load() const {
@@ -311,6 +328,7 @@ void Fleet::work() {
     look_at_leases(lock);
     if (!leases_.empty() || !held().empty())
       next = std::min(next.value_or(Time::max()), leases_seen_ + kLook_at_leases);
+    if (!ends_ && grow_one(lock)) continue;
     const Ptr entry = ends_ ? nullptr : next_to_load();
     if (entry) {
       load(lock, entry);
@@ -319,7 +337,7 @@ void Fleet::work() {
     if (ends_) return;
     // What came while the lock was open would be missed: looked at again before any sleep.
     const auto idle = [this] {
-      if (ends_ || next_to_load()) return false;
+      if (ends_ || next_to_load() || next_to_grow()) return false;
       return std::ranges::none_of(entries_, [](const Ptr& e) { return e->retired && e->idle(); });
     };
     if (!idle()) continue;
@@ -345,7 +363,7 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
     if (!somebody_leaves() && too_many()) retire_for(*entry);
     const size_t before = entries_.size();
     remove_retired(lock);
-    if (entries_.size() != before || ends_) continue;
+    if (entries_.size() != before || ends_ || grow_one(lock)) continue;
     changed_.wait_for(lock, std::chrono::milliseconds(100));
   }
   blocked_ = nullptr;
@@ -363,22 +381,72 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
     entry->load_duration = entry->loaded - start;
     if (loaded || loaded.error().kind != ErrorKind::kNoMemory) break;
   } while (make_room(lock, *entry) || go_back(lock, *entry, loaded.error()));
-  std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
   if (!loaded) {
     log_error("{} cannot be loaded: {}", entry->found.name, loaded.error().message);
     entries_.remove(entry);
-    return refuse(lock, std::move(waiting), loaded.error());
+    return refuse(lock, std::exchange(entry->waiting, {}), loaded.error());
   }
   entry->resident = std::move(loaded).value();
+  entry->grows_to = 0;  // but for those who wait
   ++counts_.loads[entry->found.name];
   tell_of_shortage(*entry);
-  entry->users = static_cast<uint32_t>(waiting.size());
+  hand_over(lock, entry);
+}
+
+// What one who waits needs of what is loaded.
+uint32_t Fleet::needed_context(const Entry& entry, const Waiting& one) const {
+  if (!one.context && entry.too_large) return 0;
+  return within_training(*entry.resident, wanted_context(entry.found, {.context = one.context}));
+}
+
+// To all who wait, but for those who need a larger context than there is: it grows for them.
+void Fleet::hand_over(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
+  std::vector<Waiting> waiting;
+  std::erase_if(entry->waiting, [&](Waiting& one) {
+    const uint32_t needed = needed_context(*entry, one);
+    if (needed > entry->resident->context_tokens) {
+      entry->grows_to = std::max(entry->grows_to, needed);
+      return false;
+    }
+    waiting.push_back(std::move(one));
+    return true;
+  });
+  entry->users += static_cast<uint32_t>(waiting.size());
   entry->last_used = Clock::now();
   std::vector<std::shared_ptr<Lease>> leases;
   for (size_t i = 0; i < waiting.size(); ++i) leases.push_back(std::make_shared<Lease>(*this, entry));
   lock.unlock();
   for (size_t i = 0; i < waiting.size(); ++i) waiting[i].take(std::move(leases[i]));
   waiting.clear();
+  lock.lock();
+}
+
+// Also while room is waited for: who waits for a larger context keeps a model from going.
+bool Fleet::grow_one(std::unique_lock<std::mutex>& lock) {
+  const Ptr entry = next_to_grow();
+  if (entry) grow(lock, entry);
+  return entry != nullptr;
+}
+
+// Where there is no room beside what runs, a new load finds what it can do without.
+void Fleet::grow(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
+  const uint32_t context = std::exchange(entry->grows_to, 0);
+  ++entry->users;
+  lock.unlock();
+  const Status grown = entry->resident->grow(context);
+  lock.lock();
+  --entry->users;
+  if (grown) {
+    entry->too_large.reset();
+    log_info("{} has a context of {} tokens now, without a new load", entry->found.name, context);
+    return hand_over(lock, entry);
+  }
+  log_info("{} is loaded again for a context of {} tokens: {}", entry->found.name, context, grown.error().message);
+  entry->grows = false;
+  const store::ModelFiles found = entry->found;
+  std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
+  lock.unlock();
+  for (Waiting& one : waiting) use(found, {.context = one.context}, {}, std::move(one.take));
   lock.lock();
 }
 
@@ -391,7 +459,7 @@ bool Fleet::make_room(std::unique_lock<std::mutex>& lock, const Entry& entry) {
   while (!ends_ && others() == before && before > 0 && !entry.waiting.empty()) {
     if (!somebody_leaves()) retire_for(entry);
     remove_retired(lock);
-    if (others() == before) changed_.wait_for(lock, std::chrono::milliseconds(100));
+    if (others() == before && !grow_one(lock)) changed_.wait_for(lock, std::chrono::milliseconds(100));
   }
   blocked_ = nullptr;
   return !ends_ && others() < before && !entry.waiting.empty();

@@ -55,9 +55,9 @@ struct FleetCounts {
 
 // What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
 struct LoadWish {
-  std::optional<uint32_t> context;  // tokens of one sequence
-  std::optional<int> gpu_layers;    // 0: the CPU
-  std::optional<int> threads;
+  std::optional<uint32_t> context = {};     // tokens of one sequence
+  std::optional<int> gpu_layers = {};       // 0: the CPU
+  std::optional<int> threads = {};
   std::optional<uint32_t> parallel = {};    // answers at the same time
   std::optional<std::string> kv_type = {};  // of the cache
 };
@@ -109,11 +109,11 @@ class Fleet {
 
   // Calls `take` once: now if the model is loaded, else from the thread that loads, which it must not hold up. Requests
   // for one model share one load. A wish for a larger context than the model has (without a wish: than the default's)
-  // loads it again, once those who use it are done; a smaller one is content with what there is. Where memory has no
-  // room for the larger context the model comes back as it was, and for a while nobody tries again: who wished so is
-  // refused, who had no wish takes the model as it is.
-  // `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kTimeout after FleetOptions::load_wait,
-  // kCancelled where the fleet ends. `keep_alive` not given: as it was, or FleetOptions'.
+  // makes the cache grow where it is, while those who use it go on; where that cannot be the model is loaded again,
+  // once they are done. A smaller one is content with what there is. Where memory has no room for the larger context
+  // the model comes back as it was, and for a while nobody tries again: who wished so is refused, who had no wish takes
+  // the model as it is. `take`'s errors: those of fleet::load_model(), kBusy where too many wait, kTimeout after
+  // FleetOptions::load_wait, kCancelled where the fleet ends. `keep_alive` not given: as it was, or FleetOptions'.
   void use(store::ModelFiles found, const LoadWish& wish, std::optional<std::chrono::nanoseconds> keep_alive,
            Take take);
   // Loads it now, with this wish, which later requests share, and lets it go for no other model. It goes only where
@@ -165,6 +165,8 @@ class Fleet {
     Time last_used = {}, loaded = {};
     std::chrono::nanoseconds load_duration{0};
     uint32_t context_before = 0;  // of the one that it replaces; 0: none
+    uint32_t grows_to = 0;        // the context that those who wait need of what is loaded; 0: none does
+    bool grows = true;            // until that has failed
     std::optional<TooLarge> too_large = {};
     // Nobody uses it, or will.
     bool idle() const { return users == 0 && waiting.empty() && !loading; }
@@ -174,11 +176,14 @@ class Fleet {
   const LoadWish* kept_wish(const std::string& name) const;
   Ptr find(const std::string& name) const;  // that is not retired
   uint32_t wanted_context(const store::ModelFiles& found, const LoadWish& wish) const;
+  static uint32_t within_training(const Resident& resident, uint32_t context);
   bool fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const;
+  static bool can_grow(const Entry& entry, const store::ModelFiles& found);
   Ptr replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish);
   void give_back(Entry& entry);
   void work();
   Ptr next_to_load() const;
+  Ptr next_to_grow() const;
   std::optional<Time> retire_expired();
   bool gives_place(const Entry& entry, Time since) const;
   bool retire_for(const Entry& wanted);
@@ -186,6 +191,10 @@ class Fleet {
   void remove_retired(std::unique_lock<std::mutex>& lock);
   bool make_room(std::unique_lock<std::mutex>& lock, const Entry& entry);
   void load(std::unique_lock<std::mutex>& lock, const Ptr& entry);
+  bool grow_one(std::unique_lock<std::mutex>& lock);
+  void grow(std::unique_lock<std::mutex>& lock, const Ptr& entry);
+  uint32_t needed_context(const Entry& entry, const Waiting& one) const;
+  void hand_over(std::unique_lock<std::mutex>& lock, const Ptr& entry);
   void refuse(std::unique_lock<std::mutex>& lock, std::vector<Waiting> waiting, const Error& error);
   bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;

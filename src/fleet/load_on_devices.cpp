@@ -64,7 +64,8 @@ class LoadSupervisor {
   }
 
   // See engine::PlacedOptions.
-  Result<Cause> review(const Proposal& proposal, const models::LoadOptions& load) {
+  Result<Cause> review(const Proposal& proposal) {
+    const models::LoadOptions& load = proposal.load;
     TRY(check_host_memory(proposal, load));
     Cause problem = no_gpu_;
     const bool gpus = proposal.states.size() > 1;
@@ -173,7 +174,7 @@ Status load_on(std::vector<engine::DeviceFactory> devices, Cause no_gpu, const M
   placed.book = card_book();
   placed.gpu_wanted = options.gpu != GpuPolicy::kOff;
   placed.moves = options.gpu != GpuPolicy::kRequire;  // to the CPU, that is
-  placed.review = [supervisor, load](const Proposal& proposal) { return supervisor->review(proposal, load); };
+  placed.review = [supervisor](const Proposal& proposal) { return supervisor->review(proposal); };
   auto model = engine::PlacedModel::load(loaded.file, std::move(devices), std::move(placed));
   loaded.read_duration = supervisor->end();
   ASSIGN_OR_RETURN(loaded.placed, std::move(model));

@@ -11,6 +11,7 @@ Resident::Resident(LoadedModel loaded, const engine::EngineOptions& engine_optio
       facts(facts_of(*file)),
       spec(std::move(loaded.spec)),
       load(std::move(loaded.load)),
+      context_tokens(load.context),
       load_duration(loaded.load_duration),
       read_duration(loaded.read_duration),
       placed(std::move(loaded.placed)),
@@ -25,6 +26,13 @@ Result<std::unique_ptr<Resident>> Resident::start(store::ModelFiles found, const
                                                   const LoadObserver& observer) {
   ASSIGN_OR_RETURN(LoadedModel loaded, load_model(std::move(found), options, load, observer));
   return std::unique_ptr<Resident>(new Resident(std::move(loaded), engine_options));
+}
+
+Status Resident::grow(uint32_t context) {
+  ASSIGN_OR_RETURN(const uint32_t pages, pages_for(std::max(1u, load.sequences), context));
+  TRY(engine->grow(context, std::max(pages, load.pages)));
+  context_tokens = context;
+  return {};
 }
 
 std::shared_ptr<const grammar::TokenTrie> Resident::trie() {

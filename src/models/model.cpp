@@ -76,6 +76,27 @@ Status promise(std::span<Device* const> devices, const Arrangement& arrangement,
   return {};
 }
 
+bool rotate_alike(const device::Rope& a, const device::Rope& b) {
+  return a.inverse_frequency == b.inverse_frequency && a.magnitude == b.magnitude;
+}
+
+// What more cache takes of each device: the layers' growth, one of them twice, and what the device's steps need.
+std::vector<uint64_t> growth_bytes(const Arrangement& arrangement, std::span<const placement::ModelSizes> from,
+                                   std::span<const placement::ModelSizes> to, std::span<Device* const> devices) {
+  std::vector<uint64_t> bytes(to.size()), largest(to.size());
+  for (size_t layer = 0; layer < arrangement.layers.size(); ++layer) {
+    const uint32_t on = arrangement.layers[layer].layer;
+    const uint64_t grain = devices[on]->facts().granularity_bytes;
+    const auto grains = [&](uint64_t size) { return divide_up(size, grain) * grain; };
+    const uint64_t before = grains(from[on].layers[layer].cache), after = grains(to[on].layers[layer].cache);
+    bytes[on] += after - before;
+    largest[on] = std::max(largest[on], before);
+  }
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] += largest[i] + (to[i].scratch > from[i].scratch ? to[i].scratch - from[i].scratch : 0);
+  return bytes;
+}
+
 }  // namespace
 
 Result<Memory> estimate_memory(const gguf::File& file, const device::Sizing& device, const LoadOptions& options) {
@@ -95,7 +116,7 @@ struct Model::Impl {
   Status read(const DeviceStep& step, device::Readout& readout) const;
   Status read_hidden(const DeviceStep& step, device::Readout& readout) const;
 
-  const LoadPlan load_plan;
+  LoadPlan load_plan;
   std::vector<placement::ModelSizes> sizes;
   Shards shards;
   std::vector<float> crossing;  // the residual stream on its way between devices
@@ -310,6 +331,34 @@ Error Model::diagnose(const device::Batch& batch) const {
 
 Status Model::rearrange(const Arrangement& target) {
   return impl_->shards.rearrange(target);
+}
+
+Status Model::grow(uint32_t context, uint32_t pages, std::span<const uint64_t> room) {
+  Impl& impl = *impl_;
+  LoadOptions options = impl.load_plan.options;
+  CHECK(context >= options.context && pages >= options.pages && room.size() == impl.sizes.size());
+  options.context = context;
+  options.pages = pages;
+  ASSIGN_OR_RETURN(LoadPlan larger, plan_load(impl.shards.file(), options));
+  if (!std::ranges::equal(larger.spec.ropes, impl.load_plan.spec.ropes, rotate_alike))
+    return error(ErrorKind::kUnsupported, "the positions of {} tokens are encoded in another way than those of {}",
+                 context, impl.load_plan.options.context);
+  if (larger.page_group != impl.load_plan.page_group)
+    return error(ErrorKind::kUnsupported, "with {} tokens states lie between more pages than with {}", context,
+                 impl.load_plan.options.context);
+  std::vector<placement::ModelSizes> sizes;
+  for (const Device* device : impl.shards.devices()) {
+    ASSIGN_OR_RETURN(sizes.emplace_back(), measure(impl.shards.file(), larger, *device));
+  }
+  const std::vector<uint64_t> needed = growth_bytes(arrangement(), impl.sizes, sizes, impl.shards.devices());
+  for (size_t i = 0; i < needed.size(); ++i)
+    if (needed[i] > room[i])
+      return error(ErrorKind::kNoMemory, "the cache of {} tokens needs {} more on {}, which has {} to give", context,
+                   size_text(needed[i]), impl.shards.devices()[i]->facts().name, size_text(room[i]));
+  TRY(impl.shards.grow(larger, sizes));
+  impl.load_plan = std::move(larger);
+  impl.sizes = std::move(sizes);
+  return {};
 }
 
 void Model::keep_pages(const std::vector<bool>& live) {

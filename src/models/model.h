@@ -65,6 +65,13 @@ class Model {
   // a device is lost; arrangement() says what lies where.
   Status rearrange(const placement::Arrangement& target);
 
+  // More cache, for more and longer sequences, between two forward()s: what the pages hold stays, and those that come are
+  // behind them. `room`: bytes that each device has to give; a layer's cache is there twice while it is copied.
+  // Errors: kNoMemory, before anything is allocated, or where somebody else was faster; kUsage (a context larger than
+  // the model's); kUnsupported (the positions of a longer context are encoded in another way); kDeviceLost. But for the
+  // last the model works on as it was.
+  Status grow(uint32_t context, uint32_t pages, std::span<const uint64_t> room);
+
   // By page: what the others hold is not read again, and need not move.
   void keep_pages(const std::vector<bool>& live);
 

@@ -84,7 +84,8 @@ Status Shards::load_layer(uint32_t index, uint32_t device) {
                      return read_layer(reader, load_plan_.spec, index, &weights);
                    }));
   device::CacheLayer cache_layer;
-  ASSIGN_OR_RETURN(device::Buffer cache, make_cache(index, device, &cache_layer));
+  ASSIGN_OR_RETURN(device::Buffer cache,
+                   make_cache(index, device, sizes_[device].layers[index].cache, &cache_layer));
   weights_.layers[index] = weights;
   layers_[index].weights = std::move(buffer);
   layers_[index].cache = std::move(cache);
@@ -133,12 +134,12 @@ Status Shards::load_tables(uint32_t embedding, uint32_t output) {
   return {};
 }
 
-Result<device::Buffer> Shards::make_cache(uint32_t index, uint32_t device, device::CacheLayer* out) {
+Result<device::Buffer> Shards::make_cache(uint32_t index, uint32_t device, uint64_t bytes, device::CacheLayer* out) {
   device::Device& to = *devices_[device].device;
   const device::CacheShape shape = cache_of(load_plan_, index);
   device::Buffer buffer;
-  if (sizes_[device].layers[index].cache > 0) {
-    ASSIGN_OR_RETURN(buffer, to.alloc(sizes_[device].layers[index].cache));
+  if (bytes > 0) {
+    ASSIGN_OR_RETURN(buffer, to.alloc(bytes));
   }
   *out = {shape, buffer.data(), to.page_bytes(shape), shape.state != 0 ? load_plan_.page_group : 1};
   if (layers_[index].cache.data() != nullptr)
@@ -216,6 +217,26 @@ Status Shards::rearrange(const placement::Arrangement& target) {
   stream_.end();
   release_unused();
   return status;
+}
+
+// Layers whose turn has come before an error have more pages than are used, until they move.
+Status Shards::grow(const LoadPlan& larger, std::span<const placement::ModelSizes> sizes) {
+  for (const OnDevice& on : devices_) {
+    if (!on.ready) continue;
+    if (const Status reserved = on.device->reserve(larger.most); !reserved) {
+      TRY(on.device->reserve(load_plan_.most));
+      return reserved;
+    }
+  }
+  for (uint32_t i = 0; i < layers_.size(); ++i) {
+    const uint32_t device = arrangement_.layers[i].layer;
+    device::CacheLayer cache_layer;
+    ASSIGN_OR_RETURN(device::Buffer cache, make_cache(i, device, sizes[device].layers[i].cache, &cache_layer));
+    layers_[i].cache = std::move(cache);
+    layers_[i].cache_layer = cache_layer;
+  }
+  used_pages_.resize(larger.options.pages);
+  return {};
 }
 
 void Shards::add_device(uint32_t index, device::Device& device) {

@@ -20,6 +20,8 @@ class Shards {
   Status load(const placement::Arrangement& arrangement);
   // See Model::rearrange().
   Status rearrange(const placement::Arrangement& target);
+  // See Model::grow(). The plan and the sizes are to replace those that it was made with.
+  Status grow(const LoadPlan& larger, std::span<const placement::ModelSizes> sizes);
   // See Model::add_device(); `sizes` has it already.
   void add_device(uint32_t index, device::Device& device);
   // These pages hold something, so that they must move with their layer.
@@ -61,7 +63,7 @@ class Shards {
   Status load_experts(uint32_t layer, uint32_t device);
   Status load_tables(uint32_t embedding, uint32_t output);
   // The new cache gets what the layer's pages hold now.
-  Result<device::Buffer> make_cache(uint32_t layer, uint32_t device, device::CacheLayer* out);
+  Result<device::Buffer> make_cache(uint32_t layer, uint32_t device, uint64_t bytes, device::CacheLayer* out);
   Status copy_pages(const device::CacheLayer& from, device::Device& from_device, const device::CacheLayer& to,
                     device::Device& to_device);
   void report(uint64_t bytes);

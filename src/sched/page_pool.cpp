@@ -9,6 +9,15 @@ PagePool::PagePool(uint32_t pages) : taken_(pages, false) {
   for (uint32_t i = pages; i-- > 0;) unused_.push_back(static_cast<Page>(i));
 }
 
+void PagePool::grow(uint32_t pages) {
+  CHECK(pages >= total());
+  std::vector<Page> unused;
+  for (uint32_t i = pages; i-- > total();) unused.push_back(static_cast<Page>(i));
+  unused.insert(unused.end(), unused_.begin(), unused_.end());
+  unused_ = std::move(unused);
+  taken_.resize(pages, false);
+}
+
 Page PagePool::take() {
   CHECK(!unused_.empty());
   const Page page = unused_.back();

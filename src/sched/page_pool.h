@@ -13,6 +13,9 @@ class PagePool {
  public:
   explicit PagePool(uint32_t pages);
 
+  // So many in all, with the numbers that follow; new ones are taken last.
+  void grow(uint32_t pages);
+
   // An unused page, now the caller's. There must be one: see unused().
   Page take();
   // Gives a page back that was taken.

@@ -28,8 +28,20 @@ Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_
   CHECK(options.max_sequences > 0 && options.step_rows >= options.max_sequences);
   if (options_.logit_rows == 0) options_.logit_rows = options_.step_rows;
   CHECK(options_.logit_rows >= options.max_sequences);
-  const uint64_t cache_tokens = options.whole ? options.step_rows : uint64_t{options.pages} * options.page_tokens;
-  options_.context = static_cast<uint32_t>(std::min<uint64_t>(options.context, cache_tokens));
+  limit_context(options.context);
+}
+
+// To what the cache holds.
+void Scheduler::limit_context(uint32_t wanted) {
+  const uint64_t cache_tokens = options_.whole ? options_.step_rows : uint64_t{options_.pages} * options_.page_tokens;
+  options_.context = static_cast<uint32_t>(std::min<uint64_t>(wanted, cache_tokens));
+}
+
+void Scheduler::grow(uint32_t pages, uint32_t context) {
+  CHECK(!options_.whole && pages >= options_.pages && context >= options_.context);
+  pool_.grow(pages);
+  options_.pages = pages;
+  limit_context(context);
 }
 
 Scheduler::~Scheduler() {

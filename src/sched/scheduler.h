@@ -101,6 +101,10 @@ class Scheduler {
   // Tokens that a sequence may have in the cache: what the model sees, or less if the pages hold less.
   uint32_t context() const { return options_.context; }
 
+  // From now on the cache has so many pages and a sequence may have so many tokens; neither is less than before. Not
+  // between plan() and commit().
+  void grow(uint32_t pages, uint32_t context);
+
   // A new sequence. Ids rise. 1 <= tokens.size() <= context(). Equal prefixes are computed once, also of sequences that
   // come together: several answers to one prompt are several sequences.
   void add(SequenceId id, std::vector<Token> tokens, const SequenceOptions& options = {});
@@ -169,6 +173,7 @@ class Scheduler {
   };
   struct Plan;  // of one step
 
+  void limit_context(uint32_t wanted);
   Sequence& find(SequenceId id);
   User& user_of(UserId id);
   uint32_t pages_for(uint32_t tokens) const;

@@ -103,7 +103,7 @@ class Job : public std::enable_shared_from_this<Job> {
   void run(std::shared_ptr<fleet::Fleet::Lease> lease) {
     loaded_ = Clock::now();
     if (!holding_.take(lease)) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
-    context_tokens_ = (*lease)->load.context;
+    context_tokens_ = (*lease)->context_tokens;
     api::AnswerEnd end{.context_tokens = context_tokens_};
     Result<Prepared> prepared = prepare(request_, **lease, &end.usage.prompt_tokens);
     if (!prepared) return end_early(prepared.error(), std::move(end));

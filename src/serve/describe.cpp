@@ -1,6 +1,8 @@
 #include "serve/describe.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cctype>
 #include <cmath>
 
 #include "fleet/model_facts.h"
@@ -58,14 +60,25 @@ std::string tensors_json(const gguf::File& file) {
   return json::serialize(tensors);
 }
 
+// Decoders that judge documents with "yes" or "no" are converted with a way to pool, or say it in their names only.
+bool is_reranker(const TextModel& model, const std::string& architecture) {
+  constexpr uint64_t kRank = 4;  // of llama.cpp's enum llama_pooling_type
+  if (model.file->u64_or(architecture + ".pooling_type", 0) == kRank) return true;
+  std::string names = model.found.name + '\n' + std::string(model.file->string_or("general.name", ""));
+  std::ranges::transform(names, names.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return names.find("reranker") != std::string::npos;
+}
+
 }  // namespace
 
 std::vector<std::string> capabilities_of(const TextModel& model) {
   const std::string architecture(model.file->string_or("general.architecture", ""));
+  if (is_reranker(model, architecture)) return {"rerank"};
   if (model.file->find(architecture + ".pooling_type") != nullptr) return {"embedding"};
   // Models whose templates know no tools are told of them by hearth's own protocol.
   std::vector<std::string> can = {"completion", "tools"};
-  const bool fills = model.chat->tokenizer().has_fim() || model.found.template_text.find(".Suffix") != std::string::npos;
+  const bool fills =
+      model.chat->tokenizer().has_fim() || model.found.template_text.find(".Suffix") != std::string::npos;
   if (fills) can.emplace_back("insert");
   if (can_think(*model.chat)) can.emplace_back("thinking");
   return can;

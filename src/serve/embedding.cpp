@@ -66,7 +66,7 @@ class Job : public std::enable_shared_from_this<Job> {
  private:
   Result<std::vector<engine::Request>> make_requests(fleet::Resident& model) const {
     ASSIGN_OR_RETURN(const engine::Pooling pooling, pooling_of(*model.file));
-    const size_t most = model.load.context;
+    const size_t most = model.context_tokens;
     std::vector<engine::Request> requests;
     const auto add = [&](std::vector<text::Token> tokens) -> Status {
       if (tokens.size() > most && !request_.truncate)

@@ -332,16 +332,17 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.ignore_eos = request.settings.ignore_eos;
   out.penalises_prompt = request.settings.penalises_prompt;
   out.tells_begin = true;
-  const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, model.load.context};
+  const uint32_t context = model.context_tokens;
+  const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, context};
   ASSIGN_OR_RETURN(static_cast<Prompted&>(prepared), make_prompt(request, prompt_model));
   ASSIGN_OR_RETURN(out.constraint, constraint_of(prepared, model));
   out.prompt = std::move(prepared.tokens);
   *prompt_tokens = static_cast<uint32_t>(out.prompt.size());
-  if (out.prompt.size() >= model.load.context) {
+  if (out.prompt.size() >= context) {
     return error(ErrorKind::kTooLong,
                  "the prompt has {} tokens, which the context of {} has no room for; shorten it, or ask for a larger "
                  "num_ctx (at most {})",
-                 out.prompt.size(), model.load.context, model.spec.context);
+                 out.prompt.size(), context, model.spec.context);
   }
   out.stops = prepared.chat->stops();
   out.stop_tokens = request.settings.stop_tokens;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "api/openai/ask.h"
 #include "api/openai/routes.h"
@@ -599,6 +600,56 @@ TEST_F(OpenAiApi, EmbedsTexts) {
                            R"(,"input":"a","dimensions":0)"})
     EXPECT_EQ(embed(more)->head.status, 400u) << more;
   EXPECT_EQ(ask(router_, "POST", "/v1/embeddings", R"({"model":"x","input":"a"})")->head.status, 404u);
+}
+
+TEST_F(OpenAiApi, RanksDocumentsByWhatAModelHoldsOfYes) {
+  service_->context_tokens = [](const std::string& model) { return model == "nobody" ? 0u : 4096u; };
+  service_->show = [](const std::string& model, bool) -> Result<ModelDetails> {
+    ModelDetails details;
+    details.summary.capabilities = {model == "judge" ? "rerank" : "completion"};
+    return details;
+  };
+  std::map<std::string, float> chances = {{"Paris", 0.9f}, {"Oslo", 0.1f}, {"hm", -1}};  // of "yes"; -1: neither
+  service_->answer = [&](const AnswerRequest& request, const AnswerSink& sink) -> Cancel {
+    requests_.push_back(request);
+    const std::string& content = std::get<ChatInput>(request.input).messages.back().content;
+    const float yes = chances.at(content.substr(content.rfind(' ') + 1));
+    AnswerEvent event = text(yes > 0.5f ? "yes" : "no");
+    const auto word = [](const char* its_text, float chance) { return TokenChance{its_text, std::log(chance)}; };
+    if (yes >= 0)
+      event.tokens = {{word("yes", yes), {word("yes", yes), word(" No", (1 - yes) / 2), word("NO", (1 - yes) / 2)}}};
+    else
+      event.tokens = {{word("maybe", 1), {word("maybe", 1)}}};
+    sink(accepted());
+    sink(event);
+    sink(end({.prompt_tokens = 10}));
+    return {};
+  };
+  const auto rank = [&](const std::string& model, const std::string& more) {
+    return ask(router_, "POST", "/v1/rerank", R"({"model":")" + model + R"(","query":"q")" + more + "}");
+  };
+  const std::string documents = R"(,"documents":["Oslo","hm","Paris"])";
+  const json::object reply = rank("judge", documents)->object();
+  const json::array& results = reply.at("results").as_array();
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_EQ(results[0].at("index"), 2);
+  EXPECT_NEAR(results[0].at("relevance_score").as_double(), 0.9, 1e-6);
+  EXPECT_EQ(results[1].at("index"), 0);
+  EXPECT_EQ(results[2].at("relevance_score"), 0.0);
+  EXPECT_FALSE(results[0].as_object().contains("document"));
+  EXPECT_EQ(reply.at("usage").at("total_tokens"), 30);
+  EXPECT_EQ(requests_[0].settings.logprobs, 20);
+  EXPECT_EQ(requests_[0].thinking.on, false);
+  EXPECT_NE(std::get<ChatInput>(requests_[0].input).messages[1].content.find("<Query>: q"), std::string::npos);
+
+  const json::object best = rank("judge", documents + R"(,"top_n":1,"return_documents":true)")->object();
+  EXPECT_EQ(best.at("results"), json::parse(R"([{"index":2,"relevance_score":)" +
+                                            json::serialize(results[0].at("relevance_score")) +
+                                            R"(,"document":{"text":"Paris"}}])"));
+  EXPECT_EQ(rank("other", documents)->head.status, 400u);
+  EXPECT_EQ(rank("nobody", documents)->head.status, 404u);
+  for (const char* more : {"", R"(,"documents":[])", R"(,"documents":["a"],"top_n":0)", R"(,"documents":[5])"})
+    EXPECT_EQ(rank("judge", more)->head.status, 400u) << more;
 }
 
 TEST_F(OpenAiApi, PathsThatClientsMake) {

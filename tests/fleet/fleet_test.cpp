@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "device/types.h"
+#include "engine/event_queue.h"
 #include "support/support.h"
 #include "support/tiny_model.h"
 
@@ -115,14 +117,77 @@ TEST_F(FleetTest, UnloadedIsWhatNobodyUses) {
   EXPECT_FALSE(fleet.unload("a"));
 }
 
-TEST_F(FleetTest, AWishForALargerContextLoadsAgainASmallerOneDoesNot) {
+// The tokens of an answer to a prompt of so many letters, or nothing where it is refused.
+std::vector<text::Token> answer_of(engine::Engine& engine, size_t letters, int tokens,
+                                   const std::function<void()>& meanwhile) {
+  engine::Request request;
+  request.prompt.assign(letters, 70);
+  request.options.temperature = 0;
+  request.options.num_predict = tokens;
+  request.ignore_eos = true;
+  engine::EventQueue queue;
+  if (!engine.submit(std::move(request), queue.sink())) return {};
+  meanwhile();
+  std::vector<text::Token> all;
+  for (bool over = false; !over;) {
+    const auto event = queue.pop(std::chrono::seconds(60));
+    if (!event) return {};
+    all.insert(all.end(), event->tokens.begin(), event->tokens.end());
+    over = event->finish.has_value();
+  }
+  return all;
+}
+
+TEST_F(FleetTest, AWishForALargerContextGrowsTheCacheUnderThoseWhoAnswer) {
   start();
-  ASSERT_TRUE(use("a", {.context = 64, .gpu_layers = {}, .threads = {}}).ok());
-  EXPECT_EQ(fleet_->running().front().context, 64u);
-  ASSERT_TRUE(use("a", {.context = 128, .gpu_layers = {}, .threads = {}}).ok());
-  ASSERT_TRUE(use("a", {.context = 32, .gpu_layers = {}, .threads = {}}).ok());
+  const LoadWish small{.context = 64}, large{.context = 256}, smaller{.context = 32};
+  const Taken first = use("a", small);
+  ASSERT_TRUE(first.ok());
+  engine::Engine& engine = *(**first)->engine;
+  const std::vector<text::Token> alone = answer_of(engine, 20, 40, [] {});
+  EXPECT_EQ(alone.size(), 40u);
+  EXPECT_TRUE(answer_of(engine, 100, 1, [] {}).empty()) << "there is no room for it yet";
+
+  engine::Engine* grown = nullptr;
+  const std::vector<text::Token> meanwhile = answer_of(engine, 20, 40, [&] {
+    const Taken second = use("a", large);
+    ASSERT_TRUE(second.ok());
+    grown = (**second)->engine.get();
+  });
+  EXPECT_EQ(grown, &engine) << "nothing is loaded, although the first user is still there";
+  EXPECT_EQ(meanwhile, alone);
+  EXPECT_EQ(fleet_->running().front().context, 256u);
+  EXPECT_EQ(answer_of(engine, 100, 40, [] {}).size(), 40u);
+  EXPECT_EQ(engine.stats().pages_total, 256u / device::kPage_tokens * options_.parallel);
+
+  ASSERT_TRUE(use("a", smaller).ok());
   wait_until_running({"a"});
-  EXPECT_EQ(fleet_->running().front().context, 128u);
+  EXPECT_EQ(fleet_->running().front().context, 256u);
+}
+
+TEST_F(FleetTest, WhereTheCacheCannotGrowTheModelIsLoadedAgainOnce) {
+  tiny_.long_rope = true;
+  tiny_.write();
+  start();
+  const LoadWish small{.context = 64}, large{.context = 256};
+  engine::Engine* before = nullptr;
+  {
+    const Taken taken = use("a", small);
+    ASSERT_TRUE(taken.ok());
+    before = (**taken)->engine.get();
+    EXPECT_TRUE((**taken)->grow(256).error().message.find("encoded in another way") != std::string::npos);
+    EXPECT_EQ((**taken)->context_tokens, 64u);
+    EXPECT_EQ(answer_of(*before, 20, 10, [] {}).size(), 10u) << "it works on";
+  }
+  const Taken after = use("a", large);
+  ASSERT_TRUE(after.ok()) << after.error().message;
+  EXPECT_EQ((**after)->context_tokens, 256u);
+  for (const LoadWish& wish : {small, large}) {
+    const Taken again = use("a", wish);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ((**again)->engine, (**after)->engine) << "not back and forth";
+  }
+  wait_until_running({"a"});
 }
 
 TEST_F(FleetTest, AModelThatCannotBeLoadedIsAnErrorForAllWhoWait) {

@@ -181,6 +181,22 @@ TEST(Scheduler, OneAloneCanFillTheWholeCache) {
   EXPECT_TRUE(scheduler.empty());
 }
 
+TEST(Scheduler, GrowsUnderThoseWhoRun) {
+  Scheduler scheduler({.pages = 2, .page_tokens = 4, .context = 8, .max_sequences = 2, .step_rows = 8});
+  scheduler.add(1, counting(7));
+  scheduler.add(2, counting(6, 50));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 7}})) << "there is no page for the other one";
+  EXPECT_FALSE(scheduler.append(1, Token{100}));
+
+  scheduler.grow(8, 64);
+  EXPECT_EQ(scheduler.context(), 32u) << "what the pages hold";
+  EXPECT_EQ(scheduler.counts().pages_total, 8u);
+  EXPECT_TRUE(scheduler.append(1, Token{100}));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 2}, {2, 6}}));
+  scheduler.add(3, counting(30, 90));
+  scheduler.check_invariants();
+}
+
 TEST(Scheduler, ForgetsWhatWasComputedAfterAFailedStep) {
   Scheduler scheduler(options(32));
   scheduler.add(1, counting(8));

@@ -32,6 +32,22 @@ def wait_for(condition, what, seconds=60):
         time.sleep(0.05)
 
 
+def grow_the_cache(hearth, environment):
+    """On a card with room a larger context is there without a new load, and what was said stays in the cache."""
+    server = Program(hearth, gpu="auto", environment=environment)
+    try:
+        answers = [server.json("POST", "/api/chat", {
+            "model": "demo", "stream": False, "messages": [{"role": "user", "content": " ".join(QUESTIONS * 3)}],
+            "options": {"temperature": 0, "num_ctx": num_ctx, "num_predict": 8}}) for num_ctx in (256, 2048)]
+        assert answers[0]["message"] == answers[1]["message"], answers
+        assert answers[1].get("prompt_eval_cached_count", 0) > 0, answers[1]
+        model = server.json("GET", "/api/ps")["models"][0]
+        assert model["context_length"] == 2048 and model["size"] == model["size_vram"], model
+        assert sum("is loaded in" in line for line in server.log if line) == 1, server.log
+    finally:
+        server.close()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("hearth")
@@ -51,6 +67,7 @@ def main():
     environment = store.environment | {
         "LD_LIBRARY_PATH": options.sim, "HEARTH_SIM_PROFILE": "tiny-laptop", "HEARTH_SIM_FAULTS": takes,
         "HEARTH_SIM_LOG": folder.name + "/sim.log", "OLLAMA_CONTEXT_LENGTH": "3000"}
+    grow_the_cache(options.hearth, environment | {"HEARTH_SIM_PROFILE": "rtx-3050-laptop-6gb", "HEARTH_SIM_FAULTS": ""})
     server = Program(options.hearth, "--parallel", "4", gpu="auto", environment=environment)
     load_test.QUESTIONS[:] = QUESTIONS
     try:

@@ -24,6 +24,7 @@ class TinyModel {
   uint32_t layers = 1;
   uint32_t experts = 0;       // in every layer, of which two are used; 0: dense layers
   bool uniform = false;       // every token equally likely
+  bool long_rope = false;     // beyond 100 tokens positions are encoded in another way
   std::string chat_template;  // none if empty
   std::vector<std::string> marks;  // control tokens, behind the others
 
@@ -43,6 +44,7 @@ class TinyModel {
       writer.set_u32("llama.expert_used_count", 2);
     }
     writer.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    if (long_rope) writer.set_u32("llama.rope.scaling.original_context_length", 100);
     set_vocabulary(writer);
     if (!chat_template.empty()) writer.set_string("tokenizer.chat_template", chat_template);
     const Tensors tensors = list_tensors();
@@ -55,6 +57,7 @@ class TinyModel {
       std::vector<float> values(std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<>()));
       for (float& value : values) value = shape.size() == 1 ? 1 : normal(random);
       if (uniform && tensor == "output.weight") values.assign(values.size(), 0);
+      if (tensor == "rope_factors_long.weight") values.assign(values.size(), 2);
       EXPECT_TRUE(writer.write(std::as_bytes(std::span(values))).ok());
     }
     EXPECT_TRUE(writer.finish().ok());
@@ -69,6 +72,8 @@ class TinyModel {
     Tensors tensors = {{"token_embd.weight", {kWidth, vocabulary()}},
                        {"output_norm.weight", {kWidth}},
                        {"output.weight", {kWidth, vocabulary()}}};
+    for (const char* name : {"rope_factors_short.weight", "rope_factors_long.weight"})
+      if (long_rope) tensors.push_back({name, {kWidth / 4}});
     for (uint32_t i = 0; i < layers; ++i) {
       const auto add = [&](const char* name, std::vector<uint64_t> shape) {
         tensors.emplace_back(fmt::format("blk.{}.{}.weight", i, name), std::move(shape));
