@@ -5,10 +5,8 @@
 #include <deque>
 
 #include "base/error.h"
-#include "fleet/find_model.h"
-#include "serve/holding.h"
+#include "serve/job.h"
 #include "serve/prompt.h"
-#include "serve/summaries.h"
 
 namespace hearth::serve {
 namespace {
@@ -254,23 +252,7 @@ uint32_t AnswerRate::wait_s() const {
 
 api::Cancel answer(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
                    api::AnswerSink sink) {
-  const auto job = std::make_shared<Job>(std::move(request), std::move(sink), rate);
-  auto found = fleet::find_named_model(job->request().model);
-  if (!found) {
-    job->refuse(found.error());
-    return {};
-  }
-  const api::AnswerRequest& asked = job->request();
-  models.use(std::move(found).value(), wish_of(asked.load), asked.keep_alive,
-             [job, &workers](Result<std::shared_ptr<fleet::Fleet::Lease>> lease) {
-               if (!lease) return job->refuse(lease.error());
-               const bool posted = workers.post(job->request().caller.user, [job, lease = *lease] { job->run(lease); });
-               if (!posted) job->refuse(error(ErrorKind::kBusy, "too many requests wait"));
-             });
-  // Who keeps this may be what the job's sink keeps.
-  return [weak = std::weak_ptr<Job>(job)] {
-    if (const auto running = weak.lock()) running->cancel();
-  };
+  return start(models, workers, std::make_shared<Job>(std::move(request), std::move(sink), rate));
 }
 
 }  // namespace hearth::serve

@@ -6,9 +6,7 @@
 #include <mutex>
 
 #include "base/error.h"
-#include "fleet/find_model.h"
-#include "serve/holding.h"
-#include "serve/summaries.h"
+#include "serve/job.h"
 
 namespace hearth::serve {
 namespace {
@@ -35,6 +33,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
   const api::EmbedRequest& request() const { return request_; }
 
+  void refuse(const Error& error) { end(error); }
   void end(Result<api::Embeddings> result) {
     if (over_.exchange(true)) return;
     holding_.release();
@@ -143,23 +142,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
 api::Cancel embed(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api::EmbedRequest request,
                   std::function<void(Result<api::Embeddings>)> done) {
-  const auto job = std::make_shared<Job>(std::move(request), rate, std::move(done));
-  auto found = fleet::find_named_model(job->request().model);
-  if (!found) {
-    job->end(found.error());
-    return {};
-  }
-  const api::EmbedRequest& asked = job->request();
-  models.use(std::move(found).value(), wish_of(asked.load), asked.keep_alive,
-             [job, &workers](const Result<std::shared_ptr<Lease>>& lease) {
-               if (!lease) return job->end(lease.error());
-               const bool posted = workers.post(job->request().caller.user, [job, lease = *lease] { job->run(lease); });
-               if (!posted) job->end(error(ErrorKind::kBusy, "too many requests wait"));
-             });
-  // Who keeps this may be what the job's end keeps.
-  return [weak = std::weak_ptr<Job>(job)] {
-    if (const auto running = weak.lock()) running->cancel();
-  };
+  return start(models, workers, std::make_shared<Job>(std::move(request), rate, std::move(done)));
 }
 
 }  // namespace hearth::serve
