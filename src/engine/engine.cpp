@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/checked.h"
 #include "base/log.h"
 #include "engine/engine_impl.h"
 
@@ -66,6 +67,7 @@ Engine::Impl::Impl(Backend what, std::shared_ptr<const text::Tokenizer> tokens, 
       options(cut_to(wanted, backend)),
       scheduler(scheduler_options(backend, options)),
       context(scheduler.context()),
+      model_pages(backend.pages),
       delivery([this](RequestId id) { cancel(id); }) {
   look_at_devices();
   publish();
@@ -261,7 +263,7 @@ Status Engine::Impl::between_steps(std::function<Status()> run_there) {
 
 void Engine::Impl::tell_live_pages() const {
   if (!backend.keep_pages) return;
-  std::vector<bool> live(backend.pages);
+  std::vector<bool> live(model_pages);
   for (size_t page = 0; page < live.size(); ++page) {
     const size_t group = page / backend.page_group;
     live[page] = group < scheduler.live_pages().size() && scheduler.live_pages()[group];
@@ -399,10 +401,13 @@ Status Engine::give_back(uint64_t bytes) {
 
 Status Engine::grow(uint32_t context, uint32_t pages) {
   if (!impl_->backend.grow) return error(ErrorKind::kUnsupported, "the cache of this model is as large as it will be");
-  return impl_->between_steps([impl = impl_.get(), context, pages]() -> Status {
+  const uint32_t group = impl_->backend.page_group;
+  return impl_->between_steps([impl = impl_.get(), context, group, groups = divide_up(pages, group)]() -> Status {
+    const uint32_t all = static_cast<uint32_t>(groups) * group;
     impl->tell_live_pages();
-    TRY(impl->backend.grow(context, pages));
-    impl->scheduler.grow(pages, context);
+    TRY(impl->backend.grow(context, all));
+    impl->model_pages = all;
+    impl->scheduler.grow(all / group, context);
     impl->context = impl->scheduler.context();
     impl->publish();
     return {};

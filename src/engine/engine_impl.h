@@ -134,6 +134,7 @@ struct Engine::Impl {
   // The engine's thread's own.
   sched::Scheduler scheduler;
   std::atomic<uint32_t> context;  // also read by others
+  uint32_t model_pages;           // of the model, not of the scheduler, which deals in groups of them
   std::map<RequestId, std::unique_ptr<Active>> actives;
   mutable std::deque<std::vector<int32_t>> pages;  // of the sequences of a step, where the scheduler's are groups
   std::vector<float> logits, more_logits;          // of rows that are read with the step, and after it
