@@ -94,12 +94,18 @@ void add_kernel_options(Arguments& arguments, KernelBenchOptions& options) {
                    "With --kernels: for all of it; what does not fit is left out and named (20)");
 }
 
-Status bench_kernels(const ModelOptions& compute, const KernelBenchOptions& options, bool json) {
+Result<DeviceKernels> time_kernels(const ModelOptions& compute, const KernelBenchOptions& options) {
   TRY(check(options));  // opening a GPU may take a while
   ASSIGN_OR_RETURN(const std::unique_ptr<device::Device> device, open_device(compute));
-  ASSIGN_OR_RETURN(const KernelReport report, measure_kernels(*device, options));
+  ASSIGN_OR_RETURN(KernelReport report, measure_kernels(*device, options));
+  const device::Facts facts = device->facts();
+  return DeviceKernels{facts.name, static_cast<double>(facts.bandwidth_bytes_per_s), std::move(report)};
+}
+
+Status bench_kernels(const ModelOptions& compute, const KernelBenchOptions& options, bool json) {
+  ASSIGN_OR_RETURN(const DeviceKernels timed, time_kernels(compute, options));
   const auto write = json ? as_json : as_text;
-  return print(write(device->facts().name, report));
+  return print(write(timed.device, timed.report));
 }
 
 }  // namespace hearth::cli

@@ -10,7 +10,15 @@ namespace hearth::cli {
 // `options` must live until the command has run.
 void add_kernel_options(Arguments& arguments, KernelBenchOptions& options);
 
+struct DeviceKernels {
+  std::string device;
+  double bandwidth_bytes_per_s = 0;  // that its memory has by its clock and width; 0: unknown
+  KernelReport report;
+};
+
 // On the first GPU if there is one and --gpu allows it, else on the CPU. Errors: those of measure_kernels(); kRefused.
+Result<DeviceKernels> time_kernels(const ModelOptions& compute, const KernelBenchOptions& options);
+// The same, printed.
 Status bench_kernels(const ModelOptions& compute, const KernelBenchOptions& options, bool json);
 
 }  // namespace hearth::cli

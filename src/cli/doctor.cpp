@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/gpu_works.h"
 #include "cli/input.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -152,6 +153,15 @@ Status explain(const std::string& id) {
   return error(ErrorKind::kUsage, "there is no cause \"{}\"; these are:{}", id, list);
 }
 
+// Where no fault was found on this machine, its GPU is seen at work.
+Status see_it_work(const Options& options, const Facts& facts, Diagnosis& diagnosis) {
+  const bool elsewhere = options.replay || options.service || options.log || options.compose;
+  if (elsewhere || diagnosis.outcome != Outcome::kHealthy || !facts.cuda.works()) return {};
+  ASSIGN_OR_RETURN(const std::vector<std::string> lines, gpu_works());
+  diagnosis.checked.insert(diagnosis.checked.end(), lines.begin(), lines.end());
+  return {};
+}
+
 Status run(const Options& options) {
   if (options.probe) return print(doctor::run_probe(*options.probe));
   if (options.explain) return explain(*options.explain);
@@ -166,7 +176,8 @@ Status run(const Options& options) {
   const Bundle& bundle = *gathered;
   if (options.capture) return capture(options, bundle);
   const Facts facts = doctor::read_facts(bundle);
-  const Diagnosis diagnosis = doctor::diagnose(facts);
+  Diagnosis diagnosis = doctor::diagnose(facts);
+  TRY(see_it_work(options, facts, diagnosis));
   TRY(print(options.json ? doctor::report_json(facts, diagnosis, bundle, options.verbose) : doctor::report(facts, diagnosis, bundle, style_of(options))));
   succeed_with(code_of(diagnosis));
   return {};

@@ -1,5 +1,7 @@
 // hearth selftest: whether this build computes right on this machine. The demonstration model answers fixed
 // questions; tokens and logits are compared with what an exact computation of the same weights gives.
+#include "cli/selftest.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +14,6 @@
 #include "base/fnv1a.h"
 #include "cli/command.h"
 #include "cli/generate.h"
-#include "cli/model_options.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "doctor/selftest_cases.h"
@@ -21,33 +22,11 @@
 namespace hearth::cli {
 namespace {
 
-// Root of the mean square difference from the exact logits, relative to the logits' standard deviation.
-//
-// A right computation rounds activations to 8 bits per block of 32 before each product with Q8_0 weights: uniform
-// errors of a step of largest/127, for values of about normal distribution (largest of 32: 2.1 deviations) 2.1 / 127 /
-// sqrt(12) = 0.5 % of their size. A layer adds such errors at its four projections, two of which go into the residual;
-// over 8 layers and the last product, independent, they sum to 0.5 % * sqrt(2 * 2 * 8 + 1), about 3 %; the 16-bit
-// cache adds 0.05 %, the order of sums less. Measured: see tools/demo-model/README.md. A wrong sign, scale, position or
-// missing block gives tens of per cent and more.
-constexpr double kTolerance = 0.06;
-
 constexpr int kDecode_tokens = 64;
 
 struct Options {
   ModelOptions model;
   bool json = false;
-};
-
-struct Findings {
-  std::string device;
-  std::string file;                   // what is wrong with it; empty: nothing
-  std::vector<std::string> mistakes;  // in tokens
-  size_t answers = 0;
-  double logit_error = 0;  // see kTolerance
-  double prefill_tokens_per_s = 0, decode_tokens_per_s = 0;
-
-  bool logits_right() const { return logit_error <= kTolerance; }  // false for a NaN too
-  bool passed() const { return file.empty() && mistakes.empty() && logits_right(); }
 };
 
 Result<std::string> compare_file(const std::string& path, const doctor::SelftestCases& expected) {
@@ -59,7 +38,7 @@ Result<std::string> compare_file(const std::string& path, const doctor::Selftest
       path);
 }
 
-Status compare_tokenizer(const text::Tokenizer& tokenizer, const doctor::SelftestCases& expected, Findings* findings) {
+Status compare_tokenizer(const text::Tokenizer& tokenizer, const doctor::SelftestCases& expected, SelftestFindings* findings) {
   for (const doctor::SelftestCase& one : expected.cases) {
     if (tokenizer.encode(one.prompt, {.parse_special = true}) != one.prompt_tokens)
       findings->mistakes.push_back(fmt::format("the tokenizer reads the question for {:?} wrongly", one.answer));
@@ -68,7 +47,7 @@ Status compare_tokenizer(const text::Tokenizer& tokenizer, const doctor::Selftes
 }
 
 // Prefill: all positions of prompt and answer at once.
-Status compare_logits(models::Model& model, const doctor::SelftestCases& expected, Findings* findings) {
+Status compare_logits(models::Model& model, const doctor::SelftestCases& expected, SelftestFindings* findings) {
   double squares = 0, sum = 0, values = 0, values_squared = 0;
   for (const doctor::SelftestCase& one : expected.cases) {
     std::vector<int32_t> tokens = one.prompt_tokens;
@@ -101,7 +80,7 @@ engine::Request greedy(const doctor::SelftestCase& one, int num_predict) {
 }
 
 // Speed first, so that no page of the prompt is cached yet.
-Status measure_speed(engine::Engine& engine, const doctor::SelftestCase& longest, Findings* findings) {
+Status measure_speed(engine::Engine& engine, const doctor::SelftestCase& longest, SelftestFindings* findings) {
   engine::Request request = greedy(longest, kDecode_tokens);
   const text::Tokenizer& tokenizer = engine.tokenizer();
   for (text::Token token = 0; static_cast<size_t>(token) < tokenizer.size(); ++token) {
@@ -120,7 +99,7 @@ Status measure_speed(engine::Engine& engine, const doctor::SelftestCase& longest
 }
 
 // Decode: token by token through the engine.
-Status compare_answers(engine::Engine& engine, const doctor::SelftestCases& expected, Findings* findings) {
+Status compare_answers(engine::Engine& engine, const doctor::SelftestCases& expected, SelftestFindings* findings) {
   for (const doctor::SelftestCase& one : expected.cases) {
     const int most = static_cast<int>(one.answer_tokens.size());
     ASSIGN_OR_RETURN(const Completion completion,
@@ -140,30 +119,7 @@ std::string names_of(const engine::DeviceStatus& devices) {
   return names;
 }
 
-Result<Findings> examine(const Options& options) {
-  const doctor::SelftestCases& expected = doctor::selftest_cases();
-  const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
-    return a.prompt_tokens.size() < b.prompt_tokens.size();
-  });
-  models::LoadOptions load = engine::evaluation_load_options(0);
-  load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
-  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options.model, load));
-  const engine::DeviceStatus devices = loaded.placed->status();
-  note_devices(devices);
-  Findings findings;
-  findings.device = names_of(devices);
-  ASSIGN_OR_RETURN(findings.file, compare_file(loaded.found.model, expected));
-  TRY(compare_tokenizer(*loaded.tokenizer, expected, &findings));
-  TRY(compare_logits(loaded.placed->model(), expected, &findings));
-  engine::EngineOptions engine_options;
-  engine_options.step_rows = load.batch_rows;
-  engine::Engine engine(loaded.placed->backend(), loaded.tokenizer, engine_options);
-  TRY(measure_speed(engine, *longest, &findings));
-  TRY(compare_answers(engine, expected, &findings));
-  return findings;
-}
-
-std::string as_text(const Findings& findings) {
+std::string as_text(const SelftestFindings& findings) {
   const auto verdict = [](bool right) { return right ? "ok" : "WRONG"; };
   std::string text = fmt::format("device    {}\nmodel     {}\n", findings.device, verdict(findings.file.empty()));
   if (!findings.file.empty()) text += fmt::format("          {}\n", findings.file);
@@ -172,12 +128,12 @@ std::string as_text(const Findings& findings) {
   return text + fmt::format(
                     "logits    {} (error {:.2f} % of their spread, at most {:.0f} %)\n"
                     "speed     prefill {:.0f} tokens/s, decode {:.0f} tokens/s\n{}\n",
-                    verdict(findings.logits_right()), 100 * findings.logit_error, 100 * kTolerance,
+                    verdict(findings.logits_right()), 100 * findings.logit_error, 100 * kLogitTolerance,
                     findings.prefill_tokens_per_s, findings.decode_tokens_per_s,
                     findings.passed() ? "passed" : "FAILED");
 }
 
-std::string as_json(const Findings& findings) {
+std::string as_json(const SelftestFindings& findings) {
   const boost::json::value error =
       std::isfinite(findings.logit_error) ? boost::json::value(findings.logit_error) : boost::json::value(nullptr);
   const boost::json::object report{{"version", HEARTH_VERSION},
@@ -187,14 +143,14 @@ std::string as_json(const Findings& findings) {
                                    {"mistakes", boost::json::value_from(findings.mistakes)},
                                    {"answers", findings.answers},
                                    {"logit_error", error},
-                                   {"logit_tolerance", kTolerance},
+                                   {"logit_tolerance", kLogitTolerance},
                                    {"prefill_tokens_per_s", findings.prefill_tokens_per_s},
                                    {"decode_tokens_per_s", findings.decode_tokens_per_s}};
   return boost::json::serialize(report) + "\n";
 }
 
 Status run(const Options& options) {
-  ASSIGN_OR_RETURN(const Findings findings, examine(options));
+  ASSIGN_OR_RETURN(const SelftestFindings findings, self_test(options.model));
   TRY(print(options.json ? as_json(findings) : as_text(findings)));
   if (findings.passed()) return {};
   if (!findings.file.empty()) return error(ErrorKind::kInvalidData, "{}", findings.file);
@@ -222,4 +178,28 @@ const Command kCommand{"selftest", "Check that hearth computes right on this mac
 const RegisterCommand registered(&kCommand);
 
 }  // namespace
+
+Result<SelftestFindings> self_test(const ModelOptions& options) {
+  const doctor::SelftestCases& expected = doctor::selftest_cases();
+  const auto longest = std::max_element(expected.cases.begin(), expected.cases.end(), [](const auto& a, const auto& b) {
+    return a.prompt_tokens.size() < b.prompt_tokens.size();
+  });
+  models::LoadOptions load = engine::evaluation_load_options(0);
+  load.context = static_cast<uint32_t>(longest->prompt_tokens.size()) + kDecode_tokens;
+  ASSIGN_OR_RETURN(fleet::LoadedModel loaded, load_model(options, load));
+  const engine::DeviceStatus devices = loaded.placed->status();
+  note_devices(devices);
+  SelftestFindings findings;
+  findings.device = names_of(devices);
+  ASSIGN_OR_RETURN(findings.file, compare_file(loaded.found.model, expected));
+  TRY(compare_tokenizer(*loaded.tokenizer, expected, &findings));
+  TRY(compare_logits(loaded.placed->model(), expected, &findings));
+  engine::EngineOptions engine_options;
+  engine_options.step_rows = load.batch_rows;
+  engine::Engine engine(loaded.placed->backend(), loaded.tokenizer, engine_options);
+  TRY(measure_speed(engine, *longest, &findings));
+  TRY(compare_answers(engine, expected, &findings));
+  return findings;
+}
+
 }  // namespace hearth::cli

@@ -45,6 +45,7 @@ TEST_F(DoctorOnGpu, FindsNoFaultOnAHealthyOne) {
   const Finished done = on("rtx-4090", "", {"doctor"});
   EXPECT_EQ(done.code, 0) << done.out;
   EXPECT_TRUE(says(done, "kernel ran and its result is right")) << done.out;
+  EXPECT_TRUE(says(done, "the demonstration model computes right on GPU 0")) << done.out;
 }
 
 TEST_F(DoctorOnGpu, NamesTheCauseOfAFault) {
