@@ -298,7 +298,7 @@ std::vector<Setting> make_table() {
           "Where the GPU is too small: expert weights to the CPU before whole layers"),
       list(
           "neighbours", [](S & s) -> auto& { return s.neighbours; }, neighbours::check_neighbour,
-          "KIND=URL each: other servers on the GPUs that are asked to unload when memory is short (ollama, vllm, "
+          "KIND=URL each: other servers on the GPUs that are asked to unload when memory is short (ollama, hearth, vllm, "
           "sglang, "
           "localai, comfyui, llama-server, llama-swap, lmstudio)"),
       toggle(

@@ -1,7 +1,11 @@
 #include "fleet/card_memory.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "driver/probe.h"
+#include "placement/gpus.h"
+#include "placement/rebalance.h"
 
 namespace hearth::fleet {
 
@@ -28,6 +32,14 @@ uint64_t free_bytes_of(int ordinal) {
   for (const CardMemory& card : card_memory())
     if (card.ordinal == ordinal) return card.free_bytes;
   return 0;
+}
+
+uint64_t room_for(int ordinal, uint64_t bytes) {
+  for (const CardMemory& card : card_memory())
+    if (card.ordinal == ordinal)
+      return bytes + placement::reserve_on(card.total_bytes) +
+             std::min(placement::RebalanceOptions().grow_margin_bytes, placement::grow_margin_on(card.total_bytes));
+  return bytes;
 }
 
 }  // namespace hearth::fleet

@@ -20,5 +20,7 @@ std::vector<CardMemory> card_memory();
 
 // Of one of them; 0 if that is not known.
 uint64_t free_bytes_of(int ordinal);
+// What must be free on it so that so many bytes of layers come there, with what is always left alone.
+uint64_t room_for(int ordinal, uint64_t bytes);
 
 }  // namespace hearth::fleet

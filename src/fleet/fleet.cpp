@@ -7,8 +7,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fleet/gpus.h"
-#include "placement/gpus.h"
-#include "placement/rebalance.h"
 
 namespace hearth::fleet {
 namespace {
@@ -428,12 +426,13 @@ bool Fleet::make_room_on_gpus() {
 void Fleet::tell_of_shortage(const Entry& loaded) const {
   const engine::DeviceStatus status = loaded.resident->engine->devices();
   if (!options_.short_of_gpu || !status.gpu_wanted || status.wholly_on_gpu()) return;
+  // What was given to others is not asked back from others: two servers that did would never come to rest.
+  if (!leases_.list().empty()) return;
   GpuShortage shortage{loaded.found.name, -1, 0};
   for (const engine::DeviceStatus::Device& device : status.devices) {
     if (device.gpu && shortage.ordinal < 0) shortage.ordinal = device.ordinal;
     if (!device.gpu) shortage.bytes += device.memory.total();
   }
-  shortage.bytes += placement::kReserve_bytes + placement::RebalanceOptions().grow_margin_bytes;
   if (shortage.ordinal >= 0) options_.short_of_gpu(shortage);
 }
 

@@ -22,8 +22,7 @@
 
 namespace hearth::fleet {
 
-// A model was loaded and is not wholly on the GPUs: so many bytes would have to be free on that card for the rest of
-// it.
+// A model was loaded and is not wholly on the GPUs: so many bytes of it lie elsewhere. The card has most of its layers.
 struct GpuShortage {
   std::string model;
   int ordinal = 0;
@@ -55,8 +54,8 @@ struct FleetCounts {
 
 // What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
 struct LoadWish {
-  std::optional<uint32_t> context = {};     // tokens of one sequence
-  std::optional<int> gpu_layers = {};       // 0: the CPU
+  std::optional<uint32_t> context = {};  // tokens of one sequence
+  std::optional<int> gpu_layers = {};    // 0: the CPU
   std::optional<int> threads = {};
   std::optional<uint32_t> parallel = {};    // answers at the same time
   std::optional<std::string> kv_type = {};  // of the cache

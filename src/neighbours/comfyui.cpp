@@ -12,7 +12,7 @@ Result<Found> find(const Api& api) {
   return Found{busy ? Activity::kBusy : Activity::kIdle, {}};
 }
 
-Status let_go(const Api& api, const std::vector<std::string>&) {
+Status let_go(const Api& api, const Found&, uint64_t) {
   return api.tell("POST", "/free", R"({"unload_models":true,"free_memory":true})");
 }
 

@@ -41,8 +41,8 @@ struct Found {
 struct Kind {
   const char* name;  // "ollama", as in the settings
   Result<Found> (*find)(const Api& api);
-  // Has it let go of `models`; what it answers is no proof that it did.
-  Status (*let_go)(const Api& api, const std::vector<std::string>& models);
+  // Has it let go of what it holds, as far as so many bytes are to be free; what it answers is no proof that it did.
+  Status (*let_go)(const Api& api, const Found& found, uint64_t bytes);
   // Where it does not load again by itself when it is asked next: has it take its memory back. Null: it does.
   Status (*take_back)(const Api& api);
 };

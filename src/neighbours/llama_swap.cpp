@@ -14,7 +14,7 @@ Result<Found> find(const Api& api) {
   return found;
 }
 
-Status let_go(const Api& api, const std::vector<std::string>&) {
+Status let_go(const Api& api, const Found&, uint64_t) {
   return api.tell("GET", "/unload");
 }
 

@@ -16,8 +16,8 @@ Result<Found> find(const Api& api) {
   return found;
 }
 
-Status let_go(const Api& api, const std::vector<std::string>& models) {
-  for (const std::string& model : models)
+Status let_go(const Api& api, const Found& found, uint64_t) {
+  for (const std::string& model : found.models)
     TRY(api.tell("POST", "/api/v1/models/unload", json::serialize(json::object{{"instance_id", model}})));
   return {};
 }

@@ -24,8 +24,8 @@ Result<Found> find(const Api& api) {
   return found;
 }
 
-Status let_go(const Api& api, const std::vector<std::string>& models) {
-  for (const std::string& model : models)
+Status let_go(const Api& api, const Found& found, uint64_t) {
+  for (const std::string& model : found.models)
     TRY(api.tell("POST", "/backend/shutdown", json::serialize(json::object{{"model", model}})));
   return {};
 }

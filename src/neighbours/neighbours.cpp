@@ -46,7 +46,7 @@ std::string ask_one(const Neighbour& neighbour, const Need& need, Asked& asked) 
   if (found->activity == Activity::kUnknown && !need.ask_busy)
     return name_of(neighbour) + " does not tell whether it is busy, and was left alone";
   const uint64_t before = need.free_bytes();
-  if (const Status gone = kind.let_go(api, found->models); !gone)
+  if (const Status gone = kind.let_go(api, *found, need.bytes); !gone)
     return fmt::format("{} was asked to let go and refused: {}", name_of(neighbour), gone.error().message);
   if (kind.take_back != nullptr) asked.to_wake.push_back(neighbour);
   const uint64_t freed = wait_for_memory(need, before);

@@ -15,8 +15,8 @@ Result<Found> find(const Api& api) {
   return found;
 }
 
-Status let_go(const Api& api, const std::vector<std::string>& models) {
-  for (const std::string& model : models)
+Status let_go(const Api& api, const Found& found, uint64_t) {
+  for (const std::string& model : found.models)
     TRY(api.tell("POST", "/api/generate", json::serialize(json::object{{"model", model}, {"keep_alive", 0}})));
   return {};
 }

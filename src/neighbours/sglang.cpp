@@ -14,7 +14,7 @@ Result<Found> find(const Api& api) {
   return Found{*running + waiting.value_or(0) > 0 ? Activity::kBusy : Activity::kIdle, {}};
 }
 
-Status let_go(const Api& api, const std::vector<std::string>&) {
+Status let_go(const Api& api, const Found&, uint64_t) {
   return api.tell("POST", "/release_memory_occupation", kParts);
 }
 

@@ -17,7 +17,7 @@ Result<Found> find(const Api& api) {
   return Found{*running > 0 ? Activity::kBusy : Activity::kIdle, {}};
 }
 
-Status let_go(const Api& api, const std::vector<std::string>&) {
+Status let_go(const Api& api, const Found&, uint64_t) {
   return api.tell("POST", "/sleep?level=1&mode=wait");
 }
 

@@ -197,7 +197,7 @@ fleet::FleetOptions with_neighbours(const config::Settings& settings, LongWork& 
     (void)work.start([=](const std::atomic<bool>&) {
       const neighbours::Asked asked =
           neighbours::ask(all, {.free_bytes = [ordinal = shortage.ordinal] { return fleet::free_bytes_of(ordinal); },
-                                .bytes = shortage.bytes,
+                                .bytes = fleet::room_for(shortage.ordinal, shortage.bytes),
                                 .until = std::chrono::steady_clock::now() + kAsk_neighbours,
                                 .ask_busy = busy,
                                 .until_end = false,

@@ -174,6 +174,22 @@ class Sharing(unittest.TestCase):
         self.wait_for(lambda: self.layers(server) == LAYERS, "the layers have not come to the GPU")
         self.assertEqual(self.ask(server), answer)
 
+    def test_two_hearths_that_ask_each_other_come_to_rest(self):
+        machine = {"HEARTH_SIM_STATE": self.folder + "/machine"}
+        first = self.start("tiny,memory_mib=112", context=1024, **machine)
+        self.ask(first)
+        self.assertEqual(self.layers(first), LAYERS)
+        second = self.start("tiny,memory_mib=112", context=1024, HEARTH_NEIGHBOURS="hearth=" + first.url, **machine)
+        self.ask(second)
+        second.wait_for(r"lacks room on the GPU: hearth at \S+ let go of demo:latest")
+        self.wait_for(lambda: self.layers(second) == LAYERS, "the layers have not come to the GPU")
+        # The first one's memory is promised now. It answers from the CPU, and asks nobody.
+        self.ask(first)
+        self.assertLess(self.layers(first), LAYERS)
+        self.assertEqual(self.layers(second), LAYERS)
+        loads = [self.metric(server, "hearth_model_loads_total{") for server in (first, second)]
+        self.assertEqual([sum(counts.values()) for counts in loads], [2, 1])
+
     def test_a_neighbour_that_only_says_so_is_not_believed(self):
         neighbour = Neighbour()
         self.addCleanup(neighbour.server_close)
