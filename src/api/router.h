@@ -36,6 +36,10 @@ struct Route {
   uint64_t most_body_bytes = kMost_json_bytes;
   Role role = Role::kInfer;      // that it takes
   bool also_with_slash = false;  // a "/" at the end of a request's path counts for nothing
+  // May be empty: who takes the body as it arrives, or the answer without it. Called on the server's thread.
+  std::function<std::variant<std::shared_ptr<http::BodySink>, http::Response>(const http::RequestHead& head,
+                                                                              const std::string& rest)>
+      body_sink = {};
 };
 
 // The message of problems with status 404 where there is no such route.

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "chat/delta.h"
 #include "chat/message.h"
+#include "http/body.h"
 #include "sampling/options.h"
 
 namespace hearth::api {
@@ -278,6 +279,13 @@ struct TransferRequest {
   bool insecure = false;  // http, where https cannot be had
   Caller caller = {};
 };
+// A blob that a client sends.
+class BlobSink : public http::BodySink {
+ public:
+  // All of it was written; true if it was not there before. Errors: kUsage (it has another digest), kIo, kNoSpace.
+  virtual Result<bool> finish() = 0;
+};
+
 struct Service {
   std::string version;
   std::chrono::milliseconds ping_interval{15'000};  // of streams that are silent; 0: none
@@ -294,8 +302,8 @@ struct Service {
   std::function<Status(const std::string& source, const std::string& destination)> copy;
   std::function<Status(const std::string& model)> remove;
   std::function<Result<bool>(const std::string& digest)> has_blob;
-  // True if it is new.
-  std::function<Result<bool>(const std::string& digest, std::string_view content)> put_blob;
+  // Takes the content of a blob, of so many bytes if that is known. Errors: kUsage (the digest is none), kIo, kNoSpace.
+  std::function<Result<std::shared_ptr<BlobSink>>(const std::string& digest, std::optional<uint64_t> bytes)> put_blob;
   // Calls the sinks until it is done, or until what it returns ends it. Errors: kUsage, kNotFound, ...
   std::function<Cancel(CreateRequest request, WorkSinks sinks)> create;
   std::function<Cancel(TransferRequest request, WorkSinks sinks)> pull, push;

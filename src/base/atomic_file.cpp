@@ -109,6 +109,19 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
   return file;
 }
 
+Result<AtomicFile> AtomicFile::unnamed(const std::string& folder) {
+  AtomicFile file;
+  file.path_ = folder;
+  for (int i = 0; i < kMost_tries && file.fd_ < 0; ++i) {
+    const std::string name = folder + "/.hearth-" + random_letters();
+    file.fd_ = file_operations().open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file.fd_ < 0 && errno != EEXIST) return io_error("create a file in", folder, errno);
+    if (file.fd_ >= 0) file_operations().unlink(name.c_str());  // a crash leaves nothing behind
+  }
+  if (file.fd_ < 0) return io_error("create a file in", folder, EEXIST);
+  return file;
+}
+
 Status AtomicFile::open_temporary() {
   for (int i = 0; i < kMost_tries; ++i) {
     temporary_ = path_ + std::string(kMark) + random_letters();
@@ -132,7 +145,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
-  file_operations().unlink(temporary_.c_str());
+  if (!temporary_.empty()) file_operations().unlink(temporary_.c_str());
   ::close(fd_);
 }
 
@@ -159,6 +172,7 @@ Status AtomicFile::commit() {
 }
 
 Status AtomicFile::commit_as(const std::string& path) {
+  CHECK(!temporary_.empty());
   TRY(flush());
   if (file_operations().fsync(fd_) != 0) return io_error("write", path, errno);
   if (file_operations().rename(temporary_.c_str(), path.c_str()) != 0) return io_error("rename to", path, errno);

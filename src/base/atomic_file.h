@@ -12,8 +12,8 @@
 
 namespace hearth {
 
-// What AtomicFile and src/disk ask of the system. A test replaces members, to see the order of the calls and to let each of them
-// fail; they return what the functions of those names return, and set errno.
+// What AtomicFile and src/disk ask of the system. A test replaces members, to see the order of the calls and to let
+// each of them fail; they return what the functions of those names return, and set errno.
 struct FileOperations {
   int (*open)(const char* path, int flags, mode_t mode);
   ssize_t (*write)(int fd, const void* data, size_t size);
@@ -34,6 +34,9 @@ class AtomicFile {
  public:
   // Errors: kNotFound, kIo; also where `path` is a directory, a device or a pipe, which a rename would replace.
   static Result<AtomicFile> create(const std::string& path);
+  // In a folder, without a name: only this process can read it, and it goes with this object. It is for commit()
+  // neither. Errors: kNotFound, kIo.
+  static Result<AtomicFile> unnamed(const std::string& folder);
 
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
@@ -49,7 +52,7 @@ class AtomicFile {
   Status commit_as(const std::string& path);
 
   int fd() const { return fd_; }
-  const std::string& temporary() const { return temporary_; }  // its name until commit()
+  const std::string& temporary() const { return temporary_; }  // its name until commit(); empty: it has none
 
  private:
   AtomicFile() = default;

@@ -6,11 +6,14 @@
 #include "base/outside_text.h"
 #include "base/processors.h"
 #include "cli/command.h"
+#include "cli/create_through.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "fleet/create_model.h"
 #include "gguf/quantization_recipe.h"
+#include "registry/pull.h"
 #include "store/modelfile.h"
 #include "store/ollama_models.h"
 
@@ -88,7 +91,17 @@ Result<store::Blueprint> read_blueprint(const Options& options) {
   return plan;
 }
 
+Status pull_what_it_begins_with(const store::Blueprint& plan, const fleet::CreateProgress& progress) {
+  if (plan.from_model.empty()) return {};
+  registry::TransferOptions transfer;
+  transfer.goes_on = [] { return !interrupted(); };
+  return registry::pull_if_missing(plan.from_model, transfer, [&](const registry::Progress& step) {
+    (void)progress(step.status, step.digest, step.done, step.total).ok();
+  });
+}
+
 Status run(const Options& options) {
+  ASSIGN_OR_RETURN(const store::ModelName name, store::ModelName::parse(options.name));
   ASSIGN_OR_RETURN(store::Blueprint plan, read_blueprint(options));
   plan.name = options.name;
   plan.quantize = options.type;
@@ -111,10 +124,17 @@ Status run(const Options& options) {
     bar->update(done);
     return {};
   };
-  ASSIGN_OR_RETURN(const std::vector<std::string> notes, fleet::create_model(plan, progress));
-  bar.reset();
-  for (const std::string& note : notes) print_note("note: " + note);
-  ASSIGN_OR_RETURN(const store::ModelName name, store::ModelName::parse(options.name));
+  // Who serves may have other stores, and may keep what it has read of them.
+  const auto server = Remote::find();
+  if (server && *server) {
+    TRY(create_through(**server, plan, {.progress = progress, .check_template = {}}));
+    bar.reset();
+  } else {
+    TRY(pull_what_it_begins_with(plan, progress));
+    ASSIGN_OR_RETURN(const std::vector<std::string> notes, fleet::create_model(plan, progress));
+    bar.reset();
+    for (const std::string& note : notes) print_note("note: " + note);
+  }
   return print(fmt::format("created {}\n", name.display()));
 }
 

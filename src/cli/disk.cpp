@@ -100,7 +100,8 @@ std::string findings(const std::vector<store::TierState>& states) {
   for (const store::TierState& state : states) {
     if (!state.exists) continue;
     for (const disk::Finding& finding : disk::findings_of(state.tier.folder))
-      text += fmt::format("\n{}: {}\n  {}\n", finding.id, printable(finding.cause), printable(finding.remedy));
+      text += fmt::format("\n{}: {}\n  {}\n", finding.cause.id, printable(what_of(finding.cause)),
+                          printable(remedy_of(finding.cause)));
   }
   return text;
 }

@@ -2,7 +2,6 @@
 #include <boost/json.hpp>
 #include <filesystem>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/outside_text.h"
@@ -11,6 +10,7 @@
 #include "cli/settings.h"
 #include "cli/since.h"
 #include "cli/terminal.h"
+#include "disk/new_file.h"
 #include "serve/admin_routes.h"
 #include "serve/state.h"
 
@@ -189,9 +189,7 @@ Status run_backup(const BackupOptions& options) {
   } else {
     ASSIGN_OR_RETURN(bytes, owner.server->ask("GET", "/hearth/backup"));
   }
-  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(options.path));
-  TRY(file.write(bytes.data(), bytes.size()));
-  return file.commit();
+  return disk::write_file(options.path, bytes, "the copy of the state");
 }
 
 Action configure_backup(Arguments& arguments) {

@@ -1,11 +1,11 @@
 // hearth logits: what the model says at every position, for conformance checks.
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
+#include "disk/new_file.h"
 #include "engine/evaluate.h"
 
 namespace hearth::cli {
@@ -36,8 +36,9 @@ Status run(const Options& options) {
                    load_model(options.model, engine::evaluation_load_options(static_cast<uint32_t>(tokens.size()))));
   log_devices(loaded.placed->status());
   const InterruptScope tidy_up;  // removes the unfinished file
-  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(options.out));
   const std::string header = npy_header(tokens.size(), loaded.spec.vocabulary);
+  const uint64_t bytes = header.size() + uint64_t{tokens.size()} * loaded.spec.vocabulary * sizeof(float);
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(options.out, bytes, options.out));
   TRY(file.write(header.data(), header.size()));
   Progress progress("computing", tokens.size(), Progress::Unit::kCount);
   TRY(engine::evaluate(loaded.placed->model(), tokens, 0, interrupted,

@@ -69,6 +69,7 @@ Error refusal(const http::Response& response) {
                          : status == 400                  ? ErrorKind::kUsage
                          : status == 401 || status == 403 ? ErrorKind::kRefused
                          : status == 503 || status == 429 ? ErrorKind::kBusy
+                         : status == 507                  ? ErrorKind::kNoSpace
                                                           : ErrorKind::kIo;
   return Error{kind, text.empty() ? fmt::format("the server answers {}", status) : text};
 }
@@ -118,6 +119,17 @@ Result<std::string> Remote::ask(const std::string& method, const std::string& pa
   ASSIGN_OR_RETURN(http::Response response, http::fetch(request));
   if (response.head.status >= 300) return refusal(response);
   return std::move(response.body);
+}
+
+Status Remote::upload(const std::string& path, std::string_view content) const {
+  http::ClientRequest request = request_to(url_ + path, key_);
+  request.method = "POST";
+  request.content = content;
+  request.ends = interrupted;
+  const auto response = http::fetch(request);
+  if (interrupted()) return Error{ErrorKind::kCancelled, {}};
+  if (!response) return response.error();
+  return response->head.status >= 300 ? Status(refusal(*response)) : Status();
 }
 
 Result<std::string> Remote::stream(const std::string& path, const std::string& body,

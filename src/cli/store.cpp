@@ -50,7 +50,7 @@ Action configure(Arguments& arguments) {
   arguments.flag("--all", options->store.all, "With move: all models");
   arguments.flag("--dry-run", options->store.dry_run, "With gc: only say what would be deleted");
   arguments.flag("--partial", options->store.partial, "With gc: also downloads that were begun");
-  arguments.flag("--repair", options->store.repair, "With verify: delete damaged files and fetch them again");
+  arguments.flag("--repair", options->store.repair, "With verify: fetch damaged files again");
   return [options] { return run(*options); };
 }
 

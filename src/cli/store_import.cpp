@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "store/import_model.h"
 #include "store/ollama_models.h"
+#include "store/tiers.h"
 
 namespace hearth::cli {
 namespace {
@@ -19,10 +20,9 @@ using store::FoundModel;
 using store::Share;
 
 Result<std::string> own_store() {
-  const std::vector<std::string> folders = store::model_folders();
-  if (folders.empty())
-    return error(ErrorKind::kIo, "there is no folder for models: OLLAMA_MODELS and HOME are not set");
-  return folders.front();
+  store::watch_tiers();
+  ASSIGN_OR_RETURN(store::Tier tier, store::writable_tier());
+  return std::move(tier.folder);
 }
 
 // One bar for all that is read, under the name of what it is.
@@ -50,9 +50,11 @@ std::string way_of(const FoundModel& model, const std::string& folder) {
   return way ? store::share_name(*way) : "unreadable";
 }
 
-bool is_here(const FoundModel& model, const std::string& folder) {
+bool is_here(const FoundModel& model) {
   const auto name = store::ModelName::parse(model.name);
-  return name && store::find_manifest(folder, *name).has_value();
+  return name && std::ranges::any_of(store::tiers(), [&](const store::Tier& tier) {
+           return store::find_manifest(tier.folder, *name).has_value();
+         });
 }
 
 bool is_asked_for(const FoundModel& model, const StoreOptions& options) {
@@ -72,7 +74,7 @@ Status list(const std::vector<FoundModel>& found, const std::string& folder) {
   std::string text;
   size_t fresh = 0;
   for (const FoundModel& model : found) {
-    const bool here = is_here(model, folder);
+    const bool here = is_here(model);
     fresh += !here && model.kind != FoundModel::Kind::kSafetensors;
     text += row(model, here ? "here already" : way_of(model, folder));
   }
@@ -96,7 +98,7 @@ Status import(const StoreOptions& options) {
   size_t failures = 0;
   for (const FoundModel& model : found) {
     if (model.kind == FoundModel::Kind::kSafetensors && options.names.empty()) continue;
-    if (is_here(model, folder)) {
+    if (is_here(model)) {
       TRY(print(fmt::format("{} is here already\n", printable(model.name))));
       continue;
     }

@@ -33,61 +33,75 @@ Status end_when_interrupted() {
 
 // --- gc
 
-Status collect_partials(const store::Tier& tier, bool dry_run) {
-  const std::string folder = store::partial_folder(tier.folder);
+// The bytes that become free.
+Result<uint64_t> collect_partials(const std::string& folder, bool dry_run) {
+  uint64_t bytes = 0;
   for (const registry::PartialInfo& partial : registry::list_partials(folder)) {
     if (partial.in_use) continue;
+    bytes += partial.disk_bytes;
     TRY(print(fmt::format("{}  {}  begun {}, {} of {} there\n", size_text(partial.disk_bytes),
                           partial.digest.substr(0, 19), since_text(partial.modified), size_text(partial.done),
                           size_text(partial.total))));
   }
   if (!dry_run) registry::remove_partials(folder, 0);
-  return {};
+  return bytes;
 }
 
 Status gc(const StoreOptions& options) {
   const InterruptScope tidy_up;
   TRY(no_words(options, "gc"));
-  uint64_t freed = 0, young = 0;
+  uint64_t freed = 0, young = 0, used = 0, shared = 0;
   for (const store::Tier& tier : store::tiers()) {
     ASSIGN_OR_RETURN(const store::Garbage garbage, store::find_garbage(tier.folder, store::kGarbage_age_s));
     for (const std::string& path : garbage.paths) TRY(print(fmt::format("{}\n", printable(path))));
     freed += garbage.bytes;
     young += garbage.young_bytes;
+    used += garbage.used_bytes;
+    shared += garbage.shared_bytes;
     if (!options.dry_run && !garbage.paths.empty()) {
       ASSIGN_OR_RETURN([[maybe_unused]] const uint64_t bytes,
                        store::collect_garbage(tier.folder, store::kGarbage_age_s));
     }
-    for (const registry::PartialInfo& partial : registry::list_partials(store::partial_folder(tier.folder)))
-      if (options.partial && !partial.in_use) freed += partial.disk_bytes;
-    if (options.partial) TRY(collect_partials(tier, options.dry_run));
   }
+  if (options.partial)
+    for (const std::string& folder : store::partial_folders()) {
+      ASSIGN_OR_RETURN(const uint64_t bytes, collect_partials(folder, options.dry_run));
+      freed += bytes;
+    }
   TRY(print(fmt::format("{} {}\n", size_text(freed), options.dry_run ? "would be free" : "freed")));
   if (young > 0)
     print_note(fmt::format("{} more belong to no model, but are younger than 24 hours: a pull may be under way",
                            size_text(young)));
+  if (used > 0) print_note(fmt::format("{} more are in use by programs that run", size_text(used)));
+  if (shared > 0)
+    print_note(fmt::format("{} of these files are other files' too (links, shared extents), and are not won",
+                           size_text(shared)));
   return {};
 }
 
 // --- verify
 
-Status repair(const store::Damage& damage) {
-  if (std::remove(damage.path.c_str()) != 0 && errno != ENOENT)
-    return error(ErrorKind::kIo, "cannot delete {}", damage.path);
+// From another store, or from where one of its models comes from; what is damaged stays until the other is there.
+Status repair(const store::Damage& damage, const store::Tier& tier) {
   registry::TransferOptions transfer;
   transfer.goes_on = [] { return !interrupted(); };
+  std::optional<Error> why;
   for (const std::string& model : damage.models) {
-    TRY(print(fmt::format("pulling what is missing of {}\n", model)));
-    const auto pulled = registry::pull(model, transfer, [](const registry::Progress&) {});
-    if (!pulled) return pulled.error();
+    TRY(print(fmt::format("  fetching it again, of {}\n", model)));
+    const Status done =
+        registry::fetch_again(model, damage.digest, tier.folder, transfer, [](const registry::Progress&) {});
+    if (done) return print("  it is whole again\n");
+    if (done.error().kind == ErrorKind::kCancelled) return done;
+    why = done.error();
   }
-  return {};
+  if (why) print_error(why->message);
+  return why ? Status(*why) : Status();
 }
 
 Status verify(const StoreOptions& options) {
   const InterruptScope tidy_up;
   TRY(no_words(options, "verify"));
-  uint64_t files = 0, bytes = 0, damaged = 0;
+  uint64_t files = 0, bytes = 0, damaged = 0, left = 0;
   for (const store::Tier& tier : store::tiers()) {
     Progress bar("verifying " + tier.folder, 0);
     const auto progress = [&](uint64_t done, uint64_t total) {
@@ -103,15 +117,20 @@ Status verify(const StoreOptions& options) {
       std::string users;
       for (const std::string& model : damage.models) users += fmt::format("{}{}", users.empty() ? "" : ", ", model);
       TRY(print(fmt::format("{} {} ({})\n", printable(damage.path), printable(damage.why),
-                            users.empty() ? "no model uses it" : "used by " + users)));
-      if (options.repair) TRY(repair(damage));
+                            users.empty() ? "no model uses it; hearth store gc deletes it" : "used by " + users)));
+      if (!options.repair || damage.models.empty()) continue;
+      const Status done = repair(damage, tier);
+      if (!done && done.error().kind == ErrorKind::kCancelled) return done;
+      if (!done) ++left;
     }
   }
   TRY(print(fmt::format("{} files, {}: {}\n", files, size_text(bytes),
                         damaged == 0 ? "all are what their names say" : fmt::format("{} are damaged", damaged))));
-  if (damaged == 0 || options.repair) return {};
-  return error(ErrorKind::kInvalidData, "{} files are damaged; hearth store verify --repair fetches them again",
-               damaged);
+  if (damaged == 0 || (options.repair && left == 0)) return {};
+  if (!options.repair)
+    return error(ErrorKind::kInvalidData, "{} files are damaged; hearth store verify --repair fetches them again",
+                 damaged);
+  return error(ErrorKind::kInvalidData, "{} of {} damaged files are not repaired", left, damaged);
 }
 
 // --- move

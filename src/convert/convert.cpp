@@ -177,6 +177,14 @@ std::vector<std::string_view> all_classes() {
   return all;
 }
 
+Status check_config(std::string_view text, const std::string& name) {
+  ASSIGN_OR_RETURN(const json::object object, parse_json_object(text, name));
+  const Json config(object, name);
+  ASSIGN_OR_RETURN([[maybe_unused]] const Family* family, choose_family(config));
+  ASSIGN_OR_RETURN([[maybe_unused]] const Blocks blocks, read_quantization(config));
+  return {};
+}
+
 bool is_model_folder(const std::string& folder) {
   std::error_code failed;
   return fs::is_regular_file(fs::path(folder) / "config.json", failed);

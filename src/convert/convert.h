@@ -36,6 +36,10 @@ struct ConvertSummary {
 // Whether a folder holds what this reads: a config.json.
 bool is_model_folder(const std::string& folder);
 
+// Whether models with this config.json can be converted, as far as it tells; `name` is for messages. Errors:
+// kUnsupported, kInvalidData.
+Status check_config(std::string_view text, const std::string& name);
+
 // Writes `out`, which appears only when it is whole. Errors: kNotFound (a file of the folder), kUnsupported (a class of
 // models, a behaviour, a tensor; by name), kInvalidData, kIo, those of `progress` and `reserve`.
 Result<ConvertSummary> convert_folder(const std::string& folder, const std::string& out, const ConvertOptions& options);

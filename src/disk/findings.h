@@ -4,17 +4,17 @@
 #include <string>
 #include <vector>
 
+#include "base/cause.h"
 #include "base/result.h"
 
 namespace hearth::disk {
 
 struct Finding {
-  std::string id;             // "disk-low"; docs/store.md has every one
-  std::string cause, remedy;  // one sentence each
-  bool grave = false;         // nothing large can be written
+  Cause cause;         // "disk-low"; its words are in src/doctor/words/storage.cpp, and docs/store.md has every one
+  bool grave = false;  // nothing large can be written
 };
-// Of the folder's file system as it is, and of what writes have shown of it since the process began (a quota, a thin
-// pool, which statvfs() does not tell of).
+// Of the folder's file system as it is, and of what writes have shown of it within a day (a quota, a thin pool, which
+// statvfs() does not tell of), those of other processes too where there is a ledger for it (guard.h).
 std::vector<Finding> findings_of(const std::string& folder);
 
 // A write failed with this errno, at fsync() if `late`. For findings_of().

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -157,7 +158,26 @@ Result<Space> space_of(const std::string& path) {
   return space_locked(std::move(facts), false);
 }
 
-Result<Reservation> reserve(const std::string& path, uint64_t bytes, std::string_view what) {
+namespace {
+
+// Where not even a small file has room, what is kept for it is given free.
+bool release_ballast(uint64_t device) {
+  bool released = false;
+  for (const std::string& ledger : ledgers_on(device))
+    released = tend_ballast(std::filesystem::path(ledger).parent_path().string()) || released;
+  return released;
+}
+
+}  // namespace
+
+Result<Reservation> reserve(const std::string& path, uint64_t bytes, std::string_view what, Stay stay) {
+  auto made = Reservation::make(path, bytes, what, stay);
+  if (made || bytes > kSmall_bytes || made.error().kind != ErrorKind::kNoSpace) return made;
+  const auto facts = facts_of(path);
+  return facts && release_ballast(facts->device) ? Reservation::make(path, bytes, what, stay) : std::move(made);
+}
+
+Result<Reservation> Reservation::make(const std::string& path, uint64_t bytes, std::string_view what, Stay stay) {
   ASSIGN_OR_RETURN(const Facts before, facts_of(path));
   auto state = std::make_unique<Reservation::State>();
   state->device = before.device;
@@ -173,8 +193,8 @@ Result<Reservation> reserve(const std::string& path, uint64_t bytes, std::string
       return;
     }
     const Space space = space_locked(*facts, true);
-    const uint64_t room =
-        bytes <= kSmall_bytes ? minus(space.facts.free_bytes, space.promised_bytes) : space.usable_bytes;
+    const bool takes_all = bytes <= kSmall_bytes || stay == Stay::kBrief;
+    const uint64_t room = takes_all ? minus(space.facts.free_bytes, space.promised_bytes) : space.usable_bytes;
     if (bytes > room) {
       refused = no_space(space, bytes, what);
       return;
@@ -226,6 +246,11 @@ void add_ledger(const std::string& folder) {
   const std::lock_guard lock(own().mutex);
   if (std::find(own().ledgers.begin(), own().ledgers.end(), folder) == own().ledgers.end())
     own().ledgers.push_back(folder);
+}
+
+std::vector<std::string> ledgers_on(uint64_t device) {
+  const std::lock_guard lock(own().mutex);
+  return ledgers_of(device);
 }
 
 bool tend_ballast(const std::string& folder) {

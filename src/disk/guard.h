@@ -52,6 +52,12 @@ struct Space {
 // Errors: those of facts_of().
 Result<Space> space_of(const std::string& path);
 
+// How long what is written stays.
+enum class Stay {
+  kLasting,
+  kBrief,  // it goes with the request that it is for: what is to be kept free is not kept from it
+};
+
 // Space that is promised to somebody until this object goes.
 class Reservation {
  public:
@@ -64,18 +70,20 @@ class Reservation {
   uint64_t bytes() const;  // still promised
 
  private:
-  friend Result<Reservation> reserve(const std::string&, uint64_t, std::string_view);
+  friend Result<Reservation> reserve(const std::string&, uint64_t, std::string_view, Stay);
   struct State;
+  static Result<Reservation> make(const std::string& path, uint64_t bytes, std::string_view what, Stay stay);
   explicit Reservation(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
-// Up to this size writes are not refused for what is to be kept free, which is kept for them: manifests, databases.
+// Up to this size writes are not refused for what is to be kept free, which is kept for them: manifests, databases. On
+// a disk that is full they get the ballast's space.
 inline constexpr uint64_t kSmall_bytes = 1 << 20;
 
 // `what` is who asks, as people know it: "pull llama3.2:latest". Errors: kNoSpace, with what is needed, free, kept free
 // and promised; kIo.
-Result<Reservation> reserve(const std::string& path, uint64_t bytes, std::string_view what);
+Result<Reservation> reserve(const std::string& path, uint64_t bytes, std::string_view what, Stay stay = Stay::kLasting);
 
 // What is promised now on the file system of `path`.
 struct Promise {
@@ -88,6 +96,9 @@ std::vector<Promise> promises(const std::string& path);
 // A folder in which promises for its file system are kept, so that all processes that know it count each other's:
 // that of a model store. It is made when it is needed; where that fails, promises are this process's own.
 void add_ledger(const std::string& folder);
+
+// Those that are on a file system, by its st_dev.
+std::vector<std::string> ledgers_on(uint64_t device);
 
 // A file of 64 MiB in `folder` that holds space for what must be written even when all is full. tend_ballast() makes it
 // where there is plenty, and removes it at red, so that databases and manifests can be written. True: it was released.

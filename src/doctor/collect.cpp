@@ -13,6 +13,8 @@
 #include <set>
 #include <thread>
 
+#include "disk/findings.h"
+#include "disk/guard.h"
 #include "doctor/json_read.h"
 #include "doctor/snapshot.h"
 
@@ -152,6 +154,22 @@ void add_disk(const Snapshot& snapshot, const std::vector<Mount>& list, const st
   disks[path] = disk;
 }
 
+// What the guard of disks finds of a folder of models. Whether it can be written is a question of the server's user, which
+// only one that is its own can answer.
+void add_findings(const Snapshot& snapshot, const std::string& folder, bool own, json::object& disks) {
+  if (!disks.contains(folder)) return;
+  const std::string path = snapshot.root() + folder;
+  if (std::filesystem::is_directory(path + "/hearth")) disk::add_ledger(path + "/hearth/reservations");
+  json::array findings;
+  for (const disk::Finding& finding : disk::findings_of(path)) {
+    if (finding.cause.id == "disk-not-writable" && !own) continue;
+    json::object facts;
+    for (const auto& [name, fact] : finding.cause.facts) facts[name] = fact;
+    findings.push_back({{"id", finding.cause.id}, {"facts", std::move(facts)}});
+  }
+  if (!findings.empty()) disks[folder].as_object()["findings"] = std::move(findings);
+}
+
 // How fast the largest file of a folder can be read, for at most a third of a second.
 void time_read(const Snapshot& snapshot, const std::string& folder, json::object& disks) {
   std::string largest;
@@ -278,10 +296,15 @@ void collect_disks(const CollectOptions& options, Bundle& bundle) {
   const auto* environment = bundle.all.if_contains("environment");
   for (const char* name : {"OLLAMA_MODELS", "HF_HOME", "MODELS_PATH"})
     if (const std::string folder = text_of(member(environment, name)); folder.starts_with('/')) folders.insert(folder);
-  if (const char* home = ::getenv("HOME"); home != nullptr && options.root.empty())
-    for (const char* folder : {"/.ollama/models", "/.cache", "/.nv"})
+  for (const std::string& entry : split(text_of(member(environment, "HEARTH_STORES")), ","))
+    if (const size_t at = entry.find("=/"); at != std::string::npos) folders.insert(entry.substr(at + 1));
+  const char* const home = ::getenv("HOME");
+  if (home != nullptr && options.root.empty())
+    for (const char* folder : {"/.ollama/models", "/.local/share/hearth/models", "/.cache", "/.nv"})
       if (snapshot.exists(std::string(home) + folder)) folders.insert(std::string(home) + folder);
   for (const std::string& folder : folders) add_disk(snapshot, list, folder, disks);
+  for (const std::string& folder : folders)
+    if (folder.ends_with("models") || snapshot.exists(folder + "/manifests")) add_findings(snapshot, folder, home != nullptr && folder.starts_with(home), disks);
   if (options.service == Service::kNone) return;
   for (const std::string& folder : folders) {
     if (!folder.ends_with("models")) continue;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cause.h"
 #include "doctor/bundle.h"
 #include "doctor/files.h"
 #include "doctor/log_facts.h"
@@ -139,6 +140,7 @@ struct Disk {
   std::string path, type;  // "ext4", "overlay", "9p"
   std::optional<double> total_bytes, free_bytes, inodes, free_inodes, read_bytes_per_s;
   std::optional<bool> rotational;
+  std::vector<Cause> findings;         // of a folder of models, as src/disk finds them
   std::optional<double> used() const;  // share of 1
   bool full() const;
 };

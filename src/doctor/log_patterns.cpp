@@ -78,6 +78,7 @@ const std::vector<LogPattern>& log_patterns() {
       {"L36.open", R"(requires use of the NVIDIA open kernel modules)"},
       {"L36.bus", R"(GPU has fallen off the bus)"},
       {"L37", R"((?i:no space left on device))"},
+      {"L37.quota", R"((?i:disk quota exceeded))"},
       {"L38", R"(msg="offloading output layer to CPU")"},
       {"L39", R"re(msg="vram-based default context" total_vram="([^"]+)" default_num_ctx=(\d+))re"},
       {"L40.driver", R"(nvidia-container-cli: .*driver not loaded)"},

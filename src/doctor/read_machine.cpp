@@ -45,6 +45,12 @@ Disk disk_of_json(std::string_view path, const boost::json::value& value) {
   disk.free_inodes = number("free_inodes");
   disk.read_bytes_per_s = number("read_bytes_per_s");
   disk.rotational = bool_of(member(&value, "rotational"));
+  for (const boost::json::value& finding : items_of(member(&value, "findings"))) {
+    Cause cause{text_of(member(&finding, "id"))};
+    for (const auto& [name, fact] : members_of(member(&finding, "facts")))
+      cause.facts.emplace_back(name, text_of(&fact));
+    if (!cause.empty()) disk.findings.push_back(std::move(cause));
+  }
   return disk;
 }
 

@@ -2,6 +2,7 @@
 
 #include "chat/ollama_template.h"
 #include "store/ollama_models.h"
+#include "store/tiers.h"
 
 namespace hearth::fleet {
 
@@ -12,7 +13,12 @@ Result<std::vector<std::string>> create_model(const store::Blueprint& blueprint,
     const auto parsed = chat::OllamaTemplate::parse(text);
     return parsed ? Status() : Status(parsed.error());
   };
-  return store::create_model(blueprint, store::model_folders(), hooks);
+  ASSIGN_OR_RETURN(const store::Tier target, store::writable_tier());
+  store::watch_tiers();
+  std::vector<std::string> folders = store::model_folders();
+  std::erase(folders, target.folder);
+  folders.insert(folders.begin(), target.folder);
+  return store::create_model(blueprint, folders, hooks);
 }
 
 }  // namespace hearth::fleet

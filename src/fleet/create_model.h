@@ -12,7 +12,7 @@ namespace hearth::fleet {
 using CreateProgress =
     std::function<Status(std::string_view status, const std::string& digest, uint64_t done, uint64_t total)>;
 
-// In this user's model folders; see store::create_model(). The template must be one.
+// In the first store that this user can write, of models in all; see store::create_model(). The template must be one.
 Result<std::vector<std::string>> create_model(const store::Blueprint& blueprint, const CreateProgress& progress);
 
 }  // namespace hearth::fleet

@@ -1,11 +1,8 @@
 #include "http/body.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
+#include <memory>
 #include <utility>
 
 namespace hearth::http {
@@ -13,59 +10,49 @@ namespace hearth::http {
 Body::Body(Body&& other) noexcept
     : memory_(std::move(other.memory_)),
       size_(std::exchange(other.size_, 0)),
-      fd_(std::exchange(other.fd_, -1)),
+      expected_bytes_(other.expected_bytes_),
+      sink_(std::move(other.sink_)),
+      file_(std::move(other.file_)),
       mapped_(std::move(other.mapped_)) {
+  other.file_.reset();
   other.mapped_.reset();
 }
 
 Body& Body::operator=(Body&& other) noexcept {
   if (this != &other) {
-    this->~Body();
-    new (this) Body(std::move(other));
+    std::destroy_at(this);
+    std::construct_at(this, std::move(other));
   }
   return *this;
 }
 
-Body::~Body() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Status Body::append(std::string_view bytes, uint64_t memory_bytes, const std::string& folder) {
-  if (fd_ < 0 && size_ + bytes.size() > memory_bytes) {
-    TRY(begin_file(folder));
-    TRY(write(memory_));
-    memory_ = {};
-  }
-  if (fd_ >= 0) {
-    TRY(write(bytes));
+  if (sink_) {
+    TRY(sink_->write(bytes));
   } else {
-    memory_ += bytes;
+    if (!file_ && size_ + bytes.size() > memory_bytes) TRY(begin_file(folder));
+    if (file_) {
+      TRY(file_->write(bytes.data(), bytes.size()));
+    } else {
+      memory_ += bytes;
+    }
   }
   size_ += bytes.size();
   return {};
 }
 
 Status Body::begin_file(const std::string& folder) {
-  std::string path = folder + "/hearth-body-XXXXXX";
-  fd_ = mkostemp(path.data(), O_CLOEXEC);
-  if (fd_ < 0) return io_error("cannot create", path, errno);
-  unlink(path.c_str());  // nobody else can read it, and a crash leaves nothing behind
-  return {};
-}
-
-Status Body::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_error("cannot write to", "a file for a request's body", errno);
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::unnamed(folder, expected_bytes_, "the body of a request"));
+  file_.emplace(std::move(file));
+  TRY(file_->write(memory_.data(), memory_.size()));
+  memory_ = {};
   return {};
 }
 
 Status Body::finish() {
-  if (fd_ < 0) return {};
-  ASSIGN_OR_RETURN(const InputFile file, InputFile::open(fmt::format("/proc/self/fd/{}", fd_)));
+  if (!file_) return {};
+  TRY(file_->flush());
+  ASSIGN_OR_RETURN(const InputFile file, InputFile::open(fmt::format("/proc/self/fd/{}", file_->fd())));
   ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::map(file));
   mapped_.emplace(std::move(mapped));
   return {};

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "http/target.h"
 
 namespace hearth::http {
 namespace {
@@ -123,6 +124,13 @@ void set_certificates(const Curl& curl, CURL* handle) {
   if (bundle != nullptr) curl.set(handle, CURLOPT_CAINFO, bundle);
 }
 
+// No proxy leads to this machine, as Go's clients have it, Ollama's among them.
+void set_proxy(const Curl& curl, CURL* handle, std::string_view url) {
+  const size_t scheme = url.find("://");
+  if (scheme != std::string_view::npos && is_loopback_host(url.substr(scheme + 3)))
+    curl.set(handle, CURLOPT_NOPROXY, "*");
+}
+
 Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail) {
   const std::string_view cause = *detail != '\0' ? detail : curl.message(code);
   switch (code) {
@@ -177,6 +185,7 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
     curl.set(handle, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request.silence.count() / 1000)));
   }
   set_certificates(curl, handle);
+  set_proxy(curl, handle, request.url);
   curl.set(handle, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
   curl.set(handle, CURLOPT_ERRORBUFFER, detail.data());
   curl.set(handle, CURLOPT_WRITEFUNCTION, on_body);

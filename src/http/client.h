@@ -31,7 +31,7 @@ struct ClientRequest {
 
 // Sends it and waits for the answer; a connection that is still open from before on this thread is used again. Proxies
 // and certificates are those of curl's command: http_proxy, https_proxy, no_proxy, CURL_CA_BUNDLE, SSL_CERT_FILE and
-// SSL_CERT_DIR. With `take`, that gets the pieces of the body of an answer 2xx as they come, and
+// SSL_CERT_DIR; but none is between for this machine itself. With `take`, that gets the pieces of the body of an answer 2xx as they come, and
 // the response's body is empty; where it says false, the transfer ends (kCancelled). Errors: kNotFound: nobody listens
 // there; kTimeout; kIo with the cause; kUnsupported: libcurl is not on this machine.
 Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view piece)>& take = {});

@@ -235,7 +235,7 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     }
     auto& admission = std::get<Admission>(admitted);
     told_always_ = std::move(admission.headers);
-    if (!reader_.admit_body(admission.most_body_bytes)) {
+    if (!reader_.admit_body(admission.most_body_bytes, std::move(admission.body_sink))) {
       refuse(reader_.refusal());
       return false;
     }
@@ -290,7 +290,8 @@ class ConnectionImpl : public Connection, public std::enable_shared_from_this<Co
     const auto exchange = open_exchange();
     Body& body = reader_.body();
     if (const Status finished = body.finish(); !finished) {
-      return exchange->send(shared_->handler.problem(head_, 507, finished.error().message));
+      const Error& why = finished.error();
+      return exchange->send(shared_->handler.problem(head_, RequestReader::status_of(why), why.message));
     }
     try {
       shared_->handler.handle(Request{head_, std::move(body)}, exchange);

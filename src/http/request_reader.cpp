@@ -127,7 +127,7 @@ RequestReader::Progress RequestReader::refuse_size() {
 RequestReader::Progress RequestReader::refuse(const Code& error) {
   const auto& body = parser_->get().body();
   if (body.too_large) return refuse_size();
-  if (!body.status) return refuse(507, body.status.error().message);
+  if (!body.status) return refuse(status_of(body.status.error()), body.status.error().message);
   if (error == beast::http::error::header_limit)
     return refuse(431, fmt::format("the header is larger than {}", size_text(settings_.header_bytes)));
   return refuse(400, fmt::format("this is no valid HTTP request: {}", error.message()));
@@ -141,11 +141,18 @@ void RequestReader::read_head(RequestHead& head) const {
   if (const auto length = parser_->content_length()) head.content_length = *length;
 }
 
-bool RequestReader::admit_body(uint64_t most_bytes) {
+unsigned RequestReader::status_of(const Error& why) {
+  if (why.kind == ErrorKind::kUsage) return 400;
+  return why.kind == ErrorKind::kNoMemory ? 503 : 507;
+}
+
+bool RequestReader::admit_body(uint64_t most_bytes, std::shared_ptr<BodySink> sink) {
   auto& body = parser_->get().body();
   body.most_bytes = most_bytes;
   body.settings = &settings_;
   const auto length = parser_->content_length();
+  body.body.set_sink(std::move(sink));
+  body.body.expect(length ? *length : 0);
   if (!length || *length <= most_bytes) return true;
   refuse_size();
   return false;

@@ -37,14 +37,16 @@ class RequestReader {
     std::string message = {};
   };
   const Refusal& refusal() const { return refusal_; }  // after kRefused
+  // The status for a body that cannot be kept or taken.
+  static unsigned status_of(const Error& why);
 
   // What is known with the head, and until the next request.
   bool has_head() const;
   void read_head(RequestHead& head) const;  // all but what belongs to the connection
   AskedFraming framing() const;
 
-  // False, with refusal(): it says itself that it is larger.
-  bool admit_body(uint64_t most_bytes);
+  // `sink`: takes the body in place of body(); may be null. False, with refusal(): it says itself that it is larger.
+  bool admit_body(uint64_t most_bytes, std::shared_ptr<BodySink> sink);
   bool has_body() const;
   Body& body();
   // Of the body, since the last call.

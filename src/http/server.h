@@ -18,7 +18,8 @@ namespace hearth::http {
 // What a request may send, and what is told with its answer, whatever that is.
 struct Admission {
   uint64_t most_body_bytes = 0;
-  Headers headers = {};  // of the answer, beside its own
+  Headers headers = {};                      // of the answer, beside its own
+  std::shared_ptr<BodySink> body_sink = {};  // takes the body as it arrives; null: the request has it
 };
 
 // Called on the server's threads; must not block.

@@ -51,4 +51,10 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
   return std::nullopt;
 }
 
+bool is_loopback_host(std::string_view host) {
+  if (host.starts_with('[')) return host.starts_with("[::1]");
+  host = host.substr(0, host.find_first_of(":/"));
+  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.");
+}
+
 }  // namespace hearth::http

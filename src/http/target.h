@@ -17,4 +17,7 @@ std::optional<std::string> percent_decode(std::string_view text);
 // The value of a parameter of a query, decoded; nothing if it is not there.
 std::optional<std::string> query_value(std::string_view query, std::string_view name);
 
+// "127.0.0.1:5000", "localhost", "[::1]:80": this machine. A path may follow.
+bool is_loopback_host(std::string_view host);
+
 }  // namespace hearth::http

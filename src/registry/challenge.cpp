@@ -109,12 +109,6 @@ Result<std::string> resolve_url(const std::string& base, std::string_view locati
   return whole;
 }
 
-bool is_loopback_host(std::string_view host) {
-  if (host.starts_with('[')) return host.starts_with("[::1]");
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.");
-}
-
 std::string percent_encoded(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -27,8 +27,6 @@ struct Url {
 Result<Url> parse_url(std::string_view text);
 // Of a Location in the answer to a request to `base`.
 Result<std::string> resolve_url(const std::string& base, std::string_view location);
-// "127.0.0.1:5000", "localhost", "[::1]:80": this machine.
-bool is_loopback_host(std::string_view host);
 
 std::string percent_encoded(std::string_view text);
 

@@ -1,11 +1,15 @@
 #include "registry/client.h"
 
 #include <boost/json.hpp>
+#include <ctime>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/outside_text.h"
 #include "http/client.h"
+#include "http/target.h"
 #include "registry/challenge.h"
+#include "registry/signing_key.h"
 
 namespace hearth::registry {
 namespace {
@@ -22,6 +26,13 @@ std::string text_of(const json::value& value, std::string_view name) {
   const json::object* object = value.if_object();
   const json::value* member = object != nullptr ? object->if_contains(name) : nullptr;
   return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
+}
+
+std::string token_in(const std::string& body) {
+  boost::system::error_code failed;
+  const json::value value = json::parse(body, failed);
+  std::string token = failed ? "" : text_of(value, "token");
+  return token.empty() && !failed ? text_of(value, "access_token") : token;
 }
 
 }  // namespace
@@ -47,7 +58,7 @@ Client::Client(std::string host, ClientOptions options) : host_(std::move(host))
   if (const size_t scheme = host_.find("://"); scheme != std::string::npos) {
     scheme_ = host_.substr(0, scheme);
     host_.erase(0, scheme + 3);
-  } else if (is_loopback_host(host_)) {
+  } else if (http::is_loopback_host(host_)) {
     scheme_ = "http";
   }
   if (!options_.bearer.empty()) authorization_ = "Bearer " + options_.bearer;
@@ -134,11 +145,16 @@ Result<std::string> Client::get_token(const Challenge& challenge, const std::opt
                                       const std::function<bool()>& goes_on) {
   ASSIGN_OR_RETURN(const std::string home, origin());
   ASSIGN_OR_RETURN(const Url realm, parse_url(challenge.realm));
-  const bool open =
-      realm.scheme == "http" && !is_loopback_host(realm.host) && !(options_.insecure && home.starts_with("http:"));
+  const bool open = realm.scheme == "http" && !http::is_loopback_host(realm.host) &&
+                    !(options_.insecure && home.starts_with("http:"));
   if (who && open)
     return error(ErrorKind::kRefused, "{} wants the password sent to {} unencrypted; it was not", host_,
                  realm.origin());
+  // Ollama's registry knows people by their keys, and so do those that are made like it.
+  if (!who && realm.host == host_) {
+    ASSIGN_OR_RETURN(const std::string signed_in, get_token_by_key(challenge, goes_on));
+    if (!signed_in.empty()) return signed_in;
+  }
   std::string url = challenge.realm + (challenge.realm.find('?') == std::string::npos ? "?" : "&");
   url += "service=" + percent_encoded(challenge.service);
   for (const std::string& scope : challenge.scopes) url += "&scope=" + percent_encoded(scope);
@@ -152,12 +168,22 @@ Result<std::string> Client::get_token(const Challenge& challenge, const std::opt
                                           who ? fmt::format(" to {}", who->user) : "", message_of(response));
     return with_remedy(ErrorKind::kRefused, cause, fmt::format("docker login {}", host_));
   }
-  boost::system::error_code failed;
-  const json::value value = json::parse(response.body, failed);
-  std::string token = failed ? "" : text_of(value, "token");
-  if (token.empty() && !failed) token = text_of(value, "access_token");
+  const std::string token = token_in(response.body);
   if (token.empty()) return error(ErrorKind::kInvalidData, "{} answers with no token", realm.host);
   return "Bearer " + token;
+}
+
+// Empty where there is no key, or the host does not take it: others take nobody's.
+Result<std::string> Client::get_token_by_key(const Challenge& challenge, const std::function<bool()>& goes_on) {
+  const auto key = find_signing_key();
+  if (!key) log_warn("{}", key.error().message);
+  if (!key || !*key) return std::string();
+  const SignedAsk signed_by_key = signed_ask(**key, challenge, std::time(nullptr), new_nonce());
+  Ask ask{.path = signed_by_key.url};
+  ask.goes_on = goes_on;
+  ASSIGN_OR_RETURN(const http::Response response, send(ask, signed_by_key.url, signed_by_key.authorization));
+  const std::string token = response.head.status == 200 ? token_in(response.body) : "";
+  return token.empty() ? token : "Bearer " + token;
 }
 
 }  // namespace hearth::registry

@@ -53,6 +53,7 @@ class Client {
   Result<std::string> sign_in(const std::string& challenge, const std::function<bool()>& goes_on);
   Result<std::string> get_token(const struct Challenge& challenge, const std::optional<Credentials>& who,
                                 const std::function<bool()>& goes_on);
+  Result<std::string> get_token_by_key(const struct Challenge& challenge, const std::function<bool()>& goes_on);
   Result<std::optional<Credentials>> credentials();
 
   std::string host_, scheme_;

@@ -15,7 +15,7 @@ namespace hearth::registry {
 
 struct DownloadOptions {
   int connections = 8;
-  std::chrono::milliseconds pause{250};            // after a first failure; twice as long after each further one
+  std::chrono::milliseconds pause{250};              // after a first failure; twice as long after each further one
   int tries = 8;                                     // without a byte in between
   std::function<bool()> goes_on = {};                // false: the download ends (kCancelled); what is there stays
   std::function<void(uint64_t done)> progress = {};  // ten times a second or so, on the caller's thread

@@ -213,7 +213,7 @@ Status PartialFile::write(size_t number, std::string_view bytes) {
     }
     written += static_cast<size_t>(n);
   }
-  if (space_ != nullptr) space_->allocated(bytes.size());
+  if (space_ != nullptr) TRY(note_taken(bytes.size()));
   bool saves = false;
   {
     const std::lock_guard lock(mutex_);
@@ -226,6 +226,14 @@ Status PartialFile::write(size_t number, std::string_view bytes) {
   }
   if (saves) save();
   return {};
+}
+
+// Where space could not be taken in advance, whether there still is some is looked at now and then.
+Status PartialFile::note_taken(uint64_t bytes) {
+  space_->allocated(bytes);
+  if ((unchecked_bytes_ += bytes) < kSave_bytes) return {};
+  unchecked_bytes_ = 0;
+  return disk::check_room(path_, std::min(kSave_bytes, total_ - std::min(total_, done())));
 }
 
 Status PartialFile::read(uint64_t at, std::span<std::byte> to) const {
@@ -247,9 +255,7 @@ void PartialFile::save() {
     const std::lock_guard lock(mutex_);
     text = pieces_text(pieces_, total_);
   }
-  auto file = AtomicFile::create(pieces_path());
-  if (!file || !file->write(text.data(), text.size())) return;
-  (void)file->commit().ok();
+  (void)disk::write_file(pieces_path(), text, "the list of pieces").ok();
 }
 
 void PartialFile::restart(bool in_one_piece) {
@@ -258,7 +264,7 @@ void PartialFile::restart(bool in_one_piece) {
   taken_.assign(pieces_.size(), false);
 }
 
-Status PartialFile::commit(const std::string& path) {
+Status PartialFile::commit(const std::string& path, disk::Reservation* space) {
   const FileOperations& system = file_operations();
   Status done;
   if (::ftruncate(fd_, static_cast<off_t>(total_)) != 0) done = io_error("write", path_, errno);
@@ -269,7 +275,7 @@ Status PartialFile::commit(const std::string& path) {
     discard();  // what the system has lost once it says nothing of again
     return done;
   }
-  if (done && system.rename(path_.c_str(), path.c_str()) != 0) done = io_error("rename to", path, errno);
+  if (done) done = disk::move_file(path_, path, "pull", space, fs::path(path_).filename().string().substr(7));
   if (!done) return done;
   ::unlink(pieces_path().c_str());
   ::close(std::exchange(fd_, -1));

@@ -5,6 +5,7 @@
 //   <store>/hearth/partial/sha256-<64 hex>.pieces  which are there: "hearth-pieces 1 TOTAL", then "BEGIN END DONE"
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -57,8 +58,9 @@ class PartialFile {
 
   // For who cannot send pieces: all of it is one, of which nothing is there. Nobody must have one.
   void restart(bool in_one_piece);
-  // Makes it durable under its name. Errors: kIo, kNoSpace: then it cannot be trusted and is gone.
-  Status commit(const std::string& path);
+  // Makes it durable under its name; `space`: a promise for it where that is on another file system. Errors: kIo,
+  // kNoSpace: if it cannot be trusted any more, it is gone; kInvalidData.
+  Status commit(const std::string& path, disk::Reservation* space = nullptr);
   void discard();
 
  private:
@@ -66,6 +68,7 @@ class PartialFile {
   std::string pieces_path() const { return path_ + ".pieces"; }
   void save();
   Status take_all(bool* supported);
+  Status note_taken(uint64_t bytes);
   uint64_t done_end() const;
 
   int fd_ = -1;
@@ -76,7 +79,8 @@ class PartialFile {
   std::vector<bool> taken_;
   uint64_t unsaved_bytes_ = 0;
   std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
-  disk::Reservation* space_ = nullptr;  // what writes take from, where space cannot be taken in advance
+  disk::Reservation* space_ = nullptr;         // what writes take from, where space cannot be taken in advance
+  std::atomic<uint64_t> unchecked_bytes_ = 0;  // of those
 };
 
 // What lies in a folder of partial files.

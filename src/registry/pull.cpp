@@ -7,13 +7,16 @@
 #include <set>
 #include <thread>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/processors.h"
 #include "base/sha256.h"
 #include "disk/findings.h"
 #include "disk/new_file.h"
 #include "store/blobs.h"
+#include "store/create.h"
 #include "store/edit_models.h"
 #include "store/ollama_models.h"
 #include "store/room.h"
@@ -35,17 +38,13 @@ class Pull {
       : name_(name), options_(options), sink_(sink) {}
 
   Result<std::string> run() {
-    store::watch_tiers();
     ASSIGN_OR_RETURN(const store::Tier tier, store::writable_tier());
-    store_ = tier.folder;
-    for (const std::string& folder : {store_ + "/blobs", store::partial_folder(store_), store_ + "/manifests"})
-      TRY(disk::probe(folder));
+    TRY(use_store(tier.folder));
     sink_({"pulling manifest"});
-    const SourceOptions source{options_.insecure, options_.credentials, options_.goes_on};
-    ASSIGN_OR_RETURN(listing_, find_source(name_, source));
+    ASSIGN_OR_RETURN(listing_, find_source(name_, source_options()));
     for (int round = 0;; ++round) {
       TRY(fetch_missing());
-      ASSIGN_OR_RETURN(const bool written, write_manifest());
+      ASSIGN_OR_RETURN(const bool written, listing_.making ? make_model() : write_manifest());
       if (written) break;
       if (round + 1 == kMost_rounds)
         return error(ErrorKind::kIo, "another program deletes the files of {} as they arrive", listing_.name.display());
@@ -54,8 +53,44 @@ class Pull {
     return listing_.name.display();
   }
 
+  // One file of a model that is in the store.
+  Status fetch_again(const std::string& digest, const std::string& store) {
+    TRY(use_store(store));
+    ASSIGN_OR_RETURN(listing_, list_again());
+    const std::string plain = store::plain_digest(digest);
+    std::erase_if(listing_.blobs, [&](const Blob& blob) { return store::plain_digest(blob.digest) != plain; });
+    if (listing_.blobs.empty())
+      return error(ErrorKind::kNotFound, "{} has no {} where it comes from", name_, plain.substr(0, 19));
+    unwanted_ = listing_.blobs[0].digest;
+    return fetch_missing();
+  }
+
  private:
+  Status use_store(const std::string& folder) {
+    store_ = folder;
+    for (const std::string& part : {store_ + "/blobs", store::partial_folder(store_), store_ + "/manifests"})
+      TRY(disk::probe(part));
+    store::watch_tiers();  // which may have been made just now
+    return {};
+  }
+
+  SourceOptions source_options() const { return {options_.insecure, options_.credentials, options_.goes_on}; }
+
+  // What the store's manifest says, so that it is the same model whatever its name means at the registry by now.
+  // Hugging Face has its files under other paths.
+  Result<Listing> list_again() const {
+    ASSIGN_OR_RETURN(const store::ModelName name, target_name(name_));
+    const auto path = store::find_manifest(store_, name);
+    if (!path) return error(ErrorKind::kNotFound, "model '{}' not found", name_);
+    if (is_hugging_face(name)) return find_source(name_, source_options());
+    Listing listing{.name = name, .manifest = {}, .blobs = {}, .client = client_of(name, name.host, source_options())};
+    ASSIGN_OR_RETURN(const std::string text, read_file(*path));
+    ASSIGN_OR_RETURN(listing.blobs, blobs_of_manifest(text, name));
+    return listing;
+  }
+
   bool is_there(const Blob& blob) const {
+    if (blob.digest == unwanted_) return false;
     struct stat info {};
     const std::string path = store::blob_path(store_, blob.digest);
     if (::stat(path.c_str(), &info) != 0) return false;
@@ -74,9 +109,22 @@ class Pull {
       bytes += blob.bytes - std::min(blob.bytes, begun_bytes(blob));
     }
     if (missing.empty()) return {};
-    auto space = disk::reserve(store_, bytes, "pull " + listing_.name.display());
-    if (!space) return store::with_ways_out(space.error(), listing_.name.display(), store_, bytes);
+    // What is made of the files takes its space itself, later, but it is known now whether it will have it.
+    const uint64_t made = listing_.making ? listing_.making->bytes : 0;
+    const std::string what = "pull " + listing_.name.display(), partial = store::partial_folder(store_);
+    // Where what is begun lies on another file system, that has its room for all, and the store, too.
+    uint64_t all = 0;
+    for (const Blob* blob : missing) all += blob->bytes;
+    const auto here = disk::facts_of(store_), there = disk::facts_of(partial);
+    const bool elsewhere = here && there && here->device != there->device;
+    auto space = disk::reserve(store_, (elsewhere ? all : bytes) + made, what);
+    if (!space) return store::with_ways_out(space.error(), listing_.name.display(), store_, bytes + made);
+    if (elsewhere) {
+      ASSIGN_OR_RETURN(disk::Reservation promised, disk::reserve(partial, bytes, what));
+      staging_space_.emplace(std::move(promised));
+    }
     const Status fetched = fetch_all(std::move(missing), *space);
+    staging_space_.reset();
     return fetched ? fetched : Status(store::with_ways_out(fetched.error(), listing_.name.display(), store_, bytes));
   }
 
@@ -89,22 +137,22 @@ class Pull {
     for (const Blob* blob : missing) {
       if (blob->text) {
         TRY(put_text(*blob, space));
-      } else if (!take_from_other_store(*blob)) {
+      } else if (!take_from_other_store(*blob, space)) {
         ASSIGN_OR_RETURN(std::optional<PartialFile> file, open_partial(*blob));
         if (!file) continue;  // another process has brought it meanwhile
-        TRY(file->allocate(space));
+        TRY(file->allocate(staging_space_ ? *staging_space_ : space));
         begun.emplace_back(blob, std::make_unique<PartialFile>(*std::move(file)));
       }
     }
     for (auto& [blob, file] : begun) {
-      TRY(fetch(*blob, *file));
+      TRY(fetch(*blob, *file, space));
       file.reset();
     }
     return {};
   }
 
   Status stage_manifest() {
-    if (staged_) return {};
+    if (staged_ || listing_.manifest.empty()) return {};
     const std::string path = store::own_folder(store_) + "/manifest-" + sha256_hex(listing_.manifest).substr(0, 16);
     ASSIGN_OR_RETURN(disk::NewFile file,
                      disk::NewFile::create(path, listing_.manifest.size(), "pull " + listing_.name.display()));
@@ -120,7 +168,7 @@ class Pull {
     return ::stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_blocks) * 512 : 0;
   }
 
-  Status fetch(const Blob& blob, PartialFile& file) {
+  Status fetch(const Blob& blob, PartialFile& file, disk::Reservation& space) {
     for (int round = 0;; ++round) {
       ASSIGN_OR_RETURN(const std::string hash, fetch_content(blob, file));
       if ("sha256:" + hash == blob.digest) break;
@@ -134,7 +182,7 @@ class Pull {
       log_warn("{}; it is fetched once more", wrong.message);
       file.restart(false);
     }
-    return file.commit(store::blob_path(store_, blob.digest));
+    return file.commit(store::blob_path(store_, blob.digest), &space);
   }
 
   Result<std::string> fetch_content(const Blob& blob, PartialFile& file) {
@@ -166,24 +214,52 @@ class Pull {
   }
 
   Status put_text(const Blob& blob, disk::Reservation& space) {
-    const std::string path = store::blob_path(store_, blob.digest);
-    ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(path, blob.text->size(), "pull", &space));
-    TRY(file.write(blob.text->data(), blob.text->size()));
-    return file.commit();
+    return disk::write_file(store::blob_path(store_, blob.digest), *blob.text, "pull", &space);
   }
 
   // A link or a copy costs no transfer.
-  bool take_from_other_store(const Blob& blob) {
+  bool take_from_other_store(const Blob& blob, disk::Reservation& space) {
     for (const store::Tier& tier : store::tiers()) {
       if (tier.folder == store_) continue;
       const std::string from = store::blob_path(tier.folder, blob.digest), to = store::blob_path(store_, blob.digest);
       struct stat info {};
       if (::stat(from.c_str(), &info) != 0 || static_cast<uint64_t>(info.st_size) != blob.bytes) continue;
-      const auto hash = disk::copy_file(from, to, "copy " + listing_.name.display());
-      if (hash && "sha256:" + *hash == blob.digest) return true;
-      if (hash) ::unlink(to.c_str());
+      const std::string copy = store::own_folder(store_) + "/copy-" + blob.digest.substr(7);
+      const auto hash = disk::copy_file(from, copy, "copy " + listing_.name.display(), &space);
+      if (hash && "sha256:" + *hash == blob.digest && file_operations().rename(copy.c_str(), to.c_str()) == 0)
+        return sync_folder(store_ + "/blobs").ok();
+      ::unlink(copy.c_str());
     }
     return false;
+  }
+
+  // Of files that are no model yet; they go when it is there, or can be none. False: one has gone meanwhile.
+  Result<bool> make_model() {
+    for (const Blob& blob : listing_.blobs)
+      if (!is_there(blob)) return false;
+    const Making& making = *listing_.making;
+    store::Blueprint plan;
+    plan.name = listing_.name.display();
+    plan.quantize = making.quantize;
+    plan.from_blobs = making.files;
+    plan.threads = std::max(1, usable_processors() / 2);
+    store::CreateHooks hooks;
+    hooks.progress = [&](std::string_view status, const std::string& digest, uint64_t done, uint64_t total) -> Status {
+      if (options_.goes_on && !options_.goes_on()) return error(ErrorKind::kCancelled, "the pull was ended");
+      sink_({std::string(status), digest, total, done});
+      return {};
+    };
+    const std::string folders[] = {store_};
+    const auto notes = store::create_model(plan, folders, hooks);
+    if (!notes && (notes.error().kind == ErrorKind::kCancelled || notes.error().kind == ErrorKind::kNoSpace))
+      return notes.error();
+    std::set<std::string> digests;
+    for (const Blob& blob : listing_.blobs) digests.insert(blob.digest);
+    const store::StoreLock lock(store_);
+    store::remove_unused(store_, digests);
+    if (!notes) return notes.error();
+    for (const std::string& note : *notes) sink_({"note: " + note});
+    return true;
   }
 
   // False: a blob has gone meanwhile.
@@ -216,13 +292,28 @@ class Pull {
   const ProgressSink& sink_;
   std::string store_;
   Listing listing_;
-  std::optional<disk::NewFile> staged_;  // the manifest, until all it names is there
+  std::optional<disk::Reservation> staging_space_;  // where what is begun lies on another file system
+  std::string unwanted_;                            // the digest of a file that is fetched though it is there
+  std::optional<disk::NewFile> staged_;             // the manifest, until all it names is there
 };
 
 }  // namespace
 
 Result<std::string> pull(const std::string& name, const TransferOptions& options, const ProgressSink& sink) {
   return Pull(name, options, sink).run();
+}
+
+Status pull_if_missing(const std::string& name, const TransferOptions& options, const ProgressSink& sink) {
+  ASSIGN_OR_RETURN(const store::ModelName target, target_name(name));
+  for (const store::Tier& tier : store::tiers())
+    if (store::find_manifest(tier.folder, target)) return {};
+  const auto pulled = pull(name, options, sink);
+  return pulled ? Status() : Status(pulled.error());
+}
+
+Status fetch_again(const std::string& model, const std::string& digest, const std::string& store,
+                   const TransferOptions& options, const ProgressSink& sink) {
+  return Pull(model, options, sink).fetch_again(digest, store);
 }
 
 }  // namespace hearth::registry

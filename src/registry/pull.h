@@ -31,6 +31,15 @@ struct TransferOptions {
 // fills meanwhile; kInvalidData: twice another content than its hash says; those of find_source() and download().
 Result<std::string> pull(const std::string& name, const TransferOptions& options, const ProgressSink& sink);
 
+// Where a store has no model of this name: pulls it. Errors: those of pull().
+Status pull_if_missing(const std::string& name, const TransferOptions& options, const ProgressSink& sink);
+
+// Fetches one file of a model that is in a store anew, also where it is there; a damaged one stays until all of the
+// other has come and has been hashed. Errors: those of pull(); kNotFound: the model does not name it, or where it was
+// pulled from does not have it.
+Status fetch_again(const std::string& model, const std::string& digest, const std::string& store,
+                   const TransferOptions& options, const ProgressSink& sink);
+
 // Sends a model of the store to where its name says. Errors: kNotFound, kRefused, kIo, kCancelled.
 Status push(const std::string& name, const TransferOptions& options, const ProgressSink& sink);
 

@@ -67,6 +67,10 @@ class Push {
   Error refusal(const http::Response& response, const char* what) const {
     const unsigned status = response.head.status;
     const std::string cause = fmt::format("{} {}: it answers {}: {}", name_.host, what, status, message_of(response));
+    if ((status == 401 || status == 403) && name_.host == store::ModelName().host)
+      return with_remedy(ErrorKind::kRefused, cause,
+                         "make the key ~/.ollama/id_ed25519 (ssh-keygen -t ed25519 -N '' -f ~/.ollama/id_ed25519) and "
+                         "add its .pub at https://ollama.com/settings/keys");
     if (status == 401 || status == 403)
       return with_remedy(ErrorKind::kRefused, cause,
                          fmt::format("docker login {}, as somebody who may write there", name_.host));

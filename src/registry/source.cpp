@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/outside_text.h"
 #include "base/sha256.h"
+#include "http/target.h"
 #include "registry/challenge.h"
 #include "store/manifest.h"
 
@@ -17,10 +18,6 @@ constexpr const char* kManifest_types =
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
 constexpr uint64_t kMost_bytes = uint64_t{1} << 50;
 constexpr size_t kMost_layers = 10'000;
-
-bool is_hugging_face(const store::ModelName& name) {
-  return name.host == "hf.co" || name.host == "huggingface.co";
-}
 
 std::string lower_case(std::string digest) {
   for (char& c : digest)
@@ -100,12 +97,20 @@ Result<std::vector<Blob>> blobs_of_manifest(std::string_view text, const store::
   return blobs;
 }
 
-Result<Listing> list_registry(const store::ModelName& name, const std::string& host, const SourceOptions& options) {
+bool is_hugging_face(const store::ModelName& name) {
+  return name.host == "hf.co" || name.host == "huggingface.co";
+}
+
+std::shared_ptr<Client> client_of(const store::ModelName& name, const std::string& host, const SourceOptions& options) {
   ClientOptions client_options{.insecure = options.insecure, .credentials = options.credentials};
   client_options.bearer = peer_key(name.host);
+  return std::make_shared<Client>(host, client_options);
+}
+
+Result<Listing> list_registry(const store::ModelName& name, const std::string& host, const SourceOptions& options) {
   Listing listing;
   listing.name = name;
-  listing.client = std::make_shared<Client>(host, client_options);
+  listing.client = client_of(name, host, options);
   Client::Ask ask{.path = fmt::format("/v2/{}/{}/manifests/{}", name.space, name.model, name.tag)};
   ask.headers.add("Accept", kManifest_types);
   ask.goes_on = options.goes_on;
@@ -113,7 +118,7 @@ Result<Listing> list_registry(const store::ModelName& name, const std::string& h
   if (!answer) {
     if (answer.error().kind == ErrorKind::kNotFound)  // nobody listens: the model may well be there
       return error(ErrorKind::kIo, "pull model manifest: {}{}", answer.error().message,
-                   options.insecure || is_loopback_host(name.host) ? "" : "; --insecure tries http too");
+                   options.insecure || http::is_loopback_host(name.host) ? "" : "; --insecure tries http too");
     return answer.error();
   }
   if (answer->response.head.status != 200) return refusal(answer->response, name);

@@ -7,6 +7,11 @@
 #include "base/log.h"
 #include "base/processors.h"
 #include "fleet/create_model.h"
+#include "registry/pull.h"
+#include "store/blobs.h"
+#include "store/edit_models.h"
+#include "store/ollama_models.h"
+#include "store/tiers.h"
 
 namespace hearth::serve {
 namespace {
@@ -47,6 +52,14 @@ Status make(const api::CreateRequest& request, const api::WorkSinks& sinks, cons
     sinks.step({std::string(status), digest, done, total});
     return {};
   };
+  TRY(store::ModelName::parse(plan.name));
+  if (!plan.from_model.empty()) {
+    registry::TransferOptions transfer;
+    transfer.goes_on = [&] { return !cancelled; };
+    TRY(registry::pull_if_missing(plan.from_model, transfer, [&](const registry::Progress& step) {
+      sinks.step({step.status, step.digest, step.done, step.total});
+    }));
+  }
   ASSIGN_OR_RETURN(const std::vector<std::string> notes, fleet::create_model(plan, progress));
   for (const std::string& note : notes) {
     log_info("create {}: {}", request.model, note);
@@ -55,7 +68,30 @@ Status make(const api::CreateRequest& request, const api::WorkSinks& sinks, cons
   return {};
 }
 
+class BlobUpload : public api::BlobSink {
+ public:
+  // Nothing: it is there already, and what comes is not looked at.
+  explicit BlobUpload(std::optional<store::NewBlob> blob) : blob_(std::move(blob)) {}
+  Status write(std::string_view bytes) override { return blob_ ? blob_->write(bytes) : Status(); }
+  Result<bool> finish() override {
+    if (!blob_) return false;
+    TRY(blob_->commit());
+    return true;
+  }
+
+ private:
+  std::optional<store::NewBlob> blob_;
+};
+
 }  // namespace
+
+Result<std::shared_ptr<api::BlobSink>> receive_blob(const std::string& digest, std::optional<uint64_t> bytes) {
+  ASSIGN_OR_RETURN(const bool there, store::has_blob(digest, store::model_folders()));
+  if (there) return std::shared_ptr<api::BlobSink>(std::make_shared<BlobUpload>(std::nullopt));
+  ASSIGN_OR_RETURN(const store::Tier tier, store::writable_tier());
+  ASSIGN_OR_RETURN(store::NewBlob blob, store::NewBlob::create(tier.folder, digest, bytes.value_or(0)));
+  return std::shared_ptr<api::BlobSink>(std::make_shared<BlobUpload>(std::move(blob)));
+}
 
 api::Cancel create(LongWork& work, api::CreateRequest request, api::WorkSinks sinks) {
   const auto done = sinks.done;

@@ -41,10 +41,13 @@ void DiskWatch::look() {
 void DiskWatch::look_at(const std::string& name, const std::string& folder, std::set<std::string>& found,
                         std::vector<Figures>& figures) {
   const bool writable = ::access(folder.c_str(), W_OK | X_OK) == 0;
+  std::vector<std::string> ids;
   for (const disk::Finding& finding : disk::findings_of(folder)) {
+    const Cause& cause = finding.cause;
     // Somebody else's store is read only, and that is no fault; one of several takes what is new.
-    if (finding.id == "disk-not-writable" || (!writable && finding.grave)) continue;
-    if (found.insert(finding.id).second) health_.set({finding.id, finding.cause, finding.remedy});
+    if (cause.id == "disk-not-writable" || (!writable && finding.grave)) continue;
+    ids.push_back(cause.id);
+    if (found.insert(cause.id).second) health_.set({cause.id, what_of(cause), remedy_of(cause), false, cause.id});
   }
   const auto space = disk::space_of(folder);
   if (!space) return;
@@ -59,7 +62,7 @@ void DiskWatch::look_at(const std::string& name, const std::string& folder, std:
       partial_bytes += partial.disk_bytes;
   }
   figures.push_back({name, space->facts.total_bytes, space->facts.free_bytes, space->promised_bytes,
-                     space->usable_bytes, partial_bytes, static_cast<int>(space->level)});
+                     space->usable_bytes, partial_bytes, static_cast<int>(space->level), std::move(ids)});
 }
 
 void DiskWatch::add_source(metrics::Registry& registry) {
@@ -76,6 +79,9 @@ void DiskWatch::add_source(metrics::Registry& registry) {
       gauge("hearth_store_usable_bytes", "Free, without what is promised and what is kept free.", store.usable_bytes);
       gauge("hearth_store_partial_bytes", "Taken by downloads that were begun.", store.partial_bytes);
       page.gauge("hearth_store_level", "0 green, 1 yellow, 2 orange, 3 red.", store.level, labels);
+      for (const std::string& id : store.findings)
+        page.gauge("hearth_store_finding", "1: this is wrong with a store's disk, see docs/store.md.", 1,
+                   {{"store", store.store}, {"id", id}});
     }
   });
 }

@@ -27,6 +27,7 @@ class DiskWatch {
     std::string store;
     uint64_t total_bytes = 0, free_bytes = 0, promised_bytes = 0, usable_bytes = 0, partial_bytes = 0;
     int level = 0;
+    std::vector<std::string> findings;  // ids
   };
   void look_at(const std::string& name, const std::string& folder, std::set<std::string>& found,
                std::vector<Figures>& figures);

@@ -31,7 +31,18 @@ class Front {
       refusal = refuse(head, 401, client.error().message);
     else if (client->role < match.route->role)
       refusal = refuse_role(head, *client, match.route->role);
-    if (!refusal) return http::Admission{match.route->most_body_bytes, std::move(told)};
+    http::Admission admission{.most_body_bytes = match.route == nullptr ? 0 : match.route->most_body_bytes};
+    if (!refusal && match.route->body_sink) {
+      auto sink = match.route->body_sink(head, match.rest);
+      if (auto* answer = std::get_if<http::Response>(&sink))
+        refusal = std::move(*answer);
+      else
+        admission.body_sink = std::get<0>(std::move(sink));
+    }
+    if (!refusal) {
+      admission.headers = std::move(told);
+      return admission;
+    }
     http::Response response = std::move(*refusal);
     for (const http::Header& header : told) response.head.headers.add(header.name, header.value);
     return response;
@@ -60,7 +71,7 @@ class Front {
         .request = std::move(request), .exchange = exchange, .rest = match.rest, .caller = std::move(caller)});
     // The task lets go of the exchange when it has run, so that one that nobody answers is told.
     const auto task = [call, route = match.route, router = router_] {
-      if (const auto refusal = decode_body(*call, *route, *router)) return call->exchange->send(*refusal);
+      if (const auto refusal = decode_body(*call, *router)) return call->exchange->send(*refusal);
       route->run(std::move(*call));
     };
     if (!workers_.post(user, task))
@@ -85,11 +96,10 @@ class Front {
   }
 
  private:
-  // What comes compressed is decompressed, but for files, which are as they are.
-  static std::optional<http::Response> decode_body(api::Call& call, const api::Route& route,
-                                                   const api::Router& router) {
+  // What comes compressed is decompressed, but for files, which somebody has taken as they are.
+  static std::optional<http::Response> decode_body(api::Call& call, const api::Router& router) {
     const http::RequestHead& head = call.request.head;
-    if (route.path.starts_with("/api/blobs/")) return std::nullopt;
+    if (call.request.body.sink()) return std::nullopt;
     auto body = http::decode(std::move(call.request.body), head.headers.get("Content-Encoding"));
     if (body) {
       call.request.body = std::move(body).value();

@@ -27,6 +27,7 @@
 #include "serve/aliases.h"
 #include "serve/answering.h"
 #include "serve/catalog.h"
+#include "serve/cold_moves.h"
 #include "serve/creating.h"
 #include "serve/describe.h"
 #include "serve/disk_watch.h"
@@ -152,9 +153,7 @@ std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& worker
   };
   service->remove = [](const std::string& model) { return store::remove_model(model, store::model_folders()); };
   service->has_blob = [](const std::string& digest) { return store::has_blob(digest, store::model_folders()); };
-  service->put_blob = [](const std::string& digest, std::string_view content) {
-    return store::put_blob(digest, content, store::model_folders());
-  };
+  service->put_blob = receive_blob;
   service->pull = [&](const api::TransferRequest& request, api::WorkSinks sinks) {
     return transfers.start(Transfers::Kind::kPull, request, std::move(sinks));
   };
@@ -265,6 +264,11 @@ struct Serving::Parts {
   fleet::Fleet models;
   Health health;
   DiskWatch disks{health};
+  ColdMoves cold_moves{work, [this] {
+                         std::vector<std::string> names;
+                         for (const fleet::RunningModel& model : models.running()) names.push_back(model.found.name);
+                         return names;
+                       }};
   metrics::Registry registry;
   std::unique_ptr<http::Server> server;
   std::string certificate_stamp;  // of the files as they were read last
@@ -392,6 +396,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
 Serving::Condition Serving::look() {
   parts_->look_at_certificate();
   parts_->disks.look();
+  parts_->cold_moves.look();
   parts_->models.refuse_overdue();
   for (const fleet::RunningModel& model : parts_->models.running())
     if (model.broken) return Condition::kLost;

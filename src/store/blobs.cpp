@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "disk/findings.h"
+#include "store/tiers.h"
 
 namespace hearth::store {
 namespace {
@@ -65,6 +66,36 @@ std::string digest_of_text(std::string_view text) {
   return "sha256:" + sha256_hex(text);
 }
 
+Result<NewBlob> NewBlob::create(const std::string& folder, std::string_view digest, uint64_t expected_bytes) {
+  if (!is_digest(digest)) return error(ErrorKind::kUsage, "invalid digest format");
+  const std::string staging = (fs::path(folder) / "hearth" / "staging").string();
+  TRY(disk::probe(staging));
+  const std::string plain = plain_digest(std::string(digest)), what = "the upload of " + plain.substr(0, 19);
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(staging + "/upload", expected_bytes, what));
+  return NewBlob(std::move(file), blob_path(folder, plain), plain.substr(7));
+}
+
+Status NewBlob::write(std::string_view bytes) {
+  hash_.add(std::as_bytes(std::span(bytes)));
+  return file_.write(bytes.data(), bytes.size());
+}
+
+Status NewBlob::commit() {
+  if (const std::string actual = hash_.hex(); actual != hex_)
+    return error(ErrorKind::kUsage, "digest mismatch, expected \"sha256:{}\", got \"sha256:{}\"", hex_, actual);
+  return file_.commit_as(path_);
+}
+
+Status write_manifest(const std::string& folder, const std::string& path, std::string_view text,
+                      std::string_view what) {
+  const std::string staged = own_folder(folder) + "/manifest-" + sha256_hex(text).substr(0, 16);
+  std::error_code failed;
+  fs::create_directories(own_folder(folder), failed);
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(staged, text.size(), what));
+  TRY(file.write(text.data(), text.size()));
+  return file.commit_as(path);
+}
+
 StoreLock::StoreLock(const std::string& folder) {
   std::error_code failed;
   fs::create_directories(fs::path(folder) / "hearth", failed);
@@ -78,7 +109,7 @@ StoreLock::~StoreLock() {
 }
 
 Result<Staging> Staging::create(const std::string& store) {
-  const fs::path staging = fs::path(store) / "hearth" / "staging";
+  const fs::path staging = staging_folder(store);
   TRY(disk::probe(staging.string()));
   remove_leftovers(staging);
   constexpr int kMost_tries = 10;

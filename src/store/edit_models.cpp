@@ -1,19 +1,23 @@
 #include "store/edit_models.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <optional>
 #include <set>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "disk/new_file.h"
 #include "store/blobs.h"
+#include "store/create.h"
 #include "store/manifest.h"
 #include "store/model_name.h"
 #include "store/ollama_models.h"
 #include "store/pins.h"
+#include "store/tiers.h"
 
 namespace hearth::store {
 namespace {
@@ -34,20 +38,6 @@ Result<ModelName> parse(std::string_view what, const std::string& text) {
   Result<ModelName> name = ModelName::parse(text);
   if (!name) return error(ErrorKind::kUsage, "{} \"{}\" is invalid", what, text);
   return name;
-}
-
-Status make_folder(const fs::path& folder) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (failed) return error(ErrorKind::kIo, "{}: {}", folder.string(), failed.message());
-  return {};
-}
-
-Status write_file(const fs::path& path, std::string_view content) {
-  TRY(make_folder(path.parent_path()));
-  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path.string()));
-  TRY(file.write(content.data(), content.size()));
-  return file.commit();
 }
 
 // Both spellings that Ollama has had.
@@ -83,7 +73,8 @@ Result<std::set<std::string>> digests_of_all(const std::string& folder) {
   const fs::path manifests = fs::path(folder) / "manifests";
   if (!fs::exists(manifests, failed) && !failed) return all;
   for (fs::recursive_directory_iterator it(manifests, failed), end; !failed && it != end; it.increment(failed)) {
-    if (!it->is_regular_file(failed)) continue;
+    // No name of a model begins with a dot; what does is left of a process that died.
+    if (!it->is_regular_file(failed) || it->path().filename().string().starts_with('.')) continue;
     const auto used = digests_of(it->path().string());
     if (!used)
       return with_remedy(used.error().kind,
@@ -107,16 +98,35 @@ void remove_unused(const std::string& folder, const std::set<std::string>& candi
   }
 }
 
+namespace {
+
+// What lies in a store that is read only gets its new name in the first one that is not, with its files.
+Status copy_to_own_store(const std::string& source, const std::string& destination,
+                         std::span<const std::string> folders) {
+  ASSIGN_OR_RETURN(const Tier tier, writable_tier());
+  std::vector<std::string> all = {tier.folder};
+  all.insert(all.end(), folders.begin(), folders.end());
+  Blueprint plan;
+  plan.name = destination;
+  plan.from_model = source;
+  const auto made = create_model(plan, all, {});
+  return made ? Status() : Status(made.error());
+}
+
+}  // namespace
+
 Status copy_model(const std::string& source, const std::string& destination, std::span<const std::string> folders) {
   ASSIGN_OR_RETURN(const ModelName from, parse("source", source));
   ASSIGN_OR_RETURN(const ModelName to, parse("destination", destination));
   const auto found = find(from, folders);
   if (!found) return error(ErrorKind::kNotFound, "model \"{}\" not found", source);
+  if (::access(found->folder.c_str(), W_OK) != 0) return copy_to_own_store(source, destination, folders);
+  const StoreLock lock(found->folder.string());
   ASSIGN_OR_RETURN(const std::string manifest, read_file(found->manifest.string()));
   // A name is the same whatever the case of its letters.
   const auto there = find_manifest(found->folder.string(), to);
-  return write_file(there ? fs::path(*there) : found->folder / "manifests" / to.host / to.space / to.model / to.tag,
-                    manifest);
+  const fs::path path = there ? fs::path(*there) : found->folder / "manifests" / to.host / to.space / to.model / to.tag;
+  return write_manifest(found->folder.string(), path.string(), manifest, "copy " + from.display());
 }
 
 Status remove_model(const std::string& text, std::span<const std::string> folders) {
@@ -143,19 +153,6 @@ Result<bool> has_blob(std::string_view digest, std::span<const std::string> fold
       if (fs::exists(path, failed)) return true;
   }
   return false;
-}
-
-Result<bool> put_blob(std::string_view digest, std::string_view content, std::span<const std::string> folders) {
-  ASSIGN_OR_RETURN(const bool there, has_blob(digest, folders));
-  if (there) return false;
-  const std::string actual = sha256_hex(content);
-  if (actual != digest.substr(7))
-    return error(ErrorKind::kUsage, "digest mismatch, expected \"sha256:{}\", got \"sha256:{}\"", digest.substr(7),
-                 actual);
-  if (folders.empty())
-    return error(ErrorKind::kIo, "there is no folder for models: OLLAMA_MODELS and HOME are not set");
-  TRY(write_file(blob_paths(folders.front(), digest)[0], content));
-  return true;
 }
 
 std::string model_digest(const std::string& text, std::span<const std::string> folders) {

@@ -11,7 +11,8 @@
 
 namespace hearth::store {
 
-// The second name then means the same model; only the manifest is copied. A model that had that name has it no more.
+// The second name then means the same model; only the manifest is copied, unless the store is read only: then the copy is
+// in the first one that can be written. A model that had that name has it no more.
 // Errors: kUsage (a name that is none), kNotFound (the source), kIo.
 Status copy_model(const std::string& source, const std::string& destination, std::span<const std::string> folders);
 // Removes the name, and what no other name in the folder uses. Blobs stay where a manifest cannot be read: it may use
@@ -20,8 +21,6 @@ Status remove_model(const std::string& name, std::span<const std::string> folder
 
 // Of a digest, "sha256:<64 hex>". Errors: kUsage (it is none).
 Result<bool> has_blob(std::string_view digest, std::span<const std::string> folders);
-// True if it is new. Errors: kUsage (the digest is none, or the content's is another), kIo.
-Result<bool> put_blob(std::string_view digest, std::string_view content, std::span<const std::string> folders);
 
 // The hash of a model's manifest, by which Ollama tells models apart; empty if there is no such model.
 std::string model_digest(const std::string& name, std::span<const std::string> folders);

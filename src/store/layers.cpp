@@ -44,15 +44,6 @@ bool is_there(const std::string& path, uint64_t bytes) {
   return !failed && size == bytes;
 }
 
-Status write_whole(const std::string& path, std::string_view text, const std::string& what) {
-  std::error_code failed;
-  fs::create_directories(fs::path(path).parent_path(), failed);
-  if (failed) return error(ErrorKind::kIo, "{}: {}", fs::path(path).parent_path().string(), failed.message());
-  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(path, text.size(), what));
-  TRY(file.write(text.data(), text.size()));
-  return file.commit();
-}
-
 class Placing {
  public:
   Placing(const std::string& folder, const ModelName& name, const Progress& progress)
@@ -71,7 +62,7 @@ class Placing {
     std::error_code failed;
     if (!fs::exists(path, failed)) placed_.push_back(path);
     if (!layer.staged.empty()) return move(layer.staged, path);
-    if (layer.elsewhere.empty()) return write_whole(path, layer.text, what_);
+    if (layer.elsewhere.empty()) return disk::write_file(path, layer.text, what_);
     // What is elsewhere is a blob of another store, or a file that was hashed and may be written to later.
     const auto shared = share_file(layer.elsewhere, path, {.may_link = layer.may_link, .what = what_});
     return shared ? Status() : Status(shared.error());
@@ -90,13 +81,11 @@ class Placing {
   }
 
  private:
-  // Both are in the store.
   Status move(const std::string& from, const std::string& to) {
     std::error_code failed;
     fs::create_directories(fs::path(to).parent_path(), failed);
     if (failed) return error(ErrorKind::kIo, "{}: {}", fs::path(to).parent_path().string(), failed.message());
-    if (file_operations().rename(from.c_str(), to.c_str()) != 0) return io_error("rename to", to, errno);
-    return {};
+    return disk::move_file(from, to, what_);
   }
 
   const std::string& folder_;
@@ -135,7 +124,7 @@ Status put_manifest(const std::string& folder, const ModelName& name, const std:
   const std::string path =
       there ? *there : (fs::path(folder) / "manifests" / name.host / name.space / name.model / name.tag).string();
   const auto before = there ? digests_of(*there) : Result<std::set<std::string>>(std::set<std::string>());
-  const Status written = write_whole(path, manifest, "create " + name.display());
+  const Status written = write_manifest(folder, path, manifest, "create " + name.display());
   // It may be there though its folder could not be synchronised: then what it names stays.
   if (const auto found = read_file(path); written || (found && *found == manifest)) placing.keep();
   TRY(written);

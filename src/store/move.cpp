@@ -15,6 +15,7 @@
 #include "store/edit_models.h"
 #include "store/model_name.h"
 #include "store/ollama_models.h"
+#include "store/pins.h"
 
 namespace hearth::store {
 namespace {
@@ -40,6 +41,7 @@ class Move {
       if (progress && bytes > 0) TRY(progress(digest, bytes));
     }
     TRY(write_manifest(text, digests));
+    TRY(move_pin());
     TRY(remove_here(digests));
     return moved;
   }
@@ -85,12 +87,15 @@ class Move {
     const std::string path =
         known ? *known
               : fmt::format("{}/manifests/{}/{}/{}/{}", to_.folder, name_.host, name_.space, name_.model, name_.tag);
-    std::error_code failed;
-    fs::create_directories(fs::path(path).parent_path(), failed);
-    if (failed) return io_error("make the folder of", path, failed.value());
-    ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
-    TRY(file.write(text.data(), text.size()));
-    return file.commit();
+    return store::write_manifest(to_.folder, path, text, "move " + name_.display());
+  }
+
+  // The new store's comes first: at no time it is not pinned.
+  Status move_pin() {
+    if (!is_pinned(from_.folder, name_)) return {};
+    const std::string to[] = {to_.folder}, from[] = {from_.folder};
+    TRY(pin_model(name_.display(), to));
+    return unpin_model(name_.display(), from);
   }
 
   Status remove_here(const std::set<std::string>& digests) {

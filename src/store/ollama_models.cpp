@@ -57,8 +57,9 @@ Result<std::string> read_text(const fs::path& path) {
 
 // GGUF files as other tools put them into registries: https://github.com/modelpack/model-spec, Docker's model runner.
 bool is_foreign_weights(std::string_view media_type) {
-  return media_type.starts_with("application/vnd.cncf.model.weight.") ? media_type.find("gguf") != std::string_view::npos
-                                                                      : media_type.starts_with("application/vnd.docker.ai.gguf.");
+  return media_type.starts_with("application/vnd.cncf.model.weight.")
+             ? media_type.find("gguf") != std::string_view::npos
+             : media_type.starts_with("application/vnd.docker.ai.gguf.");
 }
 
 Error in_file(const fs::path& path, const Error& cause) {

@@ -19,12 +19,12 @@ struct ModelFiles {
   std::string model;  // path of the GGUF file
 
   // What a named model brings along; all empty for a path.
-  std::string template_text;  // of the chat, in Go's template language
-  std::string system;         // the default system prompt
-  std::string renderer, parser;  // Ollama's built-in code that it asks for, by name
-  Parameters parameters;      // default options
-  std::vector<Message> messages;  // the start of every conversation
-  std::string projector;      // path of a vision or audio encoder (GGUF)
+  std::string template_text;       // of the chat, in Go's template language
+  std::string system;              // the default system prompt
+  std::string renderer, parser;    // Ollama's built-in code that it asks for, by name
+  Parameters parameters;           // default options
+  std::vector<Message> messages;   // the start of every conversation
+  std::string projector;           // path of a vision or audio encoder (GGUF)
   std::vector<std::string> notes;  // what of it cannot be used, and why; it never keeps a model from running
 };
 
@@ -41,8 +41,8 @@ std::optional<std::string> find_manifest(const std::string& folder, const ModelN
 std::vector<std::string> list_models(std::span<const std::string> folders);
 
 // A name, wherever it comes from: it never opens a file that its text could be the path of. Errors: kNotFound (says
-// where was searched and what is there), kUsage (no valid name), kInvalidData (bad manifest), kIo, kUnsupported (a model
-// that is no GGUF file, or one with an adapter).
+// where was searched and what is there), kUsage (no valid name), kInvalidData (bad manifest), kIo, kUnsupported (a
+// model that is no GGUF file, or one with an adapter).
 Result<ModelFiles> resolve_name(const std::string& name, std::span<const std::string> folders);
 // A path. Errors: kNotFound.
 Result<ModelFiles> resolve_path(const std::string& path);

@@ -23,11 +23,7 @@ std::string path_of(const std::string& folder) {
 Status write(const std::string& folder, const std::set<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += name + "\n";
-  std::error_code failed;
-  fs::create_directories(fs::path(folder) / "hearth", failed);
-  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(path_of(folder), text.size(), "pins"));
-  TRY(file.write(text.data(), text.size()));
-  return file.commit();
+  return disk::write_file(path_of(folder), text, "pins");
 }
 
 }  // namespace

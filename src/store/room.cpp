@@ -73,6 +73,7 @@ uint64_t folder_bytes(const std::string& folder) {
 
 std::vector<TierState> look_at_tiers() {
   std::vector<TierState> list;
+  std::set<std::string> partials;  // one may be of all
   for (const Tier& tier : tiers()) {
     TierState state;
     state.tier = tier;
@@ -83,7 +84,8 @@ std::vector<TierState> look_at_tiers() {
     if (state.exists) {
       add_models(state);
       state.blob_bytes = folder_bytes(tier.folder + "/blobs");
-      state.partial_bytes = folder_bytes(partial_folder(tier.folder));
+      if (partials.insert(partial_folder(tier.folder)).second)
+        state.partial_bytes = folder_bytes(partial_folder(tier.folder));
       if (const auto garbage = find_garbage(tier.folder, kGarbage_age_s)) state.garbage_bytes = garbage->bytes;
     }
     list.push_back(std::move(state));

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "disk/findings.h"
 #include "disk/guard.h"
+#include "disk/new_file.h"
 
 namespace hearth::store {
 namespace {
@@ -131,9 +132,7 @@ Result<Tier> add_tier(const std::string& folder) {
   const std::string file = stores_file(first.folder);
   const auto before = read_file(file);
   const std::string text = fmt::format("{}{}={}\n", before ? *before : "", name, path);
-  ASSIGN_OR_RETURN(AtomicFile out, AtomicFile::create(file));
-  TRY(out.write(text.data(), text.size()));
-  TRY(out.commit());
+  TRY(disk::write_file(file, text, "the list of stores"));
   return find_tier(path);
 }
 
@@ -153,14 +152,39 @@ std::string own_folder(const std::string& store) {
   return store + "/hearth";
 }
 
+namespace {
+
+std::string work_folder(const std::string& store) {
+  const std::string staging = variable("HEARTH_STAGING");
+  if (staging.empty() || staging.starts_with('/')) return staging.empty() ? own_folder(store) : staging;
+  static std::once_flag told;
+  std::call_once(told, [&] { log_warn("HEARTH_STAGING counts for nothing: '{}' is no whole path", staging); });
+  return own_folder(store);
+}
+
+}  // namespace
+
 std::string partial_folder(const std::string& store) {
-  return own_folder(store) + "/partial";
+  return work_folder(store) + "/partial";
+}
+
+std::string staging_folder(const std::string& store) {
+  return work_folder(store) + "/staging";
+}
+
+std::vector<std::string> partial_folders() {
+  std::vector<std::string> folders;
+  for (const Tier& tier : tiers())
+    if (std::string folder = partial_folder(tier.folder); std::ranges::find(folders, folder) == folders.end())
+      folders.push_back(std::move(folder));
+  return folders;
 }
 
 void watch_tiers() {
   for (const Tier& tier : tiers()) {
     std::error_code failed;
     if (fs::exists(tier.folder, failed)) disk::add_ledger(own_folder(tier.folder) + "/reservations");
+    if (fs::exists(work_folder(tier.folder), failed)) disk::add_ledger(work_folder(tier.folder) + "/reservations");
   }
 }
 

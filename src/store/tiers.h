@@ -34,7 +34,12 @@ Result<Tier> writable_tier();
 
 // Where hearth keeps what is its own in a store: partial downloads, promises of space, the ballast.
 std::string own_folder(const std::string& store);
+// Where what is not whole yet is kept: downloads, what is converted and quantised. $HEARTH_STAGING, where all stores
+// then have one, which may be on another file system; else the store's own folder.
 std::string partial_folder(const std::string& store);
+std::string staging_folder(const std::string& store);
+// Those of all stores, each once.
+std::vector<std::string> partial_folders();
 // The guard counts what others are promised on the file systems of all tiers.
 void watch_tiers();
 

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <ctime>
 
-#include "base/atomic_file.h"
 #include "base/file.h"
 #include "disk/facts.h"
+#include "disk/new_file.h"
 #include "store/tiers.h"
 
 namespace hearth::store {
@@ -73,9 +73,7 @@ void note_usage(const std::string& store) {
   if (samples.size() > kMost_samples) samples.erase(samples.begin(), samples.end() - kMost_samples);
   std::string lines;
   for (const UsageSample& sample : samples) lines += fmt::format("{} {}\n", sample.time, sample.free_bytes);
-  auto file = AtomicFile::create(usage_file(store));
-  if (!file || !file->write(lines.data(), lines.size())) return;
-  (void)file->commit().ok();
+  (void)disk::write_file(usage_file(store), lines, "how the free space changes").ok();
 }
 
 std::optional<int64_t> seconds_until_full(const std::string& store) {

@@ -104,7 +104,7 @@ class Verifier {
     const std::lock_guard lock(mutex_);
     ++result_.files;
     result_.bytes += item.bytes;
-    if (!why.empty() && !stops_) result_.damages.push_back({item.path, std::move(why), item.models});
+    if (!why.empty() && !stops_) result_.damages.push_back({item.path, item.digest, std::move(why), item.models});
   }
 
   Result<std::string> hash_of(const Item& item) {

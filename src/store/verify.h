@@ -11,7 +11,7 @@
 namespace hearth::store {
 
 struct Damage {
-  std::string path;
+  std::string path, digest;
   std::string why;                  // "has another content", "is missing", "cannot be read: ..."
   std::vector<std::string> models;  // that use it
 };

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "convert/convert.h"
 #include "gguf/file.h"
 #include "gguf/quantization_recipe.h"
 
@@ -51,6 +52,17 @@ Result<std::vector<std::string>> gguf_files_of(const std::string& folder) {
   if (failed) return error(ErrorKind::kIo, "cannot read the folder {}: {}", folder, failed.message());
   std::sort(files.begin(), files.end());
   return files;
+}
+
+bool is_checkpoint(const std::string& folder) {
+  return convert::is_model_folder(folder);
+}
+
+Status check_checkpoint(std::string_view config, const std::string& quantize) {
+  if (!quantize.empty()) {
+    ASSIGN_OR_RETURN([[maybe_unused]] const gguf::QuantizationRecipe recipe, gguf::find_recipe(quantize));
+  }
+  return convert::check_config(config, "config.json");
 }
 
 Result<std::string> quantisable_type(const std::string& path) {

@@ -18,6 +18,11 @@ Result<WeightsKind> kind_of_weights(const std::string& path, const std::string& 
 
 // The files of a folder that begin a model: all *.gguf but later parts of split sets, sorted. Errors: kIo.
 Result<std::vector<std::string>> gguf_files_of(const std::string& folder);
+// Whether a folder is one of Hugging Face, with a config.json beside its weights.
+bool is_checkpoint(const std::string& folder);
+// Whether such a folder can be made a model of, as far as its config.json tells, with weights in this format (empty: as
+// they are). Errors: kUnsupported, kInvalidData; kUsage: there is no such format.
+Status check_checkpoint(std::string_view config, const std::string& quantize);
 // "model-00002-of-00003.gguf"
 bool is_later_part(const std::string& name);
 

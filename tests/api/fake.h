@@ -1,6 +1,8 @@
 // An exchange that keeps what is answered, and a service that answers as the test says.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <boost/json.hpp>
 #include <memory>
 #include <string>
@@ -65,7 +67,15 @@ inline std::shared_ptr<FakeExchange> ask(const api::Router& router, const std::s
   if (match.route == nullptr) {
     exchange->send(router.problem(head, match.status, api::kNo_route));
   } else {
-    match.route->run({{head, http::Body(body)}, exchange, match.rest, {"user", "127.0.0.1"}});
+    http::Body content(body);
+    if (match.route->body_sink) {
+      auto sink = match.route->body_sink(head, match.rest);
+      if (const auto* refusal = std::get_if<http::Response>(&sink)) return exchange->send(*refusal), exchange;
+      content = {};
+      content.set_sink(std::get<0>(std::move(sink)));
+      EXPECT_TRUE(content.append(body, 0, ""));
+    }
+    match.route->run({{head, std::move(content)}, exchange, match.rest, {"user", "127.0.0.1"}});
   }
   return exchange;
 }

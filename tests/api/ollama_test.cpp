@@ -351,7 +351,8 @@ TEST_F(OllamaApi, ShowsAModel) {
     EXPECT_EQ(object.at("parameters"), "num_ctx                        4096\nstop                           \"<end>\"");
     EXPECT_EQ(object.at("template"), "{{ .Prompt }}\n");
     const std::string modelfile(object.at("modelfile").as_string());
-    EXPECT_NE(modelfile.find("\nFROM /models/m.gguf\nTEMPLATE \"{{ .Prompt }}\n\"\nSYSTEM Be brief.\n"), std::string::npos)
+    EXPECT_NE(modelfile.find("\nFROM /models/m.gguf\nTEMPLATE \"{{ .Prompt }}\n\"\nSYSTEM Be brief.\n"),
+              std::string::npos)
         << modelfile;
     EXPECT_FALSE(object.contains("error"));
   }
@@ -372,14 +373,17 @@ TEST_F(OllamaApi, EmbedsTexts) {
     if (request.model == "m") done(std::move(result));
     return {};
   };
-  const auto two = ask(router_, "POST", "/api/embed", R"({"model":"m","input":["a",""],"dimensions":2,"truncate":false})")->object();
+  const auto two =
+      ask(router_, "POST", "/api/embed", R"({"model":"m","input":["a",""],"dimensions":2,"truncate":false})")->object();
   EXPECT_EQ(two.at("embeddings"), boost::json::parse("[[0.5,-1E0],[0.5,-1E0]]"));
   EXPECT_EQ(two.at("prompt_eval_count"), 7);
   EXPECT_EQ(embedded.dimensions, 2u);
   EXPECT_FALSE(embedded.truncate);
-  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":""})")->object().at("embeddings"), boost::json::array());
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":""})")->object().at("embeddings"),
+            boost::json::array());
   EXPECT_TRUE(loaded_) << "nothing to embed loads the model";
-  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":[1]})")->object().at("error"), "invalid input type");
+  EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"m","input":[1]})")->object().at("error"),
+            "invalid input type");
   EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"x","input":"a"})")->object().at("error"),
             "model \"x\" not found, try pulling it first");
   EXPECT_EQ(ask(router_, "POST", "/api/embed", R"({"model":"long","input":"a"})")->object().at("error"),
@@ -387,7 +391,8 @@ TEST_F(OllamaApi, EmbedsTexts) {
   EXPECT_EQ(ask(router_, "POST", "/api/embeddings", R"({"model":"m","prompt":"a"})")->object().at("embedding"),
             boost::json::parse("[0.5,-1E0]"));
   EXPECT_FALSE(embedded.normalised);
-  EXPECT_EQ(ask(router_, "POST", "/api/embeddings", R"({"model":"m","prompt":""})")->object().at("embedding"), boost::json::array());
+  EXPECT_EQ(ask(router_, "POST", "/api/embeddings", R"({"model":"m","prompt":""})")->object().at("embedding"),
+            boost::json::array());
 }
 
 TEST_F(OllamaApi, CopiesRemovesAndTakesBlobs) {
@@ -400,9 +405,20 @@ TEST_F(OllamaApi, CopiesRemovesAndTakesBlobs) {
     return model == "m" ? Status() : Status(Error{ErrorKind::kNotFound, "model 'x' not found"});
   };
   service_->has_blob = [](const std::string& digest) -> Result<bool> { return digest == "sha256:aa"; };
-  service_->put_blob = [](const std::string& digest, std::string_view content) -> Result<bool> {
-    if (content != "data") return Error{ErrorKind::kUsage, "digest mismatch"};
-    return digest == "sha256:aa";
+  struct Sink : BlobSink {
+    Status write(std::string_view bytes) override { return content += bytes, Status(); }
+    Result<bool> finish() override {
+      if (content != "data") return Error{ErrorKind::kUsage, "digest mismatch"};
+      return fresh;
+    }
+    std::string content;
+    bool fresh = false;
+  };
+  service_->put_blob = [](const std::string& digest, std::optional<uint64_t>) -> Result<std::shared_ptr<BlobSink>> {
+    if (digest == "sha256:cc") return Error{ErrorKind::kNoSpace, "full"};
+    const auto sink = std::make_shared<Sink>();
+    sink->fresh = digest == "sha256:aa";
+    return std::shared_ptr<BlobSink>(sink);
   };
   const auto copied = ask(router_, "POST", "/api/copy", R"({"source":"m","destination":"n"})");
   EXPECT_EQ(copied->head.status, 200u);
@@ -416,6 +432,7 @@ TEST_F(OllamaApi, CopiesRemovesAndTakesBlobs) {
   EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:aa", "data")->head.status, 201u);
   EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:bb", "data")->head.status, 200u);
   EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:bb", "other")->head.status, 400u);
+  EXPECT_EQ(ask(router_, "POST", "/api/blobs/sha256:cc", "data")->head.status, 507u);
 }
 
 TEST_F(OllamaApi, ShowsThePromptInPlaceOfAnAnswer) {

@@ -50,7 +50,7 @@ TEST_F(CreateCommand, SaysWhatIsWrong) {
   expect_refused("SYSTEM x", 2, "Modelfile: no FROM line");
   expect_refused("FROM a\nFOO b", 2, "Modelfile: (line 2): 'FOO' is no instruction");
   expect_refused("FROM ./absent.gguf", 1, "absent.gguf does not exist");
-  expect_refused("FROM absent", 1, "model 'absent' not found; \"hearth pull absent\" gets it");
+  expect_refused("FROM 127.0.0.1:1/library/absent", 1, "pull model manifest: nobody answers");
   expect_refused("FROM a\nADAPTER ./x", 1, "adapters (LoRA) are not supported");
   const TinyModel tiny;
   expect_refused("FROM " + tiny.write() + "\nTEMPLATE {{ .Prompt\n", 2, "template error: ");

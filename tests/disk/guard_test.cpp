@@ -139,6 +139,24 @@ TEST_F(Guards, TheBallastGoesAtRed) {
   EXPECT_FALSE(fs::exists(path() + "/ballast"));
 }
 
+// Where nobody else writes.
+TEST_F(Guards, SmallFilesGetTheBallastsSpace) {
+  const std::string folder = fmt::format("/dev/shm/hearth-test-{}-ballast", ::getpid());
+  std::error_code failed;
+  if (!fs::create_directory(folder, failed)) GTEST_SKIP() << "there is no /dev/shm";
+  ASSERT_FALSE(tend_ballast(folder));
+  add_ledger(folder + "/reservations");
+  const auto all = reserve(folder, space_of(folder)->usable_bytes - kSmall_bytes / 2, "pull");
+  ASSERT_TRUE(all) << all.error().message;
+  set_policy({uint64_t{1} << 60});
+  EXPECT_FALSE(reserve(folder, kSmall_bytes + 1, "pull")) << "no large one does";
+  EXPECT_TRUE(fs::exists(folder + "/ballast"));
+  const auto small = reserve(folder, kSmall_bytes, "manifest");
+  EXPECT_TRUE(small) << small.error().message;
+  EXPECT_FALSE(fs::exists(folder + "/ballast"));
+  fs::remove_all(folder);
+}
+
 TEST(Sizes, AreReadAsPeopleWriteThem) {
   EXPECT_EQ(*parse_size("0"), 0u);
   EXPECT_EQ(*parse_size("500M"), 500ull << 20);

@@ -124,7 +124,7 @@ TEST_F(NewFiles, AFailureAtFsyncTellsOfAThinPool) {
   fs::create_directory(other);
   const auto thin = [&] {
     for (const Finding& finding : findings_of(other))
-      if (finding.id == "disk-thin-pool") return true;
+      if (finding.cause.id == "disk-thin-pool") return true;
     return false;
   };
   EXPECT_FALSE(thin());

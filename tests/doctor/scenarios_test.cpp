@@ -97,7 +97,8 @@ TEST(Scenarios, TheUsersStoriesAreReadAsTheCatalogueReadsThem) {
   }
 }
 
-TEST(Rules, AreTheCatalogues84) {
+// The first 84 are those of the catalogue.
+TEST(Rules, AreNumberedWithoutGaps) {
   std::set<int> numbers;
   std::set<std::string> names;
   for (const Rule* rule : rules()) {
@@ -109,9 +110,9 @@ TEST(Rules, AreTheCatalogues84) {
     EXPECT_FALSE(std::string_view(rule->title).ends_with('.')) << rule->id;
     for (const Fix& fix : rule->fixes) EXPECT_FALSE(fix.steps.empty()) << rule->id;
   }
-  EXPECT_EQ(numbers.size(), 84u);
-  EXPECT_EQ(*numbers.rbegin(), 84);
-  EXPECT_EQ(names.size(), 84u);
+  EXPECT_EQ(numbers.size(), 90u);
+  EXPECT_EQ(*numbers.rbegin(), 90);
+  EXPECT_EQ(names.size(), 90u);
 }
 
 // The catalogue's section 6: settings without effect, and harmful ones.

@@ -5,6 +5,7 @@
 #include "registry/challenge.h"
 #include "registry/credentials.h"
 #include "registry/partial.h"
+#include "registry/signing_key.h"
 #include "registry/source.h"
 #include "store/tiers.h"
 #include "store/usage.h"
@@ -21,6 +22,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
        R"(Bearer realm="https://a/t",service="s",scope="repository:a/b:pull", Basic realm="x")",
        "https://host:5000/a/b?c#d", R"({"auths":{"a":{"auth":"YTpi"}},"credsStore":"x","credHelpers":{"a":"y"}})",
        R"({"sha":"c","siblings":[{"rfilename":"a-Q4_K_M.gguf","lfs":{"sha256":")" + hex + R"(","size":5}}]})",
+       "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMw==\n"
+       "-----END OPENSSH PRIVATE KEY-----\n",
        pieces_text({{0, 10, 10}, {10, 31, 5}}, 31), "hot=/a,pool=/b\n", "1700000000 12345\n"},
       argc, argv);
   return 0;
@@ -39,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)credentials_in(text, "a",
                        [](const std::string&, const std::string&) -> Result<std::string> { return std::string("{}"); });
   if (const auto choice = choose_file(text, "Q4_K_M"))
-    if (choice->weights.sha256.size() != 64) std::abort();
+    for (const RepositoryFile& file : choice->weights)
+      if (file.sha256.size() != 64 && !choice->converted) std::abort();
   if (const auto pieces = parse_pieces(text, 31)) {
     uint64_t sum = 0;
     for (const Piece& piece : *pieces) sum += piece.done + piece.missing();
@@ -49,6 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const std::string* part : {&name->host, &name->space, &name->model, &name->tag})
       if (part->empty() || part->find('/') != std::string::npos || part->starts_with('.')) std::abort();
   (void)from_base64(text);
+  (void)parse_openssh_key(text);
   if (const auto tiers = store::parse_tiers(text))
     for (const store::Tier& tier : *tiers)
       if (!tier.folder.starts_with('/')) std::abort();

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -127,6 +128,44 @@ class OnDisks(Disks):
     def test_btrfs(self):
         self.works_when_full(self.mount_image("btrfs", 128))
 
+    def test_a_quota_of_btrfs_is_told_as_one(self):
+        point = self.mount_image("btrfs", 300)
+        for command in (["quota", "enable", point], ["subvolume", "create", point / "v"],
+                        ["qgroup", "limit", "2M", point / "v"]):
+            done = subprocess.run(["btrfs", *command], capture_output=True, text=True)
+            if done.returncode != 0:
+                self.skipTest(f"btrfs {command[0]} is not to be had here: {done.stderr.strip()}")
+        models = point / "v" / "models"
+        environment = {"HEARTH_STORES": f"main={models}"}
+        done = self.hearth("pull", self.name, **environment)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("quota exceeded", done.stderr)
+        self.nothing_of_it(models)
+        self.assertFalse([r for r in self.registry.requests if "/blobs/" in r[1]], "nothing was asked for")
+        self.assertIn("disk-quota", self.succeeds("disk", **environment), "another process has met it")
+        subprocess.run(["btrfs", "qgroup", "limit", "none", point / "v"], check=True)
+        self.succeeds("pull", self.name, **environment)
+        self.assertIn("all are what their names say", self.succeeds("store", "verify", **environment))
+
+    def test_a_thin_image_fails_late(self):
+        pool = self.mount("pool", "-t", "tmpfs", "-o", "size=24m")
+        image = pool / "thin.img"
+        with open(image, "wb") as file:
+            file.truncate(64 * MIB)
+        subprocess.run(["mkfs.ext4", "-Fq", "-E", "lazy_itable_init=0,nodiscard", image], check=True, capture_output=True)
+        point = self.mount("thin", "-o", "loop", source=str(image))
+        models = point / "models"
+        environment = {"HEARTH_STORES": f"main={models}"}
+        os.sync()
+        self.fill(pool, 256 * 1024)
+        done = self.hearth("pull", self.name, **environment)
+        self.assertEqual(done.returncode, 1, "what cannot be kept is no success")
+        self.assertNotIn("success", done.stderr)
+        self.assertEqual([p for p in (models / "manifests").rglob("*") if p.is_file()], [])
+        self.assertFalse((models / "blobs" / digest(self.registry.weights).replace(":", "-")).exists())
+        if "No space left" in done.stderr:
+            self.assertIn("disk-thin-pool", self.succeeds("disk", **environment))
+
     def test_overlay(self):
         base = self.mount("base", "-t", "tmpfs", "-o", "size=64m")
         for part in ("lower", "upper", "work"):
@@ -136,6 +175,63 @@ class OnDisks(Disks):
         models = str(point / "models")
         self.succeeds("pull", self.name, OLLAMA_MODELS=models)
         self.assertIn("disk-overlay", self.succeeds("disk", OLLAMA_MODELS=models))
+
+    def test_downloads_may_be_staged_on_another_disk(self):
+        staging = self.mount("staging", "-t", "tmpfs", "-o", "size=32m")
+        models = self.mount("models", "-t", "tmpfs", "-o", "size=12m")
+        environment = {"HEARTH_STORES": f"main={models}/m", "HEARTH_STAGING": f"{staging}/s"}
+        self.registry.delay = 0.02
+        process = subprocess.Popen([HEARTH, "pull", self.name], stderr=subprocess.DEVNULL,
+                                   env=self.environment | environment)
+        while self.registry.sent < MIB:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        begun = staging / "s" / "partial" / digest(self.registry.weights).replace(":", "-")
+        self.assertTrue(begun.exists(), "what was begun lies there")
+        self.assertIn("hearth store gc --partial", self.succeeds("disk", **environment))
+        self.registry.delay = 0
+        self.succeeds("pull", self.name, **environment)
+        self.assertEqual((models / "m" / "blobs" / begun.name).read_bytes(), self.registry.weights)
+        self.assertEqual(list(begun.parent.iterdir()), [])
+        self.assertFalse((models / "m" / "hearth" / "partial").exists())
+        weights = models / "m" / "blobs" / begun.name
+        (self.folder / "Modelfile").write_text(f"FROM {self.folder}/demo.gguf\n")
+        shutil.copy(pathlib.Path(__file__).resolve().parents[2] / "data" / "demo.gguf", self.folder / "demo.gguf")
+        self.succeeds("create", "made", "-f", str(self.folder / "Modelfile"), **environment)
+        self.assertIn("all are what their names say", self.succeeds("store", "verify", **environment))
+        weights.unlink()
+        before = len(self.registry.requests)
+        for point in (models, staging):
+            self.fill(point, MIB)
+            refused = self.hearth("pull", self.name, **environment)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn(str(point), refused.stderr, "the one that is full is named")
+            (point / "filler").unlink()
+        self.assertFalse([r for r in self.registry.requests[before:] if "/blobs/" in r[1]], "nothing was asked for")
+
+    def test_cold_models_go_to_the_pool_by_themselves(self):
+        hot = self.mount("hot", "-t", "tmpfs", "-o", "size=24m")
+        pool = self.folder / "pool"
+        environment = {"HEARTH_STORES": f"hot={hot}/m,pool={pool}", "HEARTH_MOVE_COLD": "pool=0s",
+                       "HEARTH_STATE": str(self.folder / "state")}
+        for name in ("whole", "whole2", "whole3"):
+            self.succeeds("pull", self.name.replace("whole", name), **environment)
+        self.succeeds("store", "pin", self.name, **environment)
+        self.fill(hot, 2 * MIB)
+        server = subprocess.Popen([HEARTH, "serve", "--gpu", "off", "--host", "127.0.0.1:0"], stderr=subprocess.PIPE,
+                                  text=True, env=self.environment | environment | {"HEARTH_DISK_RESERVE": "6M"})
+        self.addCleanup(lambda: (server.kill(), server.wait(), server.stderr.close()))
+        moved = []
+        for line in server.stderr:
+            moved += [line] if "is in the store pool now" in line else []
+            if len(moved) == 2:
+                break
+
+        def models(store):
+            return sorted(p.parent.name for p in (store / "manifests").rglob("latest"))
+        self.assertEqual(models(pool), ["whole2", "whole3"])
+        self.assertEqual(models(hot / "m"), ["whole"], "which is pinned")
 
     def test_few_inodes(self):
         point = self.mount("inodes", "-t", "tmpfs", "-o", "size=32m,nr_inodes=6")
@@ -152,6 +248,15 @@ class OnDisks(Disks):
         self.succeeds("pull", self.name + "2", HEARTH_STORES=stores)
         self.assertIn("whole2", self.succeeds("list", HEARTH_STORES=stores) + str(list((self.folder / "own").rglob("*"))))
         self.assertIn("read-only", self.succeeds("disk", HEARTH_STORES=stores))
+        server = subprocess.Popen([HEARTH, "serve", "--gpu", "off", "--host", "127.0.0.1:0"], stderr=subprocess.PIPE,
+                                  text=True, env=self.environment | {"HEARTH_STORES": stores,
+                                                                     "HEARTH_STATE": str(self.folder / "state")})
+        self.addCleanup(lambda: (server.kill(), server.wait(), server.stderr.close()))
+        address = next(line.split("Listening on ")[1].split()[0] for line in server.stderr if "Listening on" in line)
+        copy = json.dumps({"source": self.name, "destination": "mine"})
+        subprocess.run(["curl", "-sSf", "-d", copy, f"http://{address}/api/copy"], check=True)
+        self.assertTrue(list((self.folder / "own" / "manifests").rglob("mine/latest")))
+        self.assertIn("all are what their names say", self.succeeds("store", "verify", HEARTH_STORES=stores))
         alone = self.hearth("pull", self.name, HEARTH_STORES=f"fixed={point}/models")
         self.assertIn("read-only", alone.stderr)
 
@@ -220,6 +325,98 @@ class Commands(Disks):
         self.assertIn("CAN TAKE", self.succeeds("disk", **environment))
         for wrong in (("store", "sell"), ("store", "move", "a"), ("store", "move", "--to", "pool"), ("store", "gc", "x")):
             self.assertEqual(self.hearth(*wrong, **environment).returncode, 2, wrong)
+
+    def test_a_disk_without_room_is_named_by_all_who_are_asked(self):
+        models = self.folder / "models"
+        environment = {"OLLAMA_MODELS": str(models), "HEARTH_STORES": f"main={models}", "HEARTH_DISK_RESERVE": "1000T"}
+        models.mkdir()
+        server = subprocess.Popen([HEARTH, "serve", "--gpu", "off", "--host", "127.0.0.1:0"], stderr=subprocess.PIPE,
+                                  text=True,
+                                  env=self.environment | environment | {"HEARTH_STATE": str(self.folder / "state")})
+        self.addCleanup(lambda: (server.kill(), server.wait(), server.stderr.close()))
+        address = next(line.split("Listening on ")[1].split()[0] for line in server.stderr if "Listening on" in line)
+
+        def get(path):
+            return subprocess.run(["curl", "-sS", f"http://{address}{path}"], capture_output=True, text=True).stdout
+        for _ in range(100):
+            health = json.loads(get("/health"))
+            if health["reasons"]:
+                break
+            time.sleep(0.1)
+        reason = next(r for r in health["reasons"] if r["id"] == "disk-full")
+        self.assertEqual((reason["cause_id"], health["ready"]), ("disk-full", True), "it goes on answering")
+        self.assertIn("nothing large is written there", reason["cause"])
+        self.assertIn("hearth disk", reason["remedy"])
+        self.assertIn('hearth_store_finding{store="main",id="disk-full"} 1', get("/metrics"))
+        self.assertIn("disk-full: ", self.succeeds("disk", **environment))
+        diagnosis = self.hearth("doctor", "--json", **environment)
+        self.assertIn("disk-low", [f["id"] for f in json.loads(diagnosis.stdout)["findings"]], diagnosis.stdout)
+        body = b"x" * (5 * MIB)
+        upload = subprocess.run(["curl", "-sS", "-w", "%{http_code}", "--data-binary", "@-",
+                                 f"http://{address}/api/blobs/{digest(body)}"], input=body, capture_output=True)
+        self.assertIn(b"507", upload.stdout)
+        self.assertIn(b"hearth disk", upload.stdout)
+        asked = subprocess.run(["curl", "-sS", "-w", "%{http_code}", "-d", "@-", f"http://{address}/api/chat"],
+                               input=b'{"model":"none","x":"' + body + b'"}', capture_output=True)
+        self.assertIn(b"404", asked.stdout, "a long question is read all the same")
+
+    def test_two_hearths_and_an_ollama_share_a_folder(self):
+        models, ends, faults = self.folder / "models", threading.Event(), []
+        environment = {"HEARTH_STORES": f"main={models}"}
+        (models / "blobs").mkdir(parents=True)
+
+        def manifests():
+            return [p for p in (models / "manifests").rglob("*") if p.is_file()]
+
+        def ollama():
+            """Pulls, removes and prunes as it does: blobs of no manifest go after an hour, other names at once."""
+            for number in range(10_000):
+                data = b"ollama %d" % number * 1000
+                name = digest(data).replace(":", "-")
+                (models / "blobs" / (name + "-partial")).write_bytes(data)
+                os.rename(models / "blobs" / (name + "-partial"), models / "blobs" / name)
+                manifest = models / "manifests" / "registry.ollama.ai" / "library" / "theirs" / "latest"
+                manifest.parent.mkdir(parents=True, exist_ok=True)
+                manifest.write_text(json.dumps({"layers": [{"mediaType": "application/vnd.ollama.image.model",
+                                                            "digest": digest(data), "size": len(data)}]}))
+                if number % 3 == 0:
+                    manifest.unlink()
+                    (models / "blobs" / name).unlink(missing_ok=True)
+                for path in (models / "blobs").iterdir():
+                    try:
+                        if len(path.name) != 71 and time.time() - path.stat().st_mtime > 3600:
+                            path.unlink()
+                    except FileNotFoundError:
+                        pass
+                if ends.is_set():
+                    return
+
+        def hearth(number):
+            for _ in range(4):
+                for command in (("pull", self.name), ("pull", f"{self.name}{number}"), ("store", "gc"),
+                                ("store", "gc", "--partial"), ("store", "verify")):
+                    done = self.hearth(*command, **environment)
+                    # A manifest that Ollama just writes, in place, cannot be read for a moment; its files come and go.
+                    passes = "nothing can be called garbage" in done.stderr or command[1] == "verify"
+                    if done.returncode != 0 and not passes:
+                        faults.append((command, done.stderr))
+        writer = threading.Thread(target=ollama)
+        writer.start()
+        both = [threading.Thread(target=hearth, args=(number,)) for number in (1, 2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        ends.set()
+        writer.join()
+        self.assertEqual(faults, [])
+        self.assertIn("all are what their names say", self.succeeds("store", "verify", **environment))
+        named = set()
+        for path in manifests():
+            manifest = json.loads(path.read_text())
+            named |= {part["digest"].replace(":", "-") for part in [*manifest["layers"], manifest.get("config")] if part}
+        self.assertTrue(named <= {p.name for p in (models / "blobs").iterdir()}, "each manifest has its files")
+        self.assertIn(digest(self.registry.weights).replace(":", "-"), named)
 
     def test_begun_downloads_are_seen_and_removed(self):
         environment = {"OLLAMA_MODELS": str(self.folder / "models")}

@@ -18,17 +18,19 @@ def digest(data):
 class Registry(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, size=3_000_000):
+    def __init__(self, size=3_000_000, port=0, tls=None):
         self.blobs, self.requests, self.counts, self.lock = {}, [], {}, threading.Lock()
         self.stop_after = None  # bytes of blobs in all, after which connections end
-        self.sent = 0
+        self.sent, self.proxied = 0, set()
         self.delay = 0
         generator = random.Random(7)
         self.weights = generator.randbytes(size)
         self.config = json.dumps({"model_format": "gguf"}).encode()
         for data in (self.weights, self.config):
             self.blobs[digest(data)] = data
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.host = f"127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -81,6 +83,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
+        if self.path.startswith("http://"):  # as a proxy is asked
+            server.proxied.add(self.path.split("/")[2])
+            self.path = "/" + self.path.split("/", 3)[3]
         server.requests.append((self.command, self.path, dict(self.headers)))
         parts = self.path.split("?")[0].strip("/").split("/")
         if parts[0] == "cdn":

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "disk/guard.h"
+#include "http/target.h"
 #include "registry/challenge.h"
 #include "registry/credentials.h"
 #include "registry/partial.h"
@@ -48,9 +49,9 @@ TEST(Urls, AreTakenApartAndJoined) {
   EXPECT_FALSE(resolve_url("https://h/a", ""));
   EXPECT_FALSE(resolve_url("https://h/a", "file:///etc/passwd"));
   for (const char* own : {"localhost", "localhost:5000", "127.0.0.1:1", "[::1]:5000"})
-    EXPECT_TRUE(is_loopback_host(own));
+    EXPECT_TRUE(http::is_loopback_host(own));
   for (const char* other : {"localhost.example.org", "1127.0.0.1", "[::2]", "128.0.0.1"})
-    EXPECT_FALSE(is_loopback_host(other));
+    EXPECT_FALSE(http::is_loopback_host(other));
 }
 
 Result<std::string> helper(const std::string& name, const std::string& host) {
@@ -102,19 +103,40 @@ TEST(Repositories, OfferTheFileThatIsMeant) {
                              R"(,{"rfilename":"README.md"},{"rfilename":"bad.gguf"}]})";
   const auto path = [&](const char* tag) {
     const auto choice = choose_file(answer, tag);
-    return choice ? choice->weights.path : choice.error().message;
+    return choice ? choice->weights.front().path : choice.error().message;
   };
   EXPECT_EQ(path("Q4_K_M"), "sub/a-Q4_K_M.gguf");
   EXPECT_EQ(path("q4_k_s"), "a-Q4_K_S.gguf");
   EXPECT_EQ(path("Q8_0"), "a-q8_0.gguf");
   EXPECT_EQ(path("latest"), "sub/a-Q4_K_M.gguf");
   EXPECT_NE(path("Q4_K").find("no GGUF file of Q4_K;"), std::string::npos) << "that is another one";
-  EXPECT_NE(path("Q6_K").find("several parts"), std::string::npos);
+  EXPECT_NE(path("Q6_K").find("1 of the 2 parts"), std::string::npos);
+  const std::string both = "{\"siblings\":[" + file("x/a-Q6_K-00002-of-00002.gguf", '1') + "," +
+                           file("x/a-Q6_K-00001-of-00002.gguf", '2') + "," + file("x/b-Q6_K-00001-of-00002.gguf", '3') +
+                           "]}";
+  const auto parts = choose_file(both, "Q6_K");
+  ASSERT_TRUE(parts) << parts.error().message;
+  ASSERT_EQ(parts->weights.size(), 2u);
+  EXPECT_EQ(parts->weights[0].path, "x/a-Q6_K-00001-of-00002.gguf") << "in their order";
   EXPECT_EQ(choose_file(answer, "latest")->projector->path, "mmproj-a-f16.gguf");
-  EXPECT_NE(
-      choose_file(R"({"siblings":[{"rfilename":"m.safetensors"}]})", "latest").error().message.find("hearth create"),
-      std::string::npos);
+  EXPECT_NE(choose_file(R"({"siblings":[{"rfilename":"m.safetensors"}]})", "latest").error().message.find("neither"),
+            std::string::npos);
+  const auto folder =
+      choose_file("{\"siblings\":[" + file("model.safetensors", '1') + "," + file("adapter_model.safetensors", '2') +
+                      "," + file("sub/m.safetensors", '3') +
+                      R"(,{"rfilename":"config.json","size":2,"blobId":"x"},{"rfilename":"README.md"}]})",
+                  "latest");
+  ASSERT_TRUE(folder) << folder.error().message;
+  EXPECT_TRUE(folder->converted);
+  ASSERT_EQ(folder->weights.size(), 2u);
+  EXPECT_EQ(folder->weights[1].git_hash, "x");
   for (const char* wrong : {"", "[]", "{}", R"({"siblings":[1,null,{}]})"}) EXPECT_FALSE(choose_file(wrong, "latest"));
+}
+
+// As "git hash-object" has it.
+TEST(HuggingFace, SmallFilesAreCheckedByGitsHash) {
+  EXPECT_EQ(git_hash_of(""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+  EXPECT_EQ(git_hash_of("hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
 }
 
 TEST(Pieces, SurviveTheirText) {

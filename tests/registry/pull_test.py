@@ -12,6 +12,8 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "serve"))
+from checkpoint import split_gguf, tiny_checkpoint  # noqa: E402
 from lying_registry import Registry, digest  # noqa: E402
 
 HEARTH = sys.argv.pop()
@@ -161,6 +165,35 @@ class Lies(Store):
         self.check_whole(self.registry)
         self.assertLess(self.registry.sent, 3_200_000, "it came once")
 
+    def test_peers_get_their_keys_and_nobody_else_does(self):
+        self.pulls(self.name + "redirect", HEARTH_PEER_KEYS=f"elsewhere:1=no,{self.registry.host}=hk-secret")
+        for method, path, headers in self.registry.requests:
+            self.assertEqual(headers.get("Authorization"), None if path.startswith("/cdn/") else "Bearer hk-secret", path)
+
+    def test_proxies_are_those_of_the_environment(self):
+        proxy = {"http_proxy": f"http://{self.registry.host}"}
+        self.pulls("registry.invalid/library/whole", "--insecure", **proxy)
+        self.check_whole(self.registry)
+        self.assertEqual(self.registry.proxied, {"registry.invalid"})
+        shutil.rmtree(self.models)
+        self.refuses("registry.invalid/library/whole", "registry.invalid", no_proxy="registry.invalid", **proxy)
+
+    def test_certificates_are_those_of_the_environment(self):
+        key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"], check=True,
+                       capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        registry = Registry(tls=context)
+        self.addCleanup(lambda: (registry.shutdown(), registry.server_close()))
+        name = f"https://localhost:{registry.server_address[1]}/library/whole"
+        self.refuses(name, "certificate")
+        for variable in ("SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+            shutil.rmtree(self.models)
+            self.pulls(name, **{variable: str(certificate)})
+            self.check_whole(registry)
+
     def test_a_file_by_its_url_and_hash(self):
         name = digest(self.registry.weights)
         url = f"http://{self.registry.host}/v2/library/whole/blobs/{name}"
@@ -179,6 +212,40 @@ class Lies(Store):
         self.pulls(self.name + "whole")
         self.check_whole(self.registry)
         self.assertEqual(config.stat().st_mtime_ns, stamp)
+
+    def test_verify_repairs_what_can_be_fetched_and_deletes_nothing(self):
+        self.pulls(self.name + "whole")
+        blob = self.models / "blobs" / digest(self.registry.weights).replace(":", "-")
+        damaged = b"?" + self.registry.weights[1:]
+        blob.write_bytes(damaged)
+        found = self.hearth("store", "verify")
+        self.assertEqual(found.returncode, 1)
+        self.assertIn("1 files are damaged", found.stderr)
+        self.registry.shutdown()
+        self.registry.server_close()
+        failed = self.hearth("store", "verify", "--repair")
+        self.assertEqual(failed.returncode, 1)
+        self.assertIn("1 of 1 damaged files are not repaired", failed.stderr)
+        self.assertEqual(blob.read_bytes(), damaged, "it stays until the other is there")
+        self.registry = Registry(port=self.registry.server_address[1])
+        repaired = self.hearth("store", "verify", "--repair")
+        self.assertEqual(repaired.returncode, 0, repaired.stdout + repaired.stderr)
+        self.check_whole(self.registry)
+        self.assertFalse([path for _, path, _ in self.registry.requests if "/manifests/" in path],
+                         "what is fetched is what the model here has, whatever its name means by now")
+
+    def test_a_damaged_file_comes_from_another_store(self):
+        hot, pool = self.folder / "hot", self.folder / "pool"
+        stores = f"hot={hot},pool={pool}"
+        self.pulls(self.name + "whole", HEARTH_STORES=f"pool={pool}")
+        self.pulls(self.name + "whole", HEARTH_STORES=stores)
+        blob = hot / "blobs" / digest(self.registry.weights).replace(":", "-")
+        blob.write_bytes(b"?" + self.registry.weights[1:])
+        self.registry.sent = 0
+        repaired = self.hearth("store", "verify", "--repair", HEARTH_STORES=stores)
+        self.assertEqual(repaired.returncode, 0, repaired.stdout + repaired.stderr)
+        self.assertEqual(blob.read_bytes(), self.registry.weights)
+        self.assertEqual(self.registry.sent, 0)
 
     def test_the_server_streams_progress_and_shares_jobs(self):
         self.registry.delay = 0.03
@@ -221,6 +288,12 @@ class Lies(Store):
                                 capture_output=True, text=True).stdout
         self.assertEqual(beyond, "416")
         self.assertEqual(self.hearth("pull", f"{address}/library/nothing").returncode, 1)
+        copy = json.dumps({"source": self.name + "whole", "destination": "whole"})
+        subprocess.run(["curl", "-sSf", "-d", copy, f"http://{address}/api/copy"], check=True)
+        before, theirs = self.registry.sent, self.folder / "peer"
+        self.pulls(f"{address}/library/whole", OLLAMA_MODELS=str(theirs))
+        self.assertEqual((theirs / "blobs" / name.replace(":", "-")).read_bytes(), self.registry.weights)
+        self.assertEqual(self.registry.sent, before, "a cluster fetches a model once")
 
 
 class HuggingFace(Store):
@@ -230,7 +303,7 @@ class HuggingFace(Store):
         super().setUp()
         test = self
         self.files = {"m-Q4_K_M.gguf": os.urandom(200_000), "m-Q8_0.gguf": os.urandom(300_000), "README.md": b"x"}
-        self.gated, self.tokens = False, []
+        self.gated, self.tokens, self.served, self.fetched = False, [], {}, set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -246,15 +319,17 @@ class HuggingFace(Store):
                 path = self.path.split("?")[0]
                 status, body, headers = 404, b"", {}
                 if path == "/api/models/org/repo/revision/main":
-                    siblings = [{"rfilename": n, "size": len(d)} | ({"lfs": {
-                        "sha256": hashlib.sha256(d).hexdigest(), "size": len(d)}} if n.endswith(".gguf") else {})
-                        for n, d in test.files.items()]
+                    siblings = [{"rfilename": n, "size": len(d), "blobId": hashlib.sha1(b"blob %d\0" % len(d) + d)
+                                 .hexdigest()} | ({"lfs": {"sha256": hashlib.sha256(d).hexdigest(), "size": len(d)}}
+                                                  if n.endswith((".gguf", ".safetensors")) else {})
+                                for n, d in test.files.items()]
                     status, body = 200, json.dumps({"sha": "abc123", "siblings": siblings}).encode()
                 elif path.startswith("/org/repo/resolve/abc123/"):
                     if test.gated and self.headers.get("Authorization") != "Bearer hf_good":
                         status, headers = 401, {"X-Error-Code": "GatedRepo"}
                     else:
-                        status, body = 200, test.files[path.rsplit("/", 1)[1]]
+                        status, body = 200, test.served.get(path.split("/abc123/")[1]) or test.files[path.split("/abc123/")[1]]
+                        test.fetched.add(path.split("/abc123/")[1])
                 self.send_response(status)
                 self.send_header("Content-Length", len(body))
                 for name, value in headers.items():
@@ -295,6 +370,179 @@ class HuggingFace(Store):
         self.assertEqual(self.weights("latest"), self.files["m-Q4_K_M.gguf"])
 
 
+    def gguf_strings(self, tag):
+        return self.weights(tag)[:4000]
+
+    def only_one_blob_of_weights(self, tag):
+        manifest = json.loads((self.models / "manifests" / "hf.co" / "org" / "repo" / tag).read_text())
+        named = {layer["digest"].replace(":", "-") for layer in manifest["layers"] + [manifest["config"]]}
+        self.assertEqual(set(self.blobs()), named, "what it was made of has gone")
+        self.assertEqual(self.partials(), [])
+
+    def test_a_split_set_is_joined(self):
+        for number, data in enumerate(split_gguf(3)):
+            self.files[f"Q6_K/m-Q6_K-{number + 1:05}-of-00003.gguf"] = data
+        self.pulls("hf.co/org/repo:Q6_K")
+        for number in range(3):
+            self.assertIn(f"blk.{number}.attn_norm.weight".encode(), self.gguf_strings("Q6_K"))
+        self.assertNotIn(b"split.count", self.gguf_strings("Q6_K"))
+        self.only_one_blob_of_weights("Q6_K")
+        del self.files["Q6_K/m-Q6_K-00002-of-00003.gguf"]
+        shutil.rmtree(self.models)
+        self.refuses("hf.co/org/repo:Q6_K", "2 of the 3 parts")
+
+    def test_a_folder_of_safetensors_is_converted(self):
+        self.files = tiny_checkpoint() | {"README.md": b"x", "adapter_model.safetensors": b"y"}
+        self.pulls("hf.co/org/repo")
+        self.assertTrue(self.weights("latest").startswith(b"GGUF"))
+        self.assertIn(b"blk.0.attn_q.weight", self.weights("latest"))
+        self.only_one_blob_of_weights("latest")
+        self.assertFalse({"README.md", "adapter_model.safetensors"} & self.fetched)
+        self.pulls("hf.co/org/repo:Q8_0")
+        self.assertLess(len(self.weights("Q8_0")), len(self.weights("latest")))
+
+    def test_what_cannot_be_converted_is_refused_before_its_weights_come(self):
+        self.files = tiny_checkpoint()
+        self.refuses("hf.co/org/repo:Q9_Z", "no format that its safetensors could be quantised to")
+        config = json.loads(self.files["config.json"])
+        self.files["config.json"] = json.dumps(config | {"architectures": ["MambaForCausalLM"]}).encode()
+        self.refuses("hf.co/org/repo", "models of class MambaForCausalLM cannot be imported")
+        self.files["config.json"] = json.dumps(config | {"quantization_config": {"quant_method": "awq"}}).encode()
+        self.refuses("hf.co/org/repo", "weights quantised by 'awq'")
+        self.files["config.json"] = json.dumps(config).encode()
+        self.served["config.json"] = json.dumps(config | {"hidden_size": 64}).encode()
+        self.refuses("hf.co/org/repo", "another content than its hash says")
+        self.assertEqual([p for p in (self.models / "blobs").iterdir()], [], "nothing of it stays")
+
+
+class KeyedRegistry(Store):
+    """A registry like Ollama's: it takes what is signed with a key that it knows."""
+
+    def start(self):
+        test, self.blobs_there, self.manifests, self.asked = self, {}, {}, []
+        self.open, self.count, self.fault = False, 0, None  # the number of the request that fails, and how
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def reply(self, status, body=b"", **headers):
+                self.send_response(status)
+                for name, value in ({"Content-Length": len(body)} | headers).items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def serve(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                path = self.path.split("?")[0]
+                test.count += 1
+                if test.fault == (test.count, "error"):
+                    return self.reply(500, b'{"error":"no luck"}')
+                if test.fault == (test.count, "cut"):
+                    self.close_connection = True
+                    return self.connection.shutdown(socket.SHUT_RDWR)
+                if path == "/token":
+                    test.asked.append((f"http://{test.host}{self.path}", self.headers.get("Authorization", "")))
+                    known = test.is_signed(*test.asked[-1])
+                    return self.reply(200 if known else 401, b'{"token":"good"}' if known else b"{}")
+                if not test.open and self.headers.get("Authorization") != "Bearer good":
+                    realm = f'Bearer realm="http://{test.host}/token",service="{test.host}",scope="repository:me/m:push"'
+                    return self.reply(401, WWW_Authenticate=realm)
+                name = path.rsplit("/", 1)[1]
+                if self.command == "POST":
+                    test.upload = b""
+                    return self.reply(202, Location="/v2/me/m/blobs/uploads/1")
+                if self.command == "PATCH":
+                    test.upload += body
+                    return self.reply(202, Location="/v2/me/m/blobs/uploads/1")
+                if self.command == "PUT" and "/uploads/" in path:
+                    test.blobs_there[digest(test.upload)], test.upload = test.upload, b""
+                    return self.reply(201)
+                if self.command == "PUT":
+                    test.manifests[name] = body
+                    return self.reply(201)
+                kept = test.manifests if "/manifests/" in path else test.blobs_there
+                return self.reply(200, kept[name]) if name in kept else self.reply(404)
+
+            do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = serve
+        self.upload = b""
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.addCleanup(lambda: (self.server.shutdown(), self.server.server_close()))
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def is_signed(self, url, authorization):
+        """As openssl judges it."""
+        name, _, signature = authorization.partition(":")
+        if not signature or name != self.public.split()[1]:
+            return False
+        raw = base64.b64decode(name)[-32:]
+        (self.folder / "public.der").write_bytes(bytes.fromhex("302a300506032b6570032100") + raw)
+        (self.folder / "text").write_bytes(f"GET,{url},{base64.b64encode(hashlib.sha256(b'').hexdigest().encode()).decode()}".encode())
+        (self.folder / "signature").write_bytes(base64.b64decode(signature))
+        return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", self.folder / "public.der", "-rawin",
+                               "-in", self.folder / "text", "-sigfile", self.folder / "signature", "-keyform", "DER"],
+                              capture_output=True).returncode == 0
+
+    def make_model(self):
+        weights = (REPOSITORY / "data" / "demo.gguf").read_bytes()
+        (self.models / "blobs").mkdir(parents=True)
+        (self.models / "blobs" / digest(weights).replace(":", "-")).write_bytes(weights)
+        path = self.models / "manifests" / self.host / "me" / "m" / "latest"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"schemaVersion": 2, "layers": [
+            {"mediaType": "application/vnd.ollama.image.model", "digest": digest(weights), "size": len(weights)}]}))
+        return f"{self.host}/me/m", weights
+
+    def test_pushes_in_which_every_answer_fails_once(self):
+        self.start()
+        self.open = True
+        name, weights = self.make_model()
+        for how in ("error", "cut"):
+            for number in range(1, 30):
+                with self.subTest(how=how, number=number):
+                    self.blobs_there, self.manifests, self.count, self.fault = {}, {}, 0, (number, how)
+                    done = self.hearth("push", name)
+                    if self.count < number:
+                        self.assertEqual(done.returncode, 0, done.stderr)
+                        break
+                    self.assertIn(done.returncode, (0, 1), done.stderr)
+                    if done.returncode == 1:
+                        self.assertTrue(done.stderr.strip().splitlines()[-1].startswith("hearth: "), done.stderr)
+                    self.fault = None
+                    again = self.hearth("push", name)
+                    self.assertEqual(again.returncode, 0, again.stderr)
+                    self.assertEqual(self.blobs_there, {digest(weights): weights})
+                    self.assertEqual(list(self.manifests), ["latest"])
+            self.assertGreater(number, 4)
+
+    @unittest.skipUnless(shutil.which("ssh-keygen"), "ssh-keygen is not installed")
+    def test_models_are_pushed_and_pulled_by_key(self):
+        self.start()
+        self.public = "none none"
+        name, weights = self.make_model()
+        unknown = self.hearth("push", name)
+        self.assertEqual(unknown.returncode, 3, unknown.stderr)
+        key = self.folder / ".ollama" / "id_ed25519"
+        key.parent.mkdir()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        refused = self.hearth("push", name)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.public = key.with_suffix(".pub").read_text()
+        done = self.hearth("push", name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.blobs_there[digest(weights)], weights)
+        shutil.rmtree(self.models)
+        self.pulls(name)
+        self.assertEqual((self.models / "blobs" / digest(weights).replace(":", "-")).read_bytes(), weights)
+        signed = [url for url, authorization in self.asked if authorization]
+        self.assertEqual(len(set(signed)), len(signed), "no address twice: each has its nonce")
+
+
 @unittest.skipUnless(shutil.which("docker-registry"), "docker-registry is not installed")
 class DockerRegistry(Store):
     def start(self, **auth):
@@ -302,7 +550,6 @@ class DockerRegistry(Store):
             "rootdirectory": str(self.folder / "registry")}}, "http": {"addr": "127.0.0.1:0"}}
         if auth:
             config["auth"] = auth
-        import socket
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]

@@ -4,31 +4,19 @@
 create_test.py HEARTH
 """
 import hashlib
+import http.client
 import json
 import os
-import struct
 import sys
 import tempfile
 import threading
 import unittest
 
+from checkpoint import tiny_checkpoint
 from program import Program
 from store import Store, demo_bytes
 
 HEARTH = sys.argv.pop()
-
-
-def safetensors(tensors):
-    """Of F32 numbers, all the same: name, shape, number."""
-    header, data = {}, b""
-    for name, shape, number in tensors:
-        count = 1
-        for n in shape:
-            count *= n
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * count]}
-        data += struct.pack("<f", number) * count
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
 
 
 class Create(unittest.TestCase):
@@ -92,20 +80,62 @@ class Create(unittest.TestCase):
         self.assertEqual(lines[0], {"status": "parsing GGUF"})
         self.assertIn("up/loaded:v1", self.names())
 
+    def test_a_large_upload_costs_no_memory(self):
+        piece, pieces = bytes(1 << 20), 200
+        digest = "sha256:" + hashlib.sha256(piece * pieces).hexdigest()
+        before = self.server.memory_bytes()
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=300)
+        for length in (len(piece) * pieces, None):
+            connection.putrequest("POST", "/api/blobs/" + digest)
+            if length is not None:
+                connection.putheader("Content-Length", str(length))
+                connection.endheaders()
+                for _ in range(pieces):
+                    connection.send(piece)
+            else:
+                connection.putheader("Transfer-Encoding", "chunked")
+                connection.endheaders()
+                for _ in range(pieces):
+                    connection.send(b"100000\r\n" + piece + b"\r\n")
+                connection.send(b"0\r\n\r\n")
+            self.assertLess(self.server.memory_bytes() - before, 32 << 20)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.read()), (201, b""))
+            blob = os.path.join(self.folder.name, "blobs", digest.replace(":", "-"))
+            self.assertEqual(os.path.getsize(blob), len(piece) * pieces)
+            os.remove(blob)
+        connection.close()
+        self.assertEqual(os.listdir(os.path.join(self.folder.name, "hearth", "staging")), [])
+        status, _, answer = self.server.request("POST", "/api/blobs/sha256:" + "a" * 64, b"data")
+        self.assertEqual(status, 400, answer)
+        self.assertIn("digest mismatch", json.loads(answer)["error"])
+
+    def test_the_command_goes_through_the_server(self):
+        """Whose store it is made in, whatever the command's own is."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/m.gguf", "wb") as file:
+                file.write(demo_bytes(1024))
+            with open(folder + "/Modelfile", "w") as file:
+                file.write("FROM ./m.gguf\nSYSTEM Through.\nPARAMETER top_k 3\nLICENSE MIT\n")
+            elsewhere = {"OLLAMA_MODELS": folder + "/models", "HOME": folder}
+            done = self.server.command("create", "through", "-f", folder + "/Modelfile", environment=elsewhere)
+            self.assertEqual(done.stdout, "created through:latest\n")
+            self.assertFalse(os.path.exists(folder + "/models/manifests"))
+            shown = self.show("through")
+            self.assertEqual(shown["system"], "Through.")
+            self.assertIn("top_k", shown["parameters"])
+            with open(folder + "/Modelfile", "w") as file:
+                file.write("FROM through\nSYSTEM Again.\n")
+            self.server.command("create", "through2", "-f", folder + "/Modelfile", environment=elsewhere)
+            self.assertEqual(self.show("through2")["system"], "Again.")
+            with open(folder + "/Modelfile", "w") as file:
+                file.write("FROM 127.0.0.1:1/library/nothing\n")
+            failed = self.server.command("create", "x", "-f", folder + "/Modelfile", environment=elsewhere, check=False)
+            self.assertEqual(failed.returncode, 1)
+            self.assertIn("nobody answers", failed.stderr, "it is pulled")
+
     def test_from_uploaded_safetensors(self):
-        layer = "model.layers.0."
-        weights = safetensors(
-            [("model.embed_tokens.weight", [4, 32], 1), ("model.norm.weight", [32], 1),
-             (layer + "input_layernorm.weight", [32], 1), (layer + "post_attention_layernorm.weight", [32], 1)] +
-            [(layer + part + ".weight", [32, 32], 0.5) for part in
-             ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
-              "mlp.up_proj", "mlp.down_proj")])
-        config = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "hidden_size": 32,
-                  "intermediate_size": 32, "num_attention_heads": 1, "vocab_size": 4, "tie_word_embeddings": True}
-        tokenizer = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []},
-                     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}}
-        files = {"model.safetensors": self.upload(weights), "config.json": self.upload(json.dumps(config).encode()),
-                 "tokenizer.json": self.upload(json.dumps(tokenizer).encode())}
+        files = {name: self.upload(data) for name, data in tiny_checkpoint().items()}
         status, lines = self.create(model="converted", files=files, quantize="q8_0")
         self.assertEqual((status, lines[-1]), (200, {"status": "success"}), lines)
         self.assertEqual(self.show("converted")["details"]["quantization_level"], "Q8_0")
@@ -116,7 +146,7 @@ class Create(unittest.TestCase):
             self.assertIn("error", lines[-1], lines)
             return status, lines[-1]["error"]
         self.assertEqual(message(model="x"), (400, "neither 'from' or 'files' was specified"))
-        self.assertEqual(message(model="x", **{"from": "absent"})[0], 404)
+        self.assertIn("pull model manifest: ", message(model="x", **{"from": "127.0.0.1:1/library/absent"})[1])
         self.assertEqual(message(model="../x", **{"from": "base"})[0], 400)
         self.assertIn("template error", message(model="x", **{"from": "base"}, template="{{ .Promp")[1])
         self.assertIn("unknown parameter 'tempreature'", message(model="x", **{"from": "base"}, parameters={"tempreature": 1})[1])

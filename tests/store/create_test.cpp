@@ -13,6 +13,7 @@
 #include "store/blobs.h"
 #include "store/edit_models.h"
 #include "store/ollama_models.h"
+#include "store/put_blob.h"
 #include "support/faults.h"
 #include "support/safetensors_writer.h"
 #include "support/support.h"
@@ -253,7 +254,7 @@ TEST_F(CreateFromFolder, FromUploadedFiles) {
   for (const auto& entry : fs::directory_iterator(work_.path())) {
     const auto text = read_file(entry.path().string());
     const std::string digest = digest_of_text(*text);
-    ASSERT_TRUE(put_blob(digest, *text, folders_).ok());
+    ASSERT_TRUE(put_blob(folders_[0], digest, *text));
     plan.from_blobs.emplace_back(entry.path().filename().string(), digest);
   }
   expect_created(plan);
@@ -266,7 +267,7 @@ TEST_F(CreateFromFolder, FromUploadedFiles) {
   plan.from_blobs = {{"model.gguf", "sha256:../../../etc/passwd"}};
   expect_refused(plan, "is no digest", ErrorKind::kUsage);
   const std::string junk = "no model";
-  ASSERT_TRUE(put_blob(digest_of_text(junk), junk, folders_).ok());
+  ASSERT_TRUE(put_blob(folders_[0], digest_of_text(junk), junk));
   plan.from_blobs = {{"model.gguf", digest_of_text(junk)}};
   expect_refused(plan, "supplied file was not in GGUF format", ErrorKind::kUsage);
 }

@@ -5,6 +5,7 @@
 
 #include "base/sha256.h"
 #include "store/ollama_models.h"
+#include "store/put_blob.h"
 #include "support/support.h"
 
 namespace hearth::store {
@@ -17,7 +18,7 @@ class EditModels : public testing::Test {
  protected:
   std::string put(const std::string& content) {
     const std::string digest = "sha256:" + sha256_hex(content);
-    EXPECT_TRUE(put_blob(digest, content, folders_).ok());
+    EXPECT_TRUE(put_blob(folders_[0], digest, content));
     return digest;
   }
   void add(const std::string& name, const std::vector<std::string>& contents) {
@@ -81,10 +82,15 @@ TEST_F(EditModels, NothingGoesThatAManifestWhichCannotBeReadMayUse) {
 TEST_F(EditModels, BlobsAreWhatTheirDigestSays) {
   const std::string digest = "sha256:" + sha256_hex("data");
   EXPECT_FALSE(*has_blob(digest, folders_));
-  EXPECT_TRUE(*put_blob(digest, "data", folders_));
-  EXPECT_FALSE(*put_blob(digest, "data", folders_)) << "it is there already";
-  EXPECT_EQ(put_blob("sha256:" + std::string(64, 'a'), "data", folders_).error().message,
+  EXPECT_TRUE(put_blob(folders_[0], digest, "data"));
+  EXPECT_TRUE(*has_blob(digest, folders_));
+  EXPECT_EQ(put_blob(folders_[0], "sha256:" + std::string(64, 'a'), "data").error().message,
             "digest mismatch, expected \"sha256:" + std::string(64, 'a') + "\", got \"" + digest + "\"");
+  EXPECT_EQ(put_blob(folders_[0], "sha256:../../x", "data").error().message, "invalid digest format");
+  const auto huge = NewBlob::create(folders_[0], digest, uint64_t{1} << 50);
+  ASSERT_FALSE(huge);
+  EXPECT_EQ(huge.error().kind, ErrorKind::kNoSpace);
+  EXPECT_TRUE(fs::is_empty(folder_.path() / "hearth/staging")) << "nothing stays of what was refused";
   EXPECT_EQ(has_blob("sha256:../../x", folders_).error().message, "invalid digest format");
 }
 

@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "disk/guard.h"
+#include "store/cold_models.h"
 #include "store/gc.h"
 #include "store/move.h"
 #include "store/ollama_models.h"
+#include "store/pins.h"
 #include "store/room.h"
 #include "store/tiers.h"
 #include "store/usage.h"
@@ -73,12 +75,14 @@ TEST_F(Keeping, GarbageIsWhatNoManifestNamesAndIsOld) {
   put_model(hot(), "a", {"weights of a", "shared"});
   put_blob(hot(), "of nobody");
   std::ofstream(hot() + "/blobs/notes.txt") << "not a blob";
+  std::ofstream(blob(hot(), "shared") + ".partial-abcdef") << "of a process that died";
   make_old(blob(hot(), "of nobody"));
   EXPECT_TRUE(find_garbage(hot(), kGarbage_age_s)->paths.empty()) << "a rename into the folder is a change too";
   EXPECT_GT(find_garbage(hot(), kGarbage_age_s)->young_bytes, 0u);
   const auto garbage = find_garbage(hot(), 0);
   ASSERT_TRUE(garbage) << garbage.error().message;
-  ASSERT_EQ(garbage->paths, std::vector<std::string>{blob(hot(), "of nobody")});
+  EXPECT_EQ(std::set<std::string>(garbage->paths.begin(), garbage->paths.end()),
+            (std::set<std::string>{blob(hot(), "of nobody"), blob(hot(), "shared") + ".partial-abcdef"}));
   ASSERT_TRUE(collect_garbage(hot(), 0));
   EXPECT_FALSE(fs::exists(blob(hot(), "of nobody")));
   EXPECT_TRUE(fs::exists(blob(hot(), "shared")));
@@ -99,6 +103,81 @@ TEST_F(Keeping, LinkedFilesFreeNothing) {
   put_blob(hot(), std::string(100'000, 'x'));
   fs::create_hard_link(blob(hot(), std::string(100'000, 'x')), folder_ / "elsewhere");
   EXPECT_EQ(find_garbage(hot(), 0)->bytes, 0u);
+  EXPECT_GE(find_garbage(hot(), 0)->shared_bytes, 100'000u);
+}
+
+TEST_F(Keeping, WhatAProgramHasOpenIsNoGarbage) {
+  for (const char* content : {"mapped", "open", "idle"}) put_blob(hot(), content);
+  const auto file = InputFile::open(blob(hot(), "open"));
+  std::optional<MappedFile> mapped;
+  {
+    const auto closed = InputFile::open(blob(hot(), "mapped"));
+    mapped.emplace(*MappedFile::map(*closed));
+  }
+  EXPECT_EQ(find_garbage(hot(), 0)->paths, std::vector<std::string>{blob(hot(), "idle")});
+  EXPECT_GT(find_garbage(hot(), 0)->used_bytes, 0u);
+  mapped.reset();
+  EXPECT_EQ(find_garbage(hot(), 0)->paths.size(), 2u) << "and it is when nobody has it any more";
+}
+
+TEST_F(Keeping, WhatAnotherStoreLacksIsNoGarbage) {
+  put_model(pool(), "a", {"there", "missing"});
+  put_blob(hot(), "there");
+  put_blob(hot(), "missing");
+  fs::remove(blob(pool(), "missing"));
+  EXPECT_EQ(find_garbage(hot(), 0)->paths, std::vector<std::string>{blob(hot(), "there")});
+  std::ofstream(pool() + "/manifests/registry.ollama.ai/library/a/broken") << "{oops";
+  EXPECT_FALSE(find_garbage(hot(), 0)) << "any manifest may name it";
+}
+
+TEST_F(Keeping, NothingIsGarbageWhileAPinnedModelHasNoManifest) {
+  put_model(hot(), "a", {"weights of a"});
+  const std::string folders[] = {hot()};
+  ASSERT_TRUE(pin_model("a", folders));
+  EXPECT_TRUE(find_garbage(hot(), 0)->paths.empty());
+  fs::remove(hot() + "/manifests/registry.ollama.ai/library/a/latest");
+  const auto garbage = collect_garbage(hot(), 0);
+  ASSERT_FALSE(garbage);
+  EXPECT_NE(garbage.error().message.find("hearth store unpin a:latest"), std::string::npos) << garbage.error().message;
+  EXPECT_TRUE(fs::exists(blob(hot(), "weights of a")));
+  ASSERT_TRUE(unpin_model("a", folders));
+  EXPECT_TRUE(collect_garbage(hot(), 0));
+  EXPECT_FALSE(fs::exists(blob(hot(), "weights of a")));
+}
+
+TEST_F(Keeping, ColdIsWhatNobodyUsedForLong) {
+  for (const char* name : {"a", "b", "c", "d"}) put_model(hot(), name, {std::string("weights of ") + name});
+  const auto names = [&](int64_t unused_s) {
+    std::vector<std::string> list;
+    for (const ColdModel& model : cold_models(hot(), unused_s, {"d:latest"})) list.push_back(model.name);
+    return list;
+  };
+  EXPECT_EQ(names(3600), std::vector<std::string>()) << "they have just come";
+  for (const char* name : {"a", "b", "c", "d"})
+    make_old(hot() + "/manifests/registry.ollama.ai/library/" + name + "/latest");
+  EXPECT_EQ(names(3600), (std::vector<std::string>{"a:latest", "b:latest", "c:latest"})) << "d is loaded";
+  note_uses(hot(), {"a:latest"});
+  EXPECT_EQ(names(3600), (std::vector<std::string>{"b:latest", "c:latest"}));
+  EXPECT_EQ(names(0).back(), "a:latest") << "the coldest first";
+  const std::string folders[] = {hot()};
+  ASSERT_TRUE(pin_model("b", folders));
+  EXPECT_EQ(names(3600), std::vector<std::string>{"c:latest"});
+  ::setenv("HEARTH_MOVE_COLD", "pool=168h", 1);
+  EXPECT_EQ((*cold_rule())->unused_s, 168 * 3600);
+  for (const char* wrong : {"pool", "pool=long", "pool=-1s", "nowhere=1h"}) {
+    ::setenv("HEARTH_MOVE_COLD", wrong, 1);
+    EXPECT_FALSE(cold_rule()) << wrong;
+  }
+  ::unsetenv("HEARTH_MOVE_COLD");
+}
+
+TEST_F(Keeping, APinMovesWithItsModel) {
+  put_model(hot(), "a", {"weights of a"});
+  const std::string folders[] = {hot()};
+  ASSERT_TRUE(pin_model("a", folders));
+  ASSERT_TRUE(move_model("a", *find_tier("pool")));
+  EXPECT_EQ(pinned_models(pool()), std::set<std::string>{"a:latest"});
+  EXPECT_TRUE(pinned_models(hot()).empty());
 }
 
 TEST_F(Keeping, DamageIsFoundWithTheModelsThatHaveIt) {

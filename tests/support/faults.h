@@ -1,8 +1,12 @@
-// Lets the n-th call of one of the system's operations that files are written with fail.
+// Lets the n-th call of one of the system's operations that files are written with fail, or end the process.
 #pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <utility>
 
@@ -13,8 +17,9 @@ namespace hearth::test {
 // From its construction to its end; one at a time.
 class Fault {
  public:
-  // `call`: "open", "write", "pwrite", "fsync", "rename", "fallocate", on whatever thread. `code`: the errno; 0 with
-  // "write" and "pwrite": a short write.
+  static constexpr int kKill = -1;
+  // `call`: "open", "write", "pwrite", "fsync", "rename", "unlink", "fallocate", or "any" of them, on whatever thread.
+  // `code`: the errno; 0 with "write" and "pwrite": a short write; kKill: the process is killed in its place.
   Fault(std::string call, int nth, int code) : call_(std::move(call)), nth_(nth), code_(code) {
     self_ = this;
     real_ = file_operations();
@@ -34,6 +39,7 @@ class Fault {
     system.rename = [](const char* from, const char* to) {
       return self_->fails("rename") ? -1 : self_->real_.rename(from, to);
     };
+    system.unlink = [](const char* path) { return self_->fails("unlink") ? -1 : self_->real_.unlink(path); };
     system.fallocate = [](int fd, int mode, off_t at, off_t size) {
       return self_->fails("fallocate") ? -1 : self_->real_.fallocate(fd, mode, at, size);
     };
@@ -47,7 +53,8 @@ class Fault {
 
  private:
   bool fails(const char* which) {
-    if (call_ != which || ++calls_ != nth_) return false;
+    if ((call_ != which && call_ != "any") || ++calls_ != nth_) return false;
+    if (code_ == kKill) ::raise(SIGKILL);
     errno = code_;
     return true;
   }
@@ -57,5 +64,19 @@ class Fault {
   int nth_, code_;
   std::atomic<int> calls_ = 0;
 };
+
+// Whether a process that does this is killed at its n-th call; false: it had fewer, and has done all.
+template <class Work>
+bool is_killed_at(int nth, Work work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const Fault fault("any", nth, Fault::kKill);
+    work();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
 
 }  // namespace hearth::test

@@ -128,11 +128,19 @@ void has_blob(const Service& service, const Call& call) {
   call.exchange->send({{.status = *there ? 200u : 404u}, ""});
 }
 
+std::variant<std::shared_ptr<http::BodySink>, http::Response> begin_blob(const Service& service,
+                                                                         const http::RequestHead& head,
+                                                                         const std::string& digest) {
+  if (!service.put_blob) return std::shared_ptr<http::BodySink>();
+  auto sink = service.put_blob(digest, head.content_length);
+  if (!sink) return problem(status_of(sink.error().kind), sink.error().message);
+  return std::shared_ptr<http::BodySink>(std::move(sink).value());
+}
+
 void put_blob(const Service& service, const Call& call) {
   if (!service.put_blob) return refuse_unoffered(call);
-  const auto fresh = service.put_blob(call.rest, call.request.body.text());
-  if (!fresh)
-    return call.exchange->send(problem(fresh.error().kind == ErrorKind::kUsage ? 400 : 500, fresh.error().message));
+  const auto fresh = std::static_pointer_cast<BlobSink>(call.request.body.sink())->finish();
+  if (!fresh) return call.exchange->send(problem(status_of(fresh.error().kind), fresh.error().message));
   call.exchange->send({{.status = *fresh ? 201u : 200u}, ""});
 }
 
@@ -328,8 +336,12 @@ void add_model_routes(Router& router, ServicePtr service) {
   add("POST", "/api/embed", embed);
   add("POST", "/api/embeddings", embed_one);
   add("GET", "/api/blobs/*", has_blob);
-  router.add({"POST", "/api/blobs/*", [service](const Call& call) { put_blob(*service, call); },
-              std::numeric_limits<uint64_t>::max()});
+  router.add({.method = "POST",
+              .path = "/api/blobs/*",
+              .run = [service](const Call& call) { put_blob(*service, call); },
+              .most_body_bytes = std::numeric_limits<uint64_t>::max(),
+              .body_sink = [service](const http::RequestHead& head,
+                                     const std::string& rest) { return begin_blob(*service, head, rest); }});
   add("POST", "/api/create", create);
   add_transfer_routes(router, service);
   // What stands behind these is Ollama's cloud.
