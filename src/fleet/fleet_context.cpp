@@ -78,8 +78,12 @@ void Fleet::grow(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   entry->grows = false;
   const store::ModelFiles found = entry->found;
   std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
+  LoadWish wish = entry->wish;  // as it was loaded, but for the context
   lock.unlock();
-  for (Waiting& one : waiting) use(found, {.context = one.context}, {}, std::move(one.take));
+  for (Waiting& one : waiting) {
+    wish.context = one.context;
+    use(found, wish, {}, std::move(one.take));
+  }
   lock.lock();
 }
 
