@@ -63,8 +63,15 @@ void show_sizes(const models::Spec& spec, Page& page) {
   page.line("context", fmt::format("{} tokens", spec.context));
   page.line("layers", std::to_string(spec.layers));
   page.line("width", std::to_string(spec.width));
-  page.line("heads",
-            fmt::format("{} for queries, {} for keys and values, {} wide", spec.heads, spec.kv_heads, spec.key_dim));
+  if (spec.heads != 0)
+    page.line("heads",
+              fmt::format("{} for queries, {} for keys and values, {} wide", spec.heads, spec.kv_heads, spec.key_dim));
+  const auto recurrent = std::count_if(spec.per_layer.begin(), spec.per_layer.end(),
+                                       [](const models::LayerSpec& layer) { return models::keeps_state(layer.mixer); });
+  if (recurrent > 0)
+    page.line("recurrent", fmt::format("{} of {} layers keep a state of {} in place of keys and values", recurrent,
+                                       spec.layers, size_text(spec.recurrent.state() * sizeof(float))));
+  if (spec.latent.rank != 0) page.line("latent attention", fmt::format("{} numbers a token are cached", spec.key_dim));
   if (spec.experts == 0) {
     page.line("feed-forward", std::to_string(spec.feed_forward));
   } else {

@@ -155,6 +155,7 @@ constexpr StandIn kStandIns[] = {
 // Weights that are small, or that computation needs unrounded: parts of names.
 constexpr std::string_view kUntouched[] = {"_norm.weight",          "ffn_gate_inp",        "position_embd.weight",
                                            "token_types.weight",    "rope_freqs",          "ssm_conv1d.weight",
+                                           "shortconv.conv.weight",
                                            "time_mix_first.weight", "time_mix_w1.weight",  "time_mix_w2.weight",
                                            "time_mix_decay_w",      "time_mix_lerp_fused", "attn_rel_b.weight"};
 
