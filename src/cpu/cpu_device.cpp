@@ -227,6 +227,8 @@ void CpuDevice::norm(const device::NormArgs& args) {
       run(in, weight, args.bias.data, width, args.epsilon, values);
     else
       std::copy_n(in, width, values);
+    if (args.kind == device::NormKind::kNone && weight != nullptr)
+      for (uint32_t c = 0; c < width; ++c) values[c] *= weight[c];
     if (args.operand.data != nullptr) write_operand(args.operand, i, values);
     if (args.out == nullptr) return;
     float* out = row_of(args.out, row, pieces.out_row) + piece * pieces.out_piece;

@@ -89,7 +89,7 @@ struct Pieces {
 struct NormArgs {
   NormKind kind = NormKind::kRms;
   float epsilon = 0;
-  Vector weight, bias;        // without data the weight is 1 everywhere, and kNone takes none
+  Vector weight, bias;        // without data the weight is 1 everywhere; kNone has no bias
   const float* in = nullptr;  // width weight.size
   bool logit_rows = false;    // only batch.logit_rows of `in`, compacted: row i of the result is logit_rows[i]
   bool compacted = false;     // `in` has as many rows as there are logit rows

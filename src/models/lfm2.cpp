@@ -10,6 +10,7 @@ namespace {
 Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.head_count_kv", "expert_gating_func"}));
+  TRY(keys.refuse_different("attention.head_count_kv"));
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));
   // Files by Ollama say what the authors' configuration does, which is not the width of the matrices.

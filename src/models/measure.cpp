@@ -74,7 +74,10 @@ uint64_t neutral_bytes(const Spec& spec, device::CacheType type) {
 
 device::CacheShape cache_of(const LoadPlan& load_plan, uint32_t layer) {
   const Mixer mixer = load_plan.spec.per_layer[layer].mixer;
-  if (mixer == Mixer::kAttention) return load_plan.cache;
+  if (mixer == Mixer::kAttention) {
+    const HeadSizes sizes = heads_of(load_plan.spec, layer);
+    return {load_plan.cache.type, sizes.kv_heads, sizes.key_dim, sizes.value_dim};
+  }
   return {.type = load_plan.cache.type, .state = keeps_state(mixer) ? load_plan.spec.recurrent.state() : 0};
 }
 
@@ -123,6 +126,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& lo
     return reader.bytes() + reader.mapped_bytes();
   };
   uint64_t largest = 0, all_layers = 0;
+  for (uint32_t i = 0; i < spec.layers; ++i) TRY(sizing.supports(cache_of(load_plan, i)));
   for (uint32_t i = 0; i < spec.layers; ++i) largest = std::max(largest, sizing.page_bytes(cache_of(load_plan, i)));
   if (!checked_mul(largest, options.pages, &all_layers) ||
       !checked_mul(all_layers, 2 * uint64_t{spec.layers}, &all_layers))

@@ -162,12 +162,23 @@ Result<uint32_t> Metadata::largest(std::string_view key, uint32_t most) const {
   for (size_t i = 0; i < value->size(); ++i) {
     const int64_t one = value->at_i64(i);
     if (one < 0 || one > most) return invalid(key, fmt::format("has {}; expected 0 to {}", one, most));
+    found = std::max(found, one);
+  }
+  return static_cast<uint32_t>(found);
+}
+
+Status Metadata::refuse_different(std::string_view key) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr || !value->is_array() || value->element_type() == gguf::Type::kString) return {};
+  int64_t found = 0;
+  for (size_t i = 0; i < value->size(); ++i) {
+    const int64_t one = value->at_i64(i);
     if (one != 0 && found != 0 && one != found)
       return error(ErrorKind::kUnsupported, "{}: {} has {} and {}; what differs from layer to layer is not supported",
                    file_.path(), name(key), found, one);
     found = std::max(found, one);
   }
-  return static_cast<uint32_t>(found);
+  return {};
 }
 
 uint64_t Metadata::of_layer(std::string_view key, uint32_t layer, uint64_t fallback) const {

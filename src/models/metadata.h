@@ -32,6 +32,8 @@ class Metadata {
 
   // The largest of counts that may differ from layer to layer, 0 where a layer has none of it.
   Result<uint32_t> largest(std::string_view key, uint32_t most) const;
+  // kUnsupported if such counts differ otherwise than by being 0.
+  Status refuse_different(std::string_view key) const;
   // Of a key that is one number or one for each layer: the number of this layer.
   uint64_t of_layer(std::string_view key, uint32_t layer, uint64_t fallback) const;
 

@@ -202,6 +202,8 @@ Status read_state_space(TensorReader& reader, const Spec& spec, const std::strin
 }  // namespace
 
 Status read_scan_sizes(const Metadata& keys, Spec* spec) {
+  for (const char* key : {"attention.head_count", "attention.head_count_kv", "feed_forward_length"})
+    TRY(keys.refuse_different(key));
   Recurrent& sizes = spec->recurrent;
   sizes.epsilon = spec->norm_epsilon;
   ASSIGN_OR_RETURN(sizes.taps, keys.count("ssm.conv_kernel", 1, device::kMost_taps));

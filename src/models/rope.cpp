@@ -74,15 +74,20 @@ Status apply_yarn(const Metadata& keys, float base, float factor, const Spec& sp
 
 }  // namespace
 
-Result<Rope> plain_rope(const Metadata& keys, float base, Rope::Pairs pairs, const Spec& spec) {
+Rope rope_of(uint32_t dims, float base, Rope::Pairs pairs) {
   Rope rope;
   rope.pairs = pairs;
-  ASSIGN_OR_RETURN(rope.dims, keys.count_or("rope.dimension_count", spec.key_dim, 2, spec.key_dim));
-  if (rope.dims % 2 != 0 || rope.dims == 0)
-    return keys.invalid("rope.dimension_count", fmt::format("is {}; expected an even number", rope.dims));
-  for (uint32_t i = 0; i < rope.dims / 2; ++i)
-    rope.inverse_frequency.push_back(static_cast<float>(std::pow(static_cast<double>(base), -2.0 * i / rope.dims)));
+  rope.dims = dims;
+  for (uint32_t i = 0; i < dims / 2; ++i)
+    rope.inverse_frequency.push_back(static_cast<float>(std::pow(static_cast<double>(base), -2.0 * i / dims)));
   return rope;
+}
+
+Result<Rope> plain_rope(const Metadata& keys, float base, Rope::Pairs pairs, const Spec& spec) {
+  ASSIGN_OR_RETURN(const uint32_t dims, keys.count_or("rope.dimension_count", spec.key_dim, 2, spec.key_dim));
+  if (dims % 2 != 0 || dims == 0)
+    return keys.invalid("rope.dimension_count", fmt::format("is {}; expected an even number", dims));
+  return rope_of(dims, base, pairs);
 }
 
 Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec, float base,

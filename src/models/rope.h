@@ -19,6 +19,9 @@ Result<device::Rope> read_rope(const Metadata& keys, const ReadOptions& options,
 // The same, added to spec->ropes: the only one, or the first.
 Status add_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec);
 
+// So many dimensions, without any scaling.
+device::Rope rope_of(uint32_t dims, float base, device::Rope::Pairs pairs);
+
 // Without any scaling, for layers that have a base of their own. `dims` as the metadata says.
 Result<device::Rope> plain_rope(const Metadata& keys, float base, device::Rope::Pairs pairs, const Spec& spec);
 

@@ -27,6 +27,11 @@ struct Recurrent {
   uint32_t state() const { return kept() + heads * value_dim * key_dim; }
 };
 
+// Of the heads of keys and values, as cached.
+struct HeadSizes {
+  uint32_t kv_heads = 0, key_dim = 0, value_dim = 0;
+};
+
 // What may differ from layer to layer.
 struct LayerSpec {
   Mixer mixer = Mixer::kAttention;
@@ -35,6 +40,7 @@ struct LayerSpec {
   bool chunked = false;             // a window that begins at its multiples
   uint32_t rope = 0;                // index into Spec::ropes, or kNo_rope
   device::QueryGrowth growth = {};  // of the queries with their position
+  HeadSizes heads = {};             // where they are not the Spec's, which are at least as large; zeros: they are
 };
 
 // kWhole: all heads of a row at once. kPlainAfterRotation: without weights, in layers that rotate.
@@ -54,6 +60,7 @@ struct Spec {
   uint32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;  // as cached
   Latent latent;
   Recurrent recurrent;
+  bool norm_values = false;  // the values' heads, without weights; of layers without values: of their keys as they come
   bool attention_gate = false;  // the queries' projection gives a gate on each head's result behind each query
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
   bool normalise_experts = true;
@@ -61,13 +68,16 @@ struct Spec {
   device::Gating expert_gating = device::Gating::kSoftmax;
   uint32_t expert_groups = 1, expert_groups_used = 1;
   bool weigh_expert_inputs = false;
-  uint32_t expert_width = 0;         // of what experts read and write, if not `width`: projections lead there and back
+  uint32_t expert_width = 0;  // of what experts read and write, if not `width`: projections lead there and back
+  bool dense_beside_experts =
+      false;  // each with norms of its own before and behind, and a router that reads x (Gemma 4)
   uint32_t shared_feed_forward = 0;  // of the expert that every token uses; 0: none
 
   device::NormKind norm = device::NormKind::kRms;
   float norm_epsilon = 1e-5f;
   device::Activation activation = device::Activation::kSilu;
   bool gated = true;               // feed-forward with a gate
+  bool expert_gate_in_up = false;  // the same of the experts
   bool gate_in_up = false;         // ffn_up holds the gate's rows, then its own
   QkNorm qk_norm = QkNorm::kNone;  // RMS norm of queries and keys
   bool pre_norms = true;           // norms on what attention and feed-forward read
@@ -97,9 +107,14 @@ inline bool keeps_state(Mixer mixer) {
   return mixer != Mixer::kAttention && mixer != Mixer::kNone;
 }
 
+inline HeadSizes heads_of(const Spec& spec, uint32_t layer) {
+  const HeadSizes& own = spec.per_layer[layer].heads;
+  return own.kv_heads != 0 ? own : HeadSizes{spec.kv_heads, spec.key_dim, spec.value_dim};
+}
+
 // What the projection behind attention reads.
-inline uint32_t attention_output_width(const Spec& spec) {
-  return spec.heads * (spec.latent.rank != 0 ? spec.latent.value : spec.value_dim);
+inline uint32_t attention_output_width(const Spec& spec, uint32_t layer) {
+  return spec.heads * (spec.latent.rank != 0 ? spec.latent.value : heads_of(spec, layer).value_dim);
 }
 
 }  // namespace hearth::models

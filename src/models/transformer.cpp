@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "models/experts.h"
 #include "models/latent.h"
 #include "models/recurrent.h"
 #include "models/step_parts.h"
@@ -21,14 +22,19 @@ constexpr uint64_t kAlignment = device::kWeight_alignment;
 uint32_t q_width(const Spec& spec) {
   return spec.heads * spec.key_dim;
 }
-uint32_t k_width(const Spec& spec) {
-  return spec.kv_heads * spec.key_dim;
-}
-uint32_t v_width(const Spec& spec) {
-  return spec.kv_heads * spec.value_dim;
-}
+// Of the layer where it is most.
 uint32_t qkv_width(const Spec& spec) {
-  return q_width(spec) + k_width(spec) + v_width(spec);
+  uint32_t most = 0;
+  for (uint32_t i = 0; i < spec.layers; ++i) {
+    const HeadSizes sizes = heads_of(spec, i);
+    most = std::max(most, spec.heads * sizes.key_dim + sizes.kv_heads * (sizes.key_dim + sizes.value_dim));
+  }
+  return most;
+}
+// The dense part and the experts, each with norms of its own, and the router: the sum of both, one result, what the
+// router gives.
+uint32_t both_width(const Spec& spec) {
+  return spec.dense_beside_experts ? 2 * spec.width + spec.experts : 0;
 }
 // What a gate on the results of heads takes besides: queries and gates as they come, later the results, and the gates.
 uint32_t gate_width(const Spec& spec) {
@@ -44,8 +50,8 @@ uint32_t scratch_width(const Spec& spec) {
   const uint32_t shared = 2 * spec.shared_feed_forward + 1;
   const uint32_t narrow = spec.expert_width != 0 ? spec.experts + 2 * spec.expert_width + shared : 0;
   const uint32_t attention = spec.latent.rank != 0 ? latent_scratch_width(spec) : qkv_width(spec) + gate_width(spec);
-  return std::max({attention, recurrent_scratch_width(spec), narrow, inner_width(spec), together, shared, spec.width,
-                   spec.embedding_width});
+  return std::max({attention, recurrent_scratch_width(spec), narrow, both_width(spec) + inner_width(spec), together,
+                   shared, spec.width, spec.embedding_width});
 }
 
 OperandForms attention_forms(const device::Sizing& device, const LayerWeights& layer) {
@@ -77,7 +83,7 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
                                device.operand_bytes(forms_for(device, {&layer.expert_up}), spec.expert_width)});
     if (spec.latent.rank != 0) most = std::max<size_t>(most, latent_operand_bytes(device, spec, layer.latent));
     most = std::max({most, device.operand_bytes(layer_forms(device, spec, layer), spec.width),
-                     bytes(layer.attention_output, attention_output_width(spec)),
+                     bytes(layer.attention_output, layer.attention_output.weight.cols),
                      device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
     most = std::max<size_t>(
         {most, bytes(layer.down, spec.feed_forward), bytes(layer.shared_down, spec.shared_feed_forward)});
@@ -95,9 +101,11 @@ struct Projected {
   uint32_t q_stride, k_stride, v_stride, inner_stride;
 };
 
-Projected projected(const DeviceStep& step) {
+Projected projected(const DeviceStep& step, uint32_t layer) {
   const Spec& spec = step.spec;
-  const uint32_t q = q_width(spec), k = k_width(spec), v = v_width(spec);
+  const HeadSizes sizes = heads_of(spec, layer);
+  const uint32_t q = spec.heads * sizes.key_dim, k = sizes.kv_heads * sizes.key_dim,
+                 v = sizes.kv_heads * sizes.value_dim;
   const uint32_t inner = spec.side_by_side ? inner_width(spec) : 0;
   const bool one_by_one = spec.qk_norm == QkNorm::kWhole;  // norms want adjacent rows
   const size_t rows = one_by_one ? step.batch.rows() : 1;
@@ -106,6 +114,19 @@ Projected projected(const DeviceStep& step) {
   Projected to{at, at + rows * q, at + rows * (q + k), at + rows * (q + k + v), all, all, all, all};
   if (one_by_one) to.q_stride = q, to.k_stride = k, to.v_stride = v, to.inner_stride = inner;
   return to;
+}
+
+void norm_values(const DeviceStep& step, const LayerWeights& layer, const HeadSizes& sizes, const Projected& at) {
+  const bool of_keys = !layer.v.weight;
+  const device::Pieces pieces{sizes.kv_heads, of_keys ? at.k_stride : at.v_stride, sizes.value_dim, at.v_stride,
+                              sizes.value_dim};
+  step.device.norm({.epsilon = step.spec.norm_epsilon,
+                    .weight = {nullptr, sizes.value_dim},
+                    .bias = {},
+                    .in = of_keys ? at.k : at.v,
+                    .operand = {},
+                    .out = at.v,
+                    .pieces = &pieces});
 }
 
 // Where queries with their gates come, and later the results; where the gates are.
@@ -152,7 +173,7 @@ void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& 
   const Projection each[] = {{layer.q.weight, layer.q.bias, to.q, to.q_stride},
                              {layer.k.weight, layer.k.bias, to.k, to.k_stride},
                              {layer.v.weight, layer.v.bias, to.v, to.v_stride}};
-  step.device.project(in, step.batch.rows(), each);
+  step.device.project(in, step.batch.rows(), std::span(each).first(layer.v.weight ? 3 : 2));
 }
 
 // Gate and up, one beside the other.
@@ -177,13 +198,14 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
   if (keeps_state(own.mixer)) return recurrent(step, index, cache);
   if (spec.latent.rank != 0) return latent_attention(step, index, cache);
   const LayerWeights& layer = step.weights.layers[index];
-  const Projected at = projected(step);
+  const Projected at = projected(step, index);
   const Operand in = normed(step, layer.attention_norm, layer_forms(step.device, spec, layer));
   project_qkv(step, in, layer, at);
   if (spec.side_by_side) {
     const bool same = !layer.feed_forward_norm.weight;
     project_inner(step, same ? in : normed(step, layer.feed_forward_norm, in.forms), layer, at.inner, at.inner_stride);
   }
+  if (spec.norm_values) norm_values(step, layer, heads_of(spec, index), at);
   const bool whole = spec.qk_norm == QkNorm::kWhole, rotates = !spec.ropes.empty() && own.rope != kNo_rope;
   const bool plain = spec.qk_norm == QkNorm::kPlainAfterRotation;
   if (whole) norm_in_place(step, layer.q_norm, at.q), norm_in_place(step, layer.k_norm, at.k);
@@ -203,7 +225,7 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
                              .epsilon = spec.norm_epsilon,
                              .cache = cache});
   const Operand out =
-      operand(step, attention_output_width(spec), forms_for(step.device, {&layer.attention_output.weight}));
+      operand(step, attention_output_width(spec, index), forms_for(step.device, {&layer.attention_output.weight}));
   step.device.attention({.q = at.q,
                          .q_stride = at.q_stride,
                          .heads = spec.heads,
@@ -238,93 +260,16 @@ void finish_dense(const DeviceStep& step, const LayerWeights& layer, const float
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
-// The first half of the expert that every token uses, or a share of it.
-float* shared_share(const DeviceStep& step, float* at) {
-  return at + size_t{step.batch.rows()} * 2 * step.spec.shared_feed_forward;
-}
-void begin_shared_expert(const DeviceStep& step, const LayerWeights& layer, const Operand& in, float* gate) {
-  const uint32_t inner = step.spec.shared_feed_forward, rows = step.batch.rows();
-  const bool is_gated = step.spec.gated, shares = static_cast<bool>(layer.shared_share);
-  float* const up = is_gated ? gate + inner : gate;
-  std::vector<Projection> all{{layer.shared_up.weight, layer.shared_up.bias, up, 2 * inner}};
-  if (is_gated) all.push_back({layer.shared_gate.weight, layer.shared_gate.bias, gate, 2 * inner});
-  if (shares) all.push_back({layer.shared_share, {}, shared_share(step, gate), 1});
-  step.device.project(in, rows, all);
-}
-
-void finish_shared_expert(const DeviceStep& step, const LayerWeights& layer, const float* gate) {
-  const uint32_t inner = step.spec.shared_feed_forward;
-  const Operand out = operand(step, inner, forms_for(step.device, {&layer.shared_down.weight}));
-  step.device.activate({.kind = step.spec.activation,
-                        .gate = gate,
-                        .up = step.spec.gated ? gate + inner : nullptr,
-                        .stride = 2 * inner,
-                        .row_gate = layer.shared_share ? shared_share(step, const_cast<float*>(gate)) : nullptr,
-                        .out = out});
-  add_result(step, out, layer.shared_down, {});
-}
-
-// Experts that read and write a narrower vector; the router, and the one that every token uses, read x.
-void narrow_experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in, device::ExpertsArgs args) {
-  const Spec& spec = step.spec;
-  const uint32_t width = spec.expert_width;
-  const size_t rows = step.batch.rows();
-  float *const logits = step.workspace.scratch, *const narrow = logits + rows * spec.experts,
-               *const result = narrow + rows * width, *const shared = result + rows * width;
-  project(step, in,
-          {{args.router, args.router_bias, logits, spec.experts},
-           {layer.expert_down_to.weight, layer.expert_down_to.bias, narrow, width}});
-  if (spec.shared_feed_forward != 0) begin_shared_expert(step, layer, in, shared);
-  args.logits = logits;
-  args.router = {};
-  args.router_bias = {};
-  args.in = plain(step, narrow, width, forms_for(step.device, {&layer.expert_up}));
-  args.out = result;
-  args.add = false;
-  step.device.experts(args);
-  const Linear& up = layer.expert_up_from;
-  add_result(step, plain(step, result, width, forms_for(step.device, {&up.weight})), up, {});
-  if (spec.shared_feed_forward != 0) finish_shared_expert(step, layer, shared);
-}
-
-void experts(const DeviceStep& step, const LayerWeights& layer, const Operand& in) {
-  const Spec& spec = step.spec;
-  CHECK(!layer.post_feed_forward_norm.weight);  // no architecture has both
-  device::ExpertsArgs args;
-  args.router = layer.router;
-  args.router_bias = layer.router_bias;
-  args.gating = spec.expert_gating;
-  args.choice_bias = layer.choice_bias;
-  args.groups = spec.expert_groups;
-  args.groups_used = spec.expert_groups_used;
-  args.gate = layer.expert_gate;
-  args.up = layer.expert_up;
-  args.down = layer.expert_down;
-  args.gate_bias = layer.expert_gate_bias;
-  args.up_bias = layer.expert_up_bias;
-  args.down_bias = layer.expert_down_bias;
-  args.experts = spec.experts;
-  args.used = spec.experts_used;
-  args.normalise = spec.normalise_experts;
-  args.scale = spec.expert_scale;
-  args.weigh_inputs = spec.weigh_expert_inputs;
-  args.kind = spec.activation;
-  args.in = in;
-  args.out = step.workspace.x;
-  if (spec.expert_width != 0) return narrow_experts(step, layer, in, args);
-  step.device.experts(args);
-  if (spec.shared_feed_forward == 0) return;
-  begin_shared_expert(step, layer, in, step.workspace.scratch);
-  finish_shared_expert(step, layer, step.workspace.scratch);
-}
-
 }  // namespace
 
-void feed_forward(const DeviceStep& step, uint32_t index) {
+namespace {
+
+void whole_feed_forward(const DeviceStep& step, uint32_t index) {
   const LayerWeights& layer = step.weights.layers[index];
   if (!step.spec.per_layer[index].feed_forward) return;
+  if (layer.router && step.spec.dense_beside_experts) return dense_and_experts(step, layer);
   if (step.spec.side_by_side) {
-    const Projected at = projected(step);
+    const Projected at = projected(step, index);
     return finish_dense(step, layer, at.inner, at.inner_stride);
   }
   const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
@@ -332,6 +277,20 @@ void feed_forward(const DeviceStep& step, uint32_t index) {
   float* inner = step.workspace.scratch;
   project_inner(step, in, layer, inner, inner_width(step.spec));
   finish_dense(step, layer, inner, inner_width(step.spec));
+}
+
+// x times a number of the layer's.
+void scale_output(const DeviceStep& step, const device::Vector& scale) {
+  float* const x = step.workspace.x;
+  step.device.norm({.kind = device::NormKind::kNone, .weight = scale, .bias = {}, .in = x, .operand = {}, .out = x});
+}
+
+}  // namespace
+
+void feed_forward(const DeviceStep& step, uint32_t index) {
+  whole_feed_forward(step, index);
+  if (const LayerWeights& layer = step.weights.layers[index]; layer.output_scale)
+    scale_output(step, layer.output_scale);
 }
 
 const float* hidden(const DeviceStep& step) {

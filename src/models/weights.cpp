@@ -1,5 +1,7 @@
 #include "models/weights.h"
 
+#include <cmath>
+
 #include "base/checked.h"
 #include "base/error.h"
 #include "models/latent.h"
@@ -154,6 +156,23 @@ Result<Vector> TensorReader::read_vector(const std::string& name,
   return vector;
 }
 
+Result<Vector> TensorReader::repeated(const std::string& name, uint32_t size) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {1, 1, 1, 1}));
+  Vector vector{reinterpret_cast<const float*>(&kCounted), size};
+  if (device_ != nullptr) {
+    ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(*tensor, 0, tensor->bytes));
+    float value = 0;
+    tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), 1, &value);
+    const std::vector<float> values(size, value);
+    TRY(check_sound(file_, *tensor, values));
+    float* to = reinterpret_cast<float*>(memory_ + bytes_);
+    TRY(device::upload_floats(*device_, values, to));
+    vector.data = to;
+  }
+  bytes_ += round_up(size * sizeof(float), kAlignment);
+  return vector;
+}
+
 Result<Vector> TensorReader::numbers(const std::string& name, uint32_t inner, uint32_t outer) {
   return read_vector(name, {inner, outer, 1, 1});
 }
@@ -222,9 +241,11 @@ Status read_feed_forward_norm(TensorReader& reader, const Spec& spec, const std:
   return {};
 }
 
-Status read_attention(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
-  const uint32_t q = spec.heads * spec.key_dim * (spec.attention_gate ? 2 : 1), k = spec.kv_heads * spec.key_dim,
-                 v = spec.kv_heads * spec.value_dim;
+Status read_attention(TensorReader& reader, const Spec& spec, uint32_t index, const std::string& block,
+                      LayerWeights* layer) {
+  const HeadSizes sizes = heads_of(spec, index);
+  const uint32_t q = spec.heads * sizes.key_dim * (spec.attention_gate ? 2 : 1), k = sizes.kv_heads * sizes.key_dim,
+                 v = sizes.kv_heads * sizes.value_dim;
   TRY(read_attention_norms(reader, spec, block, layer));
   if (spec.latent.rank != 0) {
     TRY(read_latent(reader, spec, block, &layer->latent));
@@ -233,18 +254,21 @@ Status read_attention(TensorReader& reader, const Spec& spec, const std::string&
   } else {
     ASSIGN_OR_RETURN(layer->q, reader.linear(block + "attn_q", q, spec.width));
     ASSIGN_OR_RETURN(layer->k, reader.linear(block + "attn_k", k, spec.width));
-    ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
+    if (!spec.norm_values || reader.has(block + "attn_v.weight")) {
+      ASSIGN_OR_RETURN(layer->v, reader.linear(block + "attn_v", v, spec.width));
+    }
   }
   // The second names are Ollama's.
   const std::string sinks = block + (reader.has(block + "attn_sinks.weight") ? "attn_sinks.weight" : "attn_sinks");
   ASSIGN_OR_RETURN(layer->sinks, reader.optional_vector(sinks, spec.heads));
   if (spec.qk_norm != QkNorm::kNone && spec.qk_norm != QkNorm::kPlainAfterRotation) {
     const bool whole = spec.qk_norm == QkNorm::kWhole;
-    ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : spec.key_dim));
-    ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : spec.key_dim));
+    ASSIGN_OR_RETURN(layer->q_norm, reader.vector(block + "attn_q_norm.weight", whole ? q : sizes.key_dim));
+    ASSIGN_OR_RETURN(layer->k_norm, reader.vector(block + "attn_k_norm.weight", whole ? k : sizes.key_dim));
   }
   const char* output = reader.has(block + "attn_out.weight") ? "attn_out" : "attn_output";
-  ASSIGN_OR_RETURN(layer->attention_output, reader.linear(block + output, spec.width, attention_output_width(spec)));
+  ASSIGN_OR_RETURN(layer->attention_output,
+                   reader.linear(block + output, spec.width, attention_output_width(spec, index)));
   return {};
 }
 
@@ -262,6 +286,7 @@ Status read_dense(TensorReader& reader, const Spec& spec, const std::string& blo
 
 // Some models have layers of both kinds.
 bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index) {
+  if (spec.dense_beside_experts) return file.tensor(fmt::format("blk.{}.ffn_gate_inp.weight", index)) != nullptr;
   return spec.experts != 0 && spec.per_layer[index].feed_forward &&
          file.tensor(fmt::format("blk.{}.ffn_up.weight", index)) == nullptr;
 }
@@ -269,7 +294,7 @@ bool has_experts(const gguf::File& file, const Spec& spec, uint32_t index) {
 Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
   const std::string block = fmt::format("blk.{}.", index);
   const LayerSpec& own = spec.per_layer[index];
-  if (own.mixer == Mixer::kAttention) TRY(read_attention(reader, spec, block, layer));
+  if (own.mixer == Mixer::kAttention) TRY(read_attention(reader, spec, index, block, layer));
   if (keeps_state(own.mixer)) {
     TRY(read_attention_norms(reader, spec, block, layer));
     TRY(read_recurrent(reader, spec, own.mixer, block, &layer->recurrent));
@@ -278,8 +303,11 @@ Status read_layer(TensorReader& reader, const Spec& spec, uint32_t index, LayerW
     TRY(read_feed_forward_norm(reader, spec, block, layer));
     TRY(read_dense(reader, spec, block, layer));
   }
-  if (spec.post_norms) {
+  if (spec.post_norms && !(spec.dense_beside_experts && has_experts(reader.file(), spec, index))) {
     ASSIGN_OR_RETURN(layer->post_feed_forward_norm, reader.norm(block + "post_ffw_norm", spec.width));
+  }
+  if (const std::string scale = block + "layer_output_scale.weight"; reader.has(scale)) {
+    ASSIGN_OR_RETURN(layer->output_scale, reader.repeated(scale, spec.width));
   }
   return {};
 }
@@ -310,6 +338,22 @@ Status read_shared_expert(TensorReader& reader, const Spec& spec, const std::str
 
 }  // namespace
 
+namespace {
+
+// What stands beside the experts, with the norms before and behind both.
+Status read_dense_beside(TensorReader& reader, const Spec& spec, const std::string& block, LayerWeights* layer) {
+  TRY(read_dense(reader, spec, block, layer));
+  const float factor = 1 / std::sqrt(static_cast<float>(spec.width));
+  ASSIGN_OR_RETURN(layer->router_norm, reader.vector(block + "ffn_gate_inp.scale", spec.width, factor));
+  ASSIGN_OR_RETURN(layer->dense_post_norm, reader.norm(block + "post_ffw_norm_1", spec.width));
+  ASSIGN_OR_RETURN(layer->experts_norm, reader.norm(block + "pre_ffw_norm_2", spec.width));
+  ASSIGN_OR_RETURN(layer->experts_post_norm, reader.norm(block + "post_ffw_norm_2", spec.width));
+  ASSIGN_OR_RETURN(layer->post_feed_forward_norm, reader.norm(block + "post_ffw_norm", spec.width));
+  return {};
+}
+
+}  // namespace
+
 Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, LayerWeights* layer) {
   if (!has_experts(reader.file(), spec, index)) return {};
   const std::string block = fmt::format("blk.{}.", index);
@@ -321,10 +365,16 @@ Status read_experts(TensorReader& reader, const Spec& spec, uint32_t index, Laye
     ASSIGN_OR_RETURN(layer->expert_down_to, reader.linear(block + "ffn_latent_down", width, spec.width));
     ASSIGN_OR_RETURN(layer->expert_up_from, reader.linear(block + "ffn_latent_up", spec.width, width));
   }
-  if (spec.gated) {
+  if (spec.dense_beside_experts) TRY(read_dense_beside(reader, spec, block, layer));
+  if (spec.gated && !spec.expert_gate_in_up) {
     ASSIGN_OR_RETURN(layer->expert_gate, reader.experts(block + "ffn_gate", spec.experts, inner, width));
   }
-  ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, width));
+  if (spec.expert_gate_in_up) {
+    ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_gate_up", spec.experts, 2 * inner, width));
+  } else {
+    ASSIGN_OR_RETURN(layer->expert_up, reader.experts(block + "ffn_up", spec.experts, inner, width));
+  }
+  ASSIGN_OR_RETURN(layer->expert_result_scale, reader.optional_vector(block + "ffn_down_exps.scale", spec.experts));
   ASSIGN_OR_RETURN(layer->expert_down, reader.experts(block + "ffn_down", spec.experts, width, inner));
   ASSIGN_OR_RETURN(layer->router_bias, reader.optional_vector(block + "ffn_gate_inp.bias", spec.experts));
   ASSIGN_OR_RETURN(layer->choice_bias, reader.optional_vector(block + "exp_probs_b.bias", spec.experts));

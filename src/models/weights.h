@@ -63,6 +63,11 @@ struct LayerWeights {
   Linear shared_gate, shared_up, shared_down;  // the expert that every token uses
   device::Matrix shared_share;                 // one row: how much of it
   Linear expert_down_to, expert_up_from;       // see Spec::expert_width
+  device::Vector expert_result_scale;          // see device::ExpertsArgs
+  // See Spec::dense_beside_experts.
+  device::Vector router_norm;
+  Norm dense_post_norm, experts_norm, experts_post_norm;
+  device::Vector output_scale;  // on x behind the layer, a row of equal numbers
 };
 
 struct Weights {
@@ -113,6 +118,7 @@ class TensorReader {
   Result<device::Matrix> rearranged(const std::string& name, MatrixShape tensor, MatrixShape shape, uint32_t parts,
                                     const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
+  Result<device::Vector> repeated(const std::string& name, uint32_t size);  // of one number, so many times
   // Numbers in a tensor of this shape, innermost dimension first.
   Result<device::Vector> numbers(const std::string& name, uint32_t inner, uint32_t outer);
   Result<device::Vector> optional_vector(const std::string& name, uint32_t size);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "models/architecture.h"
+#include "models/recurrent.h"
 #include "models/small_model.h"
 
 namespace hearth::test {
@@ -187,6 +188,63 @@ TEST(Spec, EarlyPhiFilesLackTheirWindow) {
   EXPECT_EQ(spec_of(model).per_layer[0].window, 2047u);
   model.set("attention.sliding_window", 0u);
   EXPECT_EQ(spec_of(model).per_layer[0].window, 0u);
+}
+
+TEST(Spec, DeepSeekCachesOneVectorForAllHeads) {
+  SmallModel model("deepseek2");
+  model.set("attention.kv_lora_rank", 32u);
+  model.set("attention.key_length", 24u);
+  model.set("attention.value_length", 16u);
+  model.set("rope.dimension_count", 8u);
+  model.set("rope.scaling.type", std::string("yarn"));
+  model.set("rope.scaling.factor", 40.0f);
+  model.set("rope.scaling.original_context_length", 64u);
+  model.set("rope.scaling.yarn_log_multiplier", 0.0707f);
+  const models::Spec spec = spec_of(model);
+  EXPECT_EQ(spec.kv_heads, 1u);
+  EXPECT_EQ(spec.key_dim, 40u);
+  EXPECT_EQ(spec.value_dim, 32u);
+  EXPECT_EQ(spec.latent.key, 16u);
+  EXPECT_EQ(spec.ropes[0].first, 32u);
+  EXPECT_EQ(spec.ropes[0].dims, 8u);
+  EXPECT_FLOAT_EQ(spec.ropes[0].magnitude, 1);
+  const float growth = 1 + 0.0707f * std::log(40.0f);
+  EXPECT_FLOAT_EQ(spec.attention_scale, growth * growth / std::sqrt(24.0f));
+}
+
+TEST(Spec, Llama4SeesChunksInThreeOfFourLayers) {
+  SmallModel model("llama4");
+  model.set("block_count", 4u);
+  const models::Spec spec = spec_of(model);
+  for (const uint32_t layer : {0, 1, 2}) {
+    EXPECT_EQ(spec.per_layer[layer].window, 8192u);
+    EXPECT_TRUE(spec.per_layer[layer].chunked);
+    EXPECT_EQ(spec.per_layer[layer].growth.factor, 0);
+  }
+  EXPECT_EQ(spec.per_layer[3].window, 0u);
+  EXPECT_EQ(spec.per_layer[3].rope, models::kNo_rope);
+  EXPECT_FLOAT_EQ(spec.per_layer[3].growth.factor, 0.1f);
+}
+
+// By hand: 3 x 128 numbers of the convolution and 4 x 16 x 16 of the scan.
+TEST(Spec, StatesTakeAboutWhatKeysAndValuesDo) {
+  SmallModel model("qwen3next");
+  model.set("block_count", 4u);
+  for (const auto& [key, value] : {std::pair("conv_kernel", 4u),
+                                   {"inner_size", 64u},
+                                   {"state_size", 16u},
+                                   {"group_count", 2u},
+                                   {"time_step_rank", 4u}})
+    model.set(std::string("ssm.") + key, value);
+  const models::Spec spec = spec_of(model);
+  for (const uint32_t layer : {0, 1, 2}) EXPECT_EQ(spec.per_layer[layer].mixer, models::Mixer::kDeltaNet);
+  EXPECT_EQ(spec.per_layer[3].mixer, models::Mixer::kAttention);
+  EXPECT_EQ(spec.recurrent.channels, 128u);
+  EXPECT_EQ(spec.recurrent.state(), 1408u);
+  EXPECT_EQ(models::pages_of_state(spec, 8192, 4096), 4u);    // 16896 bytes of states to 8192 of keys and values
+  EXPECT_EQ(models::pages_of_state(spec, 64, 4096), 32u);     // four states in the context
+  EXPECT_EQ(models::pages_of_state(spec, 64, 1 << 20), 64u);  // 2048 tokens
+  EXPECT_EQ(models::pages_of_state(spec_of(SmallModel("llama")), 8192, 4096), 1u);
 }
 
 }  // namespace

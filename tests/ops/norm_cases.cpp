@@ -25,7 +25,7 @@ Output norm(Rig& rig, Random& random, device::NormKind kind, Shape shape, To to,
   device::NormArgs args;
   args.kind = kind;
   args.epsilon = 1e-5f;
-  const bool weighted = kind != device::NormKind::kNone && to != To::kItself;
+  const bool weighted = (kind != device::NormKind::kNone || to == To::kAdd) && to != To::kItself;
   args.weight = weighted ? rig.vector(weight) : device::Vector{nullptr, shape.width};
   if (bias) args.bias = rig.vector(shift);
   float* const from = rig.floats(in);
@@ -106,6 +106,7 @@ std::vector<OpCase> norm_cases() {
     const std::string size = std::to_string(shape.rows) + "x" + std::to_string(shape.width);
     add("rms_operand_" + size, NormKind::kRms, shape, To::kOperand, false, false, 0.0f);
     add("rms_add_" + size, NormKind::kRms, shape, To::kAdd, false, false, 0.0f);
+    add("none_add_weighted_" + size, NormKind::kNone, shape, To::kAdd, false, false, 0.0f);
     add("none_operand_" + size, NormKind::kNone, shape, To::kOperand, false, false, 0.0f);
     add("rms_in_place_without_weight_" + size, NormKind::kRms, shape, To::kItself, false, false, 0.0f);
     if (shape.width == 1) continue;  // its own mean: nothing but rounding is left
