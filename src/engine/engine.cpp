@@ -30,6 +30,7 @@ EngineOptions cut_to(EngineOptions options, const Backend& backend) {
 sched::SchedulerOptions scheduler_options(const Backend& backend, const EngineOptions& options) {
   return {.pages = backend.pages / backend.page_group,
           .page_tokens = device::kPage_tokens * backend.page_group,
+          .chunk_tokens = device::kPage_tokens,
           .context = backend.context,
           .max_sequences = options.max_sequences,
           .step_rows = options.step_rows,

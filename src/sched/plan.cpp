@@ -8,8 +8,8 @@
 namespace hearth::sched {
 namespace {
 
-constexpr uint32_t kShort_pages = 4;  // a prompt of which so much is left comes before longer ones
-constexpr uint32_t kPatience = 4;     // steps; who was passed over so often is next
+constexpr uint32_t kShort_chunks = 4;  // a prompt of which so much is left comes before longer ones
+constexpr uint32_t kPatience = 4;      // steps; who was passed over so often is next
 
 // That `rows` rows from position `first` on attend to.
 uint64_t keys(uint64_t first, uint64_t rows) {
@@ -29,7 +29,7 @@ struct Scheduler::Plan {
 
 // As a rule one row, its last token; more if tokens were known without being sampled.
 bool Scheduler::decodes(const Sequence& sequence) const {
-  return sequence.remaining() == 1 || (sequence.generates && sequence.remaining() <= options_.page_tokens);
+  return sequence.remaining() == 1 || (sequence.generates && sequence.remaining() <= options_.chunk_tokens);
 }
 
 Step Scheduler::plan(const Budget& budget) {
@@ -66,7 +66,7 @@ void Scheduler::plan_decodes(Plan& plan) {
     take_rows(plan, *sequence, 1);
     plan.limit = std::max(plan.limit, 2 * (plan.budget.fixed + plan.cost - before));
   }
-  const uint32_t kept = prompts ? std::min(plan.rows, options_.page_tokens) : 0;
+  const uint32_t kept = prompts ? std::min(plan.rows, options_.chunk_tokens) : 0;
   for (Sequence* sequence : running_) {
     if (sequence->planned == 0) continue;
     take_rows(plan, *sequence, std::min(plan.rows - kept, most_rows(plan, *sequence) - sequence->planned));
@@ -85,10 +85,10 @@ void Scheduler::plan_prompts(Plan& plan) {
   for (uint32_t taken = 0; plan.rows > 0;) {
     Sequence* next = next_prompt(plan, prompts);
     if (next == nullptr) break;
-    const uint32_t to_border = options_.page_tokens - (next->computed + next->planned) % options_.page_tokens;
+    const uint32_t to_border = options_.chunk_tokens - (next->computed + next->planned) % options_.chunk_tokens;
     const uint32_t most = most_rows(plan, *next) - next->planned;
     const uint32_t rows = options_.whole ? most : std::min({plan.rows, to_border, most});
-    const uint32_t free = options_.whole ? rows : options_.page_tokens;  // whatever they cost
+    const uint32_t free = options_.whole ? rows : options_.chunk_tokens;  // whatever they cost
     taken += rows;
     if (taken > free && plan.cost + cost(plan, *next, rows) > plan.limit) break;
     take_rows(plan, *next, rows);
@@ -125,20 +125,24 @@ Scheduler::Sequence* Scheduler::next_prompt(const Plan& plan, std::span<Sequence
 // Short prompts do, and now and then what they have passed; but not those of a user who is a whole step ahead of
 // another.
 bool Scheduler::comes_first(const Plan& plan, const Sequence& sequence) const {
-  const bool is_short = sequence.remaining() - sequence.planned <= kShort_pages * options_.page_tokens;
+  const bool is_short = sequence.remaining() - sequence.planned <= kShort_chunks * options_.chunk_tokens;
   const bool overdue = sequence.passed >= kPatience && sequence.planned == 0;
   return (is_short || overdue) && sequence.user->served <= plan.least_served + options_.step_rows;
 }
 
-// Whether what it needs next is computed in this step for another one: it takes that afterwards.
+// Whether what it needs next is computed in this step for another one: it takes that afterwards. Of a page that takes
+// several steps whoever is ahead computes it.
 bool Scheduler::is_repeated(const Sequence& sequence) const {
   const uint32_t page = sequence.shared->depth(), end = (page + 1) * options_.page_tokens;
   if (!shares(sequence) || sequence.planned > 0 || sequence.computed + options_.page_tokens != end ||
       end >= sequence.certain)
     return false;
+  const bool long_pages = options_.chunk_tokens < options_.page_tokens;
   return std::ranges::any_of(running_, [&](const Sequence* other) {
-    return shares(*other) && other->planned > 0 && other->shared == sequence.shared && other->certain >= end &&
-           other->computed + other->planned >= end && same_edge(*other, sequence, page);
+    return other != &sequence && shares(*other) && (other->planned > 0 || long_pages) &&
+           other->shared == sequence.shared && other->certain >= end &&
+           other->computed + other->planned >= (long_pages ? sequence.computed + 1 : end) &&
+           (!long_pages || other->options.priority >= sequence.options.priority) && same_edge(*other, sequence, page);
   });
 }
 

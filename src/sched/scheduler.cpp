@@ -26,6 +26,8 @@ uint64_t mixed(uint64_t salt, const Mark& mark) {
 Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_(options.pages), tree_(pool_) {
   CHECK((options.pages > 0 || options.whole) && options.page_tokens > 0 && options.context > 0);
   CHECK(options.max_sequences > 0 && options.step_rows >= options.max_sequences);
+  if (options_.chunk_tokens == 0) options_.chunk_tokens = options.page_tokens;
+  CHECK(options.page_tokens % options_.chunk_tokens == 0);
   if (options_.logit_rows == 0) options_.logit_rows = options_.step_rows;
   CHECK(options_.logit_rows >= options.max_sequences);
   limit_context(options.context);

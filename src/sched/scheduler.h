@@ -31,7 +31,9 @@ using UserId = uint64_t;
 struct SchedulerOptions {
   uint32_t pages = 0;        // of the cache
   uint32_t page_tokens = 0;  // tokens in a page
-  uint32_t context = 0;      // most tokens of one sequence that the model can see
+  // By how much prompts advance while rows are handed out, a divisor of page_tokens; 0: by pages.
+  uint32_t chunk_tokens = 0;
+  uint32_t context = 0;  // most tokens of one sequence that the model can see
   uint32_t max_sequences = 1;
   uint32_t step_rows = 1;   // most tokens in one step; at least max_sequences
   uint32_t logit_rows = 0;  // most rows with logits in one step; at least max_sequences; 0: as many as rows

@@ -234,6 +234,32 @@ TEST(Scheduler, ComputesAPrefixOnceForAllThatComeTogether) {
   EXPECT_EQ(scheduler.counts().tokens_cached, 24u);
 }
 
+// States of recurrent layers make pages that take several steps.
+TEST(Scheduler, ComputesAPageOfSeveralStepsOnceForAllThatComeTogether) {
+  SchedulerOptions long_pages = options(16);
+  long_pages.page_tokens = 16;
+  long_pages.chunk_tokens = 4;
+  Scheduler scheduler(long_pages);
+  for (SequenceId id : {1, 2}) scheduler.add(id, counting(19));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 3}, {2, 3}}));
+  EXPECT_EQ(scheduler.counts().tokens_cached, 16u);
+}
+
+TEST(Scheduler, LongPagesHoldUpNobodysNextToken) {
+  SchedulerOptions long_pages = options(16, 4, 16);
+  long_pages.page_tokens = 16;
+  long_pages.chunk_tokens = 4;
+  Scheduler scheduler(long_pages);
+  scheduler.add(1, counting(1));
+  run_step(scheduler);
+  scheduler.add(2, counting(16, 50));
+  const Step step = scheduler.plan({.limit = 3, .row = 1});
+  EXPECT_EQ(parts(step), (Parts{{1, 1}, {2, 4}})) << "a chunk, whatever it costs, and no whole page";
+  scheduler.commit(step);
+}
+
 TEST(Scheduler, SharesNothingBetweenDifferentSalts) {
   Scheduler scheduler(options(64, 4, 64));
   scheduler.add(1, counting(13), {.salt = 5});
