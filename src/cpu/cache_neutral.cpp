@@ -28,7 +28,7 @@ void visit_key(const device::CacheShape& shape, size_t head, size_t neutral, uin
   }
 }
 
-// Values are stored as in the neutral layout, row by row.
+// Values are stored as in the neutral layout, row by row; here they are beside the keys also if they are in them.
 template <class Visit>
 void visit_page(const device::CacheShape& shape, const Visit& visit) {
   const size_t key_row = device::neutral_row_bytes(shape.type, shape.key_dim);
@@ -36,8 +36,9 @@ void visit_page(const device::CacheShape& shape, const Visit& visit) {
   for (uint32_t head = 0; head < shape.kv_heads; ++head)
     for (uint32_t slot = 0; slot < kPage_tokens; ++slot, neutral += key_row)
       visit_key(shape, head * key_head_bytes(shape), neutral, slot, visit);
-  visit(Piece{shape.kv_heads * key_head_bytes(shape), neutral,
-              size_t{shape.kv_heads} * kPage_tokens * value_row_bytes(shape)});
+  const size_t values = shape.kv_heads * key_head_bytes(shape), value_row = value_row_bytes(shape);
+  for (size_t row = 0; row < size_t{shape.kv_heads} * kPage_tokens; ++row)
+    visit(Piece{values + row * value_row, shape.values_in_keys ? row * key_row : neutral + row * value_row, value_row});
 }
 
 }  // namespace

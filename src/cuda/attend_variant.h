@@ -34,7 +34,7 @@ inline constexpr std::array<uint32_t, 3> kTensorSizes{64, 128, 256};
 // 0 if its kernels cannot be used.
 inline uint32_t tensor_size(const device::CacheShape& shape, uint32_t group) {
   if (shape.type == device::CacheType::kF32 || shape.key_dim % 16 != 0 || shape.value_dim % 16 != 0) return 0;
-  if (group > kChunkTileRows) return 0;
+  if (group > kChunkTileRows || shape.values_in_keys) return 0;
   for (const uint32_t size : kTensorSizes)
     if (shape.key_dim <= size && shape.value_dim <= size) return size;
   return 0;

@@ -43,7 +43,7 @@ size_t tensor_index(const device::CacheShape& shape, uint32_t group) {
 template <class Byte, class NeutralByte, class Visit>
 void visit_rows(const device::CacheShape& shape, Byte* page, NeutralByte* neutral, const Visit& visit) {
   const PageType type = page_type(shape);
-  for (const uint32_t dims : {shape.key_dim, shape.value_dim}) {
+  for (const uint32_t dims : {shape.key_dim, shape.values_in_keys ? 0 : shape.value_dim}) {
     const uint32_t row_bytes = page_row_bytes(type, dims), scale_bytes = page_scale_bytes(type, dims);
     for (uint32_t head = 0; head < shape.kv_heads; ++head, page += page_head_bytes(type, dims))
       for (uint32_t slot = 0; slot < kPagePositions; ++slot, neutral += device::neutral_row_bytes(shape.type, dims))
@@ -129,6 +129,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   kernel.splits = which == AttentionRows::kChunks ? 1 : most_splits(*batch_, args.window, pages, which);
   kernel.window = args.window;
   kernel.chunked = args.chunked;
+  kernel.values_in_keys = shape.values_in_keys;
   kernel.which = which;
   kernel.scale = args.scale;
   kernel.soft_cap = args.soft_cap;

@@ -108,7 +108,7 @@ void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
   RotateKernelArgs kernel{};
   kernel.q = args.q;
   kernel.k = args.k;
-  kernel.v = args.v;
+  kernel.v = args.k != nullptr && !shape.values_in_keys ? args.v : nullptr;
   kernel.q_norm = args.q_norm.data;
   kernel.k_norm = args.k_norm.data;
   kernel.cache = reinterpret_cast<uint8_t*>(args.cache.data);

@@ -21,7 +21,8 @@ size_t CudaSizing::operand_bytes(device::OperandForms forms, uint32_t width) con
 size_t CudaSizing::page_bytes(const device::CacheShape& shape) const {
   if (shape.state != 0) return round_up(shape.state * sizeof(float), kUnit_bytes);
   const PageType type = static_cast<PageType>(shape.type);
-  return size_t{shape.kv_heads} * (page_head_bytes(type, shape.key_dim) + page_head_bytes(type, shape.value_dim));
+  const uint32_t values = shape.values_in_keys ? 0 : page_head_bytes(type, shape.value_dim);
+  return size_t{shape.kv_heads} * (page_head_bytes(type, shape.key_dim) + values);
 }
 
 Status CudaSizing::supports(const device::CacheShape& shape) const {

@@ -53,8 +53,8 @@ bool ends_state(const CacheLayer& cache, const BatchSequence& sequence, uint32_t
 
 size_t neutral_page_bytes(const CacheShape& shape) {
   if (shape.state != 0) return shape.state * sizeof(float);
-  return size_t{kPage_tokens} * shape.kv_heads *
-         (neutral_row_bytes(shape.type, shape.key_dim) + neutral_row_bytes(shape.type, shape.value_dim));
+  const size_t values = shape.values_in_keys ? 0 : neutral_row_bytes(shape.type, shape.value_dim);
+  return size_t{kPage_tokens} * shape.kv_heads * (neutral_row_bytes(shape.type, shape.key_dim) + values);
 }
 
 }  // namespace hearth::device

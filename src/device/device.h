@@ -126,7 +126,7 @@ struct HeadProjection {
 struct RotateAppendArgs {
   float* q = nullptr;        // [heads][key_dim] per row
   const float* k = nullptr;  // [kv_heads][key_dim]; null: the cache has keys and values of these rows already
-  const float* v = nullptr;  // [kv_heads][value_dim]
+  const float* v = nullptr;  // [kv_heads][value_dim]; also if values are in the keys, which they are as they come
   uint32_t q_stride = 0, k_stride = 0, v_stride = 0;
   uint32_t heads = 0;
   const Rope* rope = nullptr;  // null: no rotation

@@ -78,6 +78,7 @@ struct CacheShape {
   CacheType type = CacheType::kF16;
   uint32_t kv_heads = 0, key_dim = 0, value_dim = 0;  // per head
   uint32_t state = 0;                                 // float32 numbers of a state, and no keys and values; 0: none
+  bool values_in_keys = false;  // a value is the first numbers of its key: it need not be stored (latent attention)
 };
 
 // One layer's cache: page p lies at data + p * page_bytes. The layout inside is the device's own.
@@ -93,8 +94,8 @@ struct CacheLayer {
 };
 
 // A page in the form that all devices share: for every kv head the keys of the 32 positions, one row
-// each, then for every kv head the values. A row is stored as quant's F32, F16 or Q8_0, as the cache type says. A state
-// is its numbers.
+// each, then for every kv head the values, unless these are in the keys. A row is stored as quant's F32, F16 or Q8_0,
+// as the cache type says. A state is its numbers.
 size_t neutral_row_bytes(CacheType type, uint32_t dims);
 size_t neutral_page_bytes(const CacheShape& shape);
 

@@ -76,7 +76,11 @@ device::CacheShape cache_of(const LoadPlan& load_plan, uint32_t layer) {
   const Mixer mixer = load_plan.spec.per_layer[layer].mixer;
   if (mixer == Mixer::kAttention) {
     const HeadSizes sizes = heads_of(load_plan.spec, layer);
-    return {load_plan.cache.type, sizes.kv_heads, sizes.key_dim, sizes.value_dim};
+    device::CacheShape shape = load_plan.cache;
+    shape.kv_heads = sizes.kv_heads;
+    shape.key_dim = sizes.key_dim;
+    shape.value_dim = sizes.value_dim;
+    return shape;
   }
   return {.type = load_plan.cache.type, .state = keeps_state(mixer) ? load_plan.spec.recurrent.state() : 0};
 }
@@ -103,7 +107,11 @@ Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options, c
   const LoadOptions& filled = load_plan.options;
   load_plan.page_group = pages_of_state(spec, neutral_bytes(spec, filled.cache), filled.context);
   load_plan.options.pages = static_cast<uint32_t>(round_up(filled.pages, load_plan.page_group));
-  load_plan.cache = {options.cache, spec.kv_heads, spec.key_dim, spec.value_dim};
+  load_plan.cache = {.type = options.cache,
+                     .kv_heads = spec.kv_heads,
+                     .key_dim = spec.key_dim,
+                     .value_dim = spec.value_dim,
+                     .values_in_keys = spec.latent.rank != 0};
   load_plan.most = largest_step(spec, load_plan.options, load_plan.cache);
   const FileSizing sizing;
   TensorReader reader(file, sizing, false);

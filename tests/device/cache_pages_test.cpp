@@ -146,6 +146,56 @@ TEST_P(CachePages, KeepEveryBitOnTheWayThroughADevice) {
     EXPECT_EQ(cache.read_neutral(static_cast<int32_t>(page)), pages[page]) << "page " << page;
 }
 
+// Latent attention: a page that was given from outside has the values too.
+TEST_P(CachePages, HaveTheValuesThatAreInTheirKeys) {
+  std::mt19937_64 random(seed());
+  CacheShape shape{.type = type(), .kv_heads = 1, .key_dim = 96, .value_dim = 64, .values_in_keys = true};
+  EXPECT_EQ(device::neutral_page_bytes(shape), kPage_tokens * device::neutral_row_bytes(type(), 96));
+  Cache cache(*device_, shape);
+  const uint32_t rows = kPage_tokens;
+  const std::vector<float> k = normal(rows * shape.key_dim, random), q = normal(rows * 2 * shape.key_dim, random);
+  auto floats = device_->alloc((k.size() + q.size() + rows * 2 * shape.value_dim) * sizeof(float));
+  ASSERT_TRUE(floats.ok());
+  float* const k_at = reinterpret_cast<float*>(floats->data());
+  float *const q_at = k_at + k.size(), *const out = q_at + q.size();
+  ASSERT_TRUE(device::upload_floats(*device_, k, k_at).ok());
+  ASSERT_TRUE(device::upload_floats(*device_, q, q_at).ok());
+  ASSERT_TRUE(device_->reserve({.rows = rows, .sequences = 1, .context = rows, .heads = 2, .cache = shape}).ok());
+  const auto attend = [&](int32_t page, bool append) {
+    const std::vector<int32_t> tokens(rows), pages = {page};
+    device::Batch batch;
+    batch.tokens = tokens;
+    batch.sequences = {{0, rows, 0, pages}};
+    device_->begin(batch);
+    if (append)
+      device_->rotate_append({.q = q_at,
+                              .k = k_at,
+                              .v = k_at,
+                              .q_stride = 2 * shape.key_dim,
+                              .k_stride = shape.key_dim,
+                              .v_stride = shape.key_dim,
+                              .heads = 2,
+                              .rope = nullptr,
+                              .q_norm = {},
+                              .k_norm = {},
+                              .cache = cache.layer});
+    device_->attention({.q = q_at,
+                        .q_stride = 2 * shape.key_dim,
+                        .heads = 2,
+                        .cache = cache.layer,
+                        .scale = 0.1f,
+                        .out = {},
+                        .values = out});
+    EXPECT_TRUE(device_->finish().ok());
+    std::vector<float> values(rows * 2 * shape.value_dim);
+    EXPECT_TRUE(device::download_floats(*device_, out, values).ok());
+    return values;
+  };
+  const std::vector<float> appended = attend(2, true);
+  cache.write_neutral(0, cache.read_neutral(2));
+  EXPECT_EQ(attend(0, false), appended);
+}
+
 std::string type_name(CacheType type) {
   return type == CacheType::kF32 ? "f32" : type == CacheType::kF16 ? "f16" : "q8_0";
 }

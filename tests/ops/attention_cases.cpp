@@ -46,7 +46,11 @@ constexpr uint32_t kPages = 300;
 
 std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) {
   auto setup = std::make_unique<Setup>();
-  const device::CacheShape shape{options.type, options.kv_heads, options.key_dim, options.value_dim};
+  const device::CacheShape shape{.type = options.type,
+                                 .kv_heads = options.kv_heads,
+                                 .key_dim = options.key_dim,
+                                 .value_dim = options.value_dim,
+                                 .values_in_keys = options.latent};
   EXPECT_TRUE(rig.device().supports(shape).ok());
   const size_t page_bytes = rig.device().page_bytes(shape);
   const size_t floats = page_bytes * kPages / sizeof(float) + 1;

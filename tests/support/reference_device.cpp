@@ -93,7 +93,7 @@ float* cached(const CacheLayer& cache, const BatchSequence& sequence, uint32_t p
   const int32_t page = sequence.pages[position / kPage_tokens];
   float* base = reinterpret_cast<float*>(cache.data + static_cast<size_t>(page) * cache.page_bytes);
   const size_t slot = size_t{position % kPage_tokens} * shape.kv_heads + head;
-  if (!value) return base + slot * shape.key_dim;
+  if (!value || shape.values_in_keys) return base + slot * shape.key_dim;
   return base + size_t{kPage_tokens} * shape.kv_heads * shape.key_dim + slot * shape.value_dim;
 }
 
@@ -106,7 +106,7 @@ template <class Visit>
 void visit_rows(const CacheShape& shape, const Visit& visit) {
   const quant::Format& format = row_format(shape.type);
   size_t first = 0, neutral = 0;
-  for (const uint32_t dims : {shape.key_dim, shape.value_dim}) {
+  for (const uint32_t dims : {shape.key_dim, shape.values_in_keys ? 0 : shape.value_dim}) {
     for (uint32_t head = 0; head < shape.kv_heads; ++head)
       for (uint32_t slot = 0; slot < kPage_tokens; ++slot, neutral += neutral_row_bytes(shape.type, dims))
         visit(first + (size_t{slot} * shape.kv_heads + head) * dims, neutral, format, dims);
@@ -274,9 +274,10 @@ void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
         std::span<float> key(cached(args.cache, sequence, position, h, false), shape.key_dim);
         std::span<float> value(cached(args.cache, sequence, position, h, true), shape.value_dim);
         std::copy(k, k + shape.key_dim, key.begin());
-        std::copy(v, v + shape.value_dim, value.begin());
         prepare(key, args.k_norm, position);
         round_through(shape.type, key);
+        if (shape.values_in_keys) continue;
+        std::copy(v, v + shape.value_dim, value.begin());
         round_through(shape.type, value);
       }
     }

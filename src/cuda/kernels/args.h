@@ -84,7 +84,7 @@ inline constexpr uint32_t kRotateWarps = 4;
 struct RotateKernelArgs {
   float* q;
   const float* k;
-  const float* v;
+  const float* v;                  // null: no values are stored
   const float* inverse_frequency;  // null: no rotation
   const float* q_norm;             // null: none
   const float* k_norm;
@@ -119,7 +119,7 @@ struct AttentionKernelArgs {
   uint32_t window, chunked;
   AttentionRows which;
   float scale, soft_cap;
-  uint32_t unused;
+  uint32_t values_in_keys;  // see device::CacheShape; only of attention.cu
 };
 
 // attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.

@@ -34,6 +34,7 @@ struct PagePart {
 template <PageType kType>
 __device__ PagePart page_part(const AttentionKernelArgs& args, int32_t page, uint32_t kv_head, bool values) {
   const uint32_t key_bytes = page_head_bytes(kType, args.key_dim);
+  if (args.values_in_keys != 0) values = false;
   const uint32_t dims = values ? args.value_dim : args.key_dim;
   const uint8_t* at = args.cache + static_cast<size_t>(page) * args.page_bytes +
                       (values ? args.kv_heads * key_bytes : 0) + kv_head * page_head_bytes(kType, dims);

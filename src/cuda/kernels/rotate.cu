@@ -80,7 +80,7 @@ __device__ void store_row(PageType type, const float* head, uint32_t dims, uint8
 extern "C" __global__ void __launch_bounds__(kRotateWarps * 32) rotate_append(const RotateKernelArgs args) {
   extern __shared__ float heads[];
   const uint32_t row = blockIdx.x, index = blockIdx.y * kRotateWarps + threadIdx.x / 32;
-  if (index >= args.heads + (args.k != nullptr ? 2 * args.kv_heads : 0)) return;
+  if (index >= args.heads + (args.k != nullptr ? args.kv_heads : 0) + (args.v != nullptr ? args.kv_heads : 0)) return;
   const uint32_t longest = args.key_dim > args.value_dim ? args.key_dim : args.value_dim;
   float* head = heads + threadIdx.x / 32 * longest;
   const uint32_t position = args.step.positions[row];
