@@ -105,6 +105,7 @@ Status CudaDevice::prepare_attention(const device::CacheShape& shape, uint32_t g
 
 void CudaDevice::attention(const device::AttentionArgs& args) {
   if (rows() == 0) return;
+  CHECK(!args.chunked || std::has_single_bit(args.window));
   const uint32_t group = args.heads / args.cache.shape.kv_heads;
   if (Status ready = prepare_attention(args.cache.shape, group); !ready) return fail(std::move(ready));
   if (tensor_size(args.cache.shape, group) == 0) return attend(args, AttentionRows::kAll, {0, rows()});
@@ -127,8 +128,8 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   kernel.key_dim = shape.key_dim;
   kernel.value_dim = shape.value_dim;
   kernel.splits = which == AttentionRows::kChunks ? 1 : most_splits(*batch_, args.window, pages, which);
-  kernel.window = args.window;
-  kernel.chunked = args.chunked;
+  kernel.window = args.chunked ? 0 : args.window;
+  kernel.chunk_mask = args.chunked ? ~(args.window - 1) : 0;
   kernel.values_in_keys = shape.values_in_keys;
   kernel.which = which;
   kernel.scale = args.scale;
@@ -143,8 +144,8 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   merge.value_dim = shape.value_dim;
   merge.splits = kernel.splits;
   merge.split_pages = pages;
-  merge.window = args.window;
-  merge.chunked = args.chunked;
+  merge.window = kernel.window;
+  merge.chunk_mask = kernel.chunk_mask;
   merge.which = which;
 
   const uint32_t width = args.heads * shape.value_dim;

@@ -148,7 +148,7 @@ struct AttentionArgs {
   CacheLayer cache;
   float scale = 1;
   uint32_t window = 0;      // 0: none
-  bool chunked = false;     // the window does not move: every position sees from the last multiple of it on
+  bool chunked = false;     // the window, a power of two, does not move: it begins at the last multiple of itself
   float soft_cap = 0;       // 0: none; else s -> cap * tanh(s / cap)
   Vector sinks = {};        // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
   Operand out;              // width heads * value_dim

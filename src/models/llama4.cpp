@@ -1,6 +1,9 @@
 // Llama 4: three layers that see their chunk of the text only, then one that sees all of it without a rope and with
 // queries that grow; experts that are weighed by a sigmoid on what they read, in every or every other layer, and one
 // that every token uses. Meta 2025, "The Llama 4 herd". Most of it is in no key.
+#include <bit>
+
+#include "base/error.h"
 #include "models/rope.h"
 
 namespace hearth::models {
@@ -25,6 +28,9 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   ASSIGN_OR_RETURN(const uint32_t chunk, keys.count_or("attention.chunk_size", kChunk, 1, kMost_context));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", chunk, 0, kMost_context));
   if (window == 0) return spec;
+  if (!std::has_single_bit(chunk))
+    return error(ErrorKind::kUnsupported, "{}: {} = {}; chunks that are no power of two are not supported", file.path(),
+                 keys.name("attention.chunk_size"), chunk);
   open_every_fourth(chunk, &spec);
   for (LayerSpec& layer : spec.per_layer) {
     layer.chunked = layer.window != 0;

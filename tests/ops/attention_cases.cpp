@@ -209,9 +209,9 @@ std::vector<OpCase> attention_cases() {
     add(name + "_soft_cap", {.type = type, .soft_cap = 2});
     for (const uint32_t window : {1u, 5u, 32u, 33u})
       add(name + "_window_" + std::to_string(window), {.type = type, .window = window});
-    for (const uint32_t chunk : {1u, 24u, 32u, 64u})
+    for (const uint32_t chunk : {1u, 16u, 32u, 64u})
       add(name + "_chunks_of_" + std::to_string(chunk), {.type = type, .window = chunk, .chunked = true});
-    add(name + "_chunks_far", {.type = type, .window = 40, .chunked = true, .steps = {{50}, {1}, {9}}, .start = 8200});
+    add(name + "_chunks_far", {.type = type, .window = 64, .chunked = true, .steps = {{50}, {1}, {9}}, .start = 8200});
     add(name + "_window_and_cap", {.type = type, .window = 17, .soft_cap = 3});
     add(name + "_long", {.type = type, .steps = {{200}, {200}, {1}, {64}, {1}}});
     add(name + "_far", {.type = type, .window = 40, .steps = {{50}, {1}, {9}}, .start = 8192});

@@ -115,8 +115,8 @@ struct AttentionKernelArgs {
   StepTables step;
   uint32_t q_stride, heads, kv_heads, key_dim, value_dim;
   uint32_t first_row, rows;
-  uint32_t splits;  // room for this many; rows have as many as page_range() says, those of chunks one
-  uint32_t window, chunked;
+  uint32_t splits;              // room for this many; rows have as many as page_range() says, those of chunks one
+  uint32_t window, chunk_mask;  // see page_range()
   AttentionRows which;
   float scale, soft_cap;
   uint32_t values_in_keys;  // see device::CacheShape; only of attention.cu
@@ -142,7 +142,7 @@ struct AttentionMergeArgs {
   OperandRows out;
   StepTables step;
   const float* sinks;  // per head; null: none
-  uint32_t heads, value_dim, first_row, rows, splits, split_pages, window, chunked;
+  uint32_t heads, value_dim, first_row, rows, splits, split_pages, window, chunk_mask;
   AttentionRows which;
   uint32_t unused;
 };

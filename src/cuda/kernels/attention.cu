@@ -173,7 +173,7 @@ __device__ void attend(const AttentionKernelArgs& args) {
   const uint32_t row = args.first_row + blockIdx.z, warp = threadIdx.x / 32;
   const StepSequence sequence = args.step.sequences[args.step.row_sequence[row]];
   const uint32_t position = args.step.positions[row], pages = split_pages(args.key_dim, args.value_dim);
-  const PageRange range = page_range(position, args.window, args.chunked);
+  const PageRange range = page_range(position, args.window, args.chunk_mask);
   if (blockIdx.x >= range.splits(pages)) return;
 
   const uint32_t group = args.heads / args.kv_heads, chunks = (group + kHeads - 1) / kHeads;

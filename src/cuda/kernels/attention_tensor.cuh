@@ -49,7 +49,7 @@ struct Row {
 
 __device__ Row make_row(const AttentionKernelArgs& args, bool exists, uint32_t token, uint32_t head,
                         uint32_t position) {
-  return {exists, token, head, position, page_range(position, args.window, args.chunked).oldest};
+  return {exists, token, head, position, page_range(position, args.window, args.chunk_mask).oldest};
 }
 
 template <uint32_t kDims>
@@ -316,7 +316,7 @@ __device__ void attend_chunk(const ChunkKernelArgs& all) {
   Sums<kDims> sums;
 
   const uint32_t end = tile.first_position + tile.tokens, last_page = (end - 1) / kPagePositions;
-  const uint32_t first_page = page_range(tile.first_position, args.window, args.chunked).first_page;
+  const uint32_t first_page = page_range(tile.first_position, args.window, args.chunk_mask).first_page;
   for (uint32_t first = first_page / kPages * kPages; first <= last_page; first += kPages) {
     const uint32_t count = min(kPages, last_page + 1 - first);
     __syncthreads();
@@ -405,7 +405,7 @@ __device__ void attend_single(const AttentionKernelArgs& args) {
   const uint32_t token = args.first_row + blockIdx.z, warp = threadIdx.x / 32, lane = lane_of_warp();
   const StepSequence sequence = args.step.sequences[args.step.row_sequence[token]];
   const uint32_t position = args.step.positions[token];
-  const PageRange range = page_range(position, args.window, args.chunked);
+  const PageRange range = page_range(position, args.window, args.chunk_mask);
   if (blockIdx.x >= range.splits(kPages)) return;
 
   const uint32_t group = args.heads / args.kv_heads, parts = (group + kSingleHeads - 1) / kSingleHeads;

@@ -33,10 +33,11 @@ struct PageRange {
   HEARTH_BOTH uint32_t splits(uint32_t pages) const { return last_page / pages - first_split(pages) + 1; }
 };
 
-// `chunked`: the window begins at its multiples; see device::AttentionArgs.
-HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window, uint32_t chunked) {
+// `chunk_mask`: of a window that begins at multiples of a power of two, what they have in common with a position in it;
+// then `window` is 0. Else 0.
+HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window, uint32_t chunk_mask) {
   const uint32_t moving = window != 0 && position >= window ? position - window + 1 : 0;
-  const uint32_t oldest = chunked != 0 ? position / window * window : moving;
+  const uint32_t chunk = position & chunk_mask, oldest = chunk > moving ? chunk : moving;
   return {oldest, oldest / kPagePositions, position / kPagePositions};
 }
 
