@@ -40,7 +40,7 @@ Router::Match Router::find(const http::RequestHead& head) const {
     std::string_view path = head.path;
     if (route.also_with_slash && path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
     const auto rest = rest_of(route, path);
-    if (!rest) continue;
+    if (!rest || (route.when && !route.when(head))) continue;
     const auto decoded = http::percent_decode(*rest);
     if (!decoded) continue;
     if (!serves(route, head.method)) {

@@ -40,6 +40,7 @@ struct Route {
   std::function<std::variant<std::shared_ptr<http::BodySink>, http::Response>(const http::RequestHead& head,
                                                                               const std::string& rest)>
       body_sink = {};
+  std::function<bool(const http::RequestHead& head)> when = {};  // only for these requests; empty: for all
 };
 
 // The message of problems with status 404 where there is no such route.

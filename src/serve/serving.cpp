@@ -36,6 +36,7 @@
 #include "serve/health.h"
 #include "serve/inference_compute.h"
 #include "serve/long_work.h"
+#include "serve/page.h"
 #include "serve/registry_routes.h"
 #include "serve/settings.h"
 #include "serve/state.h"
@@ -359,6 +360,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
                                   parts->transfers, settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
   const auto service = with_limits(with_counts(basic, parts->registry));
+  add_page_routes(*router);
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
   api::openai::add_routes(*router, service);
