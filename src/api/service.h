@@ -142,7 +142,7 @@ struct TokenReport {
 struct Usage {
   uint32_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   uint32_t reasoning_tokens = 0;  // of the generated ones, counted by events
-  Nanoseconds total{0}, load{0}, prompt{0}, generation{0};
+  Nanoseconds total{0}, load{0}, queued{0}, prompt{0}, generation{0};  // queued: from the load to the first step
 };
 
 struct AnswerEnd {
@@ -160,6 +160,7 @@ struct AnswerEnd {
 struct AnswerBegin {
   uint32_t prompt_tokens = 0;
   std::optional<uint32_t> cached_tokens = {};  // once the model begins with the prompt
+  std::string model = {};                      // by its own name
 };
 
 // A piece of an answer. The first that comes with `accepted` says that the request was found good and nothing but the

@@ -13,13 +13,10 @@
 #include "cli/terminal.h"
 #include "config/kept.h"
 #include "config/load.h"
-#include "cpu/cpu_device.h"
 #include "fleet/find_model.h"
 #include "fleet/gpus.h"
-#include "fleet/measurer.h"
+#include "fleet/plan_model.h"
 #include "fleet/stack.h"
-#include "models/measure.h"
-#include "placement/offers.h"
 #include "placement/table.h"
 
 namespace hearth::cli {
@@ -33,9 +30,8 @@ struct Options {
   bool experts_last = false;
 };
 
-std::string report(const fleet::Measurer& measurer, const std::vector<placement::ModelSizes>& sizes,
-                   const std::vector<placement::DeviceState>& devices, const placement::ServingOptions& serving) {
-  const placement::Plan plan = placement::plan(sizes, devices, serving.plan);
+std::string report(const fleet::PlannedModel& planned, const std::vector<placement::DeviceState>& devices) {
+  const placement::Plan& plan = planned.plan;
   std::string text;
   for (const std::string& line : placement::summary(plan, devices)) text += line + "\n";
   text += "\n" + placement::table(plan, devices);
@@ -47,13 +43,11 @@ std::string report(const fleet::Measurer& measurer, const std::vector<placement:
   if (!plan.fits && plan.shares.back().total() > devices.back().budget())
     text += fmt::format("\nThe CPU's part needs {}, but only {} of memory is available.\n",
                         size_text(plan.shares.back().total()), size_text(devices.back().budget()));
-  if (plan.whole() || devices.size() == 1) return text;
-  if (const auto missing = placement::shortfall(sizes, devices, serving.plan))
-    text +=
-        fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*missing), devices[0].name);
-  const auto found = placement::offers(measurer.function(), devices, serving, fleet::offered_recipes());
-  if (!found.empty()) text += "\nWhat would help:\n";
-  for (const placement::Offer& offer : found) text += "  " + offer.text + "\n";
+  if (planned.missing)
+    text += fmt::format("\n{} more free memory on {} would hold the whole model.\n", size_text(*planned.missing),
+                        devices[0].name);
+  if (!planned.offers.empty()) text += "\nWhat would help:\n";
+  for (const placement::Offer& offer : planned.offers) text += "  " + offer.text + "\n";
   return text;
 }
 
@@ -96,15 +90,11 @@ Status run(const Options& options) {
   if (options.models.empty()) return error(ErrorKind::kUsage, "say which model: hearth plan MODEL");
   ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, fleet::open_model(options.models[0]));
   ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
-  ASSIGN_OR_RETURN(auto host, cpu::create_device({}));
-  const fleet::Measurer measurer(file, devices.size() - 1, *host, fleet::answer_load_options(options.parallel));
   placement::ServingOptions serving{
       .context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
   serving.plan.experts_last = options.experts_last;
-  ASSIGN_OR_RETURN(const models::LoadPlan load_plan, models::plan_load(*file, {}));
-  serving.context = std::min(serving.context, load_plan.spec.context);
-  ASSIGN_OR_RETURN(const std::vector<placement::ModelSizes> sizes, measurer.measure(serving));
-  return print(report(measurer, sizes, devices, serving));
+  ASSIGN_OR_RETURN(const fleet::PlannedModel planned, fleet::plan_model(file, devices, serving));
+  return print(report(planned, devices));
 }
 
 Action configure(Arguments& arguments) {

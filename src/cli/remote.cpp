@@ -106,6 +106,13 @@ Result<std::optional<Remote>> Remote::find() {
   return std::optional<Remote>(Remote(place.url, place.key));
 }
 
+Result<Remote> Remote::at(const std::string& url) {
+  ASSIGN_OR_RETURN(const config::Host host, config::parse_host(url));
+  const auto environment = config::environment();
+  const auto key = environment.find("HEARTH_API_KEY");
+  return Remote(url_of(host.address, host.tls), key == environment.end() ? std::string() : key->second);
+}
+
 Result<Remote> Remote::require() {
   ASSIGN_OR_RETURN(std::optional<Remote> found, find());
   if (found) return *std::move(found);

@@ -16,7 +16,9 @@ class Remote {
   // The server that OLLAMA_HOST or HEARTH_LISTEN name, else the one of this user's state folder, else one at
   // 127.0.0.1:11434; nothing if none answers there. Errors: kRefused, if what answers is no hearth.
   static Result<std::optional<Remote>> find();
-  // The same; kNotFound if there is none, with what to do.
+  // The one at "http://HOST:PORT"; nothing is asked of it yet. Errors: kUsage.
+  static Result<Remote> at(const std::string& url);
+  // As find(); kNotFound if there is none, with what to do.
   static Result<Remote> require();
 
   // Errors: what is wrong in the server's words, by its kind of status; those of http::fetch().

@@ -61,6 +61,8 @@ Result<std::unique_ptr<CudaDevice>> CudaDevice::create(const CudaOptions& option
 
 Status CudaDevice::start() {
   ASSIGN_OR_RETURN(stream_, driver::Stream::create(cuda_));
+  ASSIGN_OR_RETURN(begun_, driver::Event::create(cuda_, true));
+  ASSIGN_OR_RETURN(ended_, driver::Event::create(cuda_, true));
   ASSIGN_OR_RETURN(transfer_, Transfer::create(cuda_));
   TRY(find_functions());
   ASSIGN_OR_RETURN(table_memory_, driver::DeviceMemory::reserve(cuda_, context_.device(), kTableAddresses_bytes));
@@ -84,6 +86,8 @@ CudaDevice::~CudaDevice() {
   matmul_.reset();
   tables_ = {};
   transfer_ = {};
+  begun_ = {};
+  ended_ = {};
   stream_ = {};
   scratch_ = {};
   table_memory_ = {};
@@ -214,14 +218,27 @@ Status CudaDevice::finish() {
 
 Status CudaDevice::run_step() {
   TRY(transfer_.order(stream_));
+  TRY(begun_.record(stream_));
   TRY(graphs_.run(list_, stream_));
+  TRY(ended_.record(stream_));
   const auto start = std::chrono::steady_clock::now();
   const std::chrono::microseconds spin = short_waits_.spin();
   for (const Download& download : downloads_)
     TRY(transfer_.download(address_of(download.from), download.to, stream_, spin));
   TRY(stream_.synchronize(spin));
   short_waits_.took(std::chrono::steady_clock::now() - start);
+  account_time();
   return {};
+}
+
+// The events tell how long, the host's clock when: two streams' times can so be laid beside each other.
+void CudaDevice::account_time() {
+  const auto now = std::chrono::steady_clock::now();
+  const auto took_ms = driver::Event::elapsed_ms(begun_, ended_);
+  if (!took_ms) return;
+  const auto took = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<float, std::milli>(*took_ms));
+  membership_->computed(now - took, now);
 }
 
 }  // namespace hearth::cuda

@@ -109,6 +109,7 @@ class CudaDevice final : public device::Device {
   void fail(Status status);  // an op's failure, told by finish()
 
   Status run_step();
+  void account_time();  // tells the ledger how long the step that has ended kept the card busy
   Result<device::Limits> measure();
   Result<double> seconds_of(const LaunchList& list);
 
@@ -129,6 +130,7 @@ class CudaDevice final : public device::Device {
   const driver::Context& context_;
   ModulesView modules_;
   driver::Stream stream_;
+  driver::Event begun_, ended_;  // of a step's kernels
   std::optional<Matmul> matmul_;
   Functions functions_{};
   Transfer transfer_;

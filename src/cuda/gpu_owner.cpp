@@ -1,5 +1,6 @@
 #include "cuda/gpu_owner.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -154,6 +155,11 @@ uint64_t GpuOwner::generations() const {
   return generations_;
 }
 
+std::chrono::nanoseconds GpuOwner::busy() const {
+  const std::lock_guard lock(mutex_);
+  return busy_;
+}
+
 GpuOwner::Membership::Membership(GpuOwner& owner, std::shared_ptr<GpuGeneration> generation, const std::string& holder)
     : owner_(owner), generation_(std::move(generation)) {
   const std::lock_guard lock(owner_.mutex_);
@@ -172,6 +178,14 @@ GpuOwner::Membership::~Membership() {
 void GpuOwner::Membership::set_bytes(uint64_t bytes) {
   const std::lock_guard lock(owner_.mutex_);
   holding_->bytes = bytes;
+}
+
+void GpuOwner::Membership::computed(std::chrono::steady_clock::time_point begun,
+                                    std::chrono::steady_clock::time_point ended) {
+  const std::lock_guard lock(owner_.mutex_);
+  if (ended <= owner_.busy_until_) return;
+  owner_.busy_ += ended - std::max(begun, owner_.busy_until_);
+  owner_.busy_until_ = ended;
 }
 
 }  // namespace hearth::cuda

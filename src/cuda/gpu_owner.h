@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -75,6 +76,8 @@ class GpuOwner {
 
     GpuGeneration& generation() const { return *generation_; }
     void set_bytes(uint64_t bytes);
+    // The card has computed for this view from `begun` to `ended`.
+    void computed(std::chrono::steady_clock::time_point begun, std::chrono::steady_clock::time_point ended);
 
    private:
     GpuOwner& owner_;
@@ -86,6 +89,8 @@ class GpuOwner {
   Result<std::unique_ptr<Membership>> join(const std::string& holder, std::chrono::milliseconds patience);
 
   std::vector<Holding> holdings() const;
+  // How long the card has computed for this process, measured: the time in which two views did counts once.
+  std::chrono::nanoseconds busy() const;
   uint64_t generations() const;  // so far
 
  private:
@@ -102,6 +107,8 @@ class GpuOwner {
   std::weak_ptr<GpuGeneration> current_;
   std::list<Holding> holdings_;
   uint64_t generations_ = 0;
+  std::chrono::nanoseconds busy_{0};
+  std::chrono::steady_clock::time_point busy_until_{};
 };
 
 }  // namespace hearth::cuda

@@ -43,8 +43,8 @@ std::string process_name(const Nvml& nvml, unsigned pid) {
 
 using ProcessFunction = nvmlReturn_t (*)(nvmlDevice_t, unsigned*, nvmlProcessInfo_t*);
 
-void add_processes(const Nvml& nvml, nvmlDevice_t device, ProcessFunction ask, bool graphics,
-                   std::vector<GpuProcess>& out) {
+void add_processes(const Nvml& nvml, nvmlDevice_t device, ProcessFunction ask, bool graphics, GpuState& state) {
+  std::vector<GpuProcess>& out = state.processes;
   if (ask == nullptr) return;
   std::vector<nvmlProcessInfo_t> found(64);
   unsigned count = 0;
@@ -59,9 +59,14 @@ void add_processes(const Nvml& nvml, nvmlDevice_t device, ProcessFunction ask, b
   found.resize(std::min<size_t>(count, found.size()));
   for (const nvmlProcessInfo_t& info : found) {
     const auto same_pid = [&](const GpuProcess& other) { return other.pid == info.pid; };
-    if (info.pid == static_cast<unsigned>(::getpid()) || std::ranges::any_of(out, same_pid)) continue;
+    const bool known = info.usedGpuMemory != NVML_VALUE_NOT_AVAILABLE;
+    if (info.pid == static_cast<unsigned>(::getpid())) {
+      if (known) state.own_bytes = info.usedGpuMemory;
+      continue;
+    }
+    if (std::ranges::any_of(out, same_pid)) continue;
     GpuProcess process{info.pid, process_name(nvml, info.pid), std::nullopt, graphics};
-    if (info.usedGpuMemory != NVML_VALUE_NOT_AVAILABLE) process.bytes = info.usedGpuMemory;
+    if (known) process.bytes = info.usedGpuMemory;
     out.push_back(std::move(process));
   }
 }
@@ -100,8 +105,8 @@ GpuState state_of(const Nvml& nvml, nvmlDevice_t device) {
   std::optional<nvmlEnableState_t> persistence;
   ask(persistence, nvml.nvmlDeviceGetPersistenceMode, device);
   if (persistence) state.persistence = *persistence == NVML_FEATURE_ENABLED;
-  add_processes(nvml, device, nvml.nvmlDeviceGetComputeRunningProcesses, false, state.processes);
-  add_processes(nvml, device, nvml.nvmlDeviceGetGraphicsRunningProcesses, true, state.processes);
+  add_processes(nvml, device, nvml.nvmlDeviceGetComputeRunningProcesses, false, state);
+  add_processes(nvml, device, nvml.nvmlDeviceGetGraphicsRunningProcesses, true, state);
   return state;
 }
 

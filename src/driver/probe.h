@@ -29,6 +29,7 @@ struct GpuState {
   std::optional<unsigned long long> throttle_reasons;  // nvmlClocksThrottleReason...; see describe_throttle()
   std::optional<unsigned> pcie_generation, pcie_lanes, pcie_generation_max, pcie_lanes_max;
   std::optional<bool> persistence;
+  std::optional<uint64_t> own_bytes;  // of this process, as the driver counts it
   // Other than this one. May lack some: processes of other containers, or all on WSL2.
   std::vector<GpuProcess> processes;
 };

@@ -121,6 +121,7 @@ struct Stats {
   // Since the start. Prefilled: of prompts, and again after a preemption; not those from shared pages (cached).
   uint64_t steps = 0, tokens_prefilled = 0, tokens_cached = 0, tokens_generated = 0;
   uint64_t devices_lost = 0;  // whether or not they could be made anew
+  std::chrono::nanoseconds computing{0};  // in the steps, without waiting for other engines
   uint64_t preemptions = 0;   // sequences put back and computed again because the pages ran out
 };
 

@@ -112,7 +112,9 @@ Status Engine::Impl::compute(const sched::Step& step) {
   TRY(computed);
 
   const std::chrono::nanoseconds waited = backend.waited ? backend.waited() : std::chrono::nanoseconds(0);
-  cost.learn(step.tokens.size(), step.keys, Clock::now() - begun - waited);
+  const std::chrono::nanoseconds took = Clock::now() - begun - waited;
+  cost.learn(step.tokens.size(), step.keys, took);
+  counted.computing += took;
   scheduler.commit(step);
   ++counted.steps;
   for (const sched::StepSequence& part : step.sequences) {

@@ -79,9 +79,16 @@ Fleet::Ptr Fleet::find(const std::string& name) const {
   return nullptr;
 }
 
+// Under the mutex.
+void Fleet::retire(Entry& entry, const char* why) {
+  if (!entry.retired && entry.resident && options_.let_go) options_.let_go(entry.found.name, why);
+  entry.retired = true;
+}
+
 // One that does what `entry` does not.
 Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish) {
   if (entry && !entry->resident && !entry->loading && entry->found.model == found.model) {
+    if (wish.kv_type) entry->wish.kv_type = wish.kv_type;
     entry->wish.context = std::max(wanted_context(entry->found, entry->wish), wanted_context(found, wish));
     entry->found = std::move(found);
     return entry;
@@ -90,7 +97,7 @@ Fleet::Ptr Fleet::replace(const Ptr& entry, store::ModelFiles found, const LoadW
   made->wish = wish;
   made->keep_alive = entry ? entry->keep_alive : options_.keep_alive;
   if (entry) {
-    entry->retired = true;
+    retire(*entry, "replaced");
     if (entry->resident && entry->found.model == found.model) made->context_before = entry->resident->context_tokens;
   }
   if (const LoadWish* kept = kept_wish(found.name)) {
@@ -111,7 +118,7 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
   {
     const std::lock_guard lock(mutex_);
     Ptr entry = ends_ ? nullptr : find(found.name);
-    const bool grows = entry && !fits(*entry, found, wish) && can_grow(*entry, found);
+    const bool grows = entry && !fits(*entry, found, wish) && can_grow(*entry, found) && !other_cache(*entry, wish);
     if (ends_)
       refusal = ending();
     else if (!entry || (!grows && !fits(*entry, found, wish)))
@@ -179,7 +186,7 @@ bool Fleet::unload(const std::string& name) {
     const Ptr entry = find(name);
     if (!entry) return false;
     entry->keep_alive = std::chrono::nanoseconds(0);
-    if (entry->resident) entry->retired = true;
+    if (entry->resident) retire(*entry, "asked");
   }
   changed_.notify_all();
   return true;
@@ -194,6 +201,7 @@ std::vector<RunningModel> Fleet::running() const {
     RunningModel model{resident.found,
                        resident.facts,
                        resident.file->file_bytes(),
+                       resident.step_bytes,
                        resident.context_tokens,
                        resident.engine->devices(),
                        resident.engine->stats(),
@@ -214,6 +222,14 @@ FleetCounts Fleet::counts() const {
   return counts_;
 }
 
+std::vector<std::string> Fleet::loading() const {
+  std::vector<std::string> names;
+  const std::lock_guard lock(mutex_);
+  for (const Ptr& entry : entries_)
+    if (!entry->resident) names.push_back(entry->found.name);
+  return names;
+}
+
 Fleet::Ptr Fleet::next_to_load() const {
   for (const Ptr& entry : entries_)
     if (!entry->resident && !entry->waiting.empty()) return entry;
@@ -227,7 +243,7 @@ std::optional<Clock::time_point> Fleet::retire_expired() {
     if (!entry->resident || entry->retired || entry->users > 0 || entry->keep_alive.count() < 0) continue;
     const auto at = entry->last_used + std::min(entry->keep_alive, kFor_ever);
     if (at <= Clock::now())
-      entry->retired = true;
+      retire(*entry, "idle");
     else
       next = next ? std::min(*next, at) : at;
   }
@@ -257,7 +273,7 @@ bool Fleet::retire_for(const Entry& wanted) {
   if (!oldest) return false;
   log_info("{} is let go: {} needs the room", oldest->found.name, wanted.found.name);
   ++counts_.let_go[oldest->found.name];
-  oldest->retired = true;
+  retire(*oldest, "room");
   return true;
 }
 
@@ -332,6 +348,8 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   blocked_ = nullptr;
   if (ends_ || entry->waiting.empty()) return;
   Result<std::unique_ptr<Resident>> loaded = ending();
+  const char* const why = entry->context_before != 0 ? "again" : "request";
+  const Time begun = Clock::now();
   do {
     const Entry wanted{.found = entry->found, .wish = entry->wish};
     entry->loading = true;
@@ -344,6 +362,7 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
     entry->load_duration = entry->loaded - start;
     if (loaded || loaded.error().kind != ErrorKind::kNoMemory) break;
   } while (make_room(lock, *entry) || go_back(lock, *entry, loaded.error()));
+  if (options_.loaded) options_.loaded(entry->found.name, loaded ? why : "failed", Clock::now() - begun);
   if (!loaded) {
     log_error("{} cannot be loaded: {}", entry->found.name, loaded.error().message);
     entries_.remove(entry);
@@ -417,7 +436,7 @@ bool Fleet::make_room_on_gpus() {
       }
       log_info("{} is let go: {} needs the GPU", entry->found.name, wants->found.name);
       ++counts_.let_go[entry->found.name];
-      entry->retired = true;
+      retire(*entry, "gpu");
     }
   }
   return later;

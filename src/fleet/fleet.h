@@ -41,6 +41,12 @@ struct FleetOptions {
   std::chrono::nanoseconds slice{0}, most_wait{std::chrono::minutes(1)};
   std::function<void(const GpuShortage& shortage)> short_of_gpu =
       {};  // called by the thread that loads; returns at once
+  // Tell those who count; each may be empty, and must not block. A load's `why`: "request", or "again" where it is
+  // loaded in another way (another type of cache, say); "failed" if it did. Of what is let go: "idle", "asked",
+  // "replaced", "room" (another model needs its place or memory), "gpu" (another needs the GPU), "yield" (another
+  // program does).
+  std::function<void(const std::string& model, const char* why, std::chrono::nanoseconds took)> loaded = {};
+  std::function<void(const std::string& model, const char* why)> let_go = {};
 };
 inline constexpr int kSlice_loads = 20;
 
@@ -59,6 +65,7 @@ struct LoadWish {
   std::optional<int> threads = {};
   std::optional<uint32_t> parallel = {};    // answers at the same time
   std::optional<std::string> kv_type = {};  // of the cache
+  bool settled = false;                     // requests without a wish of their own take the model as this has made it
 };
 
 // What another program asks of a card.
@@ -76,6 +83,7 @@ struct RunningModel {
   store::ModelFiles found;
   ModelFacts facts;
   uint64_t file_bytes = 0;
+  uint64_t step_bytes = 0;  // of weights that a step of one token reads
   uint32_t context = 0;
   engine::DeviceStatus devices;
   engine::Stats stats;
@@ -137,6 +145,7 @@ class Fleet {
   bool end_lease(const std::string& id);
   std::vector<GpuLease> leases() const;
   FleetCounts counts() const;
+  std::vector<std::string> loading() const;  // by name
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -176,7 +185,9 @@ class Fleet {
   Ptr find(const std::string& name) const;  // that is not retired
   uint32_t wanted_context(const store::ModelFiles& found, const LoadWish& wish) const;
   static uint32_t within_training(const Resident& resident, uint32_t context);
+  void retire(Entry& entry, const char* why);
   bool fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const;
+  bool other_cache(const Entry& entry, const LoadWish& wish) const;
   static bool can_grow(const Entry& entry, const store::ModelFiles& found);
   Ptr replace(const Ptr& entry, store::ModelFiles found, const LoadWish& wish);
   void give_back(Entry& entry);

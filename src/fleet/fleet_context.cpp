@@ -30,12 +30,18 @@ uint32_t Fleet::within_training(const Resident& resident, uint32_t context) {
 
 // Whether requests can be answered by what is loaded, or about to be.
 bool Fleet::fits(const Entry& entry, const store::ModelFiles& found, const LoadWish& wish) const {
-  if (!store::same_apart_from_name(entry.found, found)) return false;
+  if (!store::same_apart_from_name(entry.found, found) || other_cache(entry, wish)) return false;
+  if (entry.wish.settled && !wish.context) return true;
   const uint32_t wanted = wanted_context(found, wish);
   if (!entry.resident) return wanted_context(entry.found, entry.wish) >= wanted;
   if (entry.resident->context_tokens >= within_training(*entry.resident, wanted)) return true;
   // What memory had no room for is not tried again and again: who has no wish is content.
   return entry.too_large && wanted >= entry.too_large->context && Clock::now() < entry.too_large->again;
+}
+
+// A type of cache is wished for that it does not have.
+bool Fleet::other_cache(const Entry& entry, const LoadWish& wish) const {
+  return wish.kv_type && *wish.kv_type != entry.wish.kv_type.value_or(options_.model.kv_type);
 }
 
 bool Fleet::can_grow(const Entry& entry, const store::ModelFiles& found) {
@@ -44,7 +50,7 @@ bool Fleet::can_grow(const Entry& entry, const store::ModelFiles& found) {
 
 // What one who waits needs of what is loaded.
 uint32_t Fleet::needed_context(const Entry& entry, const Waiting& one) const {
-  if (!one.context && entry.too_large) return 0;
+  if (!one.context && (entry.too_large || entry.wish.settled)) return 0;
   return within_training(*entry.resident, wanted_context(entry.found, {.context = one.context}));
 }
 

@@ -2,6 +2,7 @@
 
 #include "fleet/chat_model.h"
 #include "fleet/model_defaults.h"
+#include "models/token_cost.h"
 
 namespace hearth::fleet {
 
@@ -10,6 +11,7 @@ Resident::Resident(LoadedModel loaded, const engine::EngineOptions& engine_optio
       file(std::move(loaded.file)),
       facts(facts_of(*file)),
       spec(std::move(loaded.spec)),
+      step_bytes(models::bytes_per_token(*file, spec)),
       load(std::move(loaded.load)),
       context_tokens(load.context),
       load_duration(loaded.load_duration),

@@ -27,8 +27,9 @@ struct Resident {
   std::shared_ptr<const gguf::File> file;
   ModelFacts facts;
   models::Spec spec;
-  models::LoadOptions load;              // as it was loaded
-  std::atomic<uint32_t> context_tokens;  // that a sequence may have now. Any thread
+  uint64_t step_bytes = 0;                                      // see models::bytes_per_token()
+  models::LoadOptions load;                                     // as it was loaded
+  std::atomic<uint32_t> context_tokens;                         // that a sequence may have now. Any thread
   std::chrono::nanoseconds load_duration{0}, read_duration{0};  // as LoadedModel's
   std::unique_ptr<engine::PlacedModel> placed;                  // outlives the engine
   std::unique_ptr<engine::Engine> engine;

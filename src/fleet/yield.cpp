@@ -93,7 +93,7 @@ std::optional<std::string> Fleet::unload_idle(const std::string& card, Time unti
     if (!oldest) return std::nullopt;
     bytes = bytes_on(oldest->resident->engine->devices(), card);
     name = oldest->found.name;
-    oldest->retired = true;
+    retire(*oldest, "yield");
     going = oldest;
     log_info("{} is let go: another program needs the GPU", name);
     ++counts_.let_go[name];

@@ -102,6 +102,7 @@ class Job : public std::enable_shared_from_this<Job> {
     loaded_ = Clock::now();
     if (!holding_.take(lease)) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
     context_tokens_ = (*lease)->context_tokens;
+    model_ = (*lease)->found.name;
     api::AnswerEnd end{.context_tokens = context_tokens_};
     Result<Prepared> prepared = prepare(request_, **lease, &end.usage.prompt_tokens);
     if (!prepared) return end_early(prepared.error(), std::move(end));
@@ -147,7 +148,7 @@ class Job : public std::enable_shared_from_this<Job> {
     if (std::exchange(accepted_, true)) return;
     sink_({.accepted = true,
            .warnings = std::move(prepared_.warnings),
-           .begin = api::AnswerBegin{.prompt_tokens = prompt_tokens_}});
+           .begin = api::AnswerBegin{.prompt_tokens = prompt_tokens_, .model = model_}});
   }
   void accept() {
     const std::lock_guard lock(sink_mutex_);
@@ -169,7 +170,7 @@ class Job : public std::enable_shared_from_this<Job> {
       part.reader->add(event.text, event.tokens, add);
       if (prepared_.with_context) part.context.insert(part.context.end(), event.tokens.begin(), event.tokens.end());
       if (!event.finish && event.usage.prompt_tokens > 0)
-        out.begin = api::AnswerBegin{event.usage.prompt_tokens, event.usage.prompt_tokens_cached};
+        out.begin = api::AnswerBegin{event.usage.prompt_tokens, event.usage.prompt_tokens_cached, model_};
       if (event.finish) finish(event, part, out, add);
       out.tokens = part.tokens.take();
       // A device that fails before anything was told is an error of the request, not of its answer.
@@ -214,6 +215,7 @@ class Job : public std::enable_shared_from_this<Job> {
     usage.reasoning_tokens = part.tokens.reasoning_tokens();
     usage.total = Clock::now() - start_;
     usage.load = loaded_ - start_;
+    usage.queued = counted.queued;
     usage.prompt = counted.prompt;
     usage.generation = counted.generation;
     return usage;
@@ -225,6 +227,8 @@ class Job : public std::enable_shared_from_this<Job> {
   const Clock::time_point start_ = Clock::now();
   Clock::time_point loaded_ = start_;
   uint32_t context_tokens_ = 0, prompt_tokens_ = 0;
+
+  std::string model_;  // by its own name, once it is loaded
 
   Holding holding_;
 

@@ -26,7 +26,7 @@ void DiskWatch::look() {
   next_ = now + kEvery;
   store::watch_tiers();
   std::set<std::string> found;
-  std::vector<Figures> figures;
+  std::vector<metrics::StoreFigures> figures;
   for (const store::Tier& tier : store::tiers()) {
     std::error_code failed;
     if (std::filesystem::is_directory(tier.folder, failed)) look_at(tier.name, tier.folder, found, figures);
@@ -39,7 +39,7 @@ void DiskWatch::look() {
 }
 
 void DiskWatch::look_at(const std::string& name, const std::string& folder, std::set<std::string>& found,
-                        std::vector<Figures>& figures) {
+                        std::vector<metrics::StoreFigures>& figures) {
   const bool writable = ::access(folder.c_str(), W_OK | X_OK) == 0;
   std::vector<std::string> ids;
   for (const disk::Finding& finding : disk::findings_of(folder)) {
@@ -61,29 +61,14 @@ void DiskWatch::look_at(const std::string& name, const std::string& folder, std:
     for (const registry::PartialInfo& partial : registry::list_partials(store::partial_folder(folder)))
       partial_bytes += partial.disk_bytes;
   }
-  figures.push_back({name, space->facts.total_bytes, space->facts.free_bytes, space->promised_bytes,
-                     space->usable_bytes, partial_bytes, static_cast<int>(space->level), std::move(ids)});
+  figures.push_back({name, disk::level_name(space->level), space->facts.total_bytes, space->facts.free_bytes,
+                     space->keep_free_bytes, space->promised_bytes, space->usable_bytes, partial_bytes,
+                     std::move(ids)});
 }
 
-void DiskWatch::add_source(metrics::Registry& registry) {
-  registry.add_source([this](metrics::Page& page) {
-    const std::lock_guard lock(mutex_);
-    for (const Figures& store : figures_) {
-      const metrics::Labels labels{{"store", store.store}};
-      const auto gauge = [&](const char* figure, const char* help, uint64_t value) {
-        page.gauge(figure, help, static_cast<double>(value), labels);
-      };
-      gauge("hearth_store_total_bytes", "Size of the file system that a store is on.", store.total_bytes);
-      gauge("hearth_store_free_bytes", "Free on the file system that a store is on.", store.free_bytes);
-      gauge("hearth_store_promised_bytes", "Promised to writers there, and not yet written.", store.promised_bytes);
-      gauge("hearth_store_usable_bytes", "Free, without what is promised and what is kept free.", store.usable_bytes);
-      gauge("hearth_store_partial_bytes", "Taken by downloads that were begun.", store.partial_bytes);
-      page.gauge("hearth_store_level", "0 green, 1 yellow, 2 orange, 3 red.", store.level, labels);
-      for (const std::string& id : store.findings)
-        page.gauge("hearth_store_finding", "1: this is wrong with a store's disk, see docs/store.md.", 1,
-                   {{"store", store.store}, {"id", id}});
-    }
-  });
+std::vector<metrics::StoreFigures> DiskWatch::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
 }
 
 }  // namespace hearth::serve

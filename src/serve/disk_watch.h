@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/registry.h"
+#include "metrics/figures.h"
 #include "serve/health.h"
 
 namespace hearth::serve {
@@ -20,23 +20,17 @@ class DiskWatch {
   // To be called every second or so; looks now and then. One thread.
   void look();
   // The figures as they were when it looked last. Any thread.
-  void add_source(metrics::Registry& registry);
+  std::vector<metrics::StoreFigures> figures() const;
 
  private:
-  struct Figures {
-    std::string store;
-    uint64_t total_bytes = 0, free_bytes = 0, promised_bytes = 0, usable_bytes = 0, partial_bytes = 0;
-    int level = 0;
-    std::vector<std::string> findings;  // ids
-  };
   void look_at(const std::string& name, const std::string& folder, std::set<std::string>& found,
-               std::vector<Figures>& figures);
+               std::vector<metrics::StoreFigures>& figures);
 
   Health& health_;
   std::chrono::steady_clock::time_point next_{};
   std::set<std::string> known_;  // ids of what health_ has from here
   mutable std::mutex mutex_;
-  std::vector<Figures> figures_;
+  std::vector<metrics::StoreFigures> figures_;
 };
 
 }  // namespace hearth::serve

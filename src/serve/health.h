@@ -8,7 +8,6 @@
 
 #include "api/router.h"
 #include "fleet/fleet.h"
-#include "metrics/registry.h"
 
 namespace hearth::serve {
 
@@ -39,12 +38,5 @@ class Health {
 // GET /health: 200, or 503 where it is not ready, with all reasons; /health/live: 200 as long as it answers at all;
 // /health/ready: 200 or 503.
 void add_health_routes(api::Router& router, const Health& health);
-// GET /metrics.
-void add_metrics_route(api::Router& router, const metrics::Registry& registry);
-// Figures of the models that are loaded, and of the health.
-void add_sources(metrics::Registry& registry, const fleet::Fleet& models, const Health& health);
-// The same service, counting its answers.
-std::shared_ptr<const api::Service> with_counts(std::shared_ptr<const api::Service> service,
-                                                metrics::Registry& registry);
 
 }  // namespace hearth::serve

@@ -28,6 +28,7 @@
 #include "serve/answering.h"
 #include "serve/catalog.h"
 #include "serve/cold_moves.h"
+#include "serve/counting.h"
 #include "serve/creating.h"
 #include "serve/describe.h"
 #include "serve/disk_watch.h"
@@ -36,10 +37,14 @@
 #include "serve/health.h"
 #include "serve/inference_compute.h"
 #include "serve/long_work.h"
+#include "serve/machine_routes.h"
+#include "serve/observer.h"
 #include "serve/page.h"
 #include "serve/registry_routes.h"
+#include "serve/requests.h"
 #include "serve/settings.h"
 #include "serve/state.h"
+#include "serve/store_routes.h"
 #include "serve/summaries.h"
 #include "serve/text_models.h"
 #include "serve/transfers.h"
@@ -54,6 +59,7 @@ constexpr std::chrono::seconds kAsk_neighbours{30};
 constexpr int kWorkers = 2;  // the model needs the processors
 constexpr size_t kMost_waiting = 4096;
 constexpr size_t kMost_long_work = 4;  // models that are made at once
+constexpr size_t kMost_inquiries = 8;  // looks at disks, plans and examinations
 
 bool is_loopback(const http::Address& address) {
   if (address.host == "localhost") return true;
@@ -208,6 +214,11 @@ fleet::FleetOptions with_neighbours(const config::Settings& settings, LongWork& 
   return options;
 }
 
+fleet::FleetOptions counted(fleet::FleetOptions options, metrics::Registry& registry) {
+  count_loads(options, registry);
+  return options;
+}
+
 // Differs when a file has been written or replaced.
 std::string stamp_of(const std::string& path) {
   struct stat status {};
@@ -235,16 +246,19 @@ struct Serving::Parts {
         access(state ? &state->keys() : nullptr, local_key),
         front(front_options(loaded.settings)),
         workers(kWorkers, kMost_waiting),
-        models(with_neighbours(loaded.settings, work)),
-        health(models) {
+        models(counted(with_neighbours(loaded.settings, work), registry)),
+        health(models),
+        observer({models, health, disks, transfers, requests, loaded.settings.gpu != "off"}) {
     if (!state) health.set({"state-unavailable", state.error().what(), state.error().remedy});
-    add_sources(registry, models, health);
-    disks.add_source(registry);
+    registry.add_source([this](metrics::Page& page) { metrics::add_to(page, *observer.figures()); });
+    add_fleet_source(registry, models);
   }
   ~Parts() {
+    observer.end_streams();
     server.reset();
     workers.stop();
     work.stop();
+    inquiries.stop();
   }
 
   void look_at_certificate();
@@ -254,13 +268,16 @@ struct Serving::Parts {
   Access access;
   Current<FrontOptions> front;
   Workers workers;
-  LongWork work{kMost_long_work};
+  LongWork work{kMost_long_work}, inquiries{kMost_inquiries};
+  Current<std::string> shown_settings{settings_json(loaded)};
   AnswerRate rate;
   TextModels texts;
   Catalog catalog{[this](const std::string& name) {
     const auto model = texts.get(name);
     return model ? capabilities_of(**model) : std::vector<std::string>();
   }};
+  metrics::Registry registry;
+  Requests requests;
   Transfers transfers;
   fleet::Fleet models;
   Health health;
@@ -270,7 +287,7 @@ struct Serving::Parts {
                          for (const fleet::RunningModel& model : models.running()) names.push_back(model.found.name);
                          return names;
                        }};
-  metrics::Registry registry;
+  Observer observer;
   std::unique_ptr<http::Server> server;
   std::string certificate_stamp;  // of the files as they were read last
 };
@@ -359,7 +376,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   const auto basic = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, parts->work,
                                   parts->transfers, settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
-  const auto service = with_limits(with_counts(basic, parts->registry));
+  const auto service = with_limits(with_counts(parts->requests.watch(basic), parts->registry));
   add_page_routes(*router);
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);
@@ -371,6 +388,11 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   add_yield_routes(*router, parts->models, parts->work);
   add_health_routes(*router, parts->health);
   add_metrics_route(*router, parts->registry);
+  add_figures_route(*router, parts->observer);
+  add_request_routes(*router, parts->requests);
+  add_machine_routes(*router, parts->models, fleet_options(settings), parts->inquiries);
+  add_store_routes(*router, parts->inquiries);
+  add_settings_route(*router, parts->shown_settings);
   http::Settings http = settings.http;
   http.inherited = std::move(inherited);
   if (!settings.tls_key.empty()) {
@@ -415,6 +437,7 @@ std::vector<std::string> Serving::reload(const config::Loaded& loaded) {
   set_log_level(settings.log);
   parts_->models.set_keep_alive(settings.keep_alive);
   parts_->front.set(front_options(settings));
+  parts_->shown_settings.set(settings_json(parts_->loaded));
   return lines;
 }
 
@@ -428,6 +451,7 @@ std::vector<std::string> Serving::addresses() const {
 
 bool Serving::drain(std::chrono::milliseconds most) {
   parts_->health.set({"ending", "the server is ending", "", true});
+  parts_->observer.end_streams();
   return parts_->server->drain(most);
 }
 

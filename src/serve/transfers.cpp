@@ -49,6 +49,17 @@ api::Cancel Transfers::add(const std::shared_ptr<Job>& job, api::WorkSinks sinks
   return [this, job, number] { leave(job, number); };
 }
 
+std::vector<metrics::TransferFigures> Transfers::figures() const {
+  std::vector<metrics::TransferFigures> list;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, job] : jobs_) {
+    const std::lock_guard its(job->mutex);
+    list.push_back({job->kind == Kind::kPull ? "pull" : "push", job->request.model, job->latest.status,
+                    job->latest.total, job->latest.done});
+  }
+  return list;
+}
+
 void Transfers::leave(const std::shared_ptr<Job>& job, uint64_t number) {
   const std::lock_guard lock(job->mutex);
   job->sinks.erase(number);

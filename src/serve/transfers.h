@@ -7,8 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "api/service.h"
+#include "metrics/figures.h"
 #include "serve/long_work.h"
 
 namespace hearth::serve {
@@ -18,6 +20,7 @@ class Transfers {
   enum class Kind { kPull, kPush };
   // Any thread. The sinks are called on another one, or at once where no thread can be had.
   api::Cancel start(Kind kind, const api::TransferRequest& request, api::WorkSinks sinks);
+  std::vector<metrics::TransferFigures> figures() const;  // of those that run
 
  private:
   struct Job;
@@ -27,7 +30,7 @@ class Transfers {
   void tell(Job& job, const api::WorkStep& step);
   void end(const std::shared_ptr<Job>& job, const Status& status);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;  // that run, by what they do
   // The first to go: it ends all, and waits. They spend their time waiting for the network, so there may be many.
   LongWork work_{std::numeric_limits<size_t>::max()};

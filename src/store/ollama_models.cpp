@@ -206,6 +206,12 @@ bool is_meant_as_path(std::string_view text) {
          text.starts_with("~");
 }
 
+// As the store spells it: names are the same whatever the case of their letters.
+std::string name_of(const fs::path& manifest) {
+  const fs::path model = manifest.parent_path(), space = model.parent_path(), host = space.parent_path();
+  return ModelName{host.filename(), space.filename(), model.filename(), manifest.filename()}.display();
+}
+
 }  // namespace
 
 bool same_apart_from_name(const ModelFiles& a, const ModelFiles& b) {
@@ -255,7 +261,7 @@ Result<ModelFiles> resolve_name(const std::string& text, std::span<const std::st
   ASSIGN_OR_RETURN(const ModelName name, ModelName::parse(text));
   for (const std::string& folder : folders) {
     const std::optional<std::string> manifest = find_manifest(folder, name);
-    if (manifest) return Loader(folder, *manifest, name.display()).run();
+    if (manifest) return Loader(folder, *manifest, name_of(*manifest)).run();
   }
   return not_found(text, folders);
 }

@@ -259,6 +259,54 @@ TEST_F(FleetTest, AKeptModelStaysAsItWasLoadedWhateverElseIsAskedFor) {
   wait_until_running({});
 }
 
+TEST_F(FleetTest, ALoadThatIsSettledStaysAsItIsForThoseWithoutAWish) {
+  start();
+  LoadWish settled{.context = 64, .kv_type = "f32"};
+  settled.settled = true;
+  ASSERT_TRUE(use("a", settled).ok());
+  ASSERT_TRUE(use("a").ok());  // whose default is more
+  EXPECT_EQ(fleet_->running().front().context, 64u);
+  ASSERT_TRUE(use("a", {.context = 128}).ok());
+  wait_until_running({"a"});
+  EXPECT_EQ(fleet_->running().front().context, 128u);
+}
+
+TEST_F(FleetTest, AnotherTypeOfCacheIsAnotherLoad) {
+  start();
+  ASSERT_TRUE(use("a").ok());
+  const uint64_t before = fleet_->running().front().devices.memory().cache;
+  const LoadWish exact{.kv_type = "f32"};
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(use("a", exact).ok());
+  wait_until_running({"a"});
+  EXPECT_GT(fleet_->running().front().devices.memory().cache, before);
+  EXPECT_EQ(fleet_->counts().loads["a"], 2u);
+}
+
+TEST_F(FleetTest, TellsWhatItLoadsAndLetsGoAndWhy) {
+  std::mutex mutex;
+  std::vector<std::string> told;
+  const auto tell = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    told.push_back(text);
+  };
+  options_.most_models = 1;
+  options_.loaded = [&](const std::string& model, const char* why, std::chrono::nanoseconds took) {
+    EXPECT_GT(took.count(), 0);
+    tell("+" + model + " " + why);
+  };
+  options_.let_go = [&](const std::string& model, const char* why) { tell("-" + model + " " + why); };
+  start();
+  ASSERT_TRUE(use("a").ok());
+  ASSERT_TRUE(use("a", {.kv_type = "f32"}).ok());
+  ASSERT_TRUE(use("b", {}, std::chrono::nanoseconds(0)).ok());
+  wait_until_running({});
+  ASSERT_TRUE(use("c").ok());
+  fleet_->unload("c");
+  wait_until_running({});
+  EXPECT_EQ(told, (std::vector<std::string>{"+a request", "-a replaced", "+a again", "-a room", "+b request", "-b idle",
+                                            "+c request", "-c asked"}));
+}
+
 TEST_F(FleetTest, TooManyWhoWaitAreRefused) {
   options_.queue = 1;
   options_.most_models = 1;

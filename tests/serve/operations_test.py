@@ -289,10 +289,10 @@ class Operations(unittest.TestCase):
         while 'path="/api/generate"' not in page and time.monotonic() < deadline:  # a moment after the client has it all
             page = server.request("GET", "/metrics")[2].decode()
         figures = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
-        self.assertEqual(figures['hearth_answers_total{model="demo",reason="stop"}'], "1")
-        self.assertEqual(int(figures['hearth_tokens_total{model="demo",kind="generated"}']), usage["eval_count"])
+        self.assertEqual(figures['hearth_answers_total{model="demo:latest",reason="stop"}'], "1")
+        self.assertEqual(int(figures['hearth_tokens_total{model="demo:latest",kind="generated"}']), usage["eval_count"])
         self.assertEqual(figures['hearth_http_requests_total{path="/api/generate",status="200"}'], "1")
-        self.assertEqual(figures['hearth_first_token_seconds_count{model="demo"}'], "1")
+        self.assertEqual(figures['hearth_first_token_seconds_count{model="demo:latest"}'], "1")
         self.assertGreater(float(figures['hearth_model_bytes{model="demo:latest",place="host"}']), 0)
         self.assertEqual(figures["hearth_ready"], "1")
 

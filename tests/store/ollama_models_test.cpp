@@ -129,6 +129,7 @@ TEST(OllamaModels, NamesMatchWithoutCaseAndWithDefaults) {
     const auto files = resolve_argument(name, store.folders());
     ASSERT_TRUE(files.ok()) << files.error().message;
     EXPECT_EQ(files->model, store.blob(1)) << name;
+    EXPECT_EQ(files->name, "Llama3:latest") << "it is one model, by one name";
   }
   EXPECT_EQ(resolve_argument("hf.co/me/repo:q4_k_m", store.folders())->model, store.blob(2));
 }

@@ -32,7 +32,7 @@ export function Doctor() {
       <h1>{t('nav_doctor')}</h1>
       <Explained />
       <h2>{t('from_figures')}</h2>
-      {figures?.findings.length === 0 && <p>{t('headline_good')}</p>}
+      {figures?.findings.length === 0 && <p>{t('nothing_wrong')}</p>}
       {figures?.findings.map((finding) => (
         <p class="notice warning">
           <span>

@@ -35,14 +35,14 @@ export function Now() {
 const SIGNS = { good: '✓', idle: '○', warning: '!', bad: '✗' }
 
 function Top({ figures: { headline } }: { figures: Figures }) {
-  const own = headline.tone === 'good' || headline.tone === 'idle'
+  const own = headline.cause === ''
   return (
     <p class={`notice ${headline.tone}`} role="status">
       <span class="sign" aria-hidden="true">
         {SIGNS[headline.tone]}
       </span>
       <span>
-        <strong>{own ? t(`headline_${headline.tone}` as Key) : headline.cause}</strong>
+        <strong>{own ? t(`headline_${headline.tone}` as Key) : `${headline.cause}.`}</strong>
         {headline.remedy && (
           <>
             {' '}

@@ -62,7 +62,7 @@ export function PlanView({ model, pull }: { model: string; pull: (name: string) 
     [t('free'), (device) => device.free_bytes],
   ]
   return (
-    <section class="plan" aria-label={t('plan_of', { name: model })}>
+    <div class="plan">
       <div class="scroll" tabIndex={0} role="region" aria-label={t('plan_of', { name: model })}>
         <table>
           <thead>
@@ -126,6 +126,6 @@ export function PlanView({ model, pull }: { model: string; pull: (name: string) 
           </li>
         ))}
       </ul>
-    </section>
+    </div>
   )
 }

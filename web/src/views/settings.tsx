@@ -81,7 +81,7 @@ interface Setting {
 function Effective() {
   const { value, problem } = useLoaded<{ file: string; settings: Setting[] }>('/hearth/settings')
   return (
-    <section class="card" aria-label={t('configuration')}>
+    <section class="card">
       <h2>{t('configuration')}</h2>
       <Problem text={problem} />
       {value && <p class="quiet">{value.file ? t('config_file', { file: value.file }) : t('config_no_file')}</p>}
