@@ -3,8 +3,10 @@
 #include <chrono>
 #include <thread>
 
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/figures_view.h"
+#include "cli/gpu_run.h"
 #include "cli/remote.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
@@ -84,14 +86,29 @@ Status run(const Options& options) {
   return print(text_of(figures, source, options, terminal_width(STDOUT_FILENO)));
 }
 
+// "run COMMAND..." where a program is to have a GPU's memory; nothing where the GPUs are shown.
+Status run_or_show(const Options& options, GpuRunOptions beside) {
+  if (beside.command.empty() && beside.need.empty()) return run(options);
+  if (beside.command.empty() || beside.command.front() != "run" || options.watch || options.json ||
+      options.url.has_value())
+    return error(ErrorKind::kUsage, "write hearth gpu run --need 6GiB -- COMMAND ARGUMENTS...");
+  beside.command.erase(beside.command.begin());
+  return gpu_run(beside);
+}
+
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
+  const auto beside = std::make_shared<GpuRunOptions>();
+  arguments.words("COMMAND", beside->command,
+                  "\"run -- PROGRAM ...\" runs one that has a GPU's memory (docs/sharing.md)");
+  arguments.text("--need", beside->need, "With run: how much, e.g. 6GiB");
+  arguments.number("--gpu", beside->gpu, 0, 1023, "With run: on which GPU (default: the one with most free memory)");
   arguments.flag("--once", options->once, "Print once (the default)");
   arguments.flag("--watch", options->watch, "Show it anew every second; q ends");
   arguments.flag("--json", options->json, "Print JSON; with --watch a line every second");
   arguments.text("--url", options->url, "A server elsewhere, http://HOST:PORT; HEARTH_API_KEY is the key");
   arguments.exclude("--once", "--watch");
-  return [options] { return run(*options); };
+  return [options, beside] { return run_or_show(*options, *beside); };
 }
 
 const Command kCommand = {"gpu", "Show what the GPUs hold and do, and the models on them", configure};

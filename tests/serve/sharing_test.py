@@ -145,6 +145,22 @@ class Sharing(unittest.TestCase):
         self.ask(server)
         self.assertEqual(self.layers(server), LAYERS, "the room is hearth's again")
 
+    def test_a_program_has_the_memory_while_it_runs(self):
+        server = self.start("tiny,memory_mib=512")
+        self.ask(server)
+        program = f"""{HEARTH} ps; ls {self.folder}/leases; curl -s {server.url}/api/yield; exit 7"""
+        done = server.command("gpu", "run", "--need", "495MiB", "--", "sh", "-c", program, check=False)
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn("hearth unloaded demo:latest (", done.stderr)
+        self.assertIn("GPU-", done.stdout)
+        self.assertIn('"holder":"sh"', done.stdout)
+        self.assertEqual(server.json("GET", "/api/yield")["leases"], [], "given back")
+        for arguments in [["run"], ["run", "--need", "1MiB"], ["walk", "--need", "1MiB", "--", "true"]]:
+            self.assertEqual(server.command("gpu", *arguments, check=False).returncode, 2, arguments)
+        missing = server.command("gpu", "run", "--need", "1MiB", "--", "no-such-program", check=False)
+        self.assertEqual((missing.returncode, missing.stderr.strip()),
+                         (1, "hearth: cannot start no-such-program: No such file or directory"))
+
     def test_what_cannot_be_freed_and_what_makes_no_sense_is_told(self):
         server = self.start("tiny,memory_mib=512", faults="take mib=200 name=/usr/bin/game")
         done = server.command("yield", "400MiB", "--deadline-ms", "200", check=False)
