@@ -87,18 +87,17 @@ Status run(const Options& options) {
 }
 
 // "run COMMAND..." where a program is to have a GPU's memory; nothing where the GPUs are shown.
-Status run_or_show(const Options& options, GpuRunOptions beside) {
-  if (beside.command.empty() && beside.need.empty()) return run(options);
-  if (beside.command.empty() || beside.command.front() != "run" || options.watch || options.json ||
-      options.url.has_value())
+Status run_or_show(const Options& options, const GpuRunOptions& beside) {
+  if (beside.action.empty() && beside.need.empty()) return run(options);
+  if (beside.command.empty() || beside.action != "run" || options.watch || options.json || options.url.has_value())
     return error(ErrorKind::kUsage, "write hearth gpu run --need 6GiB -- COMMAND ARGUMENTS...");
-  beside.command.erase(beside.command.begin());
   return gpu_run(beside);
 }
 
 Action configure(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   const auto beside = std::make_shared<GpuRunOptions>();
+  arguments.text("ACTION", beside->action, "Nothing: show them; run: see --need");
   arguments.words("COMMAND", beside->command,
                   "\"run -- PROGRAM ...\" runs one that has a GPU's memory (docs/sharing.md)");
   arguments.text("--need", beside->need, "With run: how much, e.g. 6GiB");

@@ -9,6 +9,7 @@
 namespace hearth::cli {
 
 struct GpuRunOptions {
+  std::string action;                // "run"
   std::string need;                  // "6GiB"
   int gpu = -1;                      // CUDA's number; below 0: where most is free
   std::vector<std::string> command;  // and its arguments

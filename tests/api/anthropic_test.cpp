@@ -214,7 +214,7 @@ TEST_F(AnthropicApi, StopReasonsTellTheTruth) {  // A10, A20
 
 TEST_F(AnthropicApi, ThinkingIsShownOnlyIfItWasAskedFor) {  // A14
   for (const char* stream : {"", R"(,"stream":true)"}) {
-    const auto shows = [&](const std::string& more) { return say(more + stream)->body.find("hm") != std::string::npos; };
+    const auto shows = [&](const std::string& more) { return say(more + stream)->body.find("\"hm") != std::string::npos; };
     EXPECT_FALSE(shows(""));
     EXPECT_EQ(request_.thinking.on, false);
     EXPECT_FALSE(shows(R"(,"thinking":{"type":"disabled"})"));
