@@ -5,6 +5,7 @@
 #include "api/json.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "serve/json_answer.h"
 
 namespace hearth::serve {
 namespace {
@@ -32,35 +33,23 @@ Result<uint32_t> read_limit(const api::Fields& fields, const char* name) {
   return static_cast<uint32_t>(value.value_or(0));
 }
 
-http::Response json_response(unsigned status, const json::value& value) {
-  return {{.status = status, .headers = {{"Content-Type", "application/json"}}}, json::serialize(value)};
-}
-
-http::Response failure(const Error& cause) {
-  const unsigned status = cause.kind == ErrorKind::kUsage      ? 400
-                          : cause.kind == ErrorKind::kNotFound ? 404
-                          : cause.kind == ErrorKind::kRefused  ? 503
-                                                               : 500;
-  return json_response(status, json::object{{"error", cause.message}});
-}
-
 http::Response add_key(Keys& keys, std::string_view body) {
   auto info = key_from_json(body);
-  if (!info) return failure(info.error());
+  if (!info) return failure_answer(info.error());
   const auto text = keys.add(std::move(info).value());
-  if (!text) return failure(text.error());
-  return json_response(201, json::object{{"key", *text}});
+  if (!text) return failure_answer(text.error());
+  return json_answer(201, json::object{{"key", *text}});
 }
 
 http::Response list_keys(const Keys& keys) {
   json::array list;
   for (const KeyInfo& info : keys.list()) list.emplace_back(to_json(info));
-  return json_response(200, json::object{{"keys", std::move(list)}});
+  return json_answer(200, json::object{{"keys", std::move(list)}});
 }
 
 http::Response revoke_key(Keys& keys, const std::string& name) {
   const Status done = keys.revoke(name);
-  return done ? json_response(200, json::object{}) : failure(done.error());
+  return done ? json_answer(200, json::object{}) : failure_answer(done.error());
 }
 
 http::Response back_up(Keys& keys, const std::string& folder) {
@@ -69,7 +58,7 @@ http::Response back_up(Keys& keys, const std::string& folder) {
   const Status copied = keys.back_up(path);
   auto bytes = copied ? read_file(path) : Result<std::string>(copied.error());
   ::unlink(path.c_str());
-  if (!bytes) return failure(bytes.error());
+  if (!bytes) return failure_answer(bytes.error());
   return {{.status = 200, .headers = {{"Content-Type", "application/vnd.sqlite3"}}}, std::move(bytes).value()};
 }
 
@@ -80,10 +69,8 @@ std::string key_json(const KeyInfo& info) {
 }
 
 Result<KeyInfo> key_from_json(std::string_view text) {
-  ASSIGN_OR_RETURN(const json::value value, api::read_json(text));
-  const json::object* object = value.if_object();
-  if (object == nullptr) return error(ErrorKind::kUsage, "the body must be a JSON object");
-  const api::Fields fields(*object, "");
+  ASSIGN_OR_RETURN(const json::value value, api::read_object(text));
+  const api::Fields fields(value.get_object(), "");
   KeyInfo info;
   ASSIGN_OR_RETURN(const std::optional<std::string> name, fields.text("name"));
   ASSIGN_OR_RETURN(const std::optional<std::string> role, fields.text("role"));
@@ -114,7 +101,7 @@ void add_admin_routes(api::Router& router, Keys* keys, const std::string& folder
                     [=](const api::Call& call) {
                       if (keys == nullptr)
                         return call.exchange->send(
-                            failure(error(ErrorKind::kRefused, "there are no keys here: {}", why)));
+                            json_answer(503, json::object{{"error", "there are no keys here: " + why}}));
                       call.exchange->send(run(*keys, call));
                     },
                 .role = Role::kAdmin});

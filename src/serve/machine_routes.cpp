@@ -13,6 +13,7 @@
 #include "fleet/gpus.h"
 #include "fleet/machine.h"
 #include "fleet/plan_model.h"
+#include "serve/json_answer.h"
 
 namespace hearth::serve {
 namespace {
@@ -140,26 +141,6 @@ http::Response explain(const std::string& id) {
 }
 
 }  // namespace
-
-http::Response json_answer(unsigned status, const json::value& value) {
-  return {{.status = status, .headers = {{"Content-Type", "application/json"}}}, json::serialize(value)};
-}
-
-http::Response failure_answer(const Error& error) {
-  const unsigned status = error.kind == ErrorKind::kUsage      ? 400
-                          : error.kind == ErrorKind::kNotFound ? 404
-                          : error.kind == ErrorKind::kBusy     ? 503
-                                                               : 500;
-  return json_answer(status, json::object{{"error", error.what() + (error.remedy.empty() ? "" : "; " + error.remedy)}});
-}
-
-void answer_later(LongWork& work, const api::Call& call, std::function<http::Response()> answer) {
-  const auto exchange = call.exchange;
-  const auto started =
-      work.start([exchange, answer = std::move(answer)](const std::atomic<bool>&) { exchange->send(answer()); });
-  if (!started)
-    exchange->send(failure_answer(error(ErrorKind::kBusy, "too much is being looked at; try again in a moment")));
-}
 
 void add_machine_routes(api::Router& router, fleet::Fleet& models, const fleet::FleetOptions& options, LongWork& work) {
   router.add({.method = "POST", .path = "/hearth/plan", .run = [&models, options, &work](const api::Call& call) {

@@ -2,8 +2,6 @@
 // machine, and how the server is set up.
 #pragma once
 
-#include <boost/json.hpp>
-#include <functional>
 #include <string>
 
 #include "api/router.h"
@@ -22,11 +20,5 @@ void add_machine_routes(api::Router& router, fleet::Fleet& models, const fleet::
 std::string settings_json(const config::Loaded& loaded);
 // GET /hearth/settings.
 void add_settings_route(api::Router& router, const Current<std::string>& settings);
-
-// Runs `answer` on a thread of its own and sends what it gives; 503 where there is no thread to be had.
-void answer_later(LongWork& work, const api::Call& call, std::function<http::Response()> answer);
-http::Response json_answer(unsigned status, const boost::json::value& value);
-// By the kind of error, with its message and remedy.
-http::Response failure_answer(const Error& error);
 
 }  // namespace hearth::serve

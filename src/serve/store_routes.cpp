@@ -4,9 +4,10 @@
 
 #include "api/json.h"
 #include "disk/findings.h"
-#include "serve/machine_routes.h"
+#include "serve/json_answer.h"
 #include "store/edit_models.h"
 #include "store/gc.h"
+#include "store/ollama_models.h"
 #include "store/pins.h"
 #include "store/room.h"
 #include "store/tiers.h"

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "disk/guard.h"
+#include "serve/json_answer.h"
 
 namespace hearth::serve {
 namespace {
@@ -13,19 +14,6 @@ namespace json = boost::json;
 
 constexpr std::chrono::nanoseconds kMost_hold = std::chrono::hours(24);
 constexpr int64_t kMost_deadline_ms = 60'000;
-
-http::Response json_response(unsigned status, std::string text) {
-  return {{.status = status, .headers = {{"Content-Type", "application/json"}}}, std::move(text)};
-}
-
-http::Response failure(const Error& cause) {
-  const unsigned status = cause.kind == ErrorKind::kUsage      ? 400
-                          : cause.kind == ErrorKind::kNotFound ? 404
-                          : cause.kind == ErrorKind::kNoDevice ? 503
-                          : cause.kind == ErrorKind::kBusy     ? 503
-                                                               : 500;
-  return json_response(status, json::serialize(json::object{{"error", cause.message}}));
-}
 
 json::object to_json(const fleet::GpuLease& lease) {
   json::array how;
@@ -67,23 +55,17 @@ Result<std::chrono::nanoseconds> read_hold(const api::Fields& fields, std::chron
   return *hold;
 }
 
-void yield(fleet::Fleet& models, const YieldAsked& asked, http::Exchange& exchange) {
+http::Response yield(fleet::Fleet& models, const YieldAsked& asked) {
   const auto lease =
       asked.renews.empty() ? models.yield(asked.wish) : models.renew_lease(asked.renews, asked.wish.hold);
-  exchange.send(lease ? json_response(200, lease_json(*lease)) : failure(lease.error()));
+  return lease ? json_answer(200, to_json(*lease)) : failure_answer(lease.error());
 }
 
 }  // namespace
 
-std::string lease_json(const fleet::GpuLease& lease) {
-  return json::serialize(to_json(lease));
-}
-
 Result<YieldAsked> yield_from_json(std::string_view text) {
-  ASSIGN_OR_RETURN(const json::value value, api::read_json(text));
-  const json::object* object = value.if_object();
-  if (object == nullptr) return error(ErrorKind::kUsage, "the body must be a JSON object");
-  const api::Fields fields(*object, "");
+  ASSIGN_OR_RETURN(const json::value value, api::read_object(text));
+  const api::Fields fields(value.get_object(), "");
   YieldAsked asked;
   fleet::YieldWish& wish = asked.wish;
   ASSIGN_OR_RETURN(const std::optional<std::string> renews, fields.text("lease"));
@@ -108,33 +90,30 @@ void add_yield_routes(api::Router& router, fleet::Fleet& models, LongWork& work)
               .run =
                   [&models, &work](const api::Call& call) {
                     const auto asked = yield_from_json(call.request.body.text());
-                    if (!asked) return call.exchange->send(failure(asked.error()));
-                    const auto started = work.start([&models, asked = *asked, exchange = call.exchange](
-                                                        const std::atomic<bool>&) { yield(models, asked, *exchange); });
-                    if (!started)
-                      call.exchange->send(failure(error(ErrorKind::kBusy, "too much else is under way; try again")));
+                    if (!asked) return call.exchange->send(failure_answer(asked.error()));
+                    answer_later(work, call, [&models, asked = *asked] { return yield(models, asked); });
+                  },
+              .role = api::Role::kManage});
+  router.add({.method = "GET",
+              .path = "/api/yield",
+              .run =
+                  [&models](const api::Call& call) {
+                    json::array leases;
+                    for (const fleet::GpuLease& lease : models.leases()) leases.emplace_back(to_json(lease));
+                    call.exchange->send(json_answer(200, json::object{{"leases", std::move(leases)}}));
                   },
               .role = api::Role::kManage});
   router.add(
-      {.method = "GET",
-       .path = "/api/yield",
+      {.method = "DELETE",
+       .path = "/api/yield/*",
        .run =
            [&models](const api::Call& call) {
-             json::array leases;
-             for (const fleet::GpuLease& lease : models.leases()) leases.emplace_back(to_json(lease));
-             call.exchange->send(json_response(200, json::serialize(json::object{{"leases", std::move(leases)}})));
+             call.exchange->send(
+                 models.end_lease(call.rest)
+                     ? json_answer(200, json::object{})
+                     : failure_answer(error(ErrorKind::kNotFound, "there is no lease {}, or it has ended", call.rest)));
            },
        .role = api::Role::kManage});
-  router.add({.method = "DELETE",
-              .path = "/api/yield/*",
-              .run =
-                  [&models](const api::Call& call) {
-                    call.exchange->send(
-                        models.end_lease(call.rest)
-                            ? json_response(200, "{}")
-                            : failure(error(ErrorKind::kNotFound, "there is no lease {}, or it has ended", call.rest)));
-                  },
-              .role = api::Role::kManage});
 }
 
 }  // namespace hearth::serve

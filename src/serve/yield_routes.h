@@ -10,8 +10,6 @@ namespace hearth::serve {
 
 void add_yield_routes(api::Router& router, fleet::Fleet& models, LongWork& work);
 
-// Of a lease, as the routes show it.
-std::string lease_json(const fleet::GpuLease& lease);
 // Errors: kUsage with the member that is wrong.
 struct YieldAsked {
   fleet::YieldWish wish;
