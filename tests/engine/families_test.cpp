@@ -3,11 +3,11 @@
 #include <numeric>
 
 #include "cpu/cpu_device.h"
+#include "engine/alone.h"
 #include "engine/engine.h"
 #include "engine/fake_model.h"
 #include "gguf/file.h"
 #include "models/model.h"
-#include "sampling/sampler.h"
 #include "support/support.h"
 
 namespace hearth::engine::test {
@@ -46,29 +46,10 @@ class Families : public testing::TestWithParam<const char*> {
     return all;
   }
 
-  // The whole prompt in one step, then token by token.
   std::vector<text::Token> alone(models::Model& model, const Request& request) const {
     std::vector<int32_t> pages(model.options().pages);
     std::iota(pages.begin(), pages.end(), 0);
-    std::vector<float> logits(model.spec().vocabulary);
-    sampling::Sampler sampler(request.options, kContext);
-    std::vector<text::Token> input = request.prompt, answer;
-    for (text::Token token : input) sampler.accept(token);
-    uint32_t position = 0;
-    while (answer.size() < static_cast<size_t>(request.options.num_predict)) {
-      device::Batch batch;
-      batch.tokens = input;
-      batch.sequences.push_back({0, batch.rows(), position, pages});
-      batch.logit_rows = {batch.rows() - 1};
-      EXPECT_TRUE(model.forward(batch, logits).ok());
-      position += batch.rows();
-      const text::Token token = sampler.sample(logits)->token;
-      sampler.accept(token);
-      answer.push_back(token);
-      if (tokenizer_->is_end_of_generation(token)) break;
-      input = {token};
-    }
-    return answer;
+    return answer_alone(model, *tokenizer_, request, pages);
   }
 
   std::shared_ptr<const gguf::File> file_;

@@ -3,11 +3,11 @@
 #include <numeric>
 
 #include "cpu/cpu_device.h"
+#include "engine/alone.h"
 #include "engine/engine.h"
 #include "engine/fake_model.h"
 #include "gguf/file.h"
 #include "models/model.h"
-#include "sampling/sampler.h"
 #include "support/support.h"
 
 namespace hearth::engine::test {
@@ -49,30 +49,10 @@ class RealModel : public testing::TestWithParam<std::string> {
     return request;
   }
 
-  // The whole prompt in one step, then token by token.
   std::vector<text::Token> alone(models::Model& model, const Request& request) const {
     std::vector<int32_t> pages(model.options().pages);
     std::iota(pages.rbegin(), pages.rend(), 0);  // the last page first: not the order that an engine uses
-    std::vector<float> logits(model.spec().vocabulary);
-    sampling::Sampler sampler(request.options, 256);
-    std::vector<text::Token> input = request.prompt, answer;
-    for (text::Token token : input) sampler.accept(token);
-    uint32_t position = 0;
-    while (answer.size() < static_cast<size_t>(request.options.num_predict)) {
-      device::Batch batch;
-      batch.tokens = input;
-      const uint32_t rows = batch.rows();
-      batch.sequences.push_back({0, rows, position, std::span(pages).first((position + rows + 31) / 32)});
-      batch.logit_rows = {rows - 1};
-      EXPECT_TRUE(model.forward(batch, logits).ok());
-      position += rows;
-      const text::Token token = sampler.sample(logits)->token;
-      sampler.accept(token);
-      answer.push_back(token);
-      if (tokenizer_->is_end_of_generation(token)) break;
-      input = {token};
-    }
-    return answer;
+    return answer_alone(model, *tokenizer_, request, pages);
   }
 
   std::shared_ptr<const gguf::File> file_;
