@@ -54,18 +54,6 @@ class Renewer {
   std::thread thread_;
 };
 
-Result<fleet::CardMemory> choose(uint64_t bytes, int gpu) {
-  const std::vector<fleet::CardMemory> cards = fleet::card_memory();
-  const fleet::CardMemory* best = nullptr;
-  for (const fleet::CardMemory& card : cards)
-    if ((gpu < 0 || card.ordinal == gpu) && card.total_bytes >= bytes &&
-        (best == nullptr || card.free_bytes > best->free_bytes))
-      best = &card;
-  if (best != nullptr) return *best;
-  if (cards.empty()) return error(ErrorKind::kNoDevice, "there is no GPU whose memory is known; see hearth doctor");
-  return error(ErrorKind::kUsage, "no GPU asked for has {} in all", size_text(bytes));
-}
-
 // Everything that is to be given back when the command has ended.
 struct Held {
   std::optional<Remote> server;
@@ -98,11 +86,8 @@ Status ask_neighbours(Held& held, uint64_t bytes, const fleet::CardMemory& card)
   config::Inputs inputs;
   inputs.environment = config::environment();
   ASSIGN_OR_RETURN(const config::Loaded loaded, config::load(inputs));
-  std::vector<neighbours::Neighbour> all;
-  for (const std::string& entry : loaded.settings.neighbours) {
-    ASSIGN_OR_RETURN(neighbours::Neighbour neighbour, neighbours::parse_neighbour(entry));
-    all.push_back(std::move(neighbour));
-  }
+  ASSIGN_OR_RETURN(const std::vector<neighbours::Neighbour> all,
+                   neighbours::parse_neighbours(loaded.settings.neighbours));
   held.key = neighbours::key_from_environment();
   neighbours::Asked asked =
       neighbours::ask(all, {.free_bytes = [ordinal = card.ordinal] { return fleet::free_bytes_of(ordinal); },
@@ -114,12 +99,9 @@ Status ask_neighbours(Held& held, uint64_t bytes, const fleet::CardMemory& card)
   held.to_wake = std::move(asked.to_wake);
   for (const std::string& line : asked.how) print_note(line);
   if (asked.enough) return {};
-  std::string others;
-  uint64_t free = 0;
-  for (const fleet::CardMemory& now : fleet::card_memory())
-    if (now.ordinal == card.ordinal) others = now.others, free = now.free_bytes;
-  return error(ErrorKind::kBusy, "{} of {} are free and {} are needed{}", size_text(free), card.name, size_text(bytes),
-               others.empty() ? "" : "; the rest is held by " + others);
+  const auto now = fleet::card_memory(card.ordinal).value_or(card);
+  return error(ErrorKind::kBusy, "{} of {} are free and {} are needed{}", size_text(now.free_bytes), card.name,
+               size_text(bytes), now.others.empty() ? "" : "; the rest is held by " + now.others);
 }
 
 Status lock_card(Held& held, uint64_t bytes, const fleet::CardMemory& card) {
@@ -171,7 +153,8 @@ Status gpu_run(const GpuRunOptions& options) {
   if (options.command.empty() || options.need.empty())
     return error(ErrorKind::kUsage, "write hearth gpu run --need 6GiB -- COMMAND ARGUMENTS...");
   ASSIGN_OR_RETURN(const uint64_t bytes, disk::parse_size(options.need));
-  ASSIGN_OR_RETURN(const fleet::CardMemory card, choose(bytes, options.gpu));
+  const auto wanted = options.gpu < 0 ? std::nullopt : std::optional(options.gpu);
+  ASSIGN_OR_RETURN(const fleet::CardMemory card, fleet::choose_card(fleet::card_memory(), bytes, wanted));
   int code = 0;
   {
     Held held;

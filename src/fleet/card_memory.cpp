@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "driver/probe.h"
 #include "placement/gpus.h"
@@ -28,18 +29,35 @@ std::vector<CardMemory> card_memory() {
   return cards;
 }
 
+std::optional<CardMemory> card_memory(int ordinal) {
+  const std::vector<CardMemory> cards = card_memory();
+  const auto found = std::ranges::find(cards, ordinal, &CardMemory::ordinal);
+  return found == cards.end() ? std::nullopt : std::optional(*found);
+}
+
 uint64_t free_bytes_of(int ordinal) {
-  for (const CardMemory& card : card_memory())
-    if (card.ordinal == ordinal) return card.free_bytes;
-  return 0;
+  const auto card = card_memory(ordinal);
+  return card ? card->free_bytes : 0;
+}
+
+Result<CardMemory> choose_card(std::span<const CardMemory> cards, uint64_t bytes, std::optional<int> ordinal) {
+  if (cards.empty()) return error(ErrorKind::kNoDevice, "the driver tells of no GPU and its memory; see hearth doctor");
+  const CardMemory* best = nullptr;
+  std::string names;
+  for (const CardMemory& card : cards) {
+    names += fmt::format("{}{} has {}", names.empty() ? "" : ", ", card.name, size_text(card.total_bytes));
+    if ((ordinal && card.ordinal != *ordinal) || card.total_bytes < bytes) continue;
+    if (best == nullptr || card.free_bytes > best->free_bytes) best = &card;
+  }
+  if (best != nullptr) return *best;
+  return error(ErrorKind::kUsage, "no GPU asked for has {} in all: {}", size_text(bytes), names);
 }
 
 uint64_t room_for(int ordinal, uint64_t bytes) {
-  for (const CardMemory& card : card_memory())
-    if (card.ordinal == ordinal)
-      return bytes + placement::reserve_on(card.total_bytes) +
-             std::min(placement::RebalanceOptions().grow_margin_bytes, placement::grow_margin_on(card.total_bytes));
-  return bytes;
+  const auto card = card_memory(ordinal);
+  if (!card) return bytes;
+  return bytes + placement::reserve_on(card->total_bytes) +
+         std::min(placement::RebalanceOptions().grow_margin_bytes, placement::grow_margin_on(card->total_bytes));
 }
 
 }  // namespace hearth::fleet

@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "base/result.h"
 
 namespace hearth::fleet {
 
@@ -18,8 +22,13 @@ struct CardMemory {
 // does not answer is waited for.
 std::vector<CardMemory> card_memory();
 
-// Of one of them; 0 if that is not known.
+// One of them; nothing if it is not there.
+std::optional<CardMemory> card_memory(int ordinal);
+// Its free bytes; 0 if that is not known.
 uint64_t free_bytes_of(int ordinal);
+// Of `cards` the one with most free of those that have so much in all; `ordinal`: only that one. Errors: kNoDevice
+// where there are none, kUsage where none is so large.
+Result<CardMemory> choose_card(std::span<const CardMemory> cards, uint64_t bytes, std::optional<int> ordinal);
 // What must be free on it so that so many bytes of layers come there, with what is always left alone.
 uint64_t room_for(int ordinal, uint64_t bytes);
 

@@ -133,7 +133,7 @@ void Fleet::use(store::ModelFiles found, const LoadWish& wish, std::optional<std
       entry->last_used = Clock::now();
       if (entry->resident && !grows) {
         ++entry->users;
-        if (blocked_ != nullptr) ++counts_.avoided[entry->found.name];
+        if (blocked_ != nullptr) ++loads_avoided_[entry->found.name];
         lease = std::make_shared<Lease>(*this, entry);
       } else if (entry->waiting.size() >= options_.queue) {
         refusal = error(ErrorKind::kBusy, "too many requests wait for {}", entry->found.name);
@@ -217,9 +217,9 @@ std::vector<RunningModel> Fleet::running() const {
   return list;
 }
 
-FleetCounts Fleet::counts() const {
+std::map<std::string, uint64_t> Fleet::loads_avoided() const {
   const std::lock_guard lock(mutex_);
-  return counts_;
+  return loads_avoided_;
 }
 
 std::vector<std::string> Fleet::loading() const {
@@ -272,7 +272,6 @@ bool Fleet::retire_for(const Entry& wanted) {
   blocked_ = oldest ? nullptr : &wanted;
   if (!oldest) return false;
   log_info("{} is let go: {} needs the room", oldest->found.name, wanted.found.name);
-  ++counts_.let_go[oldest->found.name];
   retire(*oldest, "room");
   return true;
 }
@@ -305,7 +304,8 @@ void Fleet::work() {
     if (make_room_on_gpus()) next = std::min(next.value_or(Time::max()), Clock::now() + kLook_again);
     remove_retired(lock);
     look_at_leases(lock);
-    if (!leases_.empty() || !held().empty())
+    const auto holds = [](const Ptr& entry) { return entry->resident != nullptr; };
+    if (!leases_.empty() || std::ranges::any_of(entries_, holds))
       next = std::min(next.value_or(Time::max()), leases_seen_ + kLook_at_leases);
     if (!ends_ && grow_one(lock)) continue;
     const Ptr entry = ends_ ? nullptr : next_to_load();
@@ -370,7 +370,6 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   }
   entry->resident = std::move(loaded).value();
   entry->grows_to = 0;  // but for those who wait
-  ++counts_.loads[entry->found.name];
   tell_of_shortage(*entry);
   hand_over(lock, entry);
 }
@@ -422,6 +421,7 @@ void Fleet::refuse(std::unique_lock<std::mutex>& lock, std::vector<Waiting> wait
 // Where models that were used before another keep a part of that from the GPU they go once nobody uses them, and its
 // layers follow. Whether one may go later.
 bool Fleet::make_room_on_gpus() {
+  if (entries_.size() < 2) return false;  // nearly always, and this is asked with every request
   bool later = false;
   for (const Ptr& wants : entries_) {
     if (!wants->resident || wants->retired) continue;
@@ -435,7 +435,6 @@ bool Fleet::make_room_on_gpus() {
         continue;
       }
       log_info("{} is let go: {} needs the GPU", entry->found.name, wants->found.name);
-      ++counts_.let_go[entry->found.name];
       retire(*entry, "gpu");
     }
   }

@@ -50,14 +50,6 @@ struct FleetOptions {
 };
 inline constexpr int kSlice_loads = 20;
 
-// What happened since the start, by the model's name.
-struct FleetCounts {
-  std::map<std::string, uint64_t> loads;
-  std::map<std::string, uint64_t> let_go;   // for others: by rights of its slice, idle or not
-  std::map<std::string, uint64_t> avoided;  // requests that a model got while another waited for its place: as many
-                                            // loads if every request had had its turn
-};
-
 // What a request asks of the load, over FleetOptions::model. Not given: whatever is best.
 struct LoadWish {
   std::optional<uint32_t> context = {};  // tokens of one sequence
@@ -144,7 +136,9 @@ class Fleet {
   Result<GpuLease> renew_lease(const std::string& id, std::chrono::nanoseconds hold);
   bool end_lease(const std::string& id);
   std::vector<GpuLease> leases() const;
-  FleetCounts counts() const;
+  // By model, requests since the start that it got while another waited for its place: as many loads if every request
+  // had had its turn.
+  std::map<std::string, uint64_t> loads_avoided() const;
   std::vector<std::string> loading() const;  // by name
 
  private:
@@ -222,7 +216,7 @@ class Fleet {
   bool ends_ = false;
   std::map<std::string, LoadWish> kept_;  // by name
   const Entry* blocked_ = nullptr;        // that waits for another's place
-  FleetCounts counts_;
+  std::map<std::string, uint64_t> loads_avoided_;
   GpuLeases leases_;
   Time leases_seen_ = {};
   std::thread keeper_;  // loads and lets go: an engine must not be ended by its own threads

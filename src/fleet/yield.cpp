@@ -24,27 +24,6 @@ uint64_t bytes_on(const engine::DeviceStatus& status, const std::string& card) {
   return bytes;
 }
 
-const CardMemory* find_card(const std::vector<CardMemory>& cards, const std::string& id) {
-  const auto found = std::ranges::find(cards, id, &CardMemory::id);
-  return found == cards.end() ? nullptr : &*found;
-}
-
-// Where the least of ours is in the way.
-Result<CardMemory> choose_card(const std::vector<CardMemory>& cards, const YieldWish& wish) {
-  const CardMemory* best = nullptr;
-  for (const CardMemory& card : cards) {
-    if (wish.gpu && card.ordinal != *wish.gpu) continue;
-    if (card.total_bytes < wish.bytes) continue;
-    if (best == nullptr || card.free_bytes > best->free_bytes) best = &card;
-  }
-  if (best != nullptr) return *best;
-  if (cards.empty()) return error(ErrorKind::kNoDevice, "the driver tells of no GPU and its memory; see hearth doctor");
-  std::string names;
-  for (const CardMemory& card : cards)
-    names += fmt::format("{}{} has {}", names.empty() ? "" : ", ", card.name, size_text(card.total_bytes));
-  return error(ErrorKind::kUsage, "no GPU asked for has {} in all: {}", size_text(wish.bytes), names);
-}
-
 }  // namespace
 
 // What models of this process hold of each card.
@@ -96,7 +75,6 @@ std::optional<std::string> Fleet::unload_idle(const std::string& card, Time unti
     retire(*oldest, "yield");
     going = oldest;
     log_info("{} is let go: another program needs the GPU", name);
-    ++counts_.let_go[name];
   }
   changed_.notify_all();
   while (!going.expired() && Clock::now() < until) std::this_thread::sleep_for(kPoll);
@@ -129,7 +107,7 @@ Result<GpuLease> Fleet::yield(const YieldWish& wish) {
   if (wish.bytes == 0) return error(ErrorKind::kUsage, "bytes must be more than 0");
   const Time until = Clock::now() + wish.deadline;
   const std::vector<CardMemory> cards = card_memory();
-  ASSIGN_OR_RETURN(const CardMemory card, choose_card(cards, wish));
+  ASSIGN_OR_RETURN(const CardMemory card, choose_card(cards, wish.bytes, wish.gpu));
   GpuLease lease{.id = random_hex(16),
                  .card = card.id,
                  .card_name = card.name,
@@ -145,17 +123,18 @@ Result<GpuLease> Fleet::yield(const YieldWish& wish) {
   }
   changed_.notify_all();
   lease.free_bytes = card.free_bytes;
+  std::string others;
   while (lease.free_bytes < wish.bytes && Clock::now() < until) {
     if (auto done = give_way(card.id, until))
       lease.how.push_back(std::move(*done));
     else
       std::this_thread::sleep_for(kPoll);
-    const std::vector<CardMemory> now = card_memory();
-    if (const CardMemory* found = find_card(now, card.id)) lease.free_bytes = found->free_bytes;
-    if (lease.free_bytes < wish.bytes && Clock::now() >= until && find_card(now, card.id) != nullptr &&
-        !find_card(now, card.id)->others.empty())
-      lease.how.push_back("the rest is held by " + find_card(now, card.id)->others);
+    if (const auto now = card_memory(card.ordinal)) {
+      lease.free_bytes = now->free_bytes;
+      others = now->others;
+    }
   }
+  if (lease.free_bytes < wish.bytes && !others.empty()) lease.how.push_back("the rest is held by " + others);
   lease.freed_bytes = lease.free_bytes - std::min(lease.free_bytes, card.free_bytes);
   const std::lock_guard lock(mutex_);
   GpuLease* kept = leases_.find(lease.id);

@@ -57,6 +57,24 @@ std::vector<json::value> member_list(const json::value& object, std::string_view
   return {member->get_array().begin(), member->get_array().end()};
 }
 
+Result<Found> find_listed(const Api& api, const char* path, const char* list, const char* name) {
+  ASSIGN_OR_RETURN(const json::value value, api.ask_json("GET", path));
+  Found found;
+  for (const json::value& model : member_list(value, list)) found.models.push_back(member_text(model, name));
+  found.activity = found.models.empty() ? Activity::kNothing : Activity::kIdle;
+  return found;
+}
+
+Status tell_of_each(const Api& api, const char* path, const char* member, const std::vector<std::string>& models,
+                    const json::object& more) {
+  for (const std::string& model : models) {
+    json::object body{{member, model}};
+    body.insert(more.begin(), more.end());
+    TRY(api.tell("POST", path, json::serialize(body)));
+  }
+  return {};
+}
+
 // Text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/).
 std::optional<double> series_sum(std::string_view page, std::string_view name) {
   std::optional<double> sum;

@@ -8,14 +8,12 @@ namespace {
 namespace json = boost::json;
 
 Result<Found> find(const Api& api) {
-  ASSIGN_OR_RETURN(const json::value value, api.ask_json("GET", "/api/ps"));
-  Found found;
-  for (const json::value& model : member_list(value, "models")) found.models.push_back(member_text(model, "name"));
-  if (found.models.empty()) return Found{Activity::kNothing, {}};
+  ASSIGN_OR_RETURN(Found found, find_listed(api, "/api/ps", "models", "name"));
+  if (found.activity == Activity::kNothing) return found;
   ASSIGN_OR_RETURN(const std::string page, api.ask("GET", "/metrics"));
   const double at_work =
       series_sum(page, "hearth_model_running").value_or(0) + series_sum(page, "hearth_model_waiting").value_or(0);
-  found.activity = at_work > 0 ? Activity::kBusy : Activity::kIdle;
+  if (at_work > 0) found.activity = Activity::kBusy;
   return found;
 }
 

@@ -53,6 +53,12 @@ using RegisterKind = Register<Kind>;
 std::string member_text(const boost::json::value& object, std::string_view name);
 // The elements of a list member.
 std::vector<boost::json::value> member_list(const boost::json::value& object, std::string_view name);
+// What a server holds whose GET `path` lists loaded models as members `name` of the elements of `list`, and tells no
+// more.
+Result<Found> find_listed(const Api& api, const char* path, const char* list, const char* name);
+// Posts {`member`: model, ...`more`} once for each model.
+Status tell_of_each(const Api& api, const char* path, const char* member, const std::vector<std::string>& models,
+                    const boost::json::object& more = {});
 // The sum of a Prometheus series over its labels, from a page of metrics; nothing if it is not there.
 std::optional<double> series_sum(std::string_view page, std::string_view name);
 

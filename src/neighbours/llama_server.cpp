@@ -19,9 +19,7 @@ Result<Found> find(const Api& api) {
 }
 
 Status let_go(const Api& api, const Found& found, uint64_t) {
-  for (const std::string& model : found.models)
-    TRY(api.tell("POST", "/models/unload", json::serialize(json::object{{"model", model}})));
-  return {};
+  return tell_of_each(api, "/models/unload", "model", found.models);
 }
 
 const Kind kKind = {"llama-server", find, let_go, nullptr};

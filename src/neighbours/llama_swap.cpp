@@ -4,14 +4,8 @@
 namespace hearth::neighbours {
 namespace {
 
-namespace json = boost::json;
-
 Result<Found> find(const Api& api) {
-  ASSIGN_OR_RETURN(const json::value value, api.ask_json("GET", "/running"));
-  Found found;
-  for (const json::value& model : member_list(value, "running")) found.models.push_back(member_text(model, "model"));
-  found.activity = found.models.empty() ? Activity::kNothing : Activity::kIdle;
-  return found;
+  return find_listed(api, "/running", "running", "model");
 }
 
 Status let_go(const Api& api, const Found&, uint64_t) {

@@ -17,9 +17,7 @@ Result<Found> find(const Api& api) {
 }
 
 Status let_go(const Api& api, const Found& found, uint64_t) {
-  for (const std::string& model : found.models)
-    TRY(api.tell("POST", "/api/v1/models/unload", json::serialize(json::object{{"instance_id", model}})));
-  return {};
+  return tell_of_each(api, "/api/v1/models/unload", "instance_id", found.models);
 }
 
 const Kind kKind = {"lmstudio", find, let_go, nullptr};

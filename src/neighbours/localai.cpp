@@ -25,9 +25,7 @@ Result<Found> find(const Api& api) {
 }
 
 Status let_go(const Api& api, const Found& found, uint64_t) {
-  for (const std::string& model : found.models)
-    TRY(api.tell("POST", "/backend/shutdown", json::serialize(json::object{{"model", model}})));
-  return {};
+  return tell_of_each(api, "/backend/shutdown", "model", found.models);
 }
 
 const Kind kKind = {"localai", find, let_go, nullptr};

@@ -77,6 +77,14 @@ Result<Neighbour> parse_neighbour(std::string_view entry) {
   return neighbour;
 }
 
+Result<std::vector<Neighbour>> parse_neighbours(const std::vector<std::string>& entries) {
+  std::vector<Neighbour> neighbours;
+  for (const std::string& entry : entries) {
+    ASSIGN_OR_RETURN(neighbours.emplace_back(), parse_neighbour(entry));
+  }
+  return neighbours;
+}
+
 Status check_neighbour(std::string_view entry) {
   const auto neighbour = parse_neighbour(entry);
   return neighbour ? Status() : neighbour.error();

@@ -23,6 +23,7 @@ struct Neighbour {
 
 // "ollama=http://127.0.0.1:11434". Errors: kUsage, with the kinds that there are.
 Result<Neighbour> parse_neighbour(std::string_view entry);
+Result<std::vector<Neighbour>> parse_neighbours(const std::vector<std::string>& entries);
 Status check_neighbour(std::string_view entry);
 
 struct Need {

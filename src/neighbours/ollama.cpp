@@ -5,20 +5,12 @@
 namespace hearth::neighbours {
 namespace {
 
-namespace json = boost::json;
-
 Result<Found> find(const Api& api) {
-  ASSIGN_OR_RETURN(const json::value value, api.ask_json("GET", "/api/ps"));
-  Found found;
-  for (const json::value& model : member_list(value, "models")) found.models.push_back(member_text(model, "name"));
-  found.activity = found.models.empty() ? Activity::kNothing : Activity::kIdle;
-  return found;
+  return find_listed(api, "/api/ps", "models", "name");
 }
 
 Status let_go(const Api& api, const Found& found, uint64_t) {
-  for (const std::string& model : found.models)
-    TRY(api.tell("POST", "/api/generate", json::serialize(json::object{{"model", model}, {"keep_alive", 0}})));
-  return {};
+  return tell_of_each(api, "/api/generate", "model", found.models, {{"keep_alive", 0}});
 }
 
 const Kind kKind = {"ollama", find, let_go, nullptr};

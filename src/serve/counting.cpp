@@ -136,7 +136,7 @@ void count_loads(fleet::FleetOptions& options, metrics::Registry& registry) {
 
 void add_fleet_source(metrics::Registry& registry, const fleet::Fleet& models) {
   registry.add_source([&models](metrics::Page& page) {
-    for (const auto& [model, count] : models.counts().avoided)
+    for (const auto& [model, count] : models.loads_avoided())
       page.counter("hearth_model_loads_avoided_total",
                    "Requests that a loaded model answered while another waited for its place, by slices of time.",
                    static_cast<double>(count), {{"model", model}});

@@ -195,11 +195,9 @@ void set_roles(api::Router& router) {
 // Neighbours are asked on a thread of their own, as often as a model is loaded that lacks room.
 fleet::FleetOptions with_neighbours(const config::Settings& settings, LongWork& work) {
   fleet::FleetOptions options = fleet_options(settings);
-  std::vector<neighbours::Neighbour> all;
-  for (const std::string& entry : settings.neighbours)
-    if (auto neighbour = neighbours::parse_neighbour(entry)) all.push_back(std::move(*neighbour));
-  if (all.empty()) return options;
-  options.short_of_gpu = [all, busy = settings.ask_busy_neighbours, &work](const fleet::GpuShortage& shortage) {
+  const auto all = neighbours::parse_neighbours(settings.neighbours);
+  if (!all || all->empty()) return options;  // the settings were checked when they were read
+  options.short_of_gpu = [all = *all, busy = settings.ask_busy_neighbours, &work](const fleet::GpuShortage& shortage) {
     (void)work.start([=](const std::atomic<bool>&) {
       const neighbours::Asked asked =
           neighbours::ask(all, {.free_bytes = [ordinal = shortage.ordinal] { return fleet::free_bytes_of(ordinal); },
