@@ -21,6 +21,8 @@ ErrorKind kind_of(int code) {
       return ErrorKind::kInvalidData;
     case SQLITE_NOMEM:
       return ErrorKind::kNoMemory;
+    case SQLITE_FULL:
+      return ErrorKind::kNoSpace;
     default:
       return ErrorKind::kIo;
   }
@@ -50,6 +52,11 @@ Statement& Statement::bind_blob(int at, std::string_view bytes) {
   return *this;
 }
 
+Statement& Statement::bind_null(int at) {
+  sqlite3_bind_null(statement_, at);
+  return *this;
+}
+
 Result<bool> Statement::step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -65,6 +72,19 @@ std::string Statement::text(int column) const {
 
 int64_t Statement::number(int column) const {
   return sqlite3_column_int64(statement_, column);
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+int Statement::columns() const {
+  return sqlite3_column_count(statement_);
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
 }
 
 Database::Database(Database&& other) noexcept

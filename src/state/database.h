@@ -26,10 +26,14 @@ class Statement {
   Statement& bind(int at, std::string_view text);
   Statement& bind(int at, int64_t number);
   Statement& bind_blob(int at, std::string_view bytes);
+  Statement& bind_null(int at);
   // True: there is a row. Errors: kIo; kUsage, where a value must be unique and is not.
   Result<bool> step();
   std::string text(int column) const;  // from 0; of a blob its bytes
   int64_t number(int column) const;
+  bool is_null(int column) const;
+  int columns() const;
+  void reset();  // to its start, without values
 
  private:
   friend class Database;

@@ -38,6 +38,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"neighbours", {"base", "http"}},  // other servers on the same GPUs
     {"config", {"base", "http", "neighbours"}},
     {"state", {"base"}},
+    {"batch", {"base", "grammar", "state", "template"}},  // durable jobs; how a step is answered is handed in
     {"metrics", {"base"}},
     {"api", {"base", "http", "text", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
@@ -46,12 +47,12 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
-      "api", "config", "state", "doctor", "registry", "neighbours"}},
+      "api", "batch", "config", "state", "doctor", "registry", "neighbours"}},
     // Commands and what they show; how a model comes to a machine is fleet's, what is wrong with one the doctor's.
     {"cli",
      {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
       "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry",
-      "neighbours"}},
+      "neighbours", "batch"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {
