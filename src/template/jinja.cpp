@@ -90,6 +90,14 @@ std::vector<Value> JinjaTemplate::Compiled::inputs(Budget& budget, const Map& va
   return values;
 }
 
+std::vector<std::string> JinjaTemplate::mentions() const {
+  std::vector<std::string> names;
+  Budget budget;
+  for (const std::string& name : compiled_->names.names())
+    if (name != "self" && find_global(budget, name).is_missing()) names.push_back(name);
+  return names;
+}
+
 template <class Read>
 Result<Rendered> JinjaTemplate::Compiled::render(const Read& read, const RenderOptions& options) const {
   Budget budget(options.most_steps);
@@ -98,7 +106,7 @@ Result<Rendered> JinjaTemplate::Compiled::render(const Read& read, const RenderO
     if (!variables.is(Kind::kMap)) return error(ErrorKind::kInvalidData, "the template's input is no JSON object");
     Trust(budget, options).apply(variables.as_map());
     const std::vector<Value> values = inputs(budget, variables.as_map());
-    Render render(budget, values, options.now ? *options.now : local_time());
+    Render render(budget, values, options.now ? *options.now : local_time(), options.strict);
     const Render::Entered entered(render, render.make_frame(function, nullptr));
     scope.enter(render);
     render.run(tree.body);

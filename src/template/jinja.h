@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "template/limits.h"
@@ -23,6 +24,7 @@ struct RenderOptions {
   // that are wholly one of these words ("user", so that '<|' + role + '|>' can be a token).
   std::set<std::string, std::less<>> trusted_variables, trusted_words;
   uint64_t most_steps = kMaxSteps;
+  bool strict = false;  // what is undefined cannot be written; else nothing is written for it
 };
 
 // Immutable; renders may run at the same time.
@@ -33,6 +35,9 @@ class JinjaTemplate {
   JinjaTemplate(JinjaTemplate&&) noexcept;
   JinjaTemplate& operator=(JinjaTemplate&&) noexcept;
   ~JinjaTemplate();
+
+  // The variables that it mentions, without the functions that every template has.
+  std::vector<std::string> mentions() const;
 
   // Every key is a variable. kInvalidData, with the line, where the template fails or raises an exception.
   Result<Rendered> render(const boost::json::object& variables, const RenderOptions& options = {}) const;

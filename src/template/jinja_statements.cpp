@@ -24,7 +24,9 @@ Flow Text::run(Render& render) const {
 }
 
 Flow Output::run(Render& render) const {
-  print(render.out(), render.evaluate(*value));
+  const Value result = render.evaluate(*value);
+  if (render.strict() && (result.is(Kind::kUndefined) || result.is_missing())) fail_undefined(result);
+  print(render.out(), result);
   return Flow::kNext;
 }
 

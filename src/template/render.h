@@ -18,11 +18,12 @@ struct Frame {
 class Render {
  public:
   // `inputs`: values of the template's InputNames, by number.
-  Render(Budget& budget, std::span<const Value> inputs, const std::tm& now)
-      : budget_(budget), out_(std::make_unique<TextBuilder>(budget)), inputs_(inputs), now_(now) {}
+  Render(Budget& budget, std::span<const Value> inputs, const std::tm& now, bool strict = false)
+      : budget_(budget), out_(std::make_unique<TextBuilder>(budget)), inputs_(inputs), now_(now), strict_(strict) {}
 
   Budget& budget() { return budget_; }
   const std::tm& now() const { return now_; }
+  bool strict() const { return strict_; }  // see RenderOptions
   TextBuilder& out() { return *out_; }
   const Value& input(uint32_t number) const { return inputs_[number]; }
 
@@ -69,6 +70,7 @@ class Render {
   std::vector<std::unique_ptr<TextBuilder>> spare_;  // of captures that have ended: their memory is used again
   std::span<const Value> inputs_;
   std::tm now_;
+  const bool strict_;
   Frame* frame_ = nullptr;
 };
 
