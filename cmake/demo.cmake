@@ -3,7 +3,6 @@ set(demo_model ${CMAKE_SOURCE_DIR}/data/demo.gguf)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/demo.gguf
   COMMAND ${CMAKE_COMMAND} -E copy ${demo_model} ${CMAKE_BINARY_DIR}/demo.gguf DEPENDS ${demo_model})
 add_custom_target(demo ALL DEPENDS ${CMAKE_BINARY_DIR}/demo.gguf)
-install(FILES ${demo_model} DESTINATION share/hearth)
 
 set(selftest_json ${CMAKE_SOURCE_DIR}/data/selftest.json)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${selftest_json})

@@ -1,5 +1,7 @@
 # HEARTH_STATIC: a binary that needs nothing of the system but libc, for tools/release. Found libraries are static ones;
-# of fmt Debian has no static library, so that it is compiled from its header.
+# of fmt Debian has no static library, so that it is compiled from its header. libcurl, which cannot be one (Kerberos has
+# no static libraries), is opened at run time: a release may carry it with all that it needs in ../lib/hearth, where
+# RPATH, unlike RUNPATH, has the loader look for the libraries of libraries too.
 option(HEARTH_STATIC "Link everything but libc statically" OFF)
 set(HEARTH_EDIT_NEEDS "")
 if(HEARTH_STATIC)
@@ -7,6 +9,11 @@ if(HEARTH_STATIC)
   set(Boost_USE_STATIC_LIBS ON)
   set(OPENSSL_USE_STATIC_LIBS ON)
   add_link_options(-static-libstdc++ -static-libgcc)
+  set(CMAKE_BUILD_RPATH "$ORIGIN/../lib/hearth")
+  set(CMAKE_INSTALL_RPATH ${CMAKE_BUILD_RPATH})
+  add_link_options(-Wl,--disable-new-dtags)
+  # The same release from any folder: __FILE__ says "src/...".
+  add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
   add_library(hearth_fmt STATIC ${CMAKE_SOURCE_DIR}/cmake/fmt.cpp)
   get_target_property(fmt_includes fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
   target_include_directories(hearth_fmt SYSTEM PUBLIC ${fmt_includes})

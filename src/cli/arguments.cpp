@@ -114,7 +114,7 @@ void Arguments::exclude(const char* one, const char* other) {
 
 struct ArgumentParser::Impl {
   CLI::App app;
-  bool version = false;
+  bool version = false, verbose = false;
   std::list<Arguments> commands;  // which stay where they are
 
   Impl(const char* program, const char* summary) : app(summary, program) {}
@@ -156,6 +156,7 @@ ArgumentParser::ArgumentParser(const char* program, const char* summary)
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.get_formatter()->column_width(34);
   app.add_flag("-v,--version", impl_->version, "Print the version and what this build can do, and exit");
+  app.add_flag("--verbose", impl_->verbose, "With --version: also its commit, GPU targets and libraries");
   app.require_subcommand(0, 1);
 }
 
@@ -176,6 +177,7 @@ Result<Invocation> ArgumentParser::parse(int argc, char** argv) {
     return impl_->usage_error(problem, {argv, static_cast<size_t>(argc)});
   }
   asked.version = impl_->version;
+  asked.verbose = impl_->verbose;
   const auto chosen = impl_->app.get_subcommands();
   if (!chosen.empty()) asked.command = chosen[0]->get_name();
   return asked;

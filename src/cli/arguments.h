@@ -54,7 +54,7 @@ class Arguments {
 struct Invocation {
   std::string command;  // empty: none was named
   std::string help;     // the page that was asked for; empty: none
-  bool version = false;
+  bool version = false, verbose = false;
 };
 
 // A program of several commands.

@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
-#include <limits>
 #include <map>
 #include <new>
-#include <set>
 #include <string>
 #include <system_error>
 
@@ -19,9 +17,7 @@
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "cpu/cpu_device.h"
-#include "cuda/cuda_device.h"
-#include "cuda/images.h"
+#include "cli/version.h"
 
 namespace hearth::cli {
 namespace {
@@ -39,29 +35,6 @@ int exit_code(const Status& status) {
     default:
       return kExitFailed;
   }
-}
-
-// "kernels for compute capability 7.5, 9.0 and, compiled by the driver, 7.5 and newer".
-std::string cuda_text() {
-  if (!cuda::has_kernels()) return "not in this build";
-  std::set<int> machine_code;
-  int oldest_ptx = std::numeric_limits<int>::max();
-  for (const cuda::Image& image : cuda::embedded_images()) {
-    if (image.kind == cuda::ImageKind::kMachineCode) machine_code.insert(image.compute_capability);
-    if (image.kind == cuda::ImageKind::kPtx) oldest_ptx = std::min(oldest_ptx, image.compute_capability);
-  }
-  const auto text = [](int capability) { return fmt::format("{}.{}", capability / 10, capability % 10); };
-  std::vector<std::string> list;
-  for (const int capability : machine_code) list.push_back(text(capability));
-  const std::string any =
-      fmt::format("by the driver's compiler for any compute capability from {} on", text(oldest_ptx));
-  if (list.empty()) return "kernels " + any;
-  return fmt::format("kernels for compute capability {}, and {}", fmt::join(list, ", "), any);
-}
-
-std::string version_text() {
-  return fmt::format("hearth {}\nCPU: {}\nCUDA: {}\n", HEARTH_VERSION, fmt::join(cpu::supported_isas(), ", "),
-                     cuda_text());
 }
 
 Error unknown_command(std::string_view name) {
@@ -84,7 +57,11 @@ std::map<std::string, const Command*> commands() {
   return all;
 }
 
+// "hearth help run" is "hearth run --help".
+Status help(int argc, char** argv);
+
 Status parse_and_run(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "help") return help(argc, argv);
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) return unknown_command(argv[1]);
   ArgumentParser parser("hearth", "hearth serves large language models on your own machine.");
   std::map<std::string, Action> actions;
@@ -92,9 +69,17 @@ Status parse_and_run(int argc, char** argv) {
     actions[name] = command->configure(parser.add_command(name, command->summary));
   ASSIGN_OR_RETURN(const Invocation asked, parser.parse(argc, argv));
   if (!asked.help.empty()) return print(asked.help);
-  if (asked.version) return print(version_text());
+  if (asked.version) return print(version_text(asked.verbose));
   if (asked.command.empty()) return error(ErrorKind::kUsage, "no command given; \"hearth --help\" lists them");
   return actions.at(asked.command)();
+}
+
+Status help(int argc, char** argv) {
+  std::string option = "--help";
+  std::vector<char*> words = {argv[0]};
+  if (argc > 2) words.push_back(argv[2]);
+  words.push_back(option.data());
+  return parse_and_run(static_cast<int>(words.size()), words.data());
 }
 
 // Without this a file of ours could become descriptor 1 or 2, and messages would go into it.

@@ -15,6 +15,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::chrono::milliseconds kSilence{5'000};  // of a server that only says who or how it is
+
 struct Place {
   std::string url, key;
 };
@@ -95,7 +97,7 @@ Result<std::optional<Remote>> Remote::find() {
   ASSIGN_OR_RETURN(const Place place, place_of_server());
   http::ClientRequest request = request_to(place.url + "/api/version", place.key);
   request.connect = std::chrono::milliseconds(1'000);
-  request.silence = std::chrono::milliseconds(5'000);
+  request.silence = kSilence;
   const auto response = http::fetch(request);
   if (!response && response.error().kind == ErrorKind::kNotFound) return std::optional<Remote>();
   if (!response) return response.error();
@@ -126,6 +128,12 @@ Result<std::string> Remote::ask(const std::string& method, const std::string& pa
   ASSIGN_OR_RETURN(http::Response response, http::fetch(request));
   if (response.head.status >= 300) return refusal(response);
   return std::move(response.body);
+}
+
+Result<http::Response> Remote::look(const std::string& path) const {
+  http::ClientRequest request = request_to(url_ + path, key_);
+  request.silence = kSilence;
+  return http::fetch(request);
 }
 
 Status Remote::upload(const std::string& path, std::string_view content) const {

@@ -23,6 +23,8 @@ class Remote {
 
   // Errors: what is wrong in the server's words, by its kind of status; those of http::fetch().
   Result<std::string> ask(const std::string& method, const std::string& path, const std::string& json = {}) const;
+  // The answer to a GET, whatever its status. Errors: those of http::fetch().
+  Result<http::Response> look(const std::string& path) const;
   // Sends bytes as they are; a signal ends it (kCancelled). Errors: those of ask().
   Status upload(const std::string& path, std::string_view content) const;
   // The lines of a stream as they come; the first error of `take` ends it, and so does a signal (see interrupted()),

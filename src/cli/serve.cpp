@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/restart.h"
+#include "cli/service_manager.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
 #include "serve/serving.h"
@@ -35,13 +36,22 @@ void reload(const config::Inputs& inputs, serve::Serving& serving) {
 
 enum class End { kAsked, kLost };
 
+std::string status_text(const serve::Serving& serving) {
+  return fmt::format("Listening on {}", fmt::join(serving.addresses(), ", "));
+}
+
 // Until a signal says that it is to end, or only a new process can go on.
-End attend(const config::Inputs& inputs, SignalQueue& signals, serve::Serving& serving) {
+End attend(const config::Inputs& inputs, SignalQueue& signals, serve::Serving& serving, ServiceManager& manager) {
   const bool terminal = has_terminal();
   while (true) {
+    manager.alive();
     const int signal = signals.next(kLook);
     if (signal != 0 && (signal != SIGHUP || (terminal && !has_terminal()))) return End::kAsked;
-    if (signal != 0) reload(inputs, serving);
+    if (signal != 0) {
+      manager.reloading();
+      reload(inputs, serving);
+      manager.ready(status_text(serving));
+    }
     if (serving.look() == serve::Serving::Condition::kLost && may_restart()) return End::kLost;
   }
 }
@@ -56,7 +66,9 @@ Status run(const config::Inputs& inputs) {
   ASSIGN_OR_RETURN(std::unique_ptr<serve::Serving> serving, serve::Serving::start(std::move(loaded), take_sockets()));
   for (const std::string& address : serving->addresses())
     log_info("Listening on {} (version {})", address, HEARTH_VERSION);
-  if (attend(inputs, signals, *serving) == End::kLost) {
+  ServiceManager manager;
+  manager.ready(status_text(*serving));
+  if (attend(inputs, signals, *serving, manager) == End::kLost) {
     log_error("a device is lost for this process: hearth starts itself anew and goes on listening");
     const std::vector<int> sockets = serving->keep_listening();
     serving->drain(kErrors_go_out);
@@ -66,6 +78,7 @@ Status run(const config::Inputs& inputs) {
   }
   const auto most = serving->drain_time();
   signals.release();
+  manager.stopping(most);
   log_info("ending: requests that run have {}; a second signal ends them at once", format_duration(most));
   if (!serving->drain(most)) log_warn("some requests had not ended");
   return {};

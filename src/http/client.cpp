@@ -3,6 +3,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdlib>
@@ -111,6 +112,16 @@ int on_progress(void* asked, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return (*static_cast<const std::function<bool()>*>(asked))() ? 1 : 0;
 }
 
+// Where systems keep the certificates that they trust, first of all where Debian's libcurl looks by itself: one that
+// was brought along looks there on every system. (The list of Go's crypto/x509 for Linux.)
+const char* certificates_of_system() {
+  for (const char* path :
+       {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem"})
+    if (::access(path, R_OK) == 0) return path;
+  return nullptr;
+}
+
 // As curl's command reads them (curl(1), ENVIRONMENT); the library itself does not.
 void set_certificates(const Curl& curl, CURL* handle) {
   const auto value = [](const char* name) -> const char* {
@@ -121,6 +132,7 @@ void set_certificates(const Curl& curl, CURL* handle) {
   const char* folder = value("SSL_CERT_DIR");
   if (bundle == nullptr && folder != nullptr) curl.set(handle, CURLOPT_CAPATH, folder);
   if (bundle == nullptr) bundle = value("SSL_CERT_FILE");
+  if (bundle == nullptr && folder == nullptr) bundle = certificates_of_system();
   if (bundle != nullptr) curl.set(handle, CURLOPT_CAINFO, bundle);
 }
 

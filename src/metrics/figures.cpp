@@ -138,6 +138,22 @@ void add_store(Page& page, const StoreFigures& store) {
   rows.gauge("hearth_store_level", "0 green, 1 yellow, 2 orange, 3 red.", static_cast<double>(level));
 }
 
+// What the Gateway API Inference Extension picks servers by, under the names of vLLM's that it knows: one series each,
+// of the whole server (its proposal 003; https://gateway-api-inference-extension.sigs.k8s.io).
+void add_as_vllm(Page& page, const Figures& figures) {
+  uint64_t pages = 0, free = 0;
+  for (const ModelFigures& model : figures.models) {
+    pages += model.pages;
+    free += model.pages_free;
+  }
+  const double usage = pages == 0 ? 0 : static_cast<double>(pages - free) / static_cast<double>(pages);
+  page.gauge("vllm:num_requests_running", "hearth_requests_running.", static_cast<double>(figures.running));
+  page.gauge("vllm:num_requests_waiting", "hearth_requests_waiting.", static_cast<double>(figures.waiting));
+  constexpr const char* kUsage = "Part of the cache's pages that is in use, 0 to 1, of all models.";
+  page.gauge("vllm:kv_cache_usage_perc", kUsage, usage);
+  page.gauge("vllm:gpu_cache_usage_perc", kUsage, usage);
+}
+
 }  // namespace
 
 void add_to(Page& page, const Figures& figures) {
@@ -149,6 +165,7 @@ void add_to(Page& page, const Figures& figures) {
              static_cast<double>(figures.waiting));
   page.gauge("hearth_models_loading", "Models that are being loaded, or wait for it.",
              static_cast<double>(figures.loading.size()));
+  add_as_vllm(page, figures);
   std::map<std::string, int> findings;
   for (const FindingFigures& finding : figures.findings) ++findings[finding.id];
   for (const auto& [id, count] : findings)

@@ -93,5 +93,21 @@ TEST(Figures, AreSeriesForPrometheus) {
   EXPECT_EQ(text.find("chrome"), std::string::npos);
 }
 
+TEST(Figures, HaveTheNamesByWhichGatewaysPickServers) {
+  Figures figures = example();
+  figures.running = 3;
+  figures.waiting = 2;
+  figures.models[0].pages = 40;
+  figures.models[0].pages_free = 30;
+  figures.models.push_back(figures.models[0]);
+  figures.models[1].pages_free = 10;
+  Page page;
+  add_to(page, figures);
+  const std::string text = page.text();
+  for (const char* line : {"\nvllm:num_requests_running 3\n", "\nvllm:num_requests_waiting 2\n",
+                           "\nvllm:kv_cache_usage_perc 0.5\n", "\nvllm:gpu_cache_usage_perc 0.5\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+}
+
 }  // namespace
 }  // namespace hearth::metrics
