@@ -253,6 +253,13 @@ struct RunningModel {
   std::string placement = {}, cause = {}, cause_id = {}, remedy = {};
 };
 
+// Memory of a GPU that another program was promised.
+struct LeasedMemory {
+  std::string gpu, holder;  // for people; the holder may be empty
+  uint64_t bytes = 0;
+  std::chrono::system_clock::time_point until = {};
+};
+
 // A model to be made, see store/create.h for what each means.
 struct CreateRequest {
   std::string model, from;
@@ -299,6 +306,7 @@ struct Service {
   std::function<Result<ModelDetails>(const std::string& model, bool verbose)> show;
   std::function<Result<std::string>(const PageRequest& request)> page;
   std::function<std::vector<RunningModel>()> running;
+  std::function<std::vector<LeasedMemory>()> leases;  // may be absent, then there are none
   // kUsage names a name that is none; kNotFound the model that is not there.
   std::function<Status(const std::string& source, const std::string& destination)> copy;
   std::function<Status(const std::string& model)> remove;

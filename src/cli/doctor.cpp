@@ -1,25 +1,26 @@
 // hearth doctor: why a model is not on the GPU, or slow, for hearth and for other servers: causes by likelihood, with
 // their evidence and what to do.
-#include "cli/cli.h"
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/file.h"
-#include "cli/command.h"
-#include "cli/gpu_works.h"
-#include "cli/input.h"
-#include "cli/signals.h"
-#include "cli/terminal.h"
-#include "doctor/anonymise.h"
-#include "doctor/collect.h"
-#include "doctor/diagnose.h"
-#include "doctor/report.h"
-
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <memory>
 #include <thread>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/command.h"
+#include "cli/gpu_works.h"
+#include "cli/input.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "cli/under_hearth.h"
+#include "doctor/anonymise.h"
+#include "doctor/collect.h"
+#include "doctor/diagnose.h"
+#include "doctor/report.h"
 
 namespace hearth::cli {
 namespace {
@@ -59,7 +60,11 @@ Result<std::string> bytes_of(const std::string& path) {
 std::string as_utf8(std::string text) {
   for (size_t at = 0; at < text.size();) {
     const unsigned char first = static_cast<unsigned char>(text[at]);
-    const size_t length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+    const size_t length = first < 0x80                    ? 1
+                          : first >= 0xc2 && first < 0xe0 ? 2
+                          : first >= 0xe0 && first < 0xf0 ? 3
+                          : first >= 0xf0 && first < 0xf5 ? 4
+                                                          : 0;
     bool good = length > 0 && at + length <= text.size();
     for (size_t i = 1; good && i < length; ++i) good = (static_cast<unsigned char>(text[at + i]) & 0xc0) == 0x80;
     if (!good) text[at] = '?';
@@ -75,7 +80,8 @@ Status add_files(const Options& options, Bundle& bundle) {
   }
   if (options.compose) {
     ASSIGN_OR_RETURN(std::string text, bytes_of(*options.compose));
-    const std::string name = *options.compose == "-" ? "compose file" : options.compose->substr(options.compose->find_last_of('/') + 1);
+    const std::string name =
+        *options.compose == "-" ? "compose file" : options.compose->substr(options.compose->find_last_of('/') + 1);
     bundle.part("compose")[name] = as_utf8(std::move(text));
   }
   return {};
@@ -91,8 +97,10 @@ Result<Bundle> gather(const Options& options) {
   if (options.service) collect.service = doctor::service_of(*options.service);
   if (options.pid != 0) collect.pid = options.pid;
   collect.url = options.url.value_or("");
-  if (!options.files_alone()) bundle = doctor::collect(collect);
-  else if (options.service) bundle.part("service")["name"] = *options.service;
+  if (!options.files_alone())
+    bundle = doctor::collect(collect);
+  else if (options.service)
+    bundle.part("service")["name"] = *options.service;
   TRY(add_files(options, bundle));
   return bundle;
 }
@@ -108,11 +116,13 @@ Status capture(const Options& options, const Bundle& bundle) {
   TRY(check_output(*options.capture));
   const std::string text = doctor::anonymised(bundle, doctor::names_here()).text();
   TRY(print(text));
-  if (!ask_whether(fmt::format("\nThis would be written to {}. Write it? [y/N] ", *options.capture))) return error(ErrorKind::kCancelled, "nothing was written");
+  if (!ask_whether(fmt::format("\nThis would be written to {}. Write it? [y/N] ", *options.capture)))
+    return error(ErrorKind::kCancelled, "nothing was written");
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(*options.capture));
   TRY(file.write(text.data(), text.size()));
   TRY(file.commit());
-  print_note(fmt::format("written to {}; \"hearth doctor --replay {}\" diagnoses it anywhere", *options.capture, *options.capture));
+  print_note(fmt::format("written to {}; \"hearth doctor --replay {}\" diagnoses it anywhere", *options.capture,
+                         *options.capture));
   return {};
 }
 
@@ -122,7 +132,9 @@ int code_of(const Diagnosis& diagnosis) {
 }
 
 doctor::ReportStyle style_of(const Options& options) {
-  return {.width = std::min<size_t>(terminal_width(STDOUT_FILENO), 100), .colours = has_colours(STDOUT_FILENO), .verbose = options.verbose};
+  return {.width = std::min<size_t>(terminal_width(STDOUT_FILENO), 100),
+          .colours = has_colours(STDOUT_FILENO),
+          .verbose = options.verbose};
 }
 
 Status watch(const Options& options) {
@@ -132,7 +144,8 @@ Status watch(const Options& options) {
     ASSIGN_OR_RETURN(const Bundle bundle, gather(options));
     const Facts facts = doctor::read_facts(bundle);
     const std::string text = doctor::report(facts, doctor::diagnose(facts), bundle, style_of(options));
-    if (text != before) TRY(print((knows_escapes(STDOUT_FILENO) ? "\x1b[H\x1b[2J" : before.empty() ? "" : "\n") + text));
+    if (text != before)
+      TRY(print((knows_escapes(STDOUT_FILENO) ? "\x1b[H\x1b[2J" : before.empty() ? "" : "\n") + text));
     before = text;
     for (int i = 0; i < 20 && !interrupted(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
@@ -167,8 +180,12 @@ Status run(const Options& options) {
   if (options.explain) return explain(*options.explain);
   if (options.service && doctor::service_of(*options.service) == doctor::Service::kNone)
     return error(ErrorKind::kUsage, "--service: {} is not ollama, vllm, localai or llama.cpp", *options.service);
-  if ((options.pid != 0 || options.url) && !options.service) return error(ErrorKind::kUsage, "--pid and --url need --service");
-  if (options.watch && (options.log == "-" || options.replay || options.json || options.capture)) return error(ErrorKind::kUsage, "--watch looks at this machine again and again: not with --replay, --json, --capture or a log from standard input");
+  if ((options.pid != 0 || options.url) && !options.service)
+    return error(ErrorKind::kUsage, "--pid and --url need --service");
+  if (options.watch && (options.log == "-" || options.replay || options.json || options.capture))
+    return error(ErrorKind::kUsage,
+                 "--watch looks at this machine again and again: not with --replay, --json, --capture or a log from "
+                 "standard input");
   if (options.watch) return watch(options);
   const Result<Bundle> gathered = gather(options);
   // A file that cannot be used is a mistake of the command line: exit code 1 means findings.
@@ -178,7 +195,9 @@ Status run(const Options& options) {
   const Facts facts = doctor::read_facts(bundle);
   Diagnosis diagnosis = doctor::diagnose(facts);
   TRY(see_it_work(options, facts, diagnosis));
-  TRY(print(options.json ? doctor::report_json(facts, diagnosis, bundle, options.verbose) : doctor::report(facts, diagnosis, bundle, style_of(options))));
+  if (options.service && !options.replay && !options.files_alone()) diagnosis.compared = under_hearth(facts);
+  TRY(print(options.json ? doctor::report_json(facts, diagnosis, bundle, options.verbose)
+                         : doctor::report(facts, diagnosis, bundle, style_of(options))));
   succeed_with(code_of(diagnosis));
   return {};
 }
@@ -192,11 +211,14 @@ Action configure(Arguments& arguments) {
   arguments.text("--service", options->service, "ollama, vllm, localai or llama.cpp: judge that server");
   arguments.number("--pid", options->pid, 1u, 1u << 30, "Its process, if it is not found by its name");
   arguments.text("--url", options->url, "Where it answers, if not where it does by default");
-  arguments.text("--log", options->log, "Its log (-: standard input). A log or compose file alone is judged without this machine");
+  arguments.text("--log", options->log,
+                 "Its log (-: standard input). A log or compose file alone is judged without this machine");
   arguments.text("--compose", options->compose, "Its compose file");
-  arguments.text("--capture", options->capture, "Write what was found to a file that may be passed on (docs/doctor-bundle.md)");
+  arguments.text("--capture", options->capture,
+                 "Write what was found to a file that may be passed on (docs/doctor-bundle.md)");
   arguments.text("--replay", options->replay, "Diagnose such a file instead of this machine");
-  arguments.text("--probe", options->probe, "Ask one driver and print its answers (for hearth itself): loader, cuda, nvml");
+  arguments.text("--probe", options->probe,
+                 "Ask one driver and print its answers (for hearth itself): loader, cuda, nvml");
   return [options] { return run(*options); };
 }
 

@@ -91,6 +91,7 @@ Status ask_neighbours(Held& held, uint64_t bytes, const fleet::CardMemory& card)
   held.key = neighbours::key_from_environment();
   neighbours::Asked asked =
       neighbours::ask(all, {.free_bytes = [ordinal = card.ordinal] { return fleet::free_bytes_of(ordinal); },
+                            .holders = [ordinal = card.ordinal] { return fleet::holders_of(ordinal); },
                             .bytes = bytes,
                             .until = std::chrono::steady_clock::now() + kNeighbours,
                             .ask_busy = loaded.settings.ask_busy_neighbours,

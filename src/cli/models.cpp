@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/remote.h"
 #include "cli/since.h"
@@ -101,6 +102,24 @@ std::string processor(uint64_t bytes, uint64_t on_gpu) {
   return fmt::format("{}%/{}% CPU/GPU", cpu, 100 - cpu);
 }
 
+// What of the GPUs' memory other programs were promised, a line each.
+std::string leases_text(const std::string& body) {
+  boost::system::error_code code;
+  const json::value reply = json::parse(body, code);
+  const json::value* leases = code || !reply.is_object() ? nullptr : reply.get_object().if_contains("leases");
+  std::string lines;
+  if (leases == nullptr || !leases->is_array()) return lines;
+  for (const json::value& one : leases->get_array()) {
+    const json::object* lease = one.if_object();
+    if (lease == nullptr) continue;
+    const std::string holder = text(*lease, "holder");
+    lines += fmt::format("note: {} of {} are kept free for {}; that ends {}\n", size_text(number(*lease, "bytes")),
+                         text(*lease, "gpu"), holder.empty() ? "another program" : holder,
+                         until_text(parse_time(text(*lease, "until"))));
+  }
+  return lines;
+}
+
 Status ps(const ListOptions& options) {
   ASSIGN_OR_RETURN(const Remote server, Remote::require());
   ASSIGN_OR_RETURN(const std::string body, server.ask("GET", "/api/ps"));
@@ -121,6 +140,7 @@ Status ps(const ListOptions& options) {
     }
   }
   TRY(print(table(rows)));
+  reasons += leases_text(body);
   if (!reasons.empty()) print_note(reasons.substr(0, reasons.size() - 1));
   return {};
 }

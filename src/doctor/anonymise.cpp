@@ -27,7 +27,9 @@ const std::vector<Rewrite*>& rewrites() {
       {re2::RE2(R"((?i)(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,})"), R"(\1 KEY)"},
       {re2::RE2(R"(\b(sk|hf|ghp|gho|pk|api|xox[bp]|glpat|AKIA)[-_][A-Za-z0-9_-]{8,})"), "KEY"},
       {re2::RE2(R"((?i)(--?(?:api-?key|hf-?token|token|password|secret)[= ])\S+)"), R"(\1KEY)"},
-      {re2::RE2(R"((?i)("?[A-Za-z0-9_]*(?:api_?key|token|secret|passw(?:or)?d|credential)[A-Za-z0-9_]*"?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;\]]+))"), R"(\1KEY)"},
+      {re2::RE2(
+           R"((?i)("?[A-Za-z0-9_]*(?:api_?key|token|secret|passw(?:or)?d|credential)[A-Za-z0-9_]*"?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;\]]+))"),
+       R"(\1KEY)"},
       {re2::RE2(R"(\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+)"), "ADDRESS"},
       {re2::RE2(R"(([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@)"), R"(\1KEY@)"},
       {re2::RE2(R"(\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b(:[0-9]+)?)"), "ADDRESS"},
@@ -60,7 +62,8 @@ std::string clean(std::string text, const Names& names) {
   for (const auto& [address, mark] : kKept) replace_word(text, address, mark);
   for (Rewrite* one : rewrites()) re2::RE2::GlobalReplace(&text, one->expression, one->with);
   for (const auto& [address, mark] : kKept)
-    for (size_t at = 0; (at = text.find(mark, at)) != std::string::npos;) text.replace(at, std::string_view(mark).size(), address);
+    for (size_t at = 0; (at = text.find(mark, at)) != std::string::npos;)
+      text.replace(at, std::string_view(mark).size(), address);
   replace_word(text, names.user, "USER");
   replace_word(text, names.host, "HOST");
   return text;

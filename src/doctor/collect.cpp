@@ -1,4 +1,5 @@
-// What the file system shows: where this is, hardware, the kernel module, device files, libraries, disks, the kernel log.
+// What the file system shows: where this is, hardware, the kernel module, device files, libraries, disks, the kernel
+// log.
 #include "doctor/collect.h"
 
 #include <fcntl.h>
@@ -37,8 +38,9 @@ void collect_pci(Snapshot& snapshot) {
     if (snapshot.files().empty())
       for (const char* name : {"vendor", "class"}) snapshot.read(folder + name);
     if (!snapshot.text(folder + "class").starts_with("0x03")) continue;  // display controllers
-    for (const char* name : {"vendor", "device", "class", "subsystem_vendor", "resource", "current_link_width", "max_link_width",
-                             "current_link_speed", "max_link_speed", "power/runtime_status", "numa_node"})
+    for (const char* name :
+         {"vendor", "device", "class", "subsystem_vendor", "resource", "current_link_width", "max_link_width",
+          "current_link_speed", "max_link_speed", "power/runtime_status", "numa_node"})
       snapshot.read(folder + name);
     snapshot.link(folder + "driver");
   }
@@ -63,7 +65,9 @@ void collect_module(Snapshot& snapshot) {
   snapshot.read("/sys/module/nvidia_uvm/parameters/uvm_disable_hmm");
   keep_lines(snapshot, "/proc/modules", {"nvidia", "nouveau", "vfio_pci", "amdgpu", "i915"});
   const std::string release(trim(snapshot.text("/proc/sys/kernel/osrelease")));
-  for (const char* folder : {"updates/dkms", "updates", "extra", "extra/nvidia", "kernel/drivers/video", "kernel/drivers/video/nvidia", "kernel/nvidia-580", "kernel/nvidia-570", "kernel/nvidia-550", "kernel/nvidia-535"})
+  for (const char* folder :
+       {"updates/dkms", "updates", "extra", "extra/nvidia", "kernel/drivers/video", "kernel/drivers/video/nvidia",
+        "kernel/nvidia-580", "kernel/nvidia-570", "kernel/nvidia-550", "kernel/nvidia-535"})
     for (const char* name : {"nvidia.ko", "nvidia.ko.zst", "nvidia.ko.xz"})
       snapshot.size(fmt::format("/lib/modules/{}/{}/{}", release, folder, name));
   snapshot.read("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
@@ -77,8 +81,10 @@ void collect_nodes(Snapshot& snapshot) {
 }
 
 void collect_surroundings(Snapshot& snapshot) {
-  for (const char* path : {"/proc/sys/kernel/osrelease", "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name", "/proc/self/cgroup",
-                           "/proc/self/uid_map", "/etc/nv_tegra_release", "/etc/ld.so.preload", "/sys/devices/system/cpu/online", "/run/localai/capability"})
+  for (const char* path :
+       {"/proc/sys/kernel/osrelease", "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
+        "/proc/self/cgroup", "/proc/self/uid_map", "/etc/nv_tegra_release", "/etc/ld.so.preload",
+        "/sys/devices/system/cpu/online", "/run/localai/capability"})
     snapshot.read(path);
   keep_lines(snapshot, "/proc/self/status", {"Name", "Uid", "Gid", "Groups", "Seccomp", "NoNewPrivs"});
   for (const char* path : {"/.dockerenv", "/run/.containerenv", "/var/snap/docker", "/var/lib/docker"})
@@ -96,7 +102,9 @@ void collect_counters(Snapshot& snapshot, const std::string& process) {
   std::set<std::string> folders = {"/sys/fs/cgroup"};
   if (const std::string own = snapshot.group_folder(process); !own.empty()) folders.insert(own);
   for (const std::string& folder : folders)
-    for (const char* name : {"/memory.max", "/memory.current", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective", "/memory/memory.limit_in_bytes", "/cpu/cpu.cfs_quota_us", "/cpu/cpu.cfs_period_us", "/cpu/cpu.stat"})
+    for (const char* name :
+         {"/memory.max", "/memory.current", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective",
+          "/memory/memory.limit_in_bytes", "/cpu/cpu.cfs_quota_us", "/cpu/cpu.cfs_period_us", "/cpu/cpu.stat"})
       snapshot.read(folder + name);
 }
 
@@ -107,8 +115,16 @@ double seconds_of(clockid_t clock) {
 }
 
 std::set<std::string> library_folders(const Snapshot& snapshot) {
-  std::set<std::string> folders = {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
-                                   "/usr/lib/wsl/lib", "/usr/local/cuda/compat", "/usr/local/cuda/lib64/stubs", "/usr/lib/x86_64-linux-gnu/nvidia/current"};
+  std::set<std::string> folders = {"/usr/lib/x86_64-linux-gnu",
+                                   "/usr/lib/aarch64-linux-gnu",
+                                   "/usr/lib64",
+                                   "/usr/lib",
+                                   "/usr/local/nvidia/lib64",
+                                   "/usr/local/nvidia/lib",
+                                   "/usr/lib/wsl/lib",
+                                   "/usr/local/cuda/compat",
+                                   "/usr/local/cuda/lib64/stubs",
+                                   "/usr/lib/x86_64-linux-gnu/nvidia/current"};
   const char* more = snapshot.root().empty() ? ::getenv("LD_LIBRARY_PATH") : nullptr;
   for (const std::string& folder : split(more != nullptr ? more : "", ":")) folders.insert(folder);
   for (const std::string& name : snapshot.names("/usr/local"))
@@ -143,19 +159,22 @@ void add_disk(const Snapshot& snapshot, const std::vector<Mount>& list, const st
   struct statvfs status {};
   if (::statvfs((snapshot.root() + path).c_str(), &status) != 0) return;
   const double block = static_cast<double>(status.f_frsize);
-  json::object disk{{"total_bytes", block * static_cast<double>(status.f_blocks)}, {"free_bytes", block * static_cast<double>(status.f_bavail)},
-                    {"inodes", status.f_files}, {"free_inodes", status.f_files == 0 ? 0 : status.f_favail}};
+  json::object disk{{"total_bytes", block * static_cast<double>(status.f_blocks)},
+                    {"free_bytes", block * static_cast<double>(status.f_bavail)},
+                    {"inodes", status.f_files},
+                    {"free_inodes", status.f_files == 0 ? 0 : status.f_favail}};
   if (const Mount* mount = mount_of(list, path)) {
     disk["type"] = mount->type;
     const std::string folder = "/sys/dev/block/" + mount->device;
     for (const char* name : {"/queue/rotational", "/../queue/rotational"})
-      if (const std::string turns(trim(snapshot.text(folder + name))); !turns.empty() && !disk.contains("rotational")) disk["rotational"] = turns == "1";
+      if (const std::string turns(trim(snapshot.text(folder + name))); !turns.empty() && !disk.contains("rotational"))
+        disk["rotational"] = turns == "1";
   }
   disks[path] = disk;
 }
 
-// What the guard of disks finds of a folder of models. Whether it can be written is a question of the server's user, which
-// only one that is its own can answer.
+// What the guard of disks finds of a folder of models. Whether it can be written is a question of the server's user,
+// which only one that is its own can answer.
 void add_findings(const Snapshot& snapshot, const std::string& folder, bool own, json::object& disks) {
   if (!disks.contains(folder)) return;
   const std::string path = snapshot.root() + folder;
@@ -177,7 +196,8 @@ void time_read(const Snapshot& snapshot, const std::string& folder, json::object
   uint64_t most = 64 << 20;  // less says nothing
   for (const std::string& name : snapshot.names(folder)) {
     const std::string path = snapshot.root() + folder + "/" + name;
-    const uint64_t bytes = std::filesystem::is_regular_file(path, failed) ? std::filesystem::file_size(path, failed) : 0;
+    const uint64_t bytes =
+        std::filesystem::is_regular_file(path, failed) ? std::filesystem::file_size(path, failed) : 0;
     if (bytes <= most) continue;
     most = bytes;
     largest = path;
@@ -199,16 +219,22 @@ void time_read(const Snapshot& snapshot, const std::string& folder, json::object
   if (bytes >= 16e6 && seconds > 0) disks[folder].as_object()["read_bytes_per_s"] = bytes / seconds;
 }
 
-constexpr std::array kKernelWords = {"NVRM", "nvidia", "oom-kill", "Out of memory", "module is rejected", "unavailable key", "Required key", "Key was rejected", "suspend exit", "hibernation exit"};
+constexpr std::array kKernelWords = {
+    "NVRM",         "nvidia",           "oom-kill",     "Out of memory",   "module is rejected", "unavailable key",
+    "Required key", "Key was rejected", "suspend exit", "hibernation exit"};
 
 std::string telling_lines(const std::string& all) {
   std::string kept;
   for (const std::string& line : split(all, "\n")) {
-    if (std::ranges::none_of(kKernelWords, [&](const char* word) { return line.find(word) != std::string::npos; })) continue;
+    if (std::ranges::none_of(kKernelWords, [&](const char* word) { return line.find(word) != std::string::npos; }))
+      continue;
     // "6,1234,5678,-;text" of /dev/kmsg; "Jun  1 10:00:00 host kernel: [ 1.2] text" of a file.
     const size_t record = line.find(';');
     const size_t kernel = line.find(" kernel: ");
-    kept += (kernel != std::string::npos ? line.substr(kernel + 9) : record != std::string::npos && record < 60 ? line.substr(record + 1) : line) + "\n";
+    kept += (kernel != std::string::npos                  ? line.substr(kernel + 9)
+             : record != std::string::npos && record < 60 ? line.substr(record + 1)
+                                                          : line) +
+            "\n";
   }
   return kept;
 }
@@ -235,9 +261,11 @@ std::optional<std::string> kernel_ring(const std::string& path, int& failed) {
 bool is_telling_variable(std::string_view name) {
   for (const char* secret : {"KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "HOST", "ORIGINS", "PROXY", "AUTH"})
     if (name.find(secret) != std::string_view::npos) return name == "KUBERNETES_SERVICE_HOST";
-  for (const char* prefix : {"OLLAMA_", "CUDA_", "NVIDIA_", "LLAMA_", "GGML_", "LOCALAI_", "VLLM_", "HIP_", "ROCR_", "HEARTH_", "JETSON_"})
+  for (const char* prefix :
+       {"OLLAMA_", "CUDA_", "NVIDIA_", "LLAMA_", "GGML_", "LOCALAI_", "VLLM_", "HIP_", "ROCR_", "HEARTH_", "JETSON_"})
     if (name.starts_with(prefix)) return true;
-  for (const char* one : {"HF_HOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "USE_GPU", "MODELS_PATH", "CUDA_CACHE_PATH", "GPU_DEVICE_ORDINAL"})
+  for (const char* one :
+       {"HF_HOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "USE_GPU", "MODELS_PATH", "CUDA_CACHE_PATH", "GPU_DEVICE_ORDINAL"})
     if (name == one) return true;
   return false;
 }
@@ -253,7 +281,8 @@ void collect_files(const CollectOptions& options, Bundle& bundle) {
   for (char** entry = environ; options.root.empty() && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const size_t equals = text.find('=');
-    if (equals != std::string_view::npos && is_telling_variable(text.substr(0, equals))) environment[text.substr(0, equals)] = text.substr(equals + 1);
+    if (equals != std::string_view::npos && is_telling_variable(text.substr(0, equals)))
+      environment[text.substr(0, equals)] = text.substr(equals + 1);
   }
   bundle.all["clocks"] = {{"boottime_s", seconds_of(CLOCK_BOOTTIME)}, {"monotonic_s", seconds_of(CLOCK_MONOTONIC)}};
 }
@@ -282,8 +311,10 @@ void collect_kernel_log(const CollectOptions& options, Bundle& bundle) {
     return;
   }
   const std::string file = snapshot.text("/var/log/kern.log", 4 << 20);
-  if (!file.empty()) logs["kernel"] = telling_lines(file);
-  else logs["kernel"] = {{"error", errno_name(failed)}};
+  if (!file.empty())
+    logs["kernel"] = telling_lines(file);
+  else
+    logs["kernel"] = {{"error", errno_name(failed)}};
 }
 
 void collect_disks(const CollectOptions& options, Bundle& bundle) {
@@ -291,7 +322,8 @@ void collect_disks(const CollectOptions& options, Bundle& bundle) {
   json::object& disks = bundle.part("disks");
   const std::vector<Mount> list = mounts(snapshot);
   std::set<std::string> folders = {"/", "/tmp"};
-  for (const char* folder : {"/root/.ollama/models", "/usr/share/ollama/.ollama/models", "/var/lib/docker", "/root/.cache/huggingface", "/models", "/build/models"})
+  for (const char* folder : {"/root/.ollama/models", "/usr/share/ollama/.ollama/models", "/var/lib/docker",
+                             "/root/.cache/huggingface", "/models", "/build/models"})
     if (snapshot.exists(folder)) folders.insert(folder);
   const auto* environment = bundle.all.if_contains("environment");
   for (const char* name : {"OLLAMA_MODELS", "HF_HOME", "MODELS_PATH"})
@@ -304,7 +336,8 @@ void collect_disks(const CollectOptions& options, Bundle& bundle) {
       if (snapshot.exists(std::string(home) + folder)) folders.insert(std::string(home) + folder);
   for (const std::string& folder : folders) add_disk(snapshot, list, folder, disks);
   for (const std::string& folder : folders)
-    if (folder.ends_with("models") || snapshot.exists(folder + "/manifests")) add_findings(snapshot, folder, home != nullptr && folder.starts_with(home), disks);
+    if (folder.ends_with("models") || snapshot.exists(folder + "/manifests"))
+      add_findings(snapshot, folder, home != nullptr && folder.starts_with(home), disks);
   if (options.service == Service::kNone) return;
   for (const std::string& folder : folders) {
     if (!folder.ends_with("models")) continue;

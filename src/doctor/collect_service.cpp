@@ -36,7 +36,12 @@ Family running(const Snapshot& snapshot) {
     std::ranges::replace(command, '\0', ' ');
     const std::string status = snapshot.text("/proc/" + name + "/status", 4096);
     const size_t parent = status.find("\nPPid:");
-    family.parents[pid] = parent == std::string::npos ? 0 : static_cast<unsigned>(to_number(std::string_view(status).substr(parent + 6, status.find('\n', parent + 1) - parent - 6)).value_or(0));
+    family.parents[pid] =
+        parent == std::string::npos
+            ? 0
+            : static_cast<unsigned>(
+                  to_number(std::string_view(status).substr(parent + 6, status.find('\n', parent + 1) - parent - 6))
+                      .value_or(0));
     if (pid != static_cast<unsigned>(::getpid())) family.commands[pid] = command;
   }
   return family;
@@ -46,11 +51,16 @@ bool serves(const std::string& command, Service service) {
   const std::string small = lower(command);
   const auto has = [&](std::string_view part) { return small.find(part) != std::string::npos; };
   switch (service) {
-    case Service::kOllama: return has("ollama") && has(" serve");
-    case Service::kVllm: return has("vllm") && (has("serve") || has("api_server")) && !has("enginecore");
-    case Service::kLocalai: return has("local-ai");
-    case Service::kLlamaCpp: return has("llama-server") && !has("ollama");
-    case Service::kNone: return false;
+    case Service::kOllama:
+      return has("ollama") && has(" serve");
+    case Service::kVllm:
+      return has("vllm") && (has("serve") || has("api_server")) && !has("enginecore");
+    case Service::kLocalai:
+      return has("local-ai");
+    case Service::kLlamaCpp:
+      return has("llama-server") && !has("ollama");
+    case Service::kNone:
+      return false;
   }
   return false;
 }
@@ -97,18 +107,25 @@ void keep_process(Snapshot& snapshot, unsigned pid) {
 
 std::string default_url(Service service) {
   switch (service) {
-    case Service::kOllama: return "http://127.0.0.1:11434";
-    case Service::kVllm: return "http://127.0.0.1:8000";
-    default: return "http://127.0.0.1:8080";
+    case Service::kOllama:
+      return "http://127.0.0.1:11434";
+    case Service::kVllm:
+      return "http://127.0.0.1:8000";
+    default:
+      return "http://127.0.0.1:8080";
   }
 }
 
 std::vector<const char*> questions(Service service) {
   switch (service) {
-    case Service::kOllama: return {"/api/version", "/api/ps"};
-    case Service::kVllm: return {"/version", "/metrics"};
-    case Service::kLlamaCpp: return {"/slots", "/metrics"};
-    default: return {"/metrics"};
+    case Service::kOllama:
+      return {"/api/version", "/api/ps"};
+    case Service::kVllm:
+      return {"/version", "/metrics"};
+    case Service::kLlamaCpp:
+      return {"/slots", "/metrics"};
+    default:
+      return {"/metrics"};
   }
 }
 
@@ -178,7 +195,8 @@ void collect_service(const CollectOptions& options, Bundle& bundle) {
   for (const unsigned pid : kept) keep_process(snapshot, pid);
   const std::string folder = snapshot.group_folder(std::to_string(server));
   if (server == 0 || folder.empty()) return;
-  for (const char* name : {"/memory.max", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective"}) snapshot.read(folder + name);
+  for (const char* name : {"/memory.max", "/memory.events", "/cpu.max", "/cpu.stat", "/cpuset.cpus.effective"})
+    snapshot.read(folder + name);
 }
 
 void collect_api(const CollectOptions& options, Bundle& bundle) {
@@ -201,9 +219,12 @@ void collect_api(const CollectOptions& options, Bundle& bundle) {
     const std::string& text = answer->body;
     json::error_code failed;
     const json::value value = json::parse(text, failed);
-    if (std::string_view(path) == "/slots") api[path] = failed ? json::value(nullptr) : without_prompts(value);
-    else if (std::string_view(path) == "/metrics") api[path] = telling_metrics(text);
-    else api[path] = failed ? json::value(nullptr) : value;
+    if (std::string_view(path) == "/slots")
+      api[path] = failed ? json::value(nullptr) : without_prompts(value);
+    else if (std::string_view(path) == "/metrics")
+      api[path] = telling_metrics(text);
+    else
+      api[path] = failed ? json::value(nullptr) : value;
   }
 }
 

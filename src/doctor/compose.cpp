@@ -58,7 +58,8 @@ void read_environment(const YAML::Node& node, ComposeService& service) {
   }
   for (const std::string& entry : node.IsSequence() ? words(node) : std::vector<std::string>()) {
     const size_t equals = entry.find('=');
-    if (equals != std::string::npos) service.environment[entry.substr(0, equals)] = with_default(entry.substr(equals + 1));
+    if (equals != std::string::npos)
+      service.environment[entry.substr(0, equals)] = with_default(entry.substr(equals + 1));
   }
 }
 
@@ -132,7 +133,8 @@ ComposeService read_one(const std::string& name, const YAML::Node& node) {
     if (const auto value = to_bytes(scalar_below(node, path))) service.memory_bytes = value;
   service.service = service_of(service.image);
   if (service.service == Service::kNone) service.service = service_of(name);
-  if (service.service == Service::kNone) service.service = service_of(service.command.substr(0, service.command.find(' ')));
+  if (service.service == Service::kNone)
+    service.service = service_of(service.command.substr(0, service.command.find(' ')));
   return service;
 }
 

@@ -19,7 +19,9 @@ bool server_healthy(const Facts& facts) {
   if (facts.placement.full() || facts.log.has("gpu.cache")) return true;
   if (facts.log.has("compute.gpu") && facts.gpu_found_by_server() && !facts.placement.partial()) return true;
   const bool all_in_memory = facts.api.running_known && !facts.api.running.empty() &&
-                             std::ranges::all_of(facts.api.running, [](const RunningModel& model) { return model.bytes > 0 && model.vram_bytes >= 0.98 * model.bytes; });
+                             std::ranges::all_of(facts.api.running, [](const RunningModel& model) {
+                               return model.bytes > 0 && model.vram_bytes >= 0.98 * model.bytes;
+                             });
   return all_in_memory;
 }
 
@@ -33,29 +35,42 @@ void list_checked(const Facts& facts, Diagnosis& diagnosis) {
   const Hardware& hardware = facts.hardware;
   if (hardware.nvidia) {
     for (const PciGpu& gpu : hardware.gpus)
-      if (gpu.nvidia()) add(fmt::format("NVIDIA device {:04x}:{:04x} at {}, bound to {}", gpu.vendor, gpu.device, gpu.address, gpu.driver.empty() ? "nothing" : gpu.driver));
+      if (gpu.nvidia())
+        add(fmt::format("NVIDIA device {:04x}:{:04x} at {}, bound to {}", gpu.vendor, gpu.device, gpu.address,
+                        gpu.driver.empty() ? "nothing" : gpu.driver));
   } else if (hardware.pci_known && !hardware.wsl && facts.nvml.devices.empty()) {
     add(hardware.gpus.empty() ? "no graphics device on the PCI bus" : "no NVIDIA device on the PCI bus");
   }
-  if (!hardware.kernel_module.empty()) add("kernel module " + hardware.kernel_module + (hardware.open_module.value_or(false) ? " (open)" : ""));
-  if (hardware.any_node()) add(fmt::format("{} device files can be opened", std::ranges::count(hardware.nodes, "ok", &Node::open)));
+  if (!hardware.kernel_module.empty())
+    add("kernel module " + hardware.kernel_module + (hardware.open_module.value_or(false) ? " (open)" : ""));
+  if (hardware.any_node())
+    add(fmt::format("{} device files can be opened", std::ranges::count(hardware.nodes, "ok", &Node::open)));
   if (!facts.cuda_library.path.empty()) add("libcuda.so.1 is " + facts.cuda_library.path);
   if (facts.cuda.works()) {
     for (const CudaDevice& device : facts.cuda.devices)
-      add(fmt::format("{}: compute capability {}, {} free, a kernel ran {}", device.name, capability_text(device.capability), bytes_text(static_cast<double>(device.free_bytes.value_or(0))), device.kernel_right.value_or(false) ? "and its result is right" : "not (not tried)"));
+      add(fmt::format("{}: compute capability {}, {} free, a kernel ran {}", device.name,
+                      capability_text(device.capability),
+                      bytes_text(static_cast<double>(device.free_bytes.value_or(0))),
+                      device.kernel_right.value_or(false) ? "and its result is right" : "not (not tried)"));
   }
-  if (facts.nvml.works()) add(fmt::format("NVML: driver {}, {} GPU{}", facts.nvml.driver, facts.nvml.devices.size(), facts.nvml.devices.size() == 1 ? "" : "s"));
+  if (facts.nvml.works())
+    add(fmt::format("NVML: driver {}, {} GPU{}", facts.nvml.driver, facts.nvml.devices.size(),
+                    facts.nvml.devices.size() == 1 ? "" : "s"));
   if (facts.placement.full()) add(fmt::format("all {} layers are on the GPU", *facts.placement.of_layers));
   for (const RunningModel& model : facts.api.running)
-    if (model.bytes > 0 && model.vram_bytes >= 0.98 * model.bytes) add(fmt::format("{} is wholly in GPU memory ({})", model.name, bytes_text(model.vram_bytes)));
+    if (model.bytes > 0 && model.vram_bytes >= 0.98 * model.bytes)
+      add(fmt::format("{} is wholly in GPU memory ({})", model.name, bytes_text(model.vram_bytes)));
   if (facts.log_given) add(fmt::format("{} lines of log", facts.log.lines));
-  for (const ComposeService& one : facts.compose.services) add(fmt::format("{}: service {} asks for a GPU", one.file, one.name));
+  for (const ComposeService& one : facts.compose.services)
+    add(fmt::format("{}: service {} asks for a GPU", one.file, one.name));
   if (!facts.disks.empty()) add(fmt::format("{} file systems have room", facts.disks.size()));
 }
 
 // What no rule knows, but a call answered.
 std::string unexplained(const Facts& facts) {
-  if (facts.cuda.timed_out) return "the CUDA driver did not answer within its time limit; look for Xid in the kernel log (sudo dmesg | grep NVRM)";
+  if (facts.cuda.timed_out)
+    return "the CUDA driver did not answer within its time limit; look for Xid in the kernel log (sudo dmesg | grep "
+           "NVRM)";
   if (facts.cuda.code == 0) return {};
   const driver::Problem problem = driver::problem_of(static_cast<CUresult>(facts.cuda.code));
   return facts.cuda.failed_step + ": " + problem.text();
@@ -66,18 +81,23 @@ void conclude(const Facts& facts, Diagnosis& diagnosis) {
     diagnosis.outcome = Outcome::kFindings;
     return;
   }
-  const bool no_gpu_here = facts.machine_known && facts.hardware.pci_known && !facts.hardware.nvidia && facts.hardware.kernel_module.empty() && !facts.hardware.wsl && !facts.hardware.any_node() && !facts.nvml.works() && !facts.cuda_library.loads.value_or(false);
+  const bool no_gpu_here = facts.machine_known && facts.hardware.pci_known && !facts.hardware.nvidia &&
+                           facts.hardware.kernel_module.empty() && !facts.hardware.wsl && !facts.hardware.any_node() &&
+                           !facts.nvml.works() && !facts.cuda_library.loads.value_or(false);
   const bool complains = facts.no_gpu_for_server() && !no_gpu_here;
   if (const std::string text = unexplained(facts); !text.empty() && !no_gpu_here) {
     diagnosis.unknown = text;
     return;
   }
   if (complains) {
-    diagnosis.unknown = "the server uses no GPU, but nothing here says why; run \"hearth doctor\" where the server runs (in its container), or give its log from the start with OLLAMA_DEBUG=2";
+    diagnosis.unknown =
+        "the server uses no GPU, but nothing here says why; run \"hearth doctor\" where the server runs (in its "
+        "container), or give its log from the start with OLLAMA_DEBUG=2";
     return;
   }
   if (!facts.api.problem.empty() && !facts.server && !facts.log_given && facts.compose.services.empty()) {
-    diagnosis.unknown = fmt::format("{} does not run here, or not where it was looked for (--pid, --url): {}", service_name(facts.service), facts.api.problem);
+    diagnosis.unknown = fmt::format("{} does not run here, or not where it was looked for (--pid, --url): {}",
+                                    service_name(facts.service), facts.api.problem);
     return;
   }
   const bool machine_well = facts.cuda.works() || no_gpu_here;
@@ -86,18 +106,26 @@ void conclude(const Facts& facts, Diagnosis& diagnosis) {
     diagnosis.outcome = Outcome::kHealthy;
     return;
   }
-  if (!facts.machine_known) diagnosis.unknown = facts.compose.problem.empty() ? "the files show neither a fault nor that the GPU is used" : "the compose file cannot be read: " + facts.compose.problem;
-  else diagnosis.unknown = facts.cuda.asked ? "CUDA gives no device, and nothing here says why" : "CUDA was not asked, so that nothing says whether the GPU works";
+  if (!facts.machine_known)
+    diagnosis.unknown = facts.compose.problem.empty() ? "the files show neither a fault nor that the GPU is used"
+                                                      : "the compose file cannot be read: " + facts.compose.problem;
+  else
+    diagnosis.unknown = facts.cuda.asked ? "CUDA gives no device, and nothing here says why"
+                                         : "CUDA was not asked, so that nothing says whether the GPU works";
 }
 
 }  // namespace
 
 std::string_view confidence_name(Confidence confidence) {
   switch (confidence) {
-    case Confidence::kCertain: return "certain";
-    case Confidence::kHigh: return "high";
-    case Confidence::kMedium: return "medium";
-    case Confidence::kLow: return "low";
+    case Confidence::kCertain:
+      return "certain";
+    case Confidence::kHigh:
+      return "high";
+    case Confidence::kMedium:
+      return "medium";
+    case Confidence::kLow:
+      return "low";
   }
   return "";
 }
@@ -140,7 +168,8 @@ Diagnosis diagnose(const Facts& facts) {
   }
   std::ranges::stable_sort(diagnosis.findings, std::greater(), score);
   for (const auto& [path, file] : facts.files.all())
-    if (file.exists() && !file.error.empty() && !file.content && !path.starts_with("/dev/")) diagnosis.unread.push_back(path + ": " + file.error);
+    if (file.exists() && !file.error.empty() && !file.content && !path.starts_with("/dev/"))
+      diagnosis.unread.push_back(path + ": " + file.error);
   if (!facts.kernel_log_problem.empty()) diagnosis.unread.push_back("kernel log: " + facts.kernel_log_problem);
   conclude(facts, diagnosis);
   if (diagnosis.outcome == Outcome::kHealthy) list_checked(facts, diagnosis);

@@ -20,9 +20,10 @@ enum class Outcome { kHealthy, kFindings, kUnknown };  // exit codes 0, 1, 4
 struct Diagnosis {
   std::vector<Finding> findings;  // most likely first
   Outcome outcome = Outcome::kUnknown;
-  std::vector<std::string> checked;  // what was looked at and is well
-  std::vector<std::string> unread;   // what could not be read, and why
-  std::string unknown;               // with kUnknown: why
+  std::vector<std::string> checked;   // what was looked at and is well
+  std::vector<std::string> unread;    // what could not be read, and why
+  std::string unknown;                // with kUnknown: why
+  std::vector<std::string> compared;  // how a service's models would lie under hearth
 };
 
 Diagnosis diagnose(const Facts& facts);

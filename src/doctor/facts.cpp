@@ -17,11 +17,16 @@ void add_log(const boost::json::value& value, const LogReader& reader, LogFacts&
 
 std::string_view service_name(Service service) {
   switch (service) {
-    case Service::kOllama: return "ollama";
-    case Service::kVllm: return "vllm";
-    case Service::kLocalai: return "localai";
-    case Service::kLlamaCpp: return "llama.cpp";
-    case Service::kNone: return "";
+    case Service::kOllama:
+      return "ollama";
+    case Service::kVllm:
+      return "vllm";
+    case Service::kLocalai:
+      return "localai";
+    case Service::kLlamaCpp:
+      return "llama.cpp";
+    case Service::kNone:
+      return "";
   }
   return "";
 }
@@ -39,12 +44,18 @@ Service service_of(std::string_view name) {
 
 std::string_view place_name(Place place) {
   switch (place) {
-    case Place::kBareMetal: return "this machine";
-    case Place::kDocker: return "Docker";
-    case Place::kCompose: return "Docker Compose";
-    case Place::kKubernetes: return "Kubernetes";
-    case Place::kWsl2: return "WSL2";
-    case Place::kUnknown: return "unknown";
+    case Place::kBareMetal:
+      return "this machine";
+    case Place::kDocker:
+      return "Docker";
+    case Place::kCompose:
+      return "Docker Compose";
+    case Place::kKubernetes:
+      return "Kubernetes";
+    case Place::kWsl2:
+      return "WSL2";
+    case Place::kUnknown:
+      return "unknown";
   }
   return "";
 }
@@ -80,7 +91,8 @@ std::optional<double> Placement::layers_that_fit() const {
 }
 
 std::optional<Setting> Facts::setting(const std::string& name) const {
-  const auto in = [&](const std::map<std::string, std::string>& values, const std::string& source) -> std::optional<Setting> {
+  const auto in = [&](const std::map<std::string, std::string>& values,
+                      const std::string& source) -> std::optional<Setting> {
     const auto found = values.find(name);
     return found == values.end() ? std::nullopt : std::optional<Setting>({found->second, source});
   };
@@ -169,8 +181,9 @@ bool Facts::gpu_found_by_server() const {
 bool Facts::no_gpu_for_server() const {
   if (gpu_found_by_server()) return false;
   if (log.has("L1") || log.has("L2") || log.has("L18") || log.has("L29")) return true;
-  const bool all_on_cpu = api.running_known && !api.running.empty() &&
-                          std::ranges::all_of(api.running, [](const RunningModel& model) { return model.vram_bytes <= 0; });
+  const bool all_on_cpu =
+      api.running_known && !api.running.empty() &&
+      std::ranges::all_of(api.running, [](const RunningModel& model) { return model.vram_bytes <= 0; });
   return all_on_cpu || placement.layers == 0 || log.has("shown.cpu");
 }
 

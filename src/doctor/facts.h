@@ -24,7 +24,7 @@ struct Evidence {
 
 enum class Service { kNone, kOllama, kVllm, kLocalai, kLlamaCpp };
 std::string_view service_name(Service service);  // "ollama"; "" for kNone
-Service service_of(std::string_view name);       // as --service takes it, or a part of an image's name; kNone if unknown
+Service service_of(std::string_view name);  // as --service takes it, or a part of an image's name; kNone if unknown
 
 // Where the fix is to be done.
 enum class Place { kUnknown, kBareMetal, kDocker, kCompose, kKubernetes, kWsl2 };
@@ -46,7 +46,7 @@ struct Node {
 };
 
 struct Hardware {
-  bool pci_known = false;  // the bus was looked at
+  bool pci_known = false;    // the bus was looked at
   std::vector<PciGpu> gpus;  // of any maker
   bool nvidia = false;       // one of them is NVIDIA's
   bool wsl = false, dxg = false, container = false, podman = false, kubernetes = false, hypervisor = false,
@@ -103,8 +103,8 @@ struct NvmlDevice {
   int capability = 0;
   std::optional<uint64_t> total_bytes, free_bytes, used_bytes;
   std::optional<int64_t> compute_mode, mig_mode, virtualization, fabric_state, utilization, display, power_limit_mw,
-      default_power_limit_mw, sm_mhz, max_sm_mhz, temperature_c, width, max_width, ecc_errors, remap_pending, remap_failed,
-      persistence;
+      default_power_limit_mw, sm_mhz, max_sm_mhz, temperature_c, width, max_width, ecc_errors, remap_pending,
+      remap_failed, persistence;
   std::optional<uint64_t> clocks_reasons;
   bool processes_known = false;
   std::vector<GpuProcess> processes;
@@ -159,7 +159,7 @@ struct ComposeService {
 
 struct ComposeFacts {
   bool given = false;
-  std::string problem;  // why it could not be read
+  std::string problem;                   // why it could not be read
   std::vector<ComposeService> services;  // those that serve models
 };
 
@@ -219,7 +219,7 @@ struct Setting {
 struct Facts {
   Place place = Place::kUnknown;
   Service service = Service::kNone;
-  std::string version;  // of the service
+  std::string version;         // of the service
   bool machine_known = false;  // there are facts of a machine, not of files alone
   Hardware hardware;
   Library cuda_library, nvml_library;
@@ -254,9 +254,9 @@ struct Facts {
   std::string model_folder() const;                  // of the service; empty if not known
   std::string library_folder() const;                // Ollama's lib/ollama that exists; empty if none is known
   const Evidence* code(int number) const;
-  bool gpu_found_by_server() const;   // the log says that it uses one
-  bool no_gpu_for_server() const;     // the log says that it uses none
-  int capability() const;             // of the first GPU; 0: unknown
+  bool gpu_found_by_server() const;                                // the log says that it uses one
+  bool no_gpu_for_server() const;                                  // the log says that it uses none
+  int capability() const;                                          // of the first GPU; 0: unknown
   bool says(std::initializer_list<std::string_view> words) const;  // the user's notes have one of them
 };
 

@@ -126,11 +126,16 @@ std::optional<double> to_seconds(std::string_view text) {
     size_t letters = 0;
     while (letters < text.size() && std::isalpha(static_cast<unsigned char>(text[letters])) != 0) ++letters;
     const std::string_view unit = text.substr(0, letters);
-    if (unit == "h") value *= 3600;
-    else if (unit == "m") value *= 60;
-    else if (unit == "ms") value /= 1000;
-    else if (unit == "us" || unit == "ns") value = 0;
-    else if (!unit.empty() && unit != "s") return std::nullopt;
+    if (unit == "h")
+      value *= 3600;
+    else if (unit == "m")
+      value *= 60;
+    else if (unit == "ms")
+      value /= 1000;
+    else if (unit == "us" || unit == "ns")
+      value = 0;
+    else if (!unit.empty() && unit != "s")
+      return std::nullopt;
     sum += value;
     text.remove_prefix(letters);
   }

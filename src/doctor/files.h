@@ -28,7 +28,7 @@ class Files {
 
   // A file, or a folder that something is in. What a bundle does not name does not exist.
   bool exists(const std::string& path) const;
-  bool folder_known(const std::string& folder) const;  // something in it is named
+  bool folder_known(const std::string& folder) const;   // something in it is named
   const FileFact* find(const std::string& path) const;  // null if it is not named or does not exist
   // Its content without spaces and line ends around it; empty if there is none.
   std::string text(const std::string& path) const;

@@ -84,20 +84,22 @@ inline bool spilled(const Facts& facts) {
 inline Evidence placement_evidence(const Facts& facts) {
   const Placement& placement = facts.placement;
   if (placement.layers)
-    return {fmt::format("{} of {} layers on the GPU", *placement.layers, placement.of_layers.value_or(0)), placement.source};
+    return {fmt::format("{} of {} layers on the GPU", *placement.layers, placement.of_layers.value_or(0)),
+            placement.source};
   for (const RunningModel& model : facts.api.running)
     if (model.vram_bytes < 0.98 * model.bytes)
-      return {fmt::format("{}: {} of {} in GPU memory", model.name, bytes_text(model.vram_bytes), bytes_text(model.bytes)),
-              "/api/ps"};
+      return {
+          fmt::format("{}: {} of {} in GPU memory", model.name, bytes_text(model.vram_bytes), bytes_text(model.bytes)),
+          "/api/ps"};
   return {};
 }
 inline Evidence memory_evidence(const Placement& placement) {
-  return {fmt::format("all layers need {}, {} were free when the model was loaded", bytes_text(placement.needed_bytes.value_or(0)),
-                      bytes_text(placement.free_bytes.value_or(0))),
+  return {fmt::format("all layers need {}, {} were free when the model was loaded",
+                      bytes_text(placement.needed_bytes.value_or(0)), bytes_text(placement.free_bytes.value_or(0))),
           "log, NVML"};
 }
-// An NVIDIA device by its number, behind which nothing can compute: its memory regions are tiny, or what answers for CUDA
-// is not NVIDIA's and cannot run a kernel.
+// An NVIDIA device by its number, behind which nothing can compute: its memory regions are tiny, or what answers for
+// CUDA is not NVIDIA's and cannot run a kernel.
 inline bool small_regions(const PciGpu& gpu) {
   constexpr uint64_t kSmall_bytes = 32 << 20;
   return gpu.largest_bar_bytes && *gpu.largest_bar_bytes < kSmall_bytes;

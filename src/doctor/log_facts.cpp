@@ -35,7 +35,8 @@ class Patterns {
     std::vector<re2::StringPiece> parts(static_cast<size_t>(count));
     std::vector<std::string> groups;
     if (!expression.Match(view(line), 0, line.size(), re2::RE2::UNANCHORED, parts.data(), count)) return groups;
-    for (size_t i = 1; i < parts.size(); ++i) groups.emplace_back(parts[i].data() != nullptr ? parts[i].as_string() : "");
+    for (size_t i = 1; i < parts.size(); ++i)
+      groups.emplace_back(parts[i].data() != nullptr ? parts[i].as_string() : "");
     return groups;
   }
 

@@ -1,4 +1,5 @@
-// The catalogue of log lines (RE2, unanchored, per line). A name with a dot is one alternative of a catalogue's pattern.
+// The catalogue of log lines (RE2, unanchored, per line). A name with a dot is one alternative of a catalogue's
+// pattern.
 #include "doctor/log_facts.h"
 
 namespace hearth::doctor {
@@ -15,7 +16,8 @@ const std::vector<LogPattern>& log_patterns() {
       {"L5.unknown", R"(unknown error initializing cuda driver library)"},
       {"L6", R"re(failure during (?:llama-server )?GPU discovery.*error="([^"]*)")re"},
       {"L6.slow", R"(bootstrap discovery took"? duration=(3\d)\.)"},
-      {"L7", R"re(skipping CUDA device .* compute capability not in compiled architectures.*cc=(\d+) archs="?\[([\d ,]+)\])re"},
+      {"L7",
+       R"re(skipping CUDA device .* compute capability not in compiled architectures.*cc=(\d+) archs="?\[([\d ,]+)\])re"},
       {"L8.floor", R"re(msg="NVIDIA driver too old".*driver=(\d+) required_driver="(\d+))re"},
       {"L8.hook", R"(unsatisfied condition: cuda>=([\d.]+))"},
       {"L8.torch", R"(NVIDIA driver on your system is too old)"},
@@ -108,7 +110,8 @@ const std::vector<LogPattern>& log_patterns() {
       {"code", R"(CUDA[_ ](?:driver )?[Ee]rror:? ?\(?(\d{1,3})\b)"},
       {"code.name", R"((CUDA_ERROR_[A-Z_]+))"},
       {"code.text", R"(CUDA error: ([a-zA-Z][^\n]*))"},
-      {"code.runtime", R"(CUDA-capable device\(s\) is/are busy or unavailable|no CUDA-capable device is detected|OS call failed or operation not supported on this OS|CUDA driver version is insufficient for CUDA runtime version|uncorrectable ECC error encountered|an illegal memory access was encountered|unspecified launch failure|system not yet initialized|system has unsupported display driver / cuda driver combination|forward compatibility was attempted on non supported HW|CUDA driver is a stub library|PTX JIT compiler library not found|the provided PTX was compiled with an unsupported toolchain|PTX JIT compilation was disabled|a PTX JIT compilation failed|invalid device ordinal)"},
+      {"code.runtime",
+       R"(CUDA-capable device\(s\) is/are busy or unavailable|no CUDA-capable device is detected|OS call failed or operation not supported on this OS|CUDA driver version is insufficient for CUDA runtime version|uncorrectable ECC error encountered|an illegal memory access was encountered|unspecified launch failure|system not yet initialized|system has unsupported display driver / cuda driver combination|forward compatibility was attempted on non supported HW|CUDA driver is a stub library|PTX JIT compiler library not found|the provided PTX was compiled with an unsupported toolchain|PTX JIT compilation was disabled|a PTX JIT compilation failed|invalid device ordinal)"},
       {"old.gpu", R"(CUDA GPU is too old\. Compute Capability detected: (\d+)\.(\d+))"},
       {"secure.boot",
        R"(Loading of unsigned module is rejected|Loading of module with unavailable key is rejected|Required key not available|Key was rejected by service)"},
@@ -127,7 +130,8 @@ const std::vector<LogPattern>& log_patterns() {
       {"file.type", R"(file type\s*=\s*(\S+))"},
       {"parameters", R"(model params\s*=\s*([\d.]+) ([MBTK]))"},
       {"flash.off", R"(flash_attn\s*=\s*(?:0|disabled)\b|FlashAttention:Disabled)"},
-      {"cache.type", R"re(type_k\s*=\s*'(\w+)'.*type_v\s*=\s*'(\w+)'|K \((\w+)\):.*V \((\w+)\):|--cache-type-k[ =](\w+))re"},
+      {"cache.type",
+       R"re(type_k\s*=\s*'(\w+)'.*type_v\s*=\s*'(\w+)'|K \((\w+)\):.*V \((\w+)\):|--cache-type-k[ =](\w+))re"},
       {"vmm.no", R"(VMM: no)"},
       {"projector.cpu", R"(--no-mmproj-offload)"},
       {"shown.cpu", R"(100% CPU)"},

@@ -55,7 +55,8 @@ Probe::Probe(const std::string& program, const std::string& name, const std::vec
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  const int failed = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, pointers(arguments).data(), pointers(variables).data());
+  const int failed =
+      ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, pointers(arguments).data(), pointers(variables).data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   if (failed != 0) {
@@ -77,7 +78,8 @@ boost::json::object Probe::answer(std::chrono::steady_clock::time_point until) {
   std::string text;
   std::array<char, 16384> buffer{};
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
     pollfd wait{out_, POLLIN, 0};
     const int ready = left > 0 ? ::poll(&wait, 1, static_cast<int>(left)) : 0;
     if (ready < 0 && errno == EINTR) continue;
@@ -93,7 +95,9 @@ boost::json::object Probe::answer(std::chrono::steady_clock::time_point until) {
   int status = 0;
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
-  return {{"error", WIFSIGNALED(status) ? fmt::format("the driver's library ended the probe by signal {}", WTERMSIG(status)) : std::string("the probe gave no answer")}};
+  return {{"error", WIFSIGNALED(status)
+                        ? fmt::format("the driver's library ended the probe by signal {}", WTERMSIG(status))
+                        : std::string("the probe gave no answer")}};
 }
 
 }  // namespace hearth::doctor

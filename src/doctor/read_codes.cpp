@@ -58,7 +58,8 @@ bool overtaken(const LogFacts& log, const std::string& pattern, const Hit& hit) 
 
 int code_in(const std::string& pattern, const Hit& hit) {
   if (pattern == "L3") return static_cast<int>(to_number(hit.groups[1]).value_or(0));
-  if (pattern == "L4" || pattern == "L33" || pattern == "code") return static_cast<int>(to_number(hit.groups[0]).value_or(0));
+  if (pattern == "L4" || pattern == "L33" || pattern == "code")
+    return static_cast<int>(to_number(hit.groups[0]).value_or(0));
   if (pattern == "L5.unknown") return 999;
   if (pattern == "L20") return 2;
   if (pattern == "L21") return 209;
@@ -69,7 +70,8 @@ int code_in(const std::string& pattern, const Hit& hit) {
 }
 
 void add_log_codes(Facts& facts) {
-  for (const char* pattern : {"L3", "L4", "L5.unknown", "L17", "L20", "L21", "L33", "code", "code.name", "code.text", "code.runtime"}) {
+  for (const char* pattern :
+       {"L3", "L4", "L5.unknown", "L17", "L20", "L21", "L33", "code", "code.name", "code.text", "code.runtime"}) {
     const Hit* hit = facts.log.last(pattern);
     if (hit == nullptr || overtaken(facts.log, pattern, *hit)) continue;
     const int code = code_in(pattern, *hit);
@@ -80,9 +82,9 @@ void add_log_codes(Facts& facts) {
 void add_chain(const CudaChain& chain, Facts& facts) {
   if (chain.code == 0) return;
   const std::string name = driver::describe(static_cast<CUresult>(chain.code)).name;
-  facts.codes.try_emplace(chain.code,
-                          Evidence{chain.failed_step + " answered " + std::to_string(chain.code) + " (" + name + ")",
-                                   "CUDA driver"});
+  facts.codes.try_emplace(
+      chain.code,
+      Evidence{chain.failed_step + " answered " + std::to_string(chain.code) + " (" + name + ")", "CUDA driver"});
 }
 
 }  // namespace

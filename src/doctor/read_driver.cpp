@@ -1,5 +1,5 @@
-// What the loader, CUDA and NVML answered. Answers are keyed by the function that gave them, without its version; a call
-// that failed is {"error": CODE}.
+// What the loader, CUDA and NVML answered. Answers are keyed by the function that gave them, without its version; a
+// call that failed is {"error": CODE}.
 #include <cmath>
 
 #include "doctor/json_read.h"
@@ -52,8 +52,8 @@ Library library_of(const json::value& value) {
 }
 
 // The steps of a device after cuDeviceGet(), in order. What follows a failure was not tried.
-constexpr const char* kDeviceSteps[] = {"cuDevicePrimaryCtxRetain", "cuCtxCreate", "cuMemAlloc",
-                                        "cuModuleLoadData", "cuLaunchKernel", "cuCtxSynchronize"};
+constexpr const char* kDeviceSteps[] = {"cuDevicePrimaryCtxRetain", "cuCtxCreate",    "cuMemAlloc",
+                                        "cuModuleLoadData",         "cuLaunchKernel", "cuCtxSynchronize"};
 
 CudaDevice device_of(const json::value& value) {
   CudaDevice device;
@@ -183,13 +183,15 @@ void read_driver(const Bundle& bundle, Facts& facts) {
   if (facts.libraries.contains("libnvidia-ml.so.1")) facts.nvml_library = facts.libraries["libnvidia-ml.so.1"];
   facts.cuda = chain_of(bundle.all.if_contains("cuda"));
   facts.cuda_unrestricted = chain_of(bundle.all.if_contains("cuda_without_visible_devices"));
-  for (const json::value& one : items_of(bundle.all.if_contains("cuda_each"))) facts.cuda_each.push_back(chain_of(&one));
+  for (const json::value& one : items_of(bundle.all.if_contains("cuda_each")))
+    facts.cuda_each.push_back(chain_of(&one));
   const json::value* nvml = bundle.all.if_contains("nvml");
   facts.nvml.code = code_of(answer(nvml, "nvmlInit")).value_or(0);
   facts.nvml.asked = !members_of(nvml).empty();
   facts.nvml.timed_out = text_of(member(nvml, "error")) == "timeout";
   facts.nvml.driver = text_of(answer(nvml, "nvmlSystemGetDriverVersion"));
-  for (const json::value& device : items_of(member(nvml, "devices"))) facts.nvml.devices.push_back(nvml_device_of(device));
+  for (const json::value& device : items_of(member(nvml, "devices")))
+    facts.nvml.devices.push_back(nvml_device_of(device));
   // That it answers proves that its library was found, where nobody asked the loader.
   if (facts.cuda.asked && facts.cuda.code == 0 && !facts.cuda_library.loads) facts.cuda_library.loads = true;
   if (facts.nvml.works() && !facts.nvml_library.loads) facts.nvml_library.loads = true;

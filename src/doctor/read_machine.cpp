@@ -105,7 +105,8 @@ void read_pci(const Files& files, Hardware& hardware) {
 void read_module(const Files& files, Hardware& hardware) {
   const std::string version = files.text("/proc/driver/nvidia/version");
   for (const std::string& word : split(version, " \t\n")) {
-    if (!hardware.kernel_module.empty() || word.find('.') == std::string::npos || word[0] < '0' || word[0] > '9') continue;
+    if (!hardware.kernel_module.empty() || word.find('.') == std::string::npos || word[0] < '0' || word[0] > '9')
+      continue;
     hardware.kernel_module = word;
   }
   if (!version.empty()) hardware.open_module = version.find("Open Kernel Module") != std::string::npos;
@@ -127,8 +128,8 @@ void read_nodes(const Files& files, Hardware& hardware) {
   hardware.nodes_known = files.folder_known("/dev") || files.all().contains("/dev/nvidiactl");
   for (const auto& [path, file] : files.all()) {
     if (!path.starts_with("/dev/nvidia") || path.find('/', 5) != std::string::npos || !file.exists()) continue;
-    hardware.nodes.push_back({path, file.open.empty() && file.error != "" ? file.error : file.open, file.mode, file.uid,
-                              file.gid});
+    hardware.nodes.push_back(
+        {path, file.open.empty() && file.error != "" ? file.error : file.open, file.mode, file.uid, file.gid});
   }
   hardware.dxg = files.exists("/dev/dxg");
 }
@@ -185,7 +186,8 @@ std::optional<double> field(const std::string& text, std::string_view name) {
   if (at == std::string::npos) return std::nullopt;
   const size_t value = all.find_first_of("0123456789", at + 1 + name.size());
   if (value == std::string::npos) return std::nullopt;
-  const auto number = to_number(std::string_view(all).substr(value, all.find_first_not_of("0123456789", value) - value));
+  const auto number =
+      to_number(std::string_view(all).substr(value, all.find_first_not_of("0123456789", value) - value));
   return number ? std::optional(static_cast<double>(*number)) : std::nullopt;
 }
 
@@ -197,7 +199,8 @@ std::optional<double> pressure(const std::string& text) {
 }
 
 // A file of a process's control group ("self" or a pid): in a container mostly directly below /sys/fs/cgroup.
-std::string group_file(const Files& files, const std::string& self, const std::string& name, const std::string& old = "") {
+std::string group_file(const Files& files, const std::string& self, const std::string& name,
+                       const std::string& old = "") {
   const std::string group = files.text("/proc/" + self + "/cgroup");
   const size_t at = group.find("0::");
   if (at != std::string::npos) {
@@ -274,7 +277,8 @@ void read_host(const Bundle& bundle, Facts& facts) {
   read_quota(files, self, host);
   const std::string stat = group_file(files, self, "cpu.stat", "cpu/cpu.stat");
   const std::string stat_later = group_file(later, self, "cpu.stat", "cpu/cpu.stat");
-  if (field(stat, "nr_periods ")) host.throttled_share = stat_later.empty() ? throttled(stat, "") : throttled(stat_later, stat);
+  if (field(stat, "nr_periods "))
+    host.throttled_share = stat_later.empty() ? throttled(stat, "") : throttled(stat_later, stat);
   const auto limit = to_number(group_file(files, self, "memory.max", "memory/memory.limit_in_bytes"));
   if (limit && *limit < int64_t{1} << 50) host.memory_limit_bytes = static_cast<double>(*limit);
   const std::string memory = files.text("/proc/meminfo");

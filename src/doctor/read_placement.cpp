@@ -115,8 +115,7 @@ void from_api(const Facts& facts, Placement& placement) {
   const RunningModel& model = *std::ranges::max_element(facts.api.running, {}, &RunningModel::bytes);
   if (!placement.needed_bytes && model.bytes > 0) placement.needed_bytes = model.bytes;
   if (!placement.context && model.context) placement.context = static_cast<int>(*model.context);
-  if (placement.source.empty())
-    placement.source = "/api/ps";
+  if (placement.source.empty()) placement.source = "/api/ps";
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ Process process_of(const Files& files, unsigned pid) {
     for (const std::string& group : split(status_field(status, name), " \t"))
       if (const auto id = to_number(group)) process.groups.push_back(static_cast<unsigned>(*id));
   process.arguments = split_nul(files.text(folder + "cmdline"), " \n\t");
-  if (const FileFact* exe = files.find(folder + "exe")) process.exe = exe->link.empty() ? exe->content.value_or("") : exe->link;
+  if (const FileFact* exe = files.find(folder + "exe"))
+    process.exe = exe->link.empty() ? exe->content.value_or("") : exe->link;
   if (process.name.empty() && !process.arguments.empty())
     process.name = process.arguments[0].substr(process.arguments[0].find_last_of('/') + 1);
   if (const FileFact* environ = files.find(folder + "environ"); environ != nullptr && environ->content) {
@@ -68,11 +69,16 @@ bool looks_like(const Process& process, Service service) {
   for (const std::string& argument : process.arguments) all += " " + lower(argument);
   const auto has = [&](std::string_view part) { return all.find(part) != std::string::npos; };
   switch (service) {
-    case Service::kOllama: return has("ollama") && has("serve");
-    case Service::kVllm: return has("vllm") && !has("enginecore");
-    case Service::kLocalai: return has("local-ai");
-    case Service::kLlamaCpp: return has("llama-server") || has("llama-cli");
-    case Service::kNone: return false;
+    case Service::kOllama:
+      return has("ollama") && has("serve");
+    case Service::kVllm:
+      return has("vllm") && !has("enginecore");
+    case Service::kLocalai:
+      return has("local-ai");
+    case Service::kLlamaCpp:
+      return has("llama-server") || has("llama-cli");
+    case Service::kNone:
+      return false;
   }
   return false;
 }
@@ -108,7 +114,9 @@ std::optional<double> moment_of(const std::string& text) {
 }
 
 void read_reply(const json::value& value, ApiFacts& api) {
-  const auto number = [&](const json::value* from, const char* key) { return number_of(member(from, key)).value_or(0); };
+  const auto number = [&](const json::value* from, const char* key) {
+    return number_of(member(from, key)).value_or(0);
+  };
   Reply reply;
   reply.model = text_of(member(&value, "model"));
   if (const json::value* timings = member(&value, "timings")) {  // llama-server
@@ -167,7 +175,8 @@ void read_slots(const json::value* answer, ApiFacts& api) {
   api.slots = static_cast<int>(items_of(answer).size());
   api.busy_slots = 0;
   for (const json::value& slot : items_of(answer))
-    if (bool_of(member(&slot, "is_processing")).value_or(number_of(member(&slot, "state")).value_or(0) != 0)) ++*api.busy_slots;
+    if (bool_of(member(&slot, "is_processing")).value_or(number_of(member(&slot, "state")).value_or(0) != 0))
+      ++*api.busy_slots;
 }
 
 std::string path_of(std::string_view key) {  // "POST http://host:1/api/chat" -> "/api/chat"
@@ -182,14 +191,22 @@ void read_api(const json::value* answers, Facts& facts) {
   for (const auto& [key, value] : members_of(answers)) {
     const std::string path = path_of(key);
     if (const std::string problem = text_of(member(&value, "error")); !problem.empty()) facts.api.problem = problem;
-    if (path == "/api/ps") read_running(&value, facts.api);
-    else if (path == "/api/version" && facts.version.empty()) facts.version = text_of(member(&value, "version"));
-    else if (path == "/version" && facts.version.empty()) facts.version = text_of(member(&value, "version"));
-    else if (path == "/metrics") read_metrics(text_of(&value), facts.api);
-    else if (path == "/slots") read_slots(&value, facts.api);
-    else if (path == "/api/show") facts.api.show_parameters = text_of(member(&value, "parameters"));
-    else if (value.is_array()) for (const json::value& one : value.get_array()) read_reply(one, facts.api);
-    else read_reply(value, facts.api);
+    if (path == "/api/ps")
+      read_running(&value, facts.api);
+    else if (path == "/api/version" && facts.version.empty())
+      facts.version = text_of(member(&value, "version"));
+    else if (path == "/version" && facts.version.empty())
+      facts.version = text_of(member(&value, "version"));
+    else if (path == "/metrics")
+      read_metrics(text_of(&value), facts.api);
+    else if (path == "/slots")
+      read_slots(&value, facts.api);
+    else if (path == "/api/show")
+      facts.api.show_parameters = text_of(member(&value, "parameters"));
+    else if (value.is_array())
+      for (const json::value& one : value.get_array()) read_reply(one, facts.api);
+    else
+      read_reply(value, facts.api);
   }
 }
 
@@ -206,14 +223,16 @@ Service guess_service(const Facts& facts) {
 
 void read_service(const Bundle& bundle, Facts& facts) {
   const json::value* service = bundle.all.if_contains("service");
-  facts.service = service_of(service != nullptr && service->is_string() ? text_of(service) : text_of(member(service, "name")));
+  facts.service =
+      service_of(service != nullptr && service->is_string() ? text_of(service) : text_of(member(service, "name")));
   facts.version = text_of(member(service, "version"));
   if (facts.service == Service::kNone) facts.service = guess_service(facts);
   find_processes(service, facts);
   read_api(bundle.all.if_contains("api"), facts);
   facts.notes = lower(text_of(bundle.all.if_contains("notes")));
   for (const char* pattern : {"listening", "vllm.version"})
-    if (const Hit* hit = facts.log.last(pattern); hit != nullptr && facts.version.empty()) facts.version = hit->groups[0];
+    if (const Hit* hit = facts.log.last(pattern); hit != nullptr && facts.version.empty())
+      facts.version = hit->groups[0];
 }
 
 std::optional<std::string> Process::argument(std::initializer_list<std::string_view> names) const {
@@ -231,7 +250,8 @@ bool Process::flag(std::string_view wanted) const {
 }
 
 const std::string* Process::mapped(std::string_view part) const {
-  const auto found = std::ranges::find_if(maps, [&](const std::string& file) { return file.find(part) != std::string::npos; });
+  const auto found =
+      std::ranges::find_if(maps, [&](const std::string& file) { return file.find(part) != std::string::npos; });
   return found == maps.end() ? nullptr : &*found;
 }
 

@@ -27,7 +27,7 @@ struct Verdict {
 
 // Where steps are to be done, as a set.
 enum PlaceSet : unsigned {
-  kOnHost = 1,        // bare metal or a virtual machine
+  kOnHost = 1,  // bare metal or a virtual machine
   kInDocker = 2,
   kInCompose = 4,
   kInKubernetes = 8,
@@ -37,8 +37,8 @@ enum PlaceSet : unsigned {
 };
 
 struct Fix {
-  unsigned places;      // of PlaceSet
-  const char* where;    // "on the host, as root; then restart the server"
+  unsigned places;                 // of PlaceSet
+  const char* where;               // "on the host, as root; then restart the server"
   std::vector<const char*> steps;  // commands begin with "$ "
 };
 

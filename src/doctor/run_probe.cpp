@@ -1,5 +1,5 @@
-// What runs in the child: the loader, the CUDA calls up to a kernel whose result is checked, NVML. Each answer is keyed by
-// the function that gave it (docs/doctor-bundle.md).
+// What runs in the child: the loader, the CUDA calls up to a kernel whose result is checked, NVML. Each answer is keyed
+// by the function that gave it (docs/doctor-bundle.md).
 #include <fmt/format.h>
 
 #include <array>
@@ -40,8 +40,10 @@ json::object loader() {
   for (const char* name : {"libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-ptxjitcompiler.so.1"}) {
     driver::Library library;
     std::string problem;
-    if (library.open(name, problem)) all[name] = {{"loads", true}, {"path", library.file()}};
-    else all[name] = {{"loads", false}, {"error", problem}};
+    if (library.open(name, problem))
+      all[name] = {{"loads", true}, {"path", library.file()}};
+    else
+      all[name] = {{"loads", false}, {"error", problem}};
     library.keep();
   }
   return all;
@@ -74,7 +76,8 @@ class DeviceProbe {
 
   void in_context() {
     size_t free_bytes = 0, total_bytes = 0;
-    if (cuda_.cuMemGetInfo(&free_bytes, &total_bytes) == CUDA_SUCCESS) out_["cuMemGetInfo"] = {{"free", free_bytes}, {"total", total_bytes}};
+    if (cuda_.cuMemGetInfo(&free_bytes, &total_bytes) == CUDA_SUCCESS)
+      out_["cuMemGetInfo"] = {{"free", free_bytes}, {"total", total_bytes}};
     CUdeviceptr memory = 0;
     if (!went_well("cuMemAlloc", cuda_.cuMemAlloc(&memory, kBytes))) return;
     CUmodule module = nullptr;
@@ -89,7 +92,9 @@ class DeviceProbe {
     CUfunction function = nullptr;
     if (!went_well("cuModuleGetFunction", cuda_.cuModuleGetFunction(&function, module, "hearth_probe"))) return;
     void* parameters[] = {&memory};
-    if (!went_well("cuLaunchKernel", cuda_.cuLaunchKernel(function, 1, 1, 1, kThreads, 1, 1, 0, nullptr, parameters, nullptr))) return;
+    if (!went_well("cuLaunchKernel",
+                   cuda_.cuLaunchKernel(function, 1, 1, 1, kThreads, 1, 1, 0, nullptr, parameters, nullptr)))
+      return;
     if (!went_well("cuCtxSynchronize", cuda_.cuCtxSynchronize())) return;
     std::array<unsigned, kThreads> result{};
     if (!went_well("cuMemcpyDtoH", cuda_.cuMemcpyDtoH(result.data(), memory, sizeof result))) return;
@@ -110,8 +115,10 @@ json::object cuda_chain() {
   const auto cuda = driver::Cuda::load(driver::Cuda::kLibrary, std::chrono::hours(1), &problem);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (!cuda) {
-    if (problem.code != 0) all["cuInit"] = problem.code;
-    else all["error"] = problem.name;
+    if (problem.code != 0)
+      all["cuInit"] = problem.code;
+    else
+      all["error"] = problem.name;
     return all;
   }
   all["cuInit"] = 0;
@@ -161,33 +168,43 @@ class NvmlProbe {
   void ask(json::object& out, const char* name, Function* function, Value value, Arguments... arguments) {
     if (function == nullptr) return;
     const nvmlReturn_t result = function(arguments...);
-    if (result == NVML_SUCCESS) out[name] = value();
-    else out[name] = {{"error", static_cast<int>(result)}};
+    if (result == NVML_SUCCESS)
+      out[name] = value();
+    else
+      out[name] = {{"error", static_cast<int>(result)}};
   }
 
   template <class Function>
   void text(json::object& out, const char* name, Function* function, nvmlDevice_t handle) {
     std::array<char, 97> buffer{};
-    ask(out, name, function, [&] { return json::value(buffer.data()); }, handle, buffer.data(), 96u);
+    ask(
+        out, name, function, [&] { return json::value(buffer.data()); }, handle, buffer.data(), 96u);
   }
 
   template <class Function, class... Before>
   void number(json::object& out, const char* name, Function* function, nvmlDevice_t handle) {
     unsigned value = 0;
-    ask(out, name, function, [&] { return json::value(value); }, handle, &value);
+    ask(
+        out, name, function, [&] { return json::value(value); }, handle, &value);
   }
 
   template <class Enumeration, class Function>
   void choice(json::object& out, const char* name, Function* function, nvmlDevice_t handle) {
     Enumeration value{};
-    ask(out, name, function, [&] { return json::value(static_cast<int>(value)); }, handle, &value);
+    ask(
+        out, name, function, [&] { return json::value(static_cast<int>(value)); }, handle, &value);
   }
 
   void memory(json::object& out, nvmlDevice_t handle) {
     nvmlMemory_v2_t info{};
     info.version = nvmlMemory_v2;
-    ask(out, "nvmlDeviceGetMemoryInfo", nvml_.nvmlDeviceGetMemoryInfo,
-        [&] { return json::value{{"total", info.total}, {"reserved", info.reserved}, {"free", info.free}, {"used", info.used}}; }, handle, &info);
+    ask(
+        out, "nvmlDeviceGetMemoryInfo", nvml_.nvmlDeviceGetMemoryInfo,
+        [&] {
+          return json::value{
+              {"total", info.total}, {"reserved", info.reserved}, {"free", info.free}, {"used", info.used}};
+        },
+        handle, &info);
   }
 
   void numbers(json::object& out, nvmlDevice_t handle) {
@@ -198,31 +215,78 @@ class NvmlProbe {
     number(out, "nvmlDeviceGetMaxPcieLinkWidth", nvml_.nvmlDeviceGetMaxPcieLinkWidth, handle);
     number(out, "nvmlDeviceGetCurrPcieLinkGeneration", nvml_.nvmlDeviceGetCurrPcieLinkGeneration, handle);
     choice<nvmlComputeMode_t>(out, "nvmlDeviceGetComputeMode", nvml_.nvmlDeviceGetComputeMode, handle);
-    choice<nvmlGpuVirtualizationMode_t>(out, "nvmlDeviceGetVirtualizationMode", nvml_.nvmlDeviceGetVirtualizationMode, handle);
+    choice<nvmlGpuVirtualizationMode_t>(out, "nvmlDeviceGetVirtualizationMode", nvml_.nvmlDeviceGetVirtualizationMode,
+                                        handle);
     choice<nvmlEnableState_t>(out, "nvmlDeviceGetPersistenceMode", nvml_.nvmlDeviceGetPersistenceMode, handle);
     choice<nvmlEnableState_t>(out, "nvmlDeviceGetDisplayActive", nvml_.nvmlDeviceGetDisplayActive, handle);
     unsigned long long reasons = 0;
-    ask(out, "nvmlDeviceGetCurrentClocksEventReasons", nvml_.nvmlDeviceGetCurrentClocksThrottleReasons, [&] { return json::value(reasons); }, handle, &reasons);
+    ask(
+        out, "nvmlDeviceGetCurrentClocksEventReasons", nvml_.nvmlDeviceGetCurrentClocksThrottleReasons,
+        [&] { return json::value(reasons); }, handle, &reasons);
     unsigned value = 0;
-    ask(out, "nvmlDeviceGetTemperature", nvml_.nvmlDeviceGetTemperature, [&] { return json::value(value); }, handle, NVML_TEMPERATURE_GPU, &value);
-    ask(out, "nvmlDeviceGetClockInfo", nvml_.nvmlDeviceGetClockInfo, [&] { return json::value{{"sm", value}}; }, handle, NVML_CLOCK_SM, &value);
-    ask(out, "nvmlDeviceGetMaxClockInfo", nvml_.nvmlDeviceGetMaxClockInfo, [&] { return json::value{{"sm", value}}; }, handle, NVML_CLOCK_SM, &value);
+    ask(
+        out, "nvmlDeviceGetTemperature", nvml_.nvmlDeviceGetTemperature, [&] { return json::value(value); }, handle,
+        NVML_TEMPERATURE_GPU, &value);
+    ask(
+        out, "nvmlDeviceGetClockInfo", nvml_.nvmlDeviceGetClockInfo,
+        [&] {
+          return json::value{{"sm", value}};
+        },
+        handle, NVML_CLOCK_SM, &value);
+    ask(
+        out, "nvmlDeviceGetMaxClockInfo", nvml_.nvmlDeviceGetMaxClockInfo,
+        [&] {
+          return json::value{{"sm", value}};
+        },
+        handle, NVML_CLOCK_SM, &value);
   }
 
   void several(json::object& out, nvmlDevice_t handle) {
     int major = 0, minor = 0;
-    ask(out, "nvmlDeviceGetCudaComputeCapability", nvml_.nvmlDeviceGetCudaComputeCapability, [&] { return json::value{{"major", major}, {"minor", minor}}; }, handle, &major, &minor);
+    ask(
+        out, "nvmlDeviceGetCudaComputeCapability", nvml_.nvmlDeviceGetCudaComputeCapability,
+        [&] {
+          return json::value{{"major", major}, {"minor", minor}};
+        },
+        handle, &major, &minor);
     nvmlUtilization_t rates{};
-    ask(out, "nvmlDeviceGetUtilizationRates", nvml_.nvmlDeviceGetUtilizationRates, [&] { return json::value{{"gpu", rates.gpu}, {"memory", rates.memory}}; }, handle, &rates);
+    ask(
+        out, "nvmlDeviceGetUtilizationRates", nvml_.nvmlDeviceGetUtilizationRates,
+        [&] {
+          return json::value{{"gpu", rates.gpu}, {"memory", rates.memory}};
+        },
+        handle, &rates);
     unsigned current = 0, pending = 0;
-    ask(out, "nvmlDeviceGetMigMode", nvml_.nvmlDeviceGetMigMode, [&] { return json::value{{"current", current}, {"pending", pending}}; }, handle, &current, &pending);
+    ask(
+        out, "nvmlDeviceGetMigMode", nvml_.nvmlDeviceGetMigMode,
+        [&] {
+          return json::value{{"current", current}, {"pending", pending}};
+        },
+        handle, &current, &pending);
     unsigned correctable = 0, uncorrectable = 0, waiting = 0, failed = 0;
-    ask(out, "nvmlDeviceGetRemappedRows", nvml_.nvmlDeviceGetRemappedRows,
-        [&] { return json::value{{"correctable", correctable}, {"uncorrectable", uncorrectable}, {"pending", waiting}, {"failure", failed}}; }, handle, &correctable, &uncorrectable, &waiting, &failed);
+    ask(
+        out, "nvmlDeviceGetRemappedRows", nvml_.nvmlDeviceGetRemappedRows,
+        [&] {
+          return json::value{{"correctable", correctable},
+                             {"uncorrectable", uncorrectable},
+                             {"pending", waiting},
+                             {"failure", failed}};
+        },
+        handle, &correctable, &uncorrectable, &waiting, &failed);
     unsigned long long errors = 0;
-    ask(out, "nvmlDeviceGetTotalEccErrors", nvml_.nvmlDeviceGetTotalEccErrors, [&] { return json::value{{"uncorrected", errors}}; }, handle, NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC, &errors);
+    ask(
+        out, "nvmlDeviceGetTotalEccErrors", nvml_.nvmlDeviceGetTotalEccErrors,
+        [&] {
+          return json::value{{"uncorrected", errors}};
+        },
+        handle, NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC, &errors);
     nvmlGpuFabricInfo_t fabric{};
-    ask(out, "nvmlDeviceGetGpuFabricInfo", nvml_.nvmlDeviceGetGpuFabricInfo, [&] { return json::value{{"state", fabric.state}, {"status", static_cast<int>(fabric.status)}}; }, handle, &fabric);
+    ask(
+        out, "nvmlDeviceGetGpuFabricInfo", nvml_.nvmlDeviceGetGpuFabricInfo,
+        [&] {
+          return json::value{{"state", fabric.state}, {"status", static_cast<int>(fabric.status)}};
+        },
+        handle, &fabric);
   }
 
   template <class Function>
@@ -243,7 +307,9 @@ class NvmlProbe {
 
   std::string process_name(unsigned pid) {
     std::array<char, 257> name{};
-    if (nvml_.nvmlSystemGetProcessName == nullptr || nvml_.nvmlSystemGetProcessName(pid, name.data(), 256) != NVML_SUCCESS) return {};
+    if (nvml_.nvmlSystemGetProcessName == nullptr ||
+        nvml_.nvmlSystemGetProcessName(pid, name.data(), 256) != NVML_SUCCESS)
+      return {};
     const std::string text = name.data();
     const std::string program = text.substr(0, text.find(' '));
     return program.substr(program.find_last_of('/') + 1);
@@ -262,7 +328,8 @@ json::object nvml_answers() {
   }
   all["nvmlInit"] = 0;
   std::array<char, NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE + 1> version{};
-  if ((*nvml)->nvmlSystemGetDriverVersion != nullptr && (*nvml)->nvmlSystemGetDriverVersion(version.data(), NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE) == NVML_SUCCESS)
+  if ((*nvml)->nvmlSystemGetDriverVersion != nullptr &&
+      (*nvml)->nvmlSystemGetDriverVersion(version.data(), NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE) == NVML_SUCCESS)
     all["nvmlSystemGetDriverVersion"] = version.data();
   unsigned count = 0;
   const nvmlReturn_t counted = (*nvml)->nvmlDeviceGetCount(&count);

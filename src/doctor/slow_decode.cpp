@@ -104,7 +104,7 @@ driver::Gpu gpu_now(int ordinal, const std::string& name) {
 
 }  // namespace
 
-std::string Finding::text() const {
+std::string SlowDecode::text() const {
   return fmt::format("{}: {}; {}", what, cause, remedy);
 }
 
@@ -113,8 +113,8 @@ bool is_slow(const DecodeSpeed& speed) {
   return 1 / speed.tokens_per_s > kSlow * allowed_seconds(speed);
 }
 
-std::optional<Finding> explain_slow_decode(const DecodeSpeed& speed, const driver::Gpu& gpu,
-                                           const driver::Machine& machine) {
+std::optional<SlowDecode> explain_slow_decode(const DecodeSpeed& speed, const driver::Gpu& gpu,
+                                              const driver::Machine& machine) {
   if (!is_slow(speed)) return std::nullopt;
   std::optional<Cause> cause = throttled(gpu.state);
   if (!cause) cause = spilled(gpu, machine);
@@ -124,12 +124,12 @@ std::optional<Finding> explain_slow_decode(const DecodeSpeed& speed, const drive
   if (!cause)
     cause = Cause{"the driver shows no reason (no throttling, no other program, full clocks)",
                   "compare with \"hearth bench\", which measures the GPU alone; a busy processor delays every step"};
-  return Finding{fmt::format("generation runs at {:.1f} tokens/s where the memory of {} allows about {:.0f}",
-                             speed.tokens_per_s, gpu.name, 1 / allowed_seconds(speed)),
-                 cause->cause, cause->remedy};
+  return SlowDecode{fmt::format("generation runs at {:.1f} tokens/s where the memory of {} allows about {:.0f}",
+                                speed.tokens_per_s, gpu.name, 1 / allowed_seconds(speed)),
+                    cause->cause, cause->remedy};
 }
 
-std::optional<Finding> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name) {
+std::optional<SlowDecode> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name) {
   if (!is_slow(speed)) return std::nullopt;
   return explain_slow_decode(speed, gpu_now(ordinal, name), driver::look_at_machine());
 }

@@ -8,7 +8,7 @@
 
 namespace hearth::doctor {
 
-struct Finding {
+struct SlowDecode {
   std::string what;    // "generation runs at 12 tokens/s where the memory of ... allows 71"
   std::string cause;   // in plain words, with the evidence
   std::string remedy;  // what to do
@@ -30,11 +30,11 @@ inline constexpr unsigned kEnough_tokens = 16;
 bool is_slow(const DecodeSpeed& speed);
 
 // Why, from the state of the GPU right after the answer. Nothing if is_slow() is false.
-std::optional<Finding> explain_slow_decode(const DecodeSpeed& speed, const driver::Gpu& gpu,
-                                           const driver::Machine& machine);
+std::optional<SlowDecode> explain_slow_decode(const DecodeSpeed& speed, const driver::Gpu& gpu,
+                                              const driver::Machine& machine);
 
 // The same of a GPU of this machine by its number in the driver, as it is now; asks for its state only if the decode is
 // slow.
-std::optional<Finding> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name);
+std::optional<SlowDecode> check_decode(const DecodeSpeed& speed, int ordinal, const std::string& name);
 
 }  // namespace hearth::doctor

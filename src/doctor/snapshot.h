@@ -12,7 +12,8 @@ class Snapshot {
  public:
   Snapshot(std::string root, boost::json::object& files) : root_(std::move(root)), files_(files) {}
 
-  // Up to `most` bytes of a file; the error's name where it cannot be read; nothing where there is none. False: nothing.
+  // Up to `most` bytes of a file; the error's name where it cannot be read; nothing where there is none. False:
+  // nothing.
   bool read(const std::string& path, size_t most = 64 << 10);
   // The same without adding it; empty if it cannot be read.
   std::string text(const std::string& path, size_t most = 64 << 10) const;

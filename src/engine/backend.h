@@ -54,7 +54,7 @@ struct Backend {
   // After forward() gave logits that are not finite: the error that tells why, for a batch of one sequence of it.
   std::function<Error(const device::Batch& batch)> diagnose;
   // By page, which hold what is read again; the others need not move with their layers. Before maintain(), rearrange()
-  // and give_back().
+  // give_back() and take_free().
   std::function<void(const std::vector<bool>& live)> keep_pages;
   // Every maintain_interval, and before a step when it is due: a look at the devices, and at what is free on them.
   // True: layers are on their way, one in each call, and the next call is due before the next step. An error that says
@@ -65,6 +65,7 @@ struct Backend {
   // More cache: `context` and `pages` from then on; see models::Model::grow().
   std::function<Status(uint32_t context, uint32_t pages)> grow;
   std::function<Status(uint64_t bytes)> give_back;  // so much device memory is to be free for others
+  std::function<Status()> take_free;                // what is free was made so for this model
   // After forward() has failed with kDeviceLost: a new device, with the model and an empty cache.
   std::function<Status()> recover;
   // Where the model is. On any thread, at any time.

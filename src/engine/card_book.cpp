@@ -61,7 +61,7 @@ uint64_t CardBook::kept_free(const std::string& card) const {
   return found == kept_bytes_.end() ? 0 : found->second;
 }
 
-bool CardBook::begin_growth(Id id, const Cards& cards, int64_t now_ms) {
+bool CardBook::begin_growth(Id id, const Cards& cards, int64_t now_ms, bool made_free) {
   const std::lock_guard lock(mutex_);
   Entry& own = entries_.at(id);
   own.wanted = cards;
@@ -69,7 +69,7 @@ bool CardBook::begin_growth(Id id, const Cards& cards, int64_t now_ms) {
   if (mover_ != 0) return false;
   for (const std::string& card : cards) {
     const auto held = held_until_ms_.find(card);
-    if (held != held_until_ms_.end() && now_ms < held->second) return false;
+    if (!made_free && held != held_until_ms_.end() && now_ms < held->second) return false;
   }
   const auto goes_first = [&](const auto& item) {
     const auto& [other, entry] = item;
@@ -77,7 +77,7 @@ bool CardBook::begin_growth(Id id, const Cards& cards, int64_t now_ms) {
     if (std::ranges::none_of(entry.wanted, [&](const auto& card) { return cards.contains(card); })) return false;
     return std::tuple(entry.computed_ns, other) > std::tuple(own.computed_ns, id);
   };
-  if (std::ranges::any_of(entries_, goes_first)) return false;
+  if (!made_free && std::ranges::any_of(entries_, goes_first)) return false;
   own.wanted_ms = INT64_MIN / 2;
   mover_ = id;
   return true;

@@ -46,7 +46,8 @@ class CardBook {
 
   // To grow on these cards. False: not now, because somebody else grows or loads, somebody gave way, or a model that
   // computed later wants to grow there as well. True: until end() nobody else does.
-  bool begin_growth(Id id, const Cards& cards, int64_t now_ms);
+  // `made_free`: others gave way for this model, so it waits for no time to pass and lets nobody go first.
+  bool begin_growth(Id id, const Cards& cards, int64_t now_ms, bool made_free = false);
   // To load: waits until nobody grows or loads.
   void begin_load(Id id);
   void end(Id id);

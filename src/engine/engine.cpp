@@ -400,6 +400,14 @@ Status Engine::give_back(uint64_t bytes) {
   });
 }
 
+Status Engine::take_free() {
+  if (!impl_->backend.take_free) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
+  return impl_->between_steps([impl = impl_.get()] {
+    impl->tell_live_pages();
+    return impl->backend.take_free();
+  });
+}
+
 Status Engine::grow(uint32_t context, uint32_t pages) {
   if (!impl_->backend.grow) return error(ErrorKind::kUnsupported, "the cache of this model is as large as it will be");
   const uint32_t group = impl_->backend.page_group;

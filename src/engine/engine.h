@@ -153,6 +153,9 @@ class Engine {
   Status rebalance(placement::Arrangement target);
   // Likewise: gives so many bytes of device memory back to others, as far as it has them.
   Status give_back(uint64_t bytes);
+  // Likewise: takes what is free for layers now, without waiting to see that it stays free, since somebody made it free
+  // for this model. Nothing happens where none would come.
+  Status take_free();
 
   // Likewise: more cache, so that requests from now on may have `context` tokens; `pages` of device::kPage_tokens are
   // for all together. Nothing happens to what runs. Errors: those of Model::grow(), kUnsupported, kCancelled.

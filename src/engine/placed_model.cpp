@@ -363,9 +363,10 @@ Status PlacedModel::take(std::unique_ptr<device::Device> gpu) {
   return {};
 }
 
-std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_bytes) {
+std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_bytes, bool made_free) {
   const std::vector<placement::DeviceState> now = states();
-  placement::Observation seen{.now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes};
+  placement::Observation seen{
+      .now_ms = now_ms(), .free_bytes = {}, .give_back_bytes = give_back_bytes, .made_free = made_free};
   look(now);
   for (const placement::DeviceState& state : now) {
     // Where another one gives way it is as if the reserve were there, and no more than that.
@@ -374,11 +375,11 @@ std::optional<placement::Arrangement> PlacedModel::decide(uint64_t give_back_byt
     seen.free_bytes.push_back(waits ? wanted : state.free);
   }
   auto target = rebalancer_.decide(model_->arrangement(), model_->sizes(), now, seen);
-  if (target && !agreed(*target, seen.now_ms)) return std::nullopt;
+  if (target && !agreed(*target, seen)) return std::nullopt;
   return target;
 }
 
-bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
+bool PlacedModel::agreed(const placement::Arrangement& target, const placement::Observation& seen) {
   const std::vector<placement::DeviceState> devices = states();
   const std::vector<placement::Share> before = placement::shares_of(model_->arrangement(), model_->sizes(), devices),
                                       after = placement::shares_of(target, model_->sizes(), devices);
@@ -388,8 +389,8 @@ bool PlacedModel::agreed(const placement::Arrangement& target, int64_t now) {
     if (after[i].total() > before[i].total()) grows.insert(devices[i].id);
     if (after[i].total() < before[i].total()) gives.insert(devices[i].id);
   }
-  if (!grows.empty()) return book_->begin_growth(id_, grows, now);
-  book_->gave_way(gives, now, options_.rebalance.hold_ms);
+  if (!grows.empty()) return book_->begin_growth(id_, grows, seen.now_ms, seen.made_free);
+  book_->gave_way(gives, seen.now_ms, options_.rebalance.hold_ms);
   return true;
 }
 
@@ -398,6 +399,14 @@ Status PlacedModel::give_back(uint64_t bytes) {
   const auto target = decide(bytes);
   spares_.not_before(now_ms() + options_.rebalance.hold_ms);  // a context takes memory too
   const Status moved = target ? move(*target, "memory was given back") : Status();
+  book_->end(id_);
+  return moved;
+}
+
+Status PlacedModel::take_free() {
+  TRY(check_loaded(model_.get()));
+  const auto target = decide(0, true);
+  const Status moved = target ? move(*target, "memory was made free") : Status();
   book_->end(id_);
   return moved;
 }
@@ -526,6 +535,7 @@ Backend PlacedModel::backend() {
   if (!options_.moves) return backend;
   backend.rearrange = [this](const placement::Arrangement& target) { return move(target, "layers were moved"); };
   backend.give_back = [this](uint64_t bytes) { return give_back(bytes); };
+  backend.take_free = [this] { return take_free(); };
   return backend;
 }
 

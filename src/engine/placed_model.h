@@ -112,12 +112,13 @@ class PlacedModel {
   Status look_for_another_gpu();
   Result<bool> would_help(const device::Device& gpu) const;
   Status take(std::unique_ptr<device::Device> gpu);
-  std::optional<placement::Arrangement> decide(uint64_t give_back_bytes);
+  std::optional<placement::Arrangement> decide(uint64_t give_back_bytes, bool made_free = false);
   // Whether the book lets it happen now.
-  bool agreed(const placement::Arrangement& target, int64_t now);
+  bool agreed(const placement::Arrangement& target, const placement::Observation& seen);
   void look(std::span<const placement::DeviceState> states);  // tells the book
   bool computes_on_host() const;
   Status give_back(uint64_t bytes);
+  Status take_free();
   Status grow(uint32_t context, uint32_t pages);
   Result<bool> advance();  // one step of `move_`; whether there are more
   Status move(const placement::Arrangement& target, const std::string& why);

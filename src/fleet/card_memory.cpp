@@ -40,6 +40,11 @@ uint64_t free_bytes_of(int ordinal) {
   return card ? card->free_bytes : 0;
 }
 
+std::string holders_of(int ordinal) {
+  const auto card = card_memory(ordinal);
+  return card ? card->others : "";
+}
+
 Result<CardMemory> choose_card(std::span<const CardMemory> cards, uint64_t bytes, std::optional<int> ordinal) {
   if (cards.empty()) return error(ErrorKind::kNoDevice, "the driver tells of no GPU and its memory; see hearth doctor");
   const CardMemory* best = nullptr;

@@ -26,6 +26,7 @@ std::vector<CardMemory> card_memory();
 std::optional<CardMemory> card_memory(int ordinal);
 // Its free bytes; 0 if that is not known.
 uint64_t free_bytes_of(int ordinal);
+std::string holders_of(int ordinal);  // CardMemory::others; empty if that is not known
 // Of `cards` the one with most free of those that have so much in all; `ordinal`: only that one. Errors: kNoDevice
 // where there are none, kUsage where none is so large.
 Result<CardMemory> choose_card(std::span<const CardMemory> cards, uint64_t bytes, std::optional<int> ordinal);

@@ -441,17 +441,30 @@ bool Fleet::make_room_on_gpus() {
   return later;
 }
 
-void Fleet::tell_of_shortage(const Entry& loaded) const {
+void Fleet::tell_of_shortage(const Entry& loaded) {
   const engine::DeviceStatus status = loaded.resident->engine->devices();
   if (!options_.short_of_gpu || !status.gpu_wanted || status.wholly_on_gpu()) return;
   // What was given to others is not asked back from others: two servers that did would never come to rest.
   if (!leases_.list().empty()) return;
-  GpuShortage shortage{loaded.found.name, -1, 0};
+  GpuShortage shortage{loaded.found.name, -1, 0, [this, name = loaded.found.name] { take_free(name); }};
   for (const engine::DeviceStatus::Device& device : status.devices) {
     if (device.gpu && shortage.ordinal < 0) shortage.ordinal = device.ordinal;
     if (!device.gpu) shortage.bytes += device.memory.total();
   }
   if (shortage.ordinal >= 0) options_.short_of_gpu(shortage);
+}
+
+void Fleet::take_free(const std::string& name) {
+  std::shared_ptr<Lease> user;
+  {
+    const std::lock_guard lock(mutex_);
+    const Ptr entry = find(name);
+    if (entry == nullptr || !entry->resident) return;  // it has gone
+    ++entry->users;
+    user = std::make_shared<Lease>(*this, entry);
+  }
+  if (const Status moved = (*user)->engine->take_free(); !moved)
+    log_warn("{}: layers could not move: {}", name, moved.error().message);
 }
 
 Result<std::unique_ptr<Resident>> Fleet::try_load(const Entry& entry) const {

@@ -27,6 +27,9 @@ struct GpuShortage {
   std::string model;
   int ordinal = 0;
   uint64_t bytes = 0;
+  // To be called by who made room on the card: the layers come there at once, before somebody else takes it. Not after
+  // the fleet has ended.
+  std::function<void()> take_free = {};
 };
 
 struct FleetOptions {
@@ -203,7 +206,8 @@ class Fleet {
   bool go_back(std::unique_lock<std::mutex>& lock, Entry& entry, const Error& error);
   Result<std::unique_ptr<Resident>> try_load(const Entry& entry) const;
   bool make_room_on_gpus();
-  void tell_of_shortage(const Entry& loaded) const;
+  void tell_of_shortage(const Entry& loaded);
+  void take_free(const std::string& name);
   GpuLeases::Held held() const;
   void look_at_leases(std::unique_lock<std::mutex>& lock);
   std::optional<std::string> give_way(const std::string& card, Time until);

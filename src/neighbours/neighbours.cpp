@@ -36,6 +36,11 @@ uint64_t wait_for_memory(const Need& need, uint64_t before) {
   return free > before ? free - before : 0;
 }
 
+std::string held_by(const Need& need) {
+  const std::string holders = need.holders ? need.holders() : "";
+  return holders.empty() ? "" : "; the card's memory is held by " + holders;
+}
+
 std::string ask_one(const Neighbour& neighbour, const Need& need, Asked& asked) {
   const Kind& kind = *neighbour.kind;
   const Api api(neighbour.url, need.key, need.until);
@@ -52,8 +57,8 @@ std::string ask_one(const Neighbour& neighbour, const Need& need, Asked& asked) 
   const uint64_t freed = wait_for_memory(need, before);
   const std::string what = found->models.empty() ? "its memory" : fmt::format("{}", fmt::join(found->models, ", "));
   if (freed < kNothing_bytes)
-    return fmt::format("{} was asked to let go of {} and said that it did, but no memory came free", name_of(neighbour),
-                       what);
+    return fmt::format("{} was asked to let go of {} and said that it did, but no memory came free{}",
+                       name_of(neighbour), what, held_by(need));
   return fmt::format("{} let go of {}: {} came free", name_of(neighbour), what, size_text(freed));
 }
 

@@ -28,6 +28,7 @@ Status check_neighbour(std::string_view entry);
 
 struct Need {
   std::function<uint64_t()> free_bytes;  // of the card, as the driver says
+  std::function<std::string()> holders;  // who holds the card's memory, for people; may be absent
   uint64_t bytes = 0;                    // that are to be free
   std::chrono::steady_clock::time_point until;
   bool ask_busy = false;

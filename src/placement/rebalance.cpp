@@ -54,10 +54,15 @@ std::optional<Arrangement> Rebalancer::decide(const Arrangement& current, std::s
                           states[i].host ? 0 : std::min(options_.grow_margin_bytes, grow_margin_on(states[i].total)));
   Plan wanted = plan(sizes, states, options_.plan);
   const bool more = amount(wanted, states.size()) > amount(current, states.size());
-  if (!more) could_grow_since_ms_.reset();
-  if (!more || (gave_way_ms_ && seen.now_ms - *gave_way_ms_ < options_.hold_ms)) return std::nullopt;
-  if (!could_grow_since_ms_) could_grow_since_ms_ = seen.now_ms;
-  if (seen.now_ms - *could_grow_since_ms_ < options_.grow_after_ms) return std::nullopt;
+  if (!more) {
+    could_grow_since_ms_.reset();
+    return std::nullopt;
+  }
+  if (!seen.made_free) {
+    if (gave_way_ms_ && seen.now_ms - *gave_way_ms_ < options_.hold_ms) return std::nullopt;
+    if (!could_grow_since_ms_) could_grow_since_ms_ = seen.now_ms;
+    if (seen.now_ms - *could_grow_since_ms_ < options_.grow_after_ms) return std::nullopt;
+  }
   could_grow_since_ms_.reset();
   return wanted;
 }

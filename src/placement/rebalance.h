@@ -26,6 +26,7 @@ struct Observation {
   int64_t now_ms = 0;                // any steady clock
   std::vector<uint64_t> free_bytes;  // per device, now, beside what the model has taken
   uint64_t give_back_bytes = 0;      // asked for: so much more is to be free on the GPUs together
+  bool made_free = false;            // what is free was made so for this model: it comes back without waiting
 };
 
 // One step from `current` towards `target`: the tables, or one layer; what goes to the host first (`host` is its

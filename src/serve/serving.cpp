@@ -133,6 +133,12 @@ std::shared_ptr<api::Service> make_service(fleet::Fleet& models, Workers& worker
     return list_models(catalog, models, configured_context);
   };
   service->running = [&] { return running_models(models); };
+  service->leases = [&] {
+    std::vector<api::LeasedMemory> list;
+    for (const fleet::GpuLease& lease : models.leases())
+      list.push_back({lease.card_name, lease.holder, lease.bytes, lease.until});
+    return list;
+  };
   const auto context = [&, configured_context](const std::string& name) -> uint32_t {
     const auto model = texts.get(name);
     if (!model) return 0;
@@ -201,11 +207,13 @@ fleet::FleetOptions with_neighbours(const config::Settings& settings, LongWork& 
     (void)work.start([=](const std::atomic<bool>&) {
       const neighbours::Asked asked =
           neighbours::ask(all, {.free_bytes = [ordinal = shortage.ordinal] { return fleet::free_bytes_of(ordinal); },
+                                .holders = [ordinal = shortage.ordinal] { return fleet::holders_of(ordinal); },
                                 .bytes = fleet::room_for(shortage.ordinal, shortage.bytes),
                                 .until = std::chrono::steady_clock::now() + kAsk_neighbours,
                                 .ask_busy = busy,
                                 .until_end = false,
                                 .key = neighbours::key_from_environment()});
+      shortage.take_free();
       for (const std::string& line : asked.how) log_info("{} lacks room on the GPU: {}", shortage.model, line);
     });
   };

@@ -17,15 +17,19 @@ TEST(Doctor, JudgesALogAlone) {
   const Finished fault = hearth({"doctor", "--service", "ollama", "--log", "-"}, kOneLayer);
   EXPECT_EQ(fault.code, 1) << fault.err;
   EXPECT_TRUE(says(fault, "num-gpu-override (certain)")) << fault.out;
-  const Finished well = hearth({"doctor", "--service", "ollama", "--log", "-"}, "load_tensors: offloaded 33/33 layers to GPU\n");
+  const Finished well =
+      hearth({"doctor", "--service", "ollama", "--log", "-"}, "load_tensors: offloaded 33/33 layers to GPU\n");
   EXPECT_EQ(well.code, 0) << well.out;
   const Finished nothing = hearth({"doctor", "--service", "ollama", "--log", "-"}, "hello\n");
   EXPECT_EQ(nothing.code, 4) << nothing.out;
 }
 
 TEST(Doctor, RefusesWhatItCannotUse) {
-  for (const std::vector<std::string>& args : {std::vector<std::string>{"doctor", "--service", "nothing"}, {"doctor", "--replay", "/etc/hostname"},
-                                               {"doctor", "--explain", "no-such-cause"}, {"doctor", "--log", "/no/such/file"}, {"doctor", "--pid", "1"}}) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"doctor", "--service", "nothing"},
+                                               {"doctor", "--replay", "/etc/hostname"},
+                                               {"doctor", "--explain", "no-such-cause"},
+                                               {"doctor", "--log", "/no/such/file"},
+                                               {"doctor", "--pid", "1"}}) {
     const Finished done = hearth(args);
     EXPECT_EQ(done.code, 2) << args.back() << done.out;
     EXPECT_NE(done.err, "");
@@ -49,11 +53,12 @@ TEST_F(DoctorOnGpu, FindsNoFaultOnAHealthyOne) {
 }
 
 TEST_F(DoctorOnGpu, NamesTheCauseOfAFault) {
-  const std::pair<const char*, const char*> cases[] = {{"fail call=cuInit error=304", "os-call-failed-304 (certain)"},
-                                                       {"stub", "stub-libcuda (certain)"},
-                                                       {"fail call=cuInit error=802", "fabric-manager-not-ready"},
-                                                       {"fail call=nvmlInit error=18", "driver-library-mismatch (certain)"},
-                                                       {"fail call=nvmlDeviceGetMemoryInfo error=15", "gpu-fell-off-bus (certain)"}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"fail call=cuInit error=304", "os-call-failed-304 (certain)"},
+      {"stub", "stub-libcuda (certain)"},
+      {"fail call=cuInit error=802", "fabric-manager-not-ready"},
+      {"fail call=nvmlInit error=18", "driver-library-mismatch (certain)"},
+      {"fail call=nvmlDeviceGetMemoryInfo error=15", "gpu-fell-off-bus (certain)"}};
   for (const auto& [fault, cause] : cases) {
     const Finished done = on("rtx-4090", fault, {"doctor"});
     EXPECT_EQ(done.code, 1) << fault << done.out;

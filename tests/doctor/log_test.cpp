@@ -1,9 +1,8 @@
 // Lines of real logs, as servers print them and as docker, journald and Kubernetes pass them on.
-#include "doctor/log_facts.h"
-
 #include <algorithm>
 #include <random>
 
+#include "doctor/log_facts.h"
 #include "support/support.h"
 
 namespace hearth::doctor {
@@ -18,19 +17,27 @@ struct Example {
 constexpr Example kExamples[] = {
     {"L1", R"(level=INFO source=types.go:50 msg="inference compute" id=cpu library=cpu compute="" name=cpu)"},
     {"L2", R"(source=gpu.go:377 msg="no compatible GPUs were discovered")"},
-    {"L3", "Unable to load cudart library /usr/lib/x86_64-linux-gnu/libcuda.so.575.57.08: cuda driver library init failure: 3"},
+    {"L3",
+     "Unable to load cudart library /usr/lib/x86_64-linux-gnu/libcuda.so.575.57.08: cuda driver library init failure: "
+     "3"},
     {"L4", "cuda driver library failed to get device context 800"},
-    {"L5.mismatch", "version mismatch between driver and cuda driver library - reboot or upgrade may be required: library /usr/lib/x/libcuda.so.1"},
-    {"L5.unknown", "unknown error initializing cuda driver library /usr/lib/x/libcuda.so.1: cuda driver library init failure: 999"},
-    {"L6", R"(msg="failure during GPU discovery" OLLAMA_LIBRARY_PATH="[/usr/lib/ollama /usr/lib/ollama/cuda_v13]" error="failed to finish discovery before timeout")"},
-    {"L7", R"(msg="skipping CUDA device - compute capability not in compiled architectures" cc=860 archs="[750 890 1000 1200]" libDirs="[/usr/lib/ollama/cuda_v13]")"},
+    {"L5.mismatch",
+     "version mismatch between driver and cuda driver library - reboot or upgrade may be required: library "
+     "/usr/lib/x/libcuda.so.1"},
+    {"L5.unknown",
+     "unknown error initializing cuda driver library /usr/lib/x/libcuda.so.1: cuda driver library init failure: 999"},
+    {"L6",
+     R"(msg="failure during GPU discovery" OLLAMA_LIBRARY_PATH="[/usr/lib/ollama /usr/lib/ollama/cuda_v13]" error="failed to finish discovery before timeout")"},
+    {"L7",
+     R"(msg="skipping CUDA device - compute capability not in compiled architectures" cc=860 archs="[750 890 1000 1200]" libDirs="[/usr/lib/ollama/cuda_v13]")"},
     {"L8.floor", R"(msg="NVIDIA driver too old" driver=535 required_driver="550 or newer")"},
     {"L8.hook", "unsatisfied condition: cuda>=12.4, please update your driver"},
     {"L8.torch", "RuntimeError: The NVIDIA driver on your system is too old (found version 11040)"},
     {"L9", R"(msg="skipping available library at users request" requested=cuda libDir=/usr/lib/ollama/cuda_v12)"},
     {"L10", R"(msg="user overrode visible devices" CUDA_VISIBLE_DEVICES=1)"},
     {"L11", "load_tensors: offloaded 1/33 layers to GPU"},
-    {"L12", R"(msg=offload library=cuda layers.requested=-1 layers.model=35 layers.offload=0 layers.split="" memory.available="[3.2 GiB]" memory.gpu_overhead="0 B" memory.required.full="2.6 GiB" memory.required.partial="0 B" memory.required.kv="254.0 MiB")"},
+    {"L12",
+     R"(msg=offload library=cuda layers.requested=-1 layers.model=35 layers.offload=0 layers.split="" memory.available="[3.2 GiB]" memory.gpu_overhead="0 B" memory.required.full="2.6 GiB" memory.required.partial="0 B" memory.required.kv="254.0 MiB")"},
     {"L13", R"(msg="loading model" "model layers"=49 requested=-1)"},
     {"L14.layers", "runner --model /blobs/sha256-aa --ctx-size 131072 --n-gpu-layers 1 --threads 64 --parallel 4"},
     {"L15", "using device CUDA0 (NVIDIA GeForce RTX 4060 Ti) (0000:01:00.0) - 15221 MiB free"},
@@ -51,9 +58,13 @@ constexpr Example kExamples[] = {
     {"L27", "predicted to exceed available memory, evicting"},
     {"L28", "llama runner process has terminated: signal: killed"},
     {"L29", "No platform detected, vLLM is running on UnspecifiedPlatform"},
-    {"L30", "Free memory on device cuda:0 (7.34/15.49 GiB) on startup is less than desired GPU memory utilization (0.9, 13.94 GiB)."},
-    {"L31.preempted", "Sequence group 0 is preempted by PreemptionMode.RECOMPUTE mode because there is not enough KV cache space"},
-    {"L32", "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation."},
+    {"L30",
+     "Free memory on device cuda:0 (7.34/15.49 GiB) on startup is less than desired GPU memory utilization (0.9, 13.94 "
+     "GiB)."},
+    {"L31.preempted",
+     "Sequence group 0 is preempted by PreemptionMode.RECOMPUTE mode because there is not enough KV cache space"},
+    {"L32",
+     "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation."},
     {"L33", "Error 803: system has unsupported display driver / cuda driver combination"},
     {"L34.small", "VRAM is less than 4GB, defaulting to CPU"},
     {"L35", R"(could not select device driver "" with capabilities: [[gpu]])"},
@@ -85,7 +96,8 @@ constexpr const char* kOrdinary[] = {
     R"(time=2026-02-03T10:00:00Z level=INFO msg="experimental Vulkan support disabled")",
     "llama_context: n_ctx_per_seq (4096) < n_ctx_train (131072) -- the full capacity of the model will not be utilized",
     "tensor 'token_embd.weight' (q4_K) cannot be used with preferred buffer type CUDA_Host, using CPU instead",
-    "INFO 02-03 10:00:00 [loggers.py:100] Engine 000: Avg prompt throughput: 110.2 tokens/s, Running: 3 reqs, Waiting: 0 reqs, GPU KV cache usage: 12.3%",
+    "INFO 02-03 10:00:00 [loggers.py:100] Engine 000: Avg prompt throughput: 110.2 tokens/s, Running: 3 reqs, Waiting: "
+    "0 reqs, GPU KV cache usage: 12.3%",
     R"(INFO 02-03 10:00:00 [logger.py:39] Received request chatcmpl-1: prompt: 'why does it say CUDA error: out of memory and signal: killed?', params: SamplingParams(n=1))",
     R"(INFO:     172.17.0.1:41000 - "POST /v1/chat/completions HTTP/1.1" 200 OK)",
     "WARNING 02-03 10:00:00 Using 'pin_memory=False' as WSL is detected. This may slow down the performance.",
@@ -98,11 +110,17 @@ constexpr const char* kOrdinary[] = {
 
 std::string dressed(const std::string& line, size_t how) {
   switch (how % 5) {
-    case 1: return "2026-02-03T10:00:00.123456789Z " + line;                                  // docker logs -t
-    case 2: return "Feb 03 10:00:00 box ollama[1234]: " + line;                               // journald
-    case 3: return "2026-02-03T10:00:00.123456789+01:00 stderr F " + line;                    // Kubernetes
-    case 4: return "\x1b[33m" + line.substr(0, line.size() / 2) + "\x1b[0m\x1b[1;31m" + line.substr(line.size() / 2) + "\x1b[0m\r";
-    default: return line;
+    case 1:
+      return "2026-02-03T10:00:00.123456789Z " + line;  // docker logs -t
+    case 2:
+      return "Feb 03 10:00:00 box ollama[1234]: " + line;  // journald
+    case 3:
+      return "2026-02-03T10:00:00.123456789+01:00 stderr F " + line;  // Kubernetes
+    case 4:
+      return "\x1b[33m" + line.substr(0, line.size() / 2) + "\x1b[0m\x1b[1;31m" + line.substr(line.size() / 2) +
+             "\x1b[0m\r";
+    default:
+      return line;
   }
 }
 
@@ -117,12 +135,14 @@ TEST(Log, EveryExampleIsFoundAmongTenThousandOrdinaryLinesInAnyOrder) {
   for (size_t round = 0; round < 5; ++round) {
     std::vector<std::string> lines;
     for (size_t i = 0; i < 10000; ++i) lines.push_back(dressed(kOrdinary[random() % std::size(kOrdinary)], round));
-    for (const Example& example : kExamples) lines.insert(lines.begin() + static_cast<ptrdiff_t>(random() % lines.size()), dressed(example.line, round));
+    for (const Example& example : kExamples)
+      lines.insert(lines.begin() + static_cast<ptrdiff_t>(random() % lines.size()), dressed(example.line, round));
     std::string text;
     for (const std::string& line : lines) text += line + "\n";
     const LogFacts facts = read(text);
     EXPECT_EQ(facts.lines, lines.size());
-    for (const Example& example : kExamples) EXPECT_TRUE(facts.has(example.pattern)) << example.pattern << " of " << dressed(example.line, round);
+    for (const Example& example : kExamples)
+      EXPECT_TRUE(facts.has(example.pattern)) << example.pattern << " of " << dressed(example.line, round);
   }
 }
 
@@ -133,18 +153,23 @@ TEST(Log, OrdinaryLinesAreNothing) {
 }
 
 TEST(Log, GluedAndWrappedLinesAreRead) {
-  const LogFacts glued = read("cuda driver library failed to get device context 800time=2025-03-01T00:00:00Z level=WARN source=x\n");
+  const LogFacts glued =
+      read("cuda driver library failed to get device context 800time=2025-03-01T00:00:00Z level=WARN source=x\n");
   ASSERT_NE(glued.last("L4"), nullptr);
   EXPECT_EQ(glued.last("L4")->groups[0], "800");
-  const LogFacts docker = read(R"({"log":"msg=\"inference compute\" id=cpu library=cpu\n","stream":"stderr","time":"2026"})" "\n");
+  const LogFacts docker =
+      read(R"({"log":"msg=\"inference compute\" id=cpu library=cpu\n","stream":"stderr","time":"2026"})"
+           "\n");
   EXPECT_TRUE(docker.has("L1"));
 }
 
 TEST(Log, TellsTheServersSettingsAndItsLoads) {
   const LogFacts facts = read(
-      "msg=\"server config\" env=\"map[CUDA_VISIBLE_DEVICES: OLLAMA_GPU_OVERHEAD:0 OLLAMA_ORIGINS:[http://a https://b] OLLAMA_NUM_PARALLEL:4]\"\n"
+      "msg=\"server config\" env=\"map[CUDA_VISIBLE_DEVICES: OLLAMA_GPU_OVERHEAD:0 OLLAMA_ORIGINS:[http://a https://b] "
+      "OLLAMA_NUM_PARALLEL:4]\"\n"
       "cmd=\"ollama runner --model /a --ctx-size 8192 --parallel 2 --threads 8\"\n"
-      "load_tensors: CUDA0 model buffer size = 100.00 MiB\nCUDA0 KV buffer size = 10.00 MiB\nCUDA0 compute buffer size = 5.00 MiB\n"
+      "load_tensors: CUDA0 model buffer size = 100.00 MiB\nCUDA0 KV buffer size = 10.00 MiB\nCUDA0 compute buffer size "
+      "= 5.00 MiB\n"
       "load_tensors: CUDA0 model buffer size = 200.00 MiB\n");
   EXPECT_EQ(facts.config.at("CUDA_VISIBLE_DEVICES"), "");
   EXPECT_EQ(facts.config.at("OLLAMA_ORIGINS"), "[http://a https://b]");

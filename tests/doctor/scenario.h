@@ -29,13 +29,16 @@ inline void merge(boost::json::value& target, const boost::json::value& patch) {
   }
   if (!target.is_object()) target.emplace_object();
   for (const auto& [key, value] : patch.get_object()) {
-    if (value.is_null()) target.get_object().erase(key);
-    else merge(target.get_object()[key], value);
+    if (value.is_null())
+      target.get_object().erase(key);
+    else
+      merge(target.get_object()[key], value);
   }
 }
 
 inline Bundle bundle_of(const boost::json::value& scenario) {
-  boost::json::value whole = read_json(scenarios() / "machines" / (std::string(scenario.at("on").as_string()) + ".json"));
+  boost::json::value whole =
+      read_json(scenarios() / "machines" / (std::string(scenario.at("on").as_string()) + ".json"));
   merge(whole, scenario.at("bundle"));
   auto bundle = Bundle::parse(boost::json::serialize(whole));
   EXPECT_TRUE(bundle.ok());

@@ -44,7 +44,8 @@ TEST(Scenarios, EveryCauseIsFoundWhereItIs) {
       ++all;
       first += place == 0 ? 1u : 0u;
       EXPECT_LT(place, 3u) << id << ", " << scenario.at("name") << ": " << shown(diagnosis);
-      if (place != 0) fmt::print("not first: {}, {}: {}\n", id, scenario.at("name").as_string().c_str(), shown(diagnosis));
+      if (place != 0)
+        fmt::print("not first: {}, {}: {}\n", id, scenario.at("name").as_string().c_str(), shown(diagnosis));
       if (place < diagnosis.findings.size()) {
         EXPECT_FALSE(diagnosis.findings[place].verdict.evidence.empty()) << id;
         for (const Evidence& evidence : diagnosis.findings[place].verdict.evidence) {
@@ -64,7 +65,8 @@ TEST(Scenarios, ANearMissIsNotTakenForTheCause) {
     EXPECT_FALSE(cause.at("silent").as_array().empty()) << id;
     for (const boost::json::value& scenario : cause.at("silent").as_array()) {
       const Diagnosis diagnosis = diagnose_scenario(scenario);
-      EXPECT_EQ(place_of(diagnosis, id), diagnosis.findings.size()) << id << ", " << scenario.at("name") << ": " << shown(diagnosis);
+      EXPECT_EQ(place_of(diagnosis, id), diagnosis.findings.size())
+          << id << ", " << scenario.at("name") << ": " << shown(diagnosis);
     }
   }
 }
@@ -85,14 +87,16 @@ TEST(Scenarios, TheUsersStoriesAreReadAsTheCatalogueReadsThem) {
     SCOPED_TRACE(entry.path().filename().string() + ": " + shown(diagnosis));
     ASSERT_FALSE(diagnosis.findings.empty());
     if (const auto* any = story.as_object().if_contains("first_of")) {
-      EXPECT_TRUE(std::ranges::any_of(any->as_array(), [&](const auto& id) { return id.as_string() == diagnosis.findings[0].rule->id; }));
+      EXPECT_TRUE(std::ranges::any_of(
+          any->as_array(), [&](const auto& id) { return id.as_string() == diagnosis.findings[0].rule->id; }));
     }
     if (const auto* order = story.as_object().if_contains("order")) {
       for (size_t i = 0; i < order->as_array().size(); ++i)
         EXPECT_EQ(place_of(diagnosis, std::string(order->as_array()[i].as_string())), i);
     }
     if (const auto* also = story.as_object().if_contains("also")) {
-      for (const auto& id : also->as_array()) EXPECT_LT(place_of(diagnosis, std::string(id.as_string())), diagnosis.findings.size()) << id;
+      for (const auto& id : also->as_array())
+        EXPECT_LT(place_of(diagnosis, std::string(id.as_string())), diagnosis.findings.size()) << id;
     }
   }
 }
@@ -121,9 +125,11 @@ TEST(Rules, AdviseNothingWithoutEffect) {
     for (const Fix& fix : rule->fixes) {
       for (const char* step : fix.steps) {
         const std::string text = step;
-        for (const char* forbidden : {"OLLAMA_NUM_GPU", "OLLAMA_GPU_MEMORY_FRACTION", "OLLAMA_GPU_LAYERS", "OLLAMA_FORCE_GPU", "OLLAMA_USE_GPU",
-                                      "OLLAMA_NUM_THREAD", "OLLAMA_MAX_VRAM", "OLLAMA_LLM_LIBRARY=cuda ", "OLLAMA_LLM_LIBRARY=cuda,", "CUDA_VISIBLE_DEVICES=0",
-                                      "down -v", "525.60", "GGML_CUDA_ENABLE_UNIFIED_MEMORY=", "--privileged", "--pid=host"})
+        for (const char* forbidden :
+             {"OLLAMA_NUM_GPU", "OLLAMA_GPU_MEMORY_FRACTION", "OLLAMA_GPU_LAYERS", "OLLAMA_FORCE_GPU", "OLLAMA_USE_GPU",
+              "OLLAMA_NUM_THREAD", "OLLAMA_MAX_VRAM", "OLLAMA_LLM_LIBRARY=cuda ", "OLLAMA_LLM_LIBRARY=cuda,",
+              "CUDA_VISIBLE_DEVICES=0", "down -v", "525.60", "GGML_CUDA_ENABLE_UNIFIED_MEMORY=", "--privileged",
+              "--pid=host"})
           EXPECT_EQ(text.find(forbidden), std::string::npos) << rule->id << ": " << text;
         EXPECT_FALSE(text.ends_with("OLLAMA_LLM_LIBRARY=cuda")) << rule->id;
       }
@@ -133,7 +139,8 @@ TEST(Rules, AdviseNothingWithoutEffect) {
 
 TEST(Rules, HaveAFixForEveryPlace) {
   for (const Rule* rule : rules()) {
-    for (const Place place : {Place::kBareMetal, Place::kDocker, Place::kCompose, Place::kKubernetes, Place::kWsl2, Place::kUnknown}) {
+    for (const Place place :
+         {Place::kBareMetal, Place::kDocker, Place::kCompose, Place::kKubernetes, Place::kWsl2, Place::kUnknown}) {
       EXPECT_FALSE(fixes_for(*rule, place).empty()) << rule->id;
     }
     EXPECT_NE(explain(*rule).find("## Fix"), std::string::npos);

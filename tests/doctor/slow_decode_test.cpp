@@ -26,8 +26,8 @@ driver::Gpu healthy() {
 std::string why(const driver::Gpu& gpu, bool wsl = false) {
   driver::Machine machine;
   machine.wsl = wsl;
-  const std::optional<Finding> finding = explain_slow_decode(speed(12), gpu, machine);
-  return finding ? finding->text() : "nothing";
+  const std::optional<SlowDecode> slow = explain_slow_decode(speed(12), gpu, machine);
+  return slow ? slow->text() : "nothing";
 }
 
 TEST(SlowDecode, SaysNothingOfASpeedNearWhatTheMemoryAllows) {

@@ -45,6 +45,8 @@ TEST(CardBook, NobodyGrowsWhereSomebodyGaveWay) {
   book.look(b, {}, 0, 1000);
   book.gave_way({"card"}, 1000, 500);
   EXPECT_FALSE(book.begin_growth(b, {"card", "another"}, 1499));
+  EXPECT_TRUE(book.begin_growth(b, {"card"}, 1499, true)) << "somebody gave way for it";
+  book.end(b);
   EXPECT_TRUE(book.begin_growth(b, {"card"}, 1500));
   book.end(b);
   EXPECT_TRUE(book.begin_growth(b, {"another"}, 1100));

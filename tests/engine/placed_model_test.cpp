@@ -159,6 +159,16 @@ TEST_F(Placed, TakesMemoryAgainWhenNobodyWantsIt) {
   EXPECT_EQ(card_->taken_bytes, all);
 }
 
+TEST_F(Placed, TakesAtOnceWhatWasMadeFreeForIt) {
+  hold_ms_ = int64_t{24} * 3600 * 1000;
+  start();
+  const uint64_t all = card_->taken_bytes;
+  ASSERT_TRUE(engine_->give_back(all).ok());
+  ASSERT_TRUE(engine_->take_free().ok());
+  EXPECT_TRUE(engine_->devices().wholly_on_gpu());
+  EXPECT_EQ(card_->taken_bytes, all);
+}
+
 TEST_F(Placed, StatusFollowsWhatMoves) {
   PlacedOptions options;
   options.reserve_bytes = 1 << 20;  // more than the model takes

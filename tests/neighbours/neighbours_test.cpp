@@ -71,6 +71,7 @@ class NeighboursTest : public testing::Test {
     const auto neighbour = parse_neighbour(kind + "=" + server_.url());
     EXPECT_TRUE(neighbour.ok());
     return ask({*neighbour}, {.free_bytes = [this] { return server_.free_bytes(); },
+                              .holders = [] { return std::string("llama-runner (5.0 GiB)"); },
                               .bytes = uint64_t{4000} << 20,
                               .until = std::chrono::steady_clock::now() + milliseconds(1500),
                               .ask_busy = busy,
@@ -103,7 +104,8 @@ TEST_F(NeighboursTest, WhatSaysThatItLetGoAndDidNotIsNotBelieved) {
   EXPECT_FALSE(answer.enough);
   ASSERT_EQ(answer.how.size(), 1u);
   EXPECT_EQ(answer.how[0], "ollama at " + server_.url() +
-                               " was asked to let go of llama3:8b and said that it did, but no memory came free");
+                               " was asked to let go of llama3:8b and said that it did, but no memory came free; the "
+                               "card's memory is held by llama-runner (5.0 GiB)");
 }
 
 TEST_F(NeighboursTest, WhoHangsOrIsNotThereCostsTheTimeAndNoMore) {
@@ -115,6 +117,7 @@ TEST_F(NeighboursTest, WhoHangsOrIsNotThereCostsTheTimeAndNoMore) {
   EXPECT_NE(answer.how.at(0).find("does not tell what it holds"), std::string::npos) << answer.how[0];
   const auto nobody = parse_neighbour("vllm=http://127.0.0.1:9");
   const Asked none = ask({*nobody}, {.free_bytes = [] { return uint64_t{0}; },
+                                     .holders = {},
                                      .bytes = 1,
                                      .until = std::chrono::steady_clock::now() + milliseconds(500),
                                      .ask_busy = false,
@@ -189,6 +192,7 @@ TEST_F(NeighboursTest, EachKindIsAskedInItsOwnWay) {
     server.free_by(shape.frees, kPlenty);
     const Asked answer = ask({*parse_neighbour(std::string(shape.kind) + "=" + server.url())},
                              {.free_bytes = [&] { return server.free_bytes(); },
+                              .holders = {},
                               .bytes = kPlenty,
                               .until = std::chrono::steady_clock::now() + std::chrono::seconds(5),
                               .ask_busy = false,

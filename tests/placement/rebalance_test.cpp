@@ -45,6 +45,14 @@ class Running {
     if (target) arrangement_ = *target;
     return target.has_value();
   }
+  // The same second: somebody made room for it.
+  bool made_free(uint64_t others) {
+    const auto target =
+        rebalancer_.decide(arrangement_, sizes_, devices_,
+                           {.now_ms = now_ms_, .free_bytes = {free(others), 64 * kGiB}, .made_free = true});
+    if (target) arrangement_ = *target;
+    return target.has_value();
+  }
   int seconds(int count, uint64_t others) {
     int moves = 0;
     for (int i = 0; i < count; ++i) moves += second(others) ? 1 : 0;
@@ -69,6 +77,14 @@ TEST(Rebalance, BringsLayersBackWhenTheOthersLeave) {
   EXPECT_EQ(running.seconds(5, 0), 1);
   EXPECT_EQ(running.layers(), 33u);
   EXPECT_EQ(running.seconds(60, 0), 0);
+}
+
+TEST(Rebalance, TakesAtOnceWhatWasMadeFreeForIt) {
+  Running running(kGiB * 5 / 2);
+  running.hold();
+  EXPECT_FALSE(running.made_free(kGiB * 5 / 2)) << "nothing came free";
+  EXPECT_TRUE(running.made_free(0));
+  EXPECT_EQ(running.layers(), 33u);
 }
 
 TEST(Rebalance, GivesWayAtOnceWhenMemoryRunsShort) {

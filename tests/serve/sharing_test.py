@@ -133,6 +133,9 @@ class Sharing(unittest.TestCase):
         self.assertTrue(lease["complete"])
         self.assertEqual(lease["holder"], "hearth yield")
         self.assertEqual(list(self.metric(server, "hearth_leased_bytes{").values()), [495 << 20])
+        self.assertEqual([(shown["holder"], shown["bytes"]) for shown in server.json("GET", "/api/ps")["leases"]],
+                         [("hearth yield", 495 << 20)])
+        self.assertRegex(server.command("ps").stderr, "note: 495 MiB of GPU 0 .* are kept free for hearth yield; that ends (9|10) minutes from now")
         self.ask(server)
         self.assertEqual(self.layers(server), 0, "the room is promised")
         renewed = server.json("POST", "/api/yield", {"lease": lease["lease"], "for": "1h"})
@@ -186,8 +189,8 @@ class Sharing(unittest.TestCase):
                             HEARTH_NEIGHBOURS="ollama=" + neighbour.url)
         answer = self.ask(server)
         server.wait_for(r"demo:latest lacks room on the GPU: ollama at \S+ let go of llama3:8b: \S+ MiB came free")
+        self.assertEqual(self.layers(server), LAYERS, "the memory was not taken at once")
         self.assertEqual(neighbour.asked, ["/api/ps", {"model": "llama3:8b", "keep_alive": 0}])
-        self.wait_for(lambda: self.layers(server) == LAYERS, "the layers have not come to the GPU")
         self.assertEqual(self.ask(server), answer)
 
     def test_two_hearths_that_ask_each_other_come_to_rest(self):
@@ -205,6 +208,33 @@ class Sharing(unittest.TestCase):
         self.assertEqual(self.layers(second), LAYERS)
         loads = [self.metric(server, "hearth_model_loads_total{") for server in (first, second)]
         self.assertEqual([sum(counts.values()) for counts in loads], [2, 1])
+
+    def test_a_neighbour_whose_client_loads_again_at_once_is_named_and_not_asked_again(self):
+        freed = self.folder + "/freed"
+        neighbour = Neighbour(freed)
+        self.addCleanup(neighbour.server_close)
+        self.addCleanup(neighbour.shutdown)
+        server = self.start("tiny,memory_mib=192", f"take mib=150 name=/usr/bin/ollama until-file={freed};"
+                            f"take mib=150 name=/usr/bin/llama-runner file={freed}",
+                            HEARTH_NEIGHBOURS="ollama=" + neighbour.url)
+        answer = self.ask(server)
+        server.wait_for(r"no memory came free; the card's memory is held by llama-runner \(150 MiB\)")
+        self.assertEqual(self.ask(server), answer)
+        self.assertLess(self.layers(server), LAYERS)
+        self.assertEqual(len(neighbour.asked), 2, neighbour.asked)
+
+    def test_the_doctor_says_how_another_servers_models_would_lie_under_hearth(self):
+        ollama = Neighbour()
+        self.addCleanup(ollama.server_close)
+        self.addCleanup(ollama.shutdown)
+        server = self.start("tiny,memory_mib=512")
+        server.command("cp", "demo", "llama3:8b")
+        told = server.command("doctor", "--service", "ollama", "--url", ollama.url, check=False).stdout
+        self.assertRegex(" ".join(told.split()), "The same under hearth: llama3:8b with 4096 tokens of context: "
+                         f"{LAYERS}/{LAYERS} layers on GPU 0 .* weights, .* cache; its memory allows [0-9]+ tokens/s")
+        server.command("rm", "llama3:8b")
+        told = server.command("doctor", "--service", "ollama", "--url", ollama.url, "--json", check=False).stdout
+        self.assertRegex(json.loads(told)["under_hearth"][0], "llama3:8b: not known: .*neither a file nor a model in")
 
     def test_a_neighbour_that_only_says_so_is_not_believed(self):
         neighbour = Neighbour()

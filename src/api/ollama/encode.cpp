@@ -289,7 +289,7 @@ std::string tags(const std::vector<ModelSummary>& models) {
   return json::serialize(json::object{{"models", std::move(list)}});
 }
 
-std::string running(const std::vector<RunningModel>& models) {
+std::string running(const std::vector<RunningModel>& models, const std::vector<LeasedMemory>& leases) {
   json::array list;
   for (const RunningModel& model : models) {
     json::object object = summary(model.summary);
@@ -303,7 +303,13 @@ std::string running(const std::vector<RunningModel>& models) {
     if (!model.remedy.empty()) object["remedy"] = model.remedy;
     list.push_back(std::move(object));
   }
-  return json::serialize(json::object{{"models", std::move(list)}});
+  json::object reply{{"models", std::move(list)}};
+  json::array promised;
+  for (const LeasedMemory& lease : leases)
+    promised.push_back(json::object{
+        {"gpu", lease.gpu}, {"holder", lease.holder}, {"bytes", lease.bytes}, {"until", timestamp(lease.until)}});
+  if (!promised.empty()) reply["leases"] = std::move(promised);
+  return json::serialize(reply);
 }
 
 }  // namespace hearth::api::ollama

@@ -30,7 +30,8 @@ std::string load_reply(Form form, const std::string& model, std::string_view rea
 // The member `details` of a model.
 boost::json::object details_json(const ModelSummary& model);
 std::string tags(const std::vector<ModelSummary>& models);
-// With what Ollama lacks: `placement`, and `cause` and `remedy` where not all of a model is on GPUs.
-std::string running(const std::vector<RunningModel>& models);
+// With what Ollama lacks: `placement`, `cause` and `remedy` where not all of a model is on GPUs, and `leases` if there
+// are any.
+std::string running(const std::vector<RunningModel>& models, const std::vector<LeasedMemory>& leases);
 
 }  // namespace hearth::api::ollama

@@ -88,7 +88,7 @@ void add_routes(Router& router, ServicePtr service) {
   add_model_routes(router, service);
   add("GET", "/api/ps", [](const Service& s, const Call& call) {
     if (!s.running) return refuse_unoffered(call);
-    call.exchange->send(json_response(running(s.running())));
+    call.exchange->send(json_response(running(s.running(), s.leases ? s.leases() : std::vector<LeasedMemory>())));
   });
 }
 

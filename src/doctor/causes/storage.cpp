@@ -27,7 +27,9 @@ const Rule kDiskLow = {"disk-low",
                        "ollama#6727, #15547; open-webui#4144",
                        20,
                        anywhere,
-                       [](const Facts& facts) { return found(facts, {"disk-low", "disk-full"}, kCertain); }};
+                       [](const Facts& facts) {
+                         return found(facts, {"disk-low", "disk-full"}, kCertain);
+                       }};
 const RegisterRule r85(&kDiskLow);
 
 const Rule kDiskQuota = {
