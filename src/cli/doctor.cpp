@@ -7,7 +7,6 @@
 #include <memory>
 #include <thread>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/cli.h"
@@ -17,6 +16,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/under_hearth.h"
+#include "disk/new_file.h"
 #include "doctor/anonymise.h"
 #include "doctor/collect.h"
 #include "doctor/diagnose.h"
@@ -118,7 +118,7 @@ Status capture(const Options& options, const Bundle& bundle) {
   TRY(print(text));
   if (!ask_whether(fmt::format("\nThis would be written to {}. Write it? [y/N] ", *options.capture)))
     return error(ErrorKind::kCancelled, "nothing was written");
-  ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(*options.capture));
+  ASSIGN_OR_RETURN(disk::NewFile file, disk::NewFile::create(*options.capture, text.size(), "a doctor's bundle"));
   TRY(file.write(text.data(), text.size()));
   TRY(file.commit());
   print_note(fmt::format("written to {}; \"hearth doctor --replay {}\" diagnoses it anywhere", *options.capture,

@@ -15,6 +15,8 @@ class Program:
         self.folder = tempfile.mkdtemp()
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OLLAMA_", "HEARTH_LISTEN"))}
         self.environment |= {"HEARTH_STATE": state or self.folder + "/state"} | (environment or {})
+        # What AddressSanitizer keeps of freed memory would count as the server's.
+        self.environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
         command = [binary, "serve", "--gpu", gpu, "--host", host, *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self.environment)
         self.log, self.changed, self.address = [], threading.Condition(), None
