@@ -63,8 +63,10 @@ Screen::~Screen() {
   if (input_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
 }
 
+// The last column stays free: the cursor stands on it when it is written, and what erases the rest of the line would
+// erase it.
 size_t Screen::width() const {
-  return terminal_width(STDOUT_FILENO);
+  return terminal_width(STDOUT_FILENO) - (terminal_ ? 1 : 0);
 }
 
 Status Screen::show(const std::string& text) {
