@@ -40,14 +40,16 @@ std::string cuda_text() {
 
 // "machine code by CUDA 13", "7.5, 9.0, 9.0a" and so on, a line each.
 std::string targets_text() {
-  std::map<std::pair<bool, int>, std::set<std::string>> targets;  // by kind and toolkit
+  std::map<std::pair<bool, int>, std::set<std::pair<int, bool>>> targets;  // by kind and toolkit
   for (const cuda::Image& image : cuda::embedded_images()) {
     const bool ptx = image.kind == cuda::ImageKind::kPtx;
-    targets[{ptx, image.toolkit}].insert(dotted(image.compute_capability) + (image.exact ? "a" : ""));
+    targets[{ptx, image.toolkit}].insert({image.compute_capability, image.exact});
   }
   std::string text;
-  for (const auto& [kind, list] : targets) {
+  for (const auto& [kind, capabilities] : targets) {
     const auto& [ptx, toolkit] = kind;
+    std::vector<std::string> list;
+    for (const auto& [capability, exact] : capabilities) list.push_back(dotted(capability) + (exact ? "a" : ""));
     const std::string what = ptx ? std::string("PTX") : fmt::format("machine code by CUDA {}", toolkit);
     text += fmt::format("{}: {}\n", what, fmt::join(list, ", "));
   }
