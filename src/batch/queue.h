@@ -37,7 +37,8 @@ struct StepPlan {
   int64_t place_per_item = 1;
 };
 struct NewItem {
-  std::string key, data;  // data: JSON
+  std::string key, data;   // data: JSON
+  std::string model = {};  // in place of the steps'
 };
 
 struct Claimed {
@@ -147,6 +148,9 @@ class Queue {
   };
   Result<Past> past(const std::string& model);
   Result<Counts> all_counts();
+  // Steps of a job that are to be done yet, by model; and how many were done in the last minute.
+  Result<std::map<std::string, int64_t>> left(int64_t job);
+  Result<int64_t> done_in_last_minute(int64_t job);
   int64_t now() const { return clock_(); }
 
   // For the tables that others keep here (files).
@@ -160,7 +164,7 @@ class Queue {
   Status claim(const std::string& worker, const Wanted& wanted, std::vector<Claimed>& claimed);
   Status fill(Claimed& step);
   Status end_if_done(int64_t job, std::vector<int64_t>& ended);
-  Status insert_step(int64_t job, int64_t item, const StepPlan& step, const std::string& owner, int64_t prio,
+  Status insert_step(const JobInfo& job, int64_t item, const StepPlan& step, const std::string& model,
                      std::vector<int64_t>& ids);
 
   std::mutex mutex_;

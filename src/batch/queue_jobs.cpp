@@ -59,7 +59,7 @@ Result<Queue::Submitted> Queue::begin_job(const JobInfo& job) {
   return Submitted{known->id, true};
 }
 
-Status Queue::insert_step(int64_t job, int64_t item, const StepPlan& step, const std::string& owner, int64_t prio,
+Status Queue::insert_step(const JobInfo& job, int64_t item, const StepPlan& step, const std::string& model,
                           std::vector<int64_t>& ids) {
   int64_t id = 0;
   const auto missing = static_cast<int64_t>(step.needs.size());
@@ -67,7 +67,7 @@ Status Queue::insert_step(int64_t job, int64_t item, const StepPlan& step, const
       sql_->run("INSERT INTO step (job_id, item, name, owner, model, state, missing, attempt, deaths, prio, place, "
                 "ready_ms, not_before_ms, fence) VALUES ($1, $2, $3, $4, $5, 'blocked', $6, 0, 0, $7, $8, 0, 0, 0) "
                 "RETURNING id",
-                {job, item, step.name, owner, step.model, missing, prio, step.place + item * step.place_per_item},
+                {job.id, item, step.name, job.owner, model, missing, job.prio, step.place + item * step.place_per_item},
                 [&](const Row& row) { id = number(row, 0); }));
   for (const size_t needed : step.needs) TRY(sql_->run("INSERT INTO step_dep VALUES ($1, $2)", {id, ids.at(needed)}));
   ids.push_back(id);
@@ -87,7 +87,8 @@ Status Queue::add_items(int64_t job, std::span<const NewItem> items, std::span<c
         return error(ErrorKind::kUsage, "item {}: the key \"{}\" was there before", number + 1, item.key);
       TRY(added);
       std::vector<int64_t> ids;
-      for (const StepPlan& step : plan) TRY(insert_step(job, number, step, found->owner, found->prio, ids));
+      for (const StepPlan& step : plan)
+        TRY(insert_step(*found, number, step, item.model.empty() ? step.model : item.model, ids));
       ++number;
     }
     return sql_->run("UPDATE job SET items = $2 WHERE id = $1", {job, number});
@@ -172,6 +173,26 @@ Result<Counts> Queue::all_counts() {
   TRY(sql_->run("SELECT state, count(*) FROM step GROUP BY state", {},
                 [&](const Row& row) { counts.by_state[text(row, 0)] = number(row, 1); }));
   return counts;
+}
+
+Result<std::map<std::string, int64_t>> Queue::left(int64_t job) {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, int64_t> models;
+  TRY(
+      sql_->run("SELECT model, count(*) FROM step WHERE job_id = $1 AND state IN ('blocked', 'ready', 'leased') "
+                "GROUP BY model",
+                {job}, [&](const Row& row) { models[text(row, 0)] = number(row, 1); }));
+  return models;
+}
+
+Result<int64_t> Queue::done_in_last_minute(int64_t job) {
+  const std::lock_guard lock(mutex_);
+  int64_t count = 0;
+  TRY(
+      sql_->run("SELECT count(*) FROM step s JOIN result r ON r.step_id = s.id WHERE s.job_id = $1 AND s.state = "
+                "'done' AND r.done_ms > $2",
+                {job, now() - 60'000}, [&](const Row& row) { count = number(row, 0); }));
+  return count;
 }
 
 Status Queue::pause(int64_t job) {

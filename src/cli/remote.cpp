@@ -137,14 +137,25 @@ Result<http::Response> Remote::look(const std::string& path) const {
 }
 
 Status Remote::upload(const std::string& path, std::string_view content) const {
+  const auto answer = send(path, content);
+  return answer ? Status() : Status(answer.error());
+}
+
+Result<std::string> Remote::send(const std::string& path, std::string_view content) const {
   http::ClientRequest request = request_to(url_ + path, key_);
   request.method = "POST";
   request.content = content;
   request.ends = interrupted;
-  const auto response = http::fetch(request);
+  auto response = http::fetch(request);
   if (interrupted()) return Error{ErrorKind::kCancelled, {}};
   if (!response) return response.error();
-  return response->head.status >= 300 ? Status(refusal(*response)) : Status();
+  if (response->head.status >= 300) return refusal(*response);
+  return std::move(response->body);
+}
+
+Result<std::string> Remote::lines(const std::string& path,
+                                  const std::function<Status(std::string_view line)>& take) const {
+  return stream_of(request_to(url_ + path, key_), take);
 }
 
 Result<std::string> Remote::stream(const std::string& path, const std::string& body,
@@ -152,6 +163,11 @@ Result<std::string> Remote::stream(const std::string& path, const std::string& b
   http::ClientRequest request = request_to(url_ + path, key_);
   request.method = "POST";
   request.body = body;
+  return stream_of(std::move(request), take);
+}
+
+Result<std::string> Remote::stream_of(http::ClientRequest request,
+                                      const std::function<Status(std::string_view line)>& take) const {
   request.ends = interrupted;
   Status taken;
   std::string rest;

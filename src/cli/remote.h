@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "http/client.h"
 #include "http/message.h"
 
 namespace hearth::cli {
@@ -27,13 +28,19 @@ class Remote {
   Result<http::Response> look(const std::string& path) const;
   // Sends bytes as they are; a signal ends it (kCancelled). Errors: those of ask().
   Status upload(const std::string& path, std::string_view content) const;
+  // The same, and gives what is answered.
+  Result<std::string> send(const std::string& path, std::string_view content) const;
   // The lines of a stream as they come; the first error of `take` ends it, and so does a signal (see interrupted()),
   // with kCancelled. Gives the header's x-hearth-warnings.
   Result<std::string> stream(const std::string& path, const std::string& json,
                              const std::function<Status(std::string_view line)>& take) const;
+  // The lines of what is there.
+  Result<std::string> lines(const std::string& path, const std::function<Status(std::string_view line)>& take) const;
   const std::string& url() const { return url_; }
 
  private:
+  Result<std::string> stream_of(http::ClientRequest request,
+                                const std::function<Status(std::string_view line)>& take) const;
   Remote(std::string url, std::string key) : url_(std::move(url)), key_(std::move(key)) {}
   std::string url_, key_;
 };

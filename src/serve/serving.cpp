@@ -26,6 +26,8 @@
 #include "serve/admin_routes.h"
 #include "serve/aliases.h"
 #include "serve/answering.h"
+#include "serve/anthropic_batches.h"
+#include "serve/batch_work.h"
 #include "serve/catalog.h"
 #include "serve/cold_moves.h"
 #include "serve/counting.h"
@@ -36,10 +38,14 @@
 #include "serve/front.h"
 #include "serve/health.h"
 #include "serve/inference_compute.h"
+#include "serve/job_routes.h"
 #include "serve/long_work.h"
 #include "serve/machine_routes.h"
 #include "serve/observer.h"
+#include "serve/openai_batches.h"
+#include "serve/openai_files.h"
 #include "serve/page.h"
+#include "serve/people.h"
 #include "serve/registry_routes.h"
 #include "serve/requests.h"
 #include "serve/settings.h"
@@ -258,13 +264,17 @@ struct Serving::Parts {
     if (!state) health.set({"state-unavailable", state.error().what(), state.error().remedy});
     registry.add_source([this](metrics::Page& page) { metrics::add_to(page, *observer.figures()); });
     add_fleet_source(registry, models);
+    registry.add_source([this](metrics::Page& page) {
+      if (batch) batch->add_to(page);
+    });
   }
   ~Parts() {
     observer.end_streams();
     server.reset();
-    workers.stop();
     work.stop();
     inquiries.stop();
+    batch.reset();
+    workers.stop();
   }
 
   void look_at_certificate();
@@ -285,6 +295,7 @@ struct Serving::Parts {
   metrics::Registry registry;
   Requests requests;
   Transfers transfers;
+  People people;
   fleet::Fleet models;
   Health health;
   DiskWatch disks{health};
@@ -294,6 +305,7 @@ struct Serving::Parts {
                          return names;
                        }};
   Observer observer;
+  std::unique_ptr<BatchWork> batch;  // null: there is no state
   std::unique_ptr<http::Server> server;
   std::string certificate_stamp;  // of the files as they were read last
 };
@@ -372,7 +384,7 @@ void load_kept(const config::Settings& settings, fleet::Fleet& models, Health& h
 Serving::Serving(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Serving::~Serving() = default;
 
-Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vector<int> inherited) {
+Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vector<int> inherited, bool works_queue) {
   Result<State> state = open_state(loaded.settings);
   if (!state && state.error().kind == ErrorKind::kUnsupported) return state.error();
   ASSIGN_OR_RETURN(const std::string local_key, new_secret());
@@ -382,7 +394,21 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   const auto basic = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, parts->work,
                                   parts->transfers, settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
-  const auto service = with_limits(with_counts(parts->requests.watch(basic), parts->registry));
+  const auto counted_service = with_counts(parts->requests.watch(basic), parts->registry);
+  const auto service = with_limits(parts->people.watch(counted_service));
+  if (parts->state) {
+    ASSIGN_OR_RETURN(parts->batch, BatchWork::start({.models = parts->models,
+                                                     .health = parts->health,
+                                                     .people = parts->people,
+                                                     .service = counted_service,
+                                                     .folder = parts->state->folder(),
+                                                     .parallel = settings.parallel,
+                                                     .works = works_queue}));
+    add_job_routes(*router, *parts->batch, parts->work);
+    add_message_batch_routes(*router, *parts->batch, parts->work);
+    add_file_routes(*router, *parts->batch, parts->work);
+    add_batch_routes(*router, *parts->batch, parts->work);
+  }
   add_page_routes(*router);
   api::anthropic::add_routes(*router, service);
   api::ollama::add_routes(*router, service);

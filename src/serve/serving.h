@@ -13,9 +13,11 @@ namespace hearth::serve {
 
 class Serving {
  public:
-  // Listens and answers from now on; `inherited`: see http::Settings. Errors: those of http::Server::start(), with what
+  // Listens and answers from now on; `inherited`: see http::Settings. Without `works_queue` batch jobs can be looked at,
+  // and rest. Errors: those of http::Server::start(), with what
   // to do where the port is taken.
-  static Result<std::unique_ptr<Serving>> start(config::Loaded loaded, std::vector<int> inherited = {});
+  static Result<std::unique_ptr<Serving>> start(config::Loaded loaded, std::vector<int> inherited = {},
+                                                bool works_queue = true);
   // Ends what still runs.
   ~Serving();
 

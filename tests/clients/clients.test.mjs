@@ -191,6 +191,57 @@ client('openai', ['openai'], ({ default: OpenAI }) => {
   })
 })
 
+client('openai batches', ['openai'], ({ default: OpenAI, toFile }) => {
+  const make = () => new OpenAI({ baseURL: url + '/v1', apiKey: 'any', maxRetries: 0 })
+  const lines = [1, 2, 3].map((n) => JSON.stringify({ custom_id: `c${n}`, method: 'POST', url: '/v1/chat/completions', body: { model: n === 3 ? 'nobody' : 'demo', messages: [{ role: 'user', content: QUESTION }], temperature: 0 } }))
+
+  test('runs a batch from upload to results', { timeout: 120_000 }, async () => {
+    const file = await make().files.create({ file: await toFile(Buffer.from(lines.join('\n')), 'in.jsonl'), purpose: 'batch' })
+    assert.equal(file.purpose, 'batch')
+    let batch = await make().batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h', metadata: { of: 'me' } })
+    while (['validating', 'in_progress', 'finalizing'].includes(batch.status)) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      batch = await make().batches.retrieve(batch.id)
+    }
+    assert.equal(batch.status, 'completed')
+    assert.deepEqual(batch.request_counts, { total: 3, completed: 2, failed: 1 })
+    assert.equal(batch.metadata.of, 'me')
+    const results = (await (await make().files.content(batch.output_file_id)).text()).trim().split('\n').map(JSON.parse)
+    assert.deepEqual(results.map((line) => line.custom_id), ['c1', 'c2'])
+    assert.match(results[0].response.body.choices[0].message.content, /Paris/)
+    const errors = await (await make().files.content(batch.error_file_id)).text()
+    assert.equal(JSON.parse(errors).response.status_code, 404)
+    const listed = []
+    for await (const one of make().batches.list()) listed.push(one.id)
+    assert.ok(listed.includes(batch.id))
+    assert.equal((await make().files.delete(file.id)).deleted, true)
+  })
+  test('cancels a batch', async () => {
+    const file = await make().files.create({ file: await toFile(Buffer.from(lines[0]), 'in.jsonl'), purpose: 'batch' })
+    const batch = await make().batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' })
+    const cancelled = await make().batches.cancel(batch.id).catch((error) => error)
+    assert.ok(cancelled.status === 409 || cancelled.status === 'cancelled')
+  })
+})
+
+client('@anthropic-ai/sdk batches', ['@anthropic-ai/sdk'], ({ default: Anthropic }) => {
+  const make = () => new Anthropic({ baseURL: url, apiKey: 'any', maxRetries: 0 })
+  const params = { model: 'demo', max_tokens: 60, messages: [{ role: 'user', content: QUESTION }], temperature: 0 }
+
+  test('runs a batch of messages', { timeout: 120_000 }, async () => {
+    let batch = await make().messages.batches.create({ requests: [{ custom_id: 'a', params }, { custom_id: 'b', params: { ...params, model: 'nobody' } }] })
+    while (batch.processing_status !== 'ended') {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      batch = await make().messages.batches.retrieve(batch.id)
+    }
+    const results = {}
+    for await (const one of await make().messages.batches.results(batch.id)) results[one.custom_id] = one.result
+    assert.match(results.a.message.content[0].text, /Paris/)
+    assert.equal(results.b.type, 'errored')
+    assert.equal((await make().messages.batches.delete(batch.id)).type, 'message_batch_deleted')
+  })
+})
+
 client('@anthropic-ai/sdk', ['@anthropic-ai/sdk'], ({ default: Anthropic }) => {
   const make = () => new Anthropic({ baseURL: url, apiKey: 'any', maxRetries: 0 })
   const ask = { model: 'demo', max_tokens: 60, messages: [{ role: 'user', content: QUESTION }], temperature: 0 }

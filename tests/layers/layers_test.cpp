@@ -52,7 +52,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"cli",
      {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
       "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry",
-      "neighbours", "batch"}},
+      "neighbours", "batch", "state"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {

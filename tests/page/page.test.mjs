@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core'
 const url = process.env.PAGE_URL
 const screenshots = process.env.PAGE_SCREENSHOTS
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const VIEWS = ['now', 'chat', 'models', 'disk', 'doctor', 'settings']
+const VIEWS = ['now', 'chat', 'models', 'jobs', 'disk', 'doctor', 'settings']
 const WAIT = 60_000 // the processors may have much to do
 
 let browser, context, page

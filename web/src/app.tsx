@@ -5,6 +5,7 @@ import { useFeed } from './figures'
 import { t, type Key } from './text'
 import { Disk } from './views/disk'
 import { Doctor } from './views/doctor'
+import { Jobs } from './views/jobs'
 import { Models } from './views/models'
 import { Now } from './views/now'
 import { Settings } from './views/settings'
@@ -21,6 +22,7 @@ const VIEWS: View[] = [
   { id: 'now', title: 'nav_now', load: now(Now) },
   { id: 'chat', title: 'nav_chat', load: async () => (await import('./chat/chat')).Chat },
   { id: 'models', title: 'nav_models', load: now(Models) },
+  { id: 'jobs', title: 'nav_jobs', load: now(Jobs) },
   { id: 'disk', title: 'nav_disk', load: now(Disk) },
   { id: 'doctor', title: 'nav_doctor', load: now(Doctor) },
   { id: 'settings', title: 'nav_settings', load: now(Settings) },
