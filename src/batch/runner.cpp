@@ -253,9 +253,13 @@ void Runner::without_seat(const std::string& model, const Error& error) {
       auto turn = queue_.turn(options_.worker, {}, std::span(&want, 1));
       if (!turn) return tell(turn.error().message);
       for (Claimed& step : turn->claimed) {
+        const auto workflow = compiled(step.job);
+        if (workflow && !(*workflow)->workflow.endpoint.empty()) {
+          start(std::move(step));  // the dialect says in its own words that there is no such model
+          continue;
+        }
         const auto flight = std::make_shared<Flight>();
         flight->step = std::move(step);
-        const auto workflow = compiled(flight->step.job);
         if (workflow) flight->workflow = *workflow;
         put(flight, failed(*flight, error.message, ""));
       }
