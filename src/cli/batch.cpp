@@ -68,7 +68,7 @@ std::string text(const json::object& object, const char* name) {
 }
 
 Status show_plan(const json::object& plan) {
-  TRY(print(fmt::format("{:.0f} items, {:.0f} steps, {:.0f} loads of models\n", number(plan, "items"),
+  TRY(print(fmt::format("{:.0f} items, {:.0f} steps, {:.0f} turns of models\n", number(plan, "items"),
                         number(plan, "steps"), number(plan, "loads"))));
   const json::value* left = plan.if_contains("left_s");
   if (left != nullptr && left->is_object())
@@ -80,9 +80,12 @@ Status show_plan(const json::object& plan) {
   if (largest == nullptr || !largest->is_object()) return {};
   for (const auto& [step, prompt] : largest->get_object())
     if (prompt.is_object())
-      TRY(print(fmt::format("largest prompt of {}: {:.0f} tokens, context {:.0f} (item {})\n", std::string(step),
-                            number(prompt.get_object(), "tokens"), number(prompt.get_object(), "context"),
-                            text(prompt.get_object(), "item"))));
+      TRY(print(fmt::format("largest prompt of {}: {:.0f} tokens{}, context {:.0f} (item {})\n", std::string(step),
+                            number(prompt.get_object(), "tokens"),
+                            prompt.get_object().contains("more") && prompt.get_object().at("more") == json::value(true)
+                                ? " and what other steps say"
+                                : "",
+                            number(prompt.get_object(), "context"), text(prompt.get_object(), "item"))));
   return {};
 }
 

@@ -166,7 +166,9 @@ Status Upload::check_sample(const batch::NewItem& item, json::object& largest) {
       step.needs[plan_[needed].name] = R"({"text":"...","json":{},"finish_reason":"stop","usage":null,"error":null})";
     const auto prepared = batch::prepare(*compiled_, key_, step, "");
     // A step that reads into another's JSON can be rendered only once that is there.
-    if (!prepared && !plan_[i].needs.empty()) continue;
+    const bool reads_ahead =
+        !prepared && !plan_[i].needs.empty() && prepared.error().message.find("attribute") != std::string::npos;
+    if (reads_ahead) continue;
     if (!prepared)
       return error(ErrorKind::kUsage, "item \"{}\", step \"{}\": {}", item.key, step.name, prepared.error().message);
     for (const batch::Request& request : prepared->requests) {
@@ -174,6 +176,8 @@ Status Upload::check_sample(const batch::NewItem& item, json::object& largest) {
       if (!fits)
         return error(ErrorKind::kUsage, "item \"{}\", step \"{}\": {}", item.key, step.name, fits.error().message);
     }
+    if (json::value* known = largest.if_contains(step.name))
+      known->get_object()["more"] = !plan_[i].needs.empty();  // what other steps will say
   }
   return {};
 }

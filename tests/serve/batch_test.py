@@ -3,7 +3,9 @@
 
 batch_test.py HEARTH; HEARTH_SEED repeats a run of the storms, BATCH_STORM_SECONDS makes them longer.
 """
+import contextlib
 import csv
+import ctypes
 import json
 import os
 import pathlib
@@ -99,7 +101,7 @@ class Run(Case):
         program = self.serve()
         workflow = self.write(20)
         plan = self.command("submit", "--dry-run", workflow).stdout
-        self.assertIn("20 items, 60 steps, 3 loads", plan)
+        self.assertIn("20 items, 60 steps, 3 turns", plan)
         self.assertRegex(plan, r"largest prompt of pro: \d+ tokens, context \d+")
         key = self.command("submit", workflow).stdout.strip()
         self.command("pause", key)
@@ -144,6 +146,7 @@ class Run(Case):
         self.assertIn("wait for each other", refusal(DEBATE.replace("{{ item.title }}", "{{ judge.text }}")))
         self.assertIn("context of", refusal(DEBATE, "id,title\n1," + "word " * 9000 + "\n"))
         self.assertIn("max_tokens", refusal(DEBATE.replace("max_tokens = 8, prompt = \"Argue", "options = { max_tokens = \"x\" }, prompt = \"Argue")))
+        self.assertIn("too many steps", refusal(DEBATE.replace("{{ con.text }}", "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{{ con.text }}")))
         self.assertIn("was there before", self.command("submit", self.duplicate(), check=False).stderr)
 
     def duplicate(self):
@@ -250,6 +253,49 @@ class Storm(Case):
             program.process.wait()
         self.serve()
         self.assertEqual(self.finish(workflow), expected)
+
+
+CLONE_NEWNS = 0x20000
+
+
+def private_mounts():
+    """What is mounted from now on is seen by this process and its children only, and goes with them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
+        return False
+    return subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True).returncode == 0
+
+
+@unittest.skipUnless(private_mounts(), "mounting is not allowed here")
+class FullDisk(Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.environment["HEARTH_STATE"])
+        command = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "none", self.environment["HEARTH_STATE"]]
+        if subprocess.run(command, capture_output=True).returncode != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.environment["HEARTH_STATE"]])
+
+    def test_holds_the_queue_up_with_a_finding_and_loses_nothing(self):
+        program = self.serve()
+        workflow = self.write(200)
+        key = self.command("submit", workflow).stdout.strip()
+        filler = pathlib.Path(self.environment["HEARTH_STATE"], "filler")
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+        reasons = lambda: [r["id"] for r in json.loads(program.request("GET", "/health")[2])["reasons"]]
+        for _ in range(300):
+            if "batch-held-up" in reasons():
+                break
+            time.sleep(0.1)
+        self.assertIn("batch-held-up", reasons())
+        self.assertLess(program.json("GET", "/hearth/jobs/" + key)["steps"].get("done", 0), 600)
+        filler.unlink()
+        out = str(self.path / "out.jsonl")
+        self.command("run", workflow, "--out", out)
+        self.assertEqual(len(self.lines(out)), 200)
+        self.assertNotIn("batch-held-up", reasons())
 
 
 class Dialects(Case):
