@@ -210,11 +210,30 @@ void CpuDevice::write_operand(const device::Operand& operand, uint32_t row, cons
   if (float* own = operand_floats(operand, row); own != values) std::copy_n(values, operand.width, own);
 }
 
+// One part of a row, normalised.
+void CpuDevice::norm_part(const device::NormArgs& args, uint32_t row, const float* in, const float* weight,
+                          float* out) const {
+  using device::NormKind;
+  const uint32_t width = args.weight.size;
+  float factor = args.factor;
+  if (args.kind == NormKind::kRms) kernels_.rms_norm(in, weight, args.bias.data, width, args.epsilon, out);
+  if (args.kind == NormKind::kLayer) kernels_.layer_norm(in, weight, args.bias.data, width, args.epsilon, out);
+  if (args.kind == NormKind::kNone) std::copy_n(in, width, out);
+  if (args.kind == NormKind::kAboveMean) kernels_.above_mean_row(in, args.deviations, width, out);
+  if (args.kind == NormKind::kLike) {
+    kernels_.rms_norm(in, nullptr, nullptr, width, args.epsilon, out);
+    factor *= std::sqrt(kernels_.sum_of_squares(args.like + size_t{row} * width, width) / static_cast<float>(width));
+  }
+  if (args.kind == NormKind::kNone && weight != nullptr)
+    for (uint32_t c = 0; c < width; ++c) out[c] *= weight[c];
+  if (factor != 1)
+    for (uint32_t c = 0; c < width; ++c) out[c] *= factor;
+}
+
 void CpuDevice::norm(const device::NormArgs& args) {
   const uint32_t width = args.weight.size;
   const bool of_logits = args.logit_rows || args.compacted;
   const uint32_t rows = of_logits ? static_cast<uint32_t>(batch_->logit_rows.size()) : batch_->rows();
-  const auto run = args.kind == device::NormKind::kRms ? kernels_.rms_norm : kernels_.layer_norm;
   const device::Pieces pieces = args.layout();
   host_->for_each(rows * pieces.count, [&](uint32_t i, int) {
     const uint32_t row = i / pieces.count, piece = i % pieces.count;
@@ -223,12 +242,7 @@ void CpuDevice::norm(const device::NormArgs& args) {
     float* values = args.operand.data != nullptr ? operand_scratch(args.operand, i) : thread_scratch(width).data();
     const float* weight = args.weight.data;
     if (weight != nullptr && pieces.own_weights) weight += size_t{piece} * width;
-    if (args.kind != device::NormKind::kNone)
-      run(in, weight, args.bias.data, width, args.epsilon, values);
-    else
-      std::copy_n(in, width, values);
-    if (args.kind == device::NormKind::kNone && weight != nullptr)
-      for (uint32_t c = 0; c < width; ++c) values[c] *= weight[c];
+    norm_part(args, row, in, weight, values);
     if (args.operand.data != nullptr) write_operand(args.operand, i, values);
     if (args.out == nullptr) return;
     float* out = row_of(args.out, row, pieces.out_row) + piece * pieces.out_piece;
@@ -236,6 +250,21 @@ void CpuDevice::norm(const device::NormArgs& args) {
       kernels_.add_row(values, width, out);
     else
       std::copy_n(values, width, out);
+  });
+}
+
+void CpuDevice::mix(const device::MixArgs& args) {
+  CHECK(args.ins <= device::kMost_mixed && args.outs <= device::kMost_mixed);
+  const uint32_t width = args.width;
+  host_->for_each(batch_->rows(), [&](uint32_t row, int) {
+    const float* coefficients = args.coefficients + size_t{row} * args.ins * args.outs;
+    float* const ins = thread_scratch(size_t{args.ins} * width).data();
+    for (uint32_t j = 0; j < args.ins; ++j)
+      std::copy_n(args.in + j * args.in_array + size_t{row} * width, width, ins + size_t{j} * width);
+    for (uint32_t k = 0; k < args.outs; ++k)
+      for (uint32_t j = 0; j < args.ins; ++j)
+        kernels_.add_scaled_row(ins + size_t{j} * width, args.offset + coefficients[k * args.ins + j], width,
+                                args.out + k * args.out_array + size_t{row} * width);
   });
 }
 

@@ -49,6 +49,7 @@ class CpuDevice final : public device::Device {
   void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
+  void mix(const device::MixArgs& args) override;
   void convolve(const device::ConvolveArgs& args) override;
   void scan(const device::ScanArgs& args) override;
   void activate(const device::ActivateArgs& args) override;
@@ -57,6 +58,8 @@ class CpuDevice final : public device::Device {
   Status finish() override;
 
  private:
+  void norm_part(const device::NormArgs& args, uint32_t row, const float* in, const float* weight, float* out) const;
+
   // One weight times chosen activation rows; pointers per activation row.
   struct Product {
     device::Matrix weight;

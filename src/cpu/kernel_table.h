@@ -41,6 +41,8 @@ struct KernelTable {
   void (*quantize_row)(const float* in, uint32_t width, QuantBlock* out);
   void (*rms_norm)(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, uint32_t n, float epsilon, float* out);
+  float (*sum_of_squares)(const float* x, uint32_t n);
+  void (*above_mean_row)(const float* x, float deviations, uint32_t n, float* out);
   void (*add_row)(const float* x, uint32_t n, float* out);
   void (*add_scaled_row)(const float* x, float weight, uint32_t n, float* out);
   void (*activate_row)(device::Activation kind, const float* gate, const float* up, uint32_t n, float* out);

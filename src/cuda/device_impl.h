@@ -57,6 +57,7 @@ class CudaDevice final : public device::Device {
   void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
+  void mix(const device::MixArgs& args) override;
   void convolve(const device::ConvolveArgs& args) override;
   void scan(const device::ScanArgs& args) override;
   void activate(const device::ActivateArgs& args) override;
@@ -77,7 +78,7 @@ class CudaDevice final : public device::Device {
     CUfunction norm, activate, soft_cap, rotate, merge, route, group, head_slots, combine, candidates, total;
     std::unordered_map<uint32_t, CUfunction> embed;  // by format type
     // Null or missing as long as nobody wanted them:
-    CUfunction convolve = nullptr, scan = nullptr;
+    CUfunction convolve = nullptr, scan = nullptr, mix = nullptr;
     std::unordered_map<uint32_t, CUfunction> attend;         // by AttendVariant::key()
     std::array<std::array<CUfunction, 3>, 3> chunk, single;  // by cache type and kTensorSizes
   };

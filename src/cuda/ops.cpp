@@ -71,7 +71,24 @@ void CudaDevice::norm(const device::NormArgs& args) {
   kernel.out_row = pieces.out_row;
   kernel.out_piece = pieces.out_piece;
   kernel.own_weights = pieces.own_weights;
+  kernel.like = args.like;
+  kernel.factor = args.factor;
+  kernel.deviations = args.deviations;
   list_.add(functions_.norm, {count * pieces.count}, {kNormThreads}, 0, kernel);
+}
+
+void CudaDevice::mix(const device::MixArgs& args) {
+  if (rows() == 0) return;
+  static_assert(kMostMixed == device::kMost_mixed);
+  CHECK(args.ins <= kMostMixed);
+  if (functions_.mix == nullptr) {
+    Result<CUfunction> found = in_context([&] { return modules_.find("mix", "mix"); });
+    if (!found) return fail(found.error());
+    functions_.mix = *found;
+  }
+  const MixKernelArgs kernel{args.in,  args.out,  args.coefficients, args.in_array, args.out_array,
+                             args.ins, args.outs, args.width,        args.offset};
+  list_.add(functions_.mix, {blocks(args.width, kMixThreads), rows()}, {kMixThreads}, 0, kernel);
 }
 
 void CudaDevice::project(const device::Operand& in, uint32_t count, std::span<const device::Projection> outs) {

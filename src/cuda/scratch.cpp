@@ -57,7 +57,7 @@ uint64_t scratch_need(const device::StepShape& most) {
     return ExpertScratch(count, most.experts, most.experts_used, most.expert_feed_forward, most.width, hidden).end;
   };
   const uint64_t pieces = std::min(std::max(attention, experts(rows)), kMostScratch_bytes);
-  const uint64_t by_head = most.head_projections ? HeadScratch(rows, heads).end : 0;
+  const uint64_t by_head = most.head_projections != 0 ? HeadScratch(rows, most.head_projections).end : 0;
   return std::max({kLeastScratch_bytes, pieces, one, by_head, experts(1) + 16 * kAlignment});
 }
 

@@ -44,7 +44,7 @@ struct StepShape {
   uint32_t width = 0, vocabulary = 0;
   uint32_t heads = 0;
   CacheShape cache;
-  bool head_projections = false;  // project_heads() is used, for so many heads
+  uint32_t head_projections = 0;  // heads of project_heads(); 0: it is not used
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
 };
 
@@ -85,17 +85,21 @@ struct Pieces {
   bool own_weights = false;  // weights for each part, one after the other; else the same for all
 };
 
-// out = norm(in) * weight + bias. Written to the operand, to `out` (which may be `in`), or added to `out`, as given.
+// out = (norm(in) * weight + bias) * factor. Written to the operand, to `out` (which may be `in`), or added to `out`,
+// as given.
 struct NormArgs {
   NormKind kind = NormKind::kRms;
   float epsilon = 0;
-  Vector weight, bias;        // without data the weight is 1 everywhere; kNone has no bias
-  const float* in = nullptr;  // width weight.size
-  bool logit_rows = false;    // only batch.logit_rows of `in`, compacted: row i of the result is logit_rows[i]
-  bool compacted = false;     // `in` has as many rows as there are logit rows
-  Operand operand;            // ignored if data is null
-  float* out = nullptr;       // ignored if null
-  bool add = false;           // out += instead of out =
+  Vector weight, bias;  // without data the weight is 1 everywhere; kNone has no bias
+  float factor = 1;
+  const float* like = nullptr;  // of kLike: rows of weight.size values, adjacent; all parts of a row are made like it
+  float deviations = 0;         // of kAboveMean
+  const float* in = nullptr;    // width weight.size
+  bool logit_rows = false;      // only batch.logit_rows of `in`, compacted: row i of the result is logit_rows[i]
+  bool compacted = false;       // `in` has as many rows as there are logit rows
+  Operand operand;              // ignored if data is null
+  float* out = nullptr;         // ignored if null
+  bool add = false;             // out += instead of out =
   // Every row has so many parts of weight.size values, each normalised for itself; row i * count + p of the operand is
   // part p of row i. Not with logit rows. Without it rows are one part each, and adjacent.
   const Pieces* pieces = nullptr;
@@ -120,6 +124,19 @@ struct HeadProjection {
   float* out = nullptr;  // [row][head]
   uint32_t stride = 0;   // values between heads; at least the rows of one
 };
+
+// Arrays of adjacent rows, `width` values each: out_k += sum over j of (offset + coefficients[row][k * ins + j]) *
+// in_j. All is read before anything of a row is written: the outs may be the ins.
+struct MixArgs {
+  const float* in = nullptr;
+  float* out = nullptr;
+  uint32_t ins = 1, outs = 1;           // at most kMost_mixed
+  size_t in_array = 0, out_array = 0;   // values from one array to the next
+  const float* coefficients = nullptr;  // rows of ins * outs values, adjacent
+  float offset = 0;
+  uint32_t width = 0;
+};
+inline constexpr uint32_t kMost_mixed = 8;
 
 // Normalises (optional) and rotates queries in place and keys on their way into the cache; appends
 // keys and values at their positions.
@@ -318,6 +335,7 @@ class Device : public Sizing {
   virtual void project_heads(const HeadProjection& args) = 0;  // of all rows of the batch
   virtual void rotate_append(const RotateAppendArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;
+  virtual void mix(const MixArgs& args) = 0;
   virtual void convolve(const ConvolveArgs& args) = 0;
   virtual void scan(const ScanArgs& args) = 0;
   virtual void activate(const ActivateArgs& args) = 0;

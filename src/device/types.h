@@ -152,8 +152,9 @@ struct Readout {
   std::vector<float> hidden;
 };
 
-// kNone: values as they are.
-enum class NormKind { kRms, kLayer, kNone };
+// kNone: values as they are. kLike: times what gives them the root mean square of another row. kAboveMean: less the
+// mean and some standard deviations (of a sample), and at least 0.
+enum class NormKind { kRms, kLayer, kNone, kLike, kAboveMean };
 
 // kSilu: x / (1 + e^-x). kGeluTanh: h / 2 * (1 + tanh(sqrt(2 / pi) * (h + 0.044715 h^3))) with h = x
 // rounded to half, and the result rounded to half; x itself from 10 on. The rounding is part of it: ggml

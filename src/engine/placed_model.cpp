@@ -448,7 +448,7 @@ Result<bool> PlacedModel::maintain() {
 Result<bool> PlacedModel::advance() {
   const auto host = static_cast<uint32_t>(devices_.size() - 1);
   const placement::Arrangement before = model_->arrangement();
-  const Status moved = model_->rearrange(placement::one_move(before, move_->target, host));
+  const Status moved = model_->rearrange(placement::one_move(before, move_->target, model_->sizes()[0].layers, host));
   const bool changed = !(model_->arrangement() == before);
   const bool ended = !moved || !changed || model_->arrangement() == move_->target;
   move_->begun |= changed;

@@ -15,8 +15,7 @@ namespace {
 // As the options say, else what the model or the caller or Ollama would take, at most what the model was trained for.
 Result<uint32_t> choose_context(const ModelOptions& options, uint32_t preferred, const gguf::File& file) {
   if (options.context != 0) return options.context;
-  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(file));
-  ASSIGN_OR_RETURN(const models::Spec spec, architecture->read(file, {}));
+  ASSIGN_OR_RETURN(const models::Spec spec, models::read_spec(file));
   const uint32_t wanted = preferred != 0 ? preferred : kDefaultContext_tokens;
   return spec.context != 0 ? std::min(wanted, spec.context) : wanted;
 }

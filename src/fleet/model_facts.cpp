@@ -5,20 +5,11 @@
 #include "quant/bits_per_weight.h"
 
 namespace hearth::fleet {
-namespace {
-
-Result<models::Spec> read_spec(const gguf::File& file) {
-  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(file));
-  return architecture->read(file, {});
-}
-
-}  // namespace
-
 ModelFacts facts_of(const gguf::File& file) {
   ModelFacts facts{.title = std::string(file.string_or("general.name", "")),
                    .architecture = std::string(file.string_or("general.architecture", "(not given)")),
                    .recipe = std::string(gguf::recipe_of_file_type(file.u64_or("general.file_type", UINT64_MAX))),
-                   .spec = read_spec(file)};
+                   .spec = models::read_spec(file)};
   for (const gguf::Tensor& tensor : file.tensors()) {
     facts.parameters += tensor.values();
     facts.weight_bytes += tensor.bytes;

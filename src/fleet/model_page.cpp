@@ -72,6 +72,14 @@ void show_sizes(const models::Spec& spec, Page& page) {
     page.line("recurrent", fmt::format("{} of {} layers keep a state of {} in place of keys and values", recurrent,
                                        spec.layers, size_text(spec.recurrent.state() * sizeof(float))));
   if (spec.latent.rank != 0) page.line("latent attention", fmt::format("{} numbers a token are cached", spec.key_dim));
+  if (const auto shared = std::ranges::count_if(
+          spec.per_layer, [](const models::LayerSpec& layer) { return layer.cache != models::kOwn_cache; });
+      shared > 0)
+    page.line("shared caches",
+              fmt::format("the last {} of {} layers read those of layers before", shared, spec.layers));
+  if (spec.streams.count > 1) page.line("residual", fmt::format("{} streams", spec.streams.count));
+  if (spec.layer_inputs != 0)
+    page.line("layers' inputs", fmt::format("{} numbers a token for every layer", spec.layer_inputs));
   if (spec.experts == 0) {
     page.line("feed-forward", std::to_string(spec.feed_forward));
   } else {

@@ -39,8 +39,7 @@ Result<float> score_scale(const Metadata& keys, const Latent& latent) {
   return growth * growth / std::sqrt(static_cast<float>(latent.key + latent.rope));
 }
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.kv_lora_rank", "expert_shared_count", "expert_gating_func",
                                                 "expert_group_used_count", "nextn_predict_layers",
                                                 "rope.scaling.yarn_log_multiplier"}));

@@ -23,17 +23,20 @@ std::vector<Stage> stages_of(const LoadPlan& load_plan, const Shards& shards) {
   const placement::Arrangement& arrangement = shards.arrangement();
   std::vector<Stage> list;
   list.push_back({"the token embeddings", {"token_embd.", "position_embd."}, arrangement.embedding, embed});
+  list.push_back({"the inputs of the layers", {"per_layer_", "altup_proj."}, arrangement.embedding, begin_residual});
   for (uint32_t i = 0; i < load_plan.spec.layers; ++i) {
     const std::string block = fmt::format("blk.{}.", i);
     list.push_back({fmt::format("layer {} (attention)", i),
-                    {block + "attn", block + "post_attention_norm"},
+                    {block + "attn", block + "post_attention_norm", block + "altup_", block + "laurel_"},
                     arrangement.layers[i].layer,
                     [&shards, i](const DeviceStep& step) { attention(step, i, shards.cache(i)); }});
     list.push_back({fmt::format("layer {} (feed-forward)", i),
-                    {block + "ffn", block + "post_ffw_norm"},
+                    {block + "ffn", block + "post_ffw_norm", block + "altup_", block + "inp_gate.", block + "proj.",
+                     block + "post_norm"},
                     arrangement.layers[i].experts,
                     [i](const DeviceStep& step) { feed_forward(step, i); }});
   }
+  list.push_back({"the sum of the streams", {"altup_unembd_proj."}, arrangement.output, end_residual});
   return list;
 }
 
@@ -80,7 +83,7 @@ Error blame(const gguf::File& file, const std::string& stage, const std::vector<
 }  // namespace
 
 Error diagnose(const LoadPlan& load_plan, const Shards& shards, const device::Batch& batch) {
-  std::vector<float> x(size_t{batch.rows()} * load_plan.spec.width);
+  std::vector<float> x(size_t{batch.rows()} * residual_width(load_plan.spec));
   bool embeddings = true;
   for (const Stage& stage : stages_of(load_plan, shards)) {
     if (const Status status = run(load_plan, shards, batch, stage, x); !status) return status.error();

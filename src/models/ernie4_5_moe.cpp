@@ -6,8 +6,7 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"expert_shared_count", "expert_gating_func"}));
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));

@@ -8,8 +8,7 @@ namespace {
 
 constexpr uint32_t kLayers_32b = 64;
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
   spec.pre_norms = false;

@@ -85,22 +85,10 @@ device::ExpertsArgs expert_args(const Spec& spec, const LayerWeights& layer) {
   return args;
 }
 
-// The norm of adjacent rows: to an array, or added to it.
-void norm_result(const DeviceStep& step, const Norm& norm, const float* in, float* out, bool add) {
-  step.device.norm({.kind = step.spec.norm,
-                    .epsilon = step.spec.norm_epsilon,
-                    .weight = norm.weight,
-                    .bias = norm.bias,
-                    .in = in,
-                    .operand = {},
-                    .out = out,
-                    .add = add});
-}
-
 // result = the dense part of x.
 void dense_part(const DeviceStep& step, const LayerWeights& layer, float* result, float* inner) {
   const Spec& spec = step.spec;
-  const uint32_t size = spec.feed_forward;
+  const uint32_t size = layer.down.weight.cols;
   project(step, normed(step, layer.feed_forward_norm, forms_for(step.device, {&layer.gate.weight, &layer.up.weight})),
           {{layer.gate.weight, layer.gate.bias, inner, 2 * size},
            {layer.up.weight, layer.up.bias, inner + size, 2 * size}});

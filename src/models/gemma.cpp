@@ -17,4 +17,20 @@ Result<Spec> read_gemma(const Metadata& keys, uint32_t layers_of_largest,
   return spec;
 }
 
+Status share_caches(const Metadata& keys, uint32_t usual, Spec* spec) {
+  ASSIGN_OR_RETURN(const uint32_t shared, keys.count_or("attention.shared_kv_layers", usual, 0, spec->layers - 1));
+  const uint32_t own = spec->layers - shared;
+  for (uint32_t i = own; i < spec->layers; ++i) {
+    LayerSpec& layer = spec->per_layer[i];
+    for (uint32_t before = own; before-- > 0 && layer.cache == kOwn_cache;)
+      if ((spec->per_layer[before].window != 0) == (layer.window != 0)) layer.cache = before;
+    if (layer.cache == kOwn_cache)
+      return keys.invalid("attention.shared_kv_layers",
+                          fmt::format("is {}, but no layer before is of the kind of layer {}", shared, i));
+    for (const char* part : {"attn_k.", "attn_v.", "attn_k_norm."})
+      spec->other_tensors.push_back(fmt::format("blk.{}.{}", i, part));
+  }
+  return {};
+}
+
 }  // namespace hearth::models

@@ -9,8 +9,7 @@ namespace {
 
 constexpr uint32_t kLayers_27b = 46;
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_gemma(keys, kLayers_27b));
   // Early files lack these keys; all models of the family have the same values.
   if (!keys.has("attn_logit_softcapping")) spec.attention_soft_cap = 50;

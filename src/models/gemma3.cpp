@@ -10,9 +10,8 @@ namespace {
 constexpr uint32_t kLayers_27b = 62, kLong_context = 131072;
 enum Ropes : uint32_t { kGlobal, kLocal };
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   using Pairs = device::Rope::Pairs;
-  const Metadata keys(file);
   ASSIGN_OR_RETURN(Spec spec, read_gemma(keys, kLayers_27b));
   spec.qk_norm = QkNorm::kPerHead;
   spec.other_tensors = {"v.", "mm."};  // the image part of files that have both

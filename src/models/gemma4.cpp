@@ -1,6 +1,6 @@
 // Gemma 4: windowed layers with heads of other sizes than those that see everything, values that are normalised keys
-// where a layer has none of its own, a dense part beside experts. Google 2026, "Gemma 4". The small ones, which share
-// caches and have embeddings for every layer, are refused by the keys of these.
+// where a layer has none of its own, a dense part beside experts; in the small ones inputs of every layer's own, and
+// layers at the end that read the caches of two before them, with wider feed-forwards. Google 2026, "Gemma 4".
 #include "models/gemma.h"
 #include "models/rope.h"
 
@@ -38,19 +38,31 @@ Result<uint32_t> read_layers(const Metadata& keys, Spec* spec) {
     const uint32_t dim = windowed ? key_dim : spec->key_dim;
     layer.heads = {static_cast<uint32_t>(kv_heads), dim, dim};
     if (windowed) layer.window = window, layer.rope = kLocal;
+    layer.feed_forward_width = static_cast<uint32_t>(keys.of_layer("feed_forward_length", i, spec->feed_forward));
+    if (layer.feed_forward_width == 0 || layer.feed_forward_width > spec->feed_forward)
+      return keys.invalid("feed_forward_length", fmt::format("is {} in layer {}", layer.feed_forward_width, i));
+  }
+  TRY(share_caches(keys, 0, spec));
+  for (uint32_t i = 0; i < spec->layers; ++i) {
+    const HeadSizes own = heads_of(*spec, i), read = heads_of(*spec, cache_layer_of(*spec, i));
+    if (own.kv_heads != read.kv_heads)
+      return keys.invalid("attention.head_count_kv",
+                          fmt::format("is {} in layer {}, which reads a cache of {}", own.kv_heads, i, read.kv_heads));
   }
   return key_dim;
 }
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
-  ASSIGN_OR_RETURN(Spec spec, read_gemma(keys, 0, {"attention.head_count_kv"}));
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
+  ASSIGN_OR_RETURN(Spec spec, read_gemma(keys, 0,
+                                         {"attention.head_count_kv", "attention.shared_kv_layers",
+                                          "feed_forward_length", "embedding_length_per_layer_input"}));
   spec.attention_scale = 1;
   spec.qk_norm = QkNorm::kPerHead;
   spec.norm_values = true;
   spec.dense_beside_experts = spec.expert_gate_in_up = spec.experts != 0;
+  ASSIGN_OR_RETURN(spec.layer_inputs, keys.count_or("embedding_length_per_layer_input", 0, 0, kMost_head));
   ASSIGN_OR_RETURN(const uint32_t local_dim, read_layers(keys, &spec));
-  spec.other_tensors = {"v.", "mm."};  // the image part of files that have both
+  spec.other_tensors.insert(spec.other_tensors.end(), {"v.", "mm.", "a."});  // images and sound, in files that have all
   TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   ASSIGN_OR_RETURN(device::Rope local, local_rope(keys, local_dim));
   spec.ropes.push_back(std::move(local));

@@ -6,8 +6,7 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions&) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions&) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_layer_norm(keys, &spec));
   spec.activation = device::Activation::kGeluTanh;

@@ -12,8 +12,7 @@ Result<float> scale_of(const Metadata& keys, std::string_view key) {
   return scale == 0 ? 1.0f : scale;  // writers' "not set"
 }
 
-Result<Spec> read_with(const gguf::File& file, const ReadOptions& options, bool hybrid) {
-  const Metadata keys(file);
+Result<Spec> read_with(const Metadata& keys, const ReadOptions& options, bool hybrid) {
   const std::initializer_list<std::string_view> plain{"embedding_scale", "residual_scale", "logit_scale",
                                                       "expert_shared_count"};
   const std::initializer_list<std::string_view> of_hybrids{"embedding_scale",      "residual_scale",
@@ -34,16 +33,16 @@ Result<Spec> read_with(const gguf::File& file, const ReadOptions& options, bool 
   spec.embedding_scale = embedding / residual;
   spec.norm_epsilon /= residual * residual;
   spec.logit_scale = 1 / logits;
-  if (hybrid && !file.bool_or(keys.name("rope.scaling.finetuned"), true)) return spec;  // no ropes
+  if (hybrid && !keys.file().bool_or(keys.name("rope.scaling.finetuned"), true)) return spec;  // no ropes
   TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   return spec;
 }
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  return read_with(file, options, false);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
+  return read_with(keys, options, false);
 }
-Result<Spec> read_hybrid(const gguf::File& file, const ReadOptions& options) {
-  return read_with(file, options, true);
+Result<Spec> read_hybrid(const Metadata& keys, const ReadOptions& options) {
+  return read_with(keys, options, true);
 }
 
 const Architecture kArchitecture{"granite", read};

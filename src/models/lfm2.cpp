@@ -7,14 +7,13 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.head_count_kv", "expert_gating_func"}));
   TRY(keys.refuse_different("attention.head_count_kv"));
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, true, &spec));
   // Files by Ollama say what the authors' configuration does, which is not the width of the matrices.
-  if (const gguf::Tensor* up = file.tensor("blk.0.ffn_up.weight"); up != nullptr && up->shape[1] <= kMost_width)
+  if (const gguf::Tensor* up = keys.file().tensor("blk.0.ffn_up.weight"); up != nullptr && up->shape[1] <= kMost_width)
     spec.feed_forward = static_cast<uint32_t>(up->shape[1]);
   spec.qk_norm = QkNorm::kPerHead;
   ASSIGN_OR_RETURN(spec.recurrent.taps, keys.count("shortconv.l_cache", 1, device::kMost_taps));

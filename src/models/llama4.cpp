@@ -13,8 +13,7 @@ namespace {
 constexpr uint32_t kChunk = 8192;
 constexpr uint32_t kExperts_of_maverick = 128;
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"expert_shared_count", "expert_gating_func"}));
   TRY(read_rms_norm(keys, &spec));
   TRY(read_routing(keys, false, &spec));
@@ -29,8 +28,8 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", chunk, 0, kMost_context));
   if (window == 0) return spec;
   if (!std::has_single_bit(chunk))
-    return error(ErrorKind::kUnsupported, "{}: {} = {}; chunks that are no power of two are not supported", file.path(),
-                 keys.name("attention.chunk_size"), chunk);
+    return error(ErrorKind::kUnsupported, "{}: {} = {}; chunks that are no power of two are not supported",
+                 keys.file().path(), keys.name("attention.chunk_size"), chunk);
   open_every_fourth(chunk, &spec);
   for (LayerSpec& layer : spec.per_layer) {
     layer.chunked = layer.window != 0;

@@ -5,8 +5,7 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions&) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions&) {
   ASSIGN_OR_RETURN(Spec spec,
                    read_sizes(keys, {"attention.head_count", "attention.head_count_kv", "feed_forward_length"}));
   TRY(read_rms_norm(keys, &spec));

@@ -51,10 +51,17 @@ device::StepShape largest_step(const Spec& spec, const LoadOptions& options, con
           .vocabulary = spec.vocabulary,
           .heads = spec.heads,
           .cache = cache,
-          .head_projections = spec.latent.rank != 0,
+          .head_projections = spec.latent.rank != 0 ? spec.heads : spec.streams.count - 1,
           .experts = spec.experts,
           .experts_used = spec.experts_used,
           .expert_feed_forward = spec.expert_feed_forward};
+}
+
+// Something from here on reads the cache of a layer before it.
+bool is_bound(const Spec& spec, uint32_t layer) {
+  for (uint32_t later = layer; later < spec.layers; ++later)
+    if (cache_layer_of(spec, later) < layer) return true;
+  return false;
 }
 
 Status check_attention(const gguf::File& file, const Spec& spec) {
@@ -86,6 +93,7 @@ device::CacheShape cache_of(const LoadPlan& load_plan, uint32_t layer) {
 }
 
 uint32_t cache_count(const LoadPlan& load_plan, uint32_t layer) {
+  if (cache_layer_of(load_plan.spec, layer) != layer) return 0;
   switch (load_plan.spec.per_layer[layer].mixer) {
     case Mixer::kAttention:
       return load_plan.options.pages;
@@ -97,10 +105,9 @@ uint32_t cache_count(const LoadPlan& load_plan, uint32_t layer) {
 }
 
 Result<LoadPlan> plan_load(const gguf::File& file, const LoadOptions& options, const gguf::QuantizationRecipe* recipe) {
-  ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file));
   LoadPlan load_plan;
   load_plan.options = options;
-  ASSIGN_OR_RETURN(load_plan.spec, architecture->read(file, {.context = options.context}));
+  ASSIGN_OR_RETURN(load_plan.spec, read_spec(file, {.context = options.context}));
   const Spec& spec = load_plan.spec;
   TRY(check_attention(file, spec));
   TRY(fill_in(file, spec, &load_plan.options));
@@ -142,6 +149,7 @@ Result<placement::ModelSizes> measure(const gguf::File& file, const LoadPlan& lo
   for (uint32_t i = 0; i < spec.layers; ++i) {
     LayerWeights layer;
     placement::LayerSizes& bytes = sizes.layers.emplace_back();
+    bytes.bound = is_bound(spec, i);
     bytes.cache = sizing.page_bytes(cache_of(load_plan, i)) * cache_count(load_plan, i);
     ASSIGN_OR_RETURN(bytes.weights,
                      bytes_of([&](TensorReader& reader) { return read_layer(reader, spec, i, &layer); }));

@@ -127,6 +127,81 @@ const gguf::Value* Metadata::find(std::string_view key) const {
   return value;
 }
 
+namespace {
+
+// Keys that leave the results alone: what tensors say again, what others make of the file, other norms' numbers. One
+// that ends in '.' stands for all that begin so: pictures and sound have tensors of their own.
+constexpr std::string_view kHarmless[] = {"vision.",
+                                          "audio.",
+                                          "mm.",
+                                          "projector.",
+                                          "classifier.",
+                                          "attention.causal",
+                                          "attention.layer_norm_epsilon",
+                                          "attention.layer_norm_rms_epsilon",
+                                          "attention.key_length_mla",
+                                          "attention.value_length_mla",
+                                          "image_token_index",
+                                          "interleave_moe_layer_step",
+                                          "leading_dense_block_count",
+                                          "moe_every_n_layers",
+                                          "n_deepstack_layers",
+                                          "pooling_type",
+                                          "rope.dimension_count",
+                                          "rope.dimension_sections",
+                                          "rope.freq_base",
+                                          "rope.mrope_interleaved",
+                                          "rope.mrope_section",
+                                          "rope.scaling.finetuned",
+                                          "rope.scaling.attn_factor",
+                                          "rope.scaling.factor",
+                                          "rope.scaling.original_context_length",
+                                          "rope.scaling.yarn_attn_factor",
+                                          "rope.scaling.yarn_beta_fast",
+                                          "rope.scaling.yarn_beta_slow",
+                                          "rope.scaling.yarn_ext_factor",
+                                          "spatial_merge_size",
+                                          "tensor_data_layout",
+                                          "vocab_size"};
+
+bool is_harmless(const Spec& spec, std::string_view key) {
+  for (const std::string_view harmless : kHarmless)
+    if (key == harmless || (harmless.ends_with('.') && key.starts_with(harmless))) return true;
+  if (spec.experts == 0 && key.starts_with("expert_")) return true;
+  return spec.ropes.empty() && key.starts_with("rope.");
+}
+
+// Says which layers have windows, as one flag for each or as the period of those without, what the architecture knows.
+bool says_the_same_of_windows(const Spec& spec, const gguf::Value& value) {
+  const uint64_t period = value.as_u64().value_or(0);
+  for (uint32_t i = 0; i < spec.layers; ++i) {
+    const bool in_list = value.is_array() && i < value.size() && value.element_type() != gguf::Type::kString;
+    if (!in_list && period == 0) return false;
+    const bool windowed = in_list ? value.at_i64(i) != 0 : (i + 1) % period != 0;
+    if (windowed != (spec.per_layer[i].window != 0)) return false;
+  }
+  return true;
+}
+
+bool asks_for_nothing(const gguf::Value& value) {
+  if (value.as_bool()) return !*value.as_bool();
+  return value.as_f64().value_or(1) == 0;
+}
+
+}  // namespace
+
+Status Metadata::refuse_unknown(const Spec& spec) const {
+  for (const auto& [full, value] : file_.metadata()) {
+    if (!std::string_view(full).starts_with(prefix_)) continue;
+    const std::string_view key = std::string_view(full).substr(prefix_.size());
+    if (asked_.contains(key) || is_harmless(spec, key) || asks_for_nothing(value)) continue;
+    if (key == "attention.sliding_window_pattern" && says_the_same_of_windows(spec, value)) continue;
+    return error(ErrorKind::kUnsupported, "{}: {} is not known for architecture {}; what it asks for is not supported",
+                 file_.path(), full, spec.architecture);
+  }
+  return {};
+}
+
 Error Metadata::invalid(std::string_view key, const std::string& why) const {
   return error(ErrorKind::kInvalidData, "{}: {} {}", file_.path(), name(key), why);
 }
@@ -187,6 +262,14 @@ uint64_t Metadata::of_layer(std::string_view key, uint32_t layer, uint64_t fallb
   if (!value->is_array()) return value->as_u64().value_or(fallback);
   if (value->element_type() == gguf::Type::kString || layer >= value->size()) return fallback;
   return static_cast<uint64_t>(std::max<int64_t>(value->at_i64(layer), 0));
+}
+
+float Metadata::number_of_layer(std::string_view key, uint32_t layer, float fallback) const {
+  const gguf::Value* value = find(key);
+  if (value == nullptr) return fallback;
+  if (!value->is_array()) return static_cast<float>(value->as_f64().value_or(NAN));
+  if (value->element_type() == gguf::Type::kString || layer >= value->size()) return NAN;
+  return static_cast<float>(value->at_f64(layer));
 }
 
 Result<float> Metadata::number(std::string_view key, double least, double most) const {

@@ -3,6 +3,7 @@
 // Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,11 @@ class Metadata {
       : file_(file), prefix_(std::string(file.string_or("general.architecture", "")) + ".") {}
 
   const gguf::File& file() const { return file_; }
-  std::string name(std::string_view key) const { return prefix_ + std::string(key); }
+  // Counts as asked for.
+  std::string name(std::string_view key) const {
+    asked_.emplace(key);
+    return prefix_ + std::string(key);
+  }
   // Also under the name that Ollama's own converter gives it.
   const gguf::Value* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -37,15 +42,23 @@ class Metadata {
   // Of a key that is one number or one for each layer: the number of this layer.
   uint64_t of_layer(std::string_view key, uint32_t layer, uint64_t fallback) const;
 
+  // Likewise a number that need not be whole; NaN for what is none.
+  float number_of_layer(std::string_view key, uint32_t layer, float fallback) const;
+
   // A finite number from `least` to `most`.
   Result<float> number(std::string_view key, double least, double most) const;
   Result<float> number_or(std::string_view key, float fallback, double least, double most) const;
 
   Error invalid(std::string_view key, const std::string& why) const;
 
+  // kUnsupported, by name, if the file has a key of the architecture that was never asked for, is not 0 or false, and is
+  // not known to leave the text model's results alone.
+  Status refuse_unknown(const Spec& spec) const;
+
  private:
   const gguf::File& file_;
   std::string prefix_;
+  mutable std::set<std::string, std::less<>> asked_;
 };
 
 // Largest values that are accepted; far above any model, small enough that no product overflows.

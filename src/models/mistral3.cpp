@@ -6,8 +6,7 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.temperature_scale", "rope.scaling.yarn_log_multiplier"}));
   TRY(read_rms_norm(keys, &spec));
   spec.other_tensors = {"v.", "mm."};  // the image part of Ollama's files

@@ -181,7 +181,7 @@ class ForwardPass {
   Status go(uint32_t device) {
     if (at_ && *at_ == device) return {};
     if (at_) {
-      crossing_.resize(size_t{batch_.rows()} * load_plan_.spec.width);
+      crossing_.resize(size_t{batch_.rows()} * residual_width(load_plan_.spec));
       const Status fetched = device::download_floats(shards_.device(*at_), shards_.workspace(*at_).x, crossing_);
       TRY(end());
       TRY(fetched);
@@ -298,18 +298,21 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   TRY(pass.go(arrangement.embedding));
   embed(pass.step());
   if (!batch.embedded.empty()) TRY(pass.replace(batch.embedded));
+  begin_residual(pass.step());
   for (uint32_t i = 0; i < spec().layers; ++i) {
     TRY(pass.go(arrangement.layers[i].layer));
     attention(pass.step(), i, shards.cache(i));
     TRY(pass.go(arrangement.layers[i].experts));
     feed_forward(pass.step(), i);
   }
-  if (!readout.hidden_rows.empty()) {
+  if (!readout.hidden_rows.empty() || !batch.logit_rows.empty()) {
     TRY(pass.go(arrangement.output));
+    end_residual(pass.step());
+  }
+  if (!readout.hidden_rows.empty()) {
     queued = impl_->read_hidden(pass.step(), readout);
   }
   if (!batch.logit_rows.empty()) {
-    TRY(pass.go(arrangement.output));
     models::logits(pass.step(), shards.logits());
     const Status read = impl_->read(pass.step(), readout);
     if (queued) queued = read;

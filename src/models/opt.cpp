@@ -7,14 +7,13 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions&) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions&) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_layer_norm(keys, &spec));
   spec.activation = device::Activation::kRelu;
   spec.gated = false;
   spec.learned_positions = true;
-  if (file.bool_or(keys.name("use_post_norm"), false)) {
+  if (keys.file().bool_or(keys.name("use_post_norm"), false)) {
     spec.pre_norms = false;
     spec.norms_on_sums = true;
   }

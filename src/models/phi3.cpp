@@ -15,8 +15,7 @@ uint32_t early_window(const Spec& spec) {
   return 0;
 }
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
   spec.gate_in_up = true;

@@ -6,8 +6,7 @@ namespace hearth::models {
 
 namespace {
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  const Metadata keys(file);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys));
   TRY(read_rms_norm(keys, &spec));
   TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
@@ -15,8 +14,8 @@ Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
 }
 
 // Ollama's, with the encoder of images.
-Result<Spec> read_with_vision(const gguf::File& file, const ReadOptions& options) {
-  ASSIGN_OR_RETURN(Spec spec, read(file, options));
+Result<Spec> read_with_vision(const Metadata& keys, const ReadOptions& options) {
+  ASSIGN_OR_RETURN(Spec spec, read(keys, options));
   spec.other_tensors.insert(spec.other_tensors.end(), {"v.", "mm."});
   return spec;
 }

@@ -8,8 +8,7 @@ namespace hearth::models {
 namespace {
 
 // Value heads of one key head are neighbours in Qwen 3 Next, and as far apart as there are key heads in Qwen 3.5.
-Result<Spec> read_with(const gguf::File& file, const ReadOptions& options, bool interleaved) {
-  const Metadata keys(file);
+Result<Spec> read_with(const Metadata& keys, const ReadOptions& options, bool interleaved) {
   ASSIGN_OR_RETURN(Spec spec, read_sizes(keys, {"attention.head_count_kv", "feed_forward_length", "expert_shared_count",
                                                 "expert_gating_func", "nextn_predict_layers"}));
   TRY(read_rms_norm(keys, &spec));
@@ -26,11 +25,11 @@ Result<Spec> read_with(const gguf::File& file, const ReadOptions& options, bool 
   return spec;
 }
 
-Result<Spec> read(const gguf::File& file, const ReadOptions& options) {
-  return read_with(file, options, false);
+Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
+  return read_with(keys, options, false);
 }
-Result<Spec> read_35(const gguf::File& file, const ReadOptions& options) {
-  return read_with(file, options, true);
+Result<Spec> read_35(const Metadata& keys, const ReadOptions& options) {
+  return read_with(keys, options, true);
 }
 
 const Architecture kNext{"qwen3next", read};

@@ -225,7 +225,7 @@ uint32_t pages_of_state(const Spec& spec, uint64_t page_bytes, uint32_t context)
   uint64_t states = 0, keys = 0;
   for (const LayerSpec& layer : spec.per_layer) {
     if (keeps_state(layer.mixer)) states += spec.recurrent.state() * sizeof(float);
-    if (layer.mixer == Mixer::kAttention) keys += page_bytes;
+    if (layer.mixer == Mixer::kAttention && layer.cache == kOwn_cache) keys += page_bytes;
   }
   if (states == 0) return 1;
   const uint64_t wanted = keys == 0 ? kMost_pages_of_state : divide_up(states, keys);

@@ -78,19 +78,30 @@ Result<device::Buffer> Shards::load_shard(uint32_t index, const Read& read) {
   return buffer;
 }
 
-Status Shards::load_layer(uint32_t index, uint32_t device) {
-  LayerWeights weights = weights_.layers[index];  // the experts stay
-  ASSIGN_OR_RETURN(device::Buffer buffer, load_shard(device, [&](TensorReader& reader) {
-                     return read_layer(reader, load_plan_.spec, index, &weights);
+Result<Shards::Moved> Shards::make_layer(uint32_t index, uint32_t device) {
+  Moved made;
+  made.weights = weights_.layers[index];  // the experts stay
+  ASSIGN_OR_RETURN(made.layer.weights, load_shard(device, [&](TensorReader& reader) {
+                     return read_layer(reader, load_plan_.spec, index, &made.weights);
                    }));
-  device::CacheLayer cache_layer;
-  ASSIGN_OR_RETURN(device::Buffer cache,
-                   make_cache(index, device, sizes_[device].layers[index].cache, &cache_layer));
-  weights_.layers[index] = weights;
-  layers_[index].weights = std::move(buffer);
-  layers_[index].cache = std::move(cache);
-  layers_[index].cache_layer = cache_layer;
-  arrangement_.layers[index].layer = device;
+  ASSIGN_OR_RETURN(made.layer.cache,
+                   make_cache(index, device, sizes_[device].layers[index].cache, &made.layer.cache_layer));
+  return made;
+}
+
+Status Shards::load_unit(size_t first, size_t end, uint32_t device) {
+  std::vector<Moved> made;
+  for (size_t i = end; i-- > first;) {
+    ASSIGN_OR_RETURN(made.emplace_back(), make_layer(static_cast<uint32_t>(i), device));
+  }
+  for (size_t i = first; i < end; ++i) {
+    Moved& moved = made[end - 1 - i];
+    weights_.layers[i] = moved.weights;
+    layers_[i].weights = std::move(moved.layer.weights);
+    layers_[i].cache = std::move(moved.layer.cache);
+    layers_[i].cache_layer = moved.layer.cache_layer;
+    arrangement_.layers[i].layer = device;
+  }
   return {};
 }
 
@@ -180,8 +191,9 @@ Status Shards::load(const placement::Arrangement& arrangement) {
   for (const placement::Share& share : placement::shares_of(arrangement, sizes_)) total_bytes_ += share.weights;
   arrangement_ = arrangement;
   TRY(load_tables(arrangement.embedding, arrangement.output));
+  check_units(arrangement);
   for (uint32_t i = 0; i < layers_.size(); ++i) {
-    TRY(load_layer(i, arrangement.layers[i].layer));
+    TRY(load_unit(i, i + 1, arrangement.layers[i].layer));
     if (has_experts(*file_, load_plan_.spec, i))
       TRY(load_experts(i, arrangement.layers[i].experts));
     else
@@ -192,8 +204,14 @@ Status Shards::load(const placement::Arrangement& arrangement) {
   return {};
 }
 
+void Shards::check_units(const placement::Arrangement& arrangement) const {
+  for (size_t i = 1; i < layers_.size(); ++i)
+    CHECK(!sizes_[0].layers[i].bound || arrangement.layers[i].layer == arrangement.layers[i - 1].layer);
+}
+
 Status Shards::rearrange(const placement::Arrangement& target) {
   CHECK(target.layers.size() == layers_.size());
+  check_units(target);
   const auto move = [&](bool to_host) -> Status {
     const auto goes = [&](uint32_t from, uint32_t to) {
       return from != to && devices_[to].device->reads_host_memory() == to_host;
@@ -203,12 +221,17 @@ Status Shards::rearrange(const placement::Arrangement& target) {
       TRY(load_tables(next(arrangement_.embedding, target.embedding), next(arrangement_.output, target.output)));
     }
     // The last first, as plans have it.
-    for (uint32_t i = static_cast<uint32_t>(layers_.size()); i-- > 0;) {
-      const placement::LayerDevices from = arrangement_.layers[i], to = target.layers[i];
-      const bool experts = has_experts(*file_, load_plan_.spec, i);
-      if (experts && goes(from.experts, to.experts)) TRY(load_experts(i, to.experts));
-      if (goes(from.layer, to.layer)) TRY(load_layer(i, to.layer));
-      if (!experts) arrangement_.layers[i].experts = arrangement_.layers[i].layer;
+    for (size_t end = layers_.size(), first; end > 0; end = first) {
+      first = placement::first_of_unit(sizes_[0].layers, end - 1);
+      const auto has = [&](size_t i) { return has_experts(*file_, load_plan_.spec, static_cast<uint32_t>(i)); };
+      for (size_t i = end; i-- > first;) {
+        const uint32_t to = target.layers[i].experts;
+        if (has(i) && goes(arrangement_.layers[i].experts, to)) TRY(load_experts(static_cast<uint32_t>(i), to));
+      }
+      if (goes(arrangement_.layers[first].layer, target.layers[first].layer))
+        TRY(load_unit(first, end, target.layers[first].layer));
+      for (size_t i = first; i < end; ++i)
+        if (!has(i)) arrangement_.layers[i].experts = arrangement_.layers[i].layer;
     }
     return {};
   };

@@ -37,12 +37,15 @@ class Shards {
   Status check_weights() const { return file_->check_mapped(); }
   const Weights& weights() const { return weights_; }
   const Workspace& workspace(uint32_t device) const { return devices_[device].workspace; }
-  const device::CacheLayer& cache(uint32_t layer) const { return layers_[layer].cache_layer; }
+  const device::CacheLayer& cache(uint32_t layer) const {
+    return layers_[cache_layer_of(load_plan_.spec, layer)].cache_layer;
+  }
   float* logits() const { return reinterpret_cast<float*>(logits_.data()); }
   // Room behind the logits of all rows; see logits_row_bytes().
   device::Candidate* candidates() const;
 
  private:
+  void check_units(const placement::Arrangement& arrangement) const;
   struct OnDevice {
     device::Device* device = nullptr;
     device::Buffer workspace_buffer;
@@ -59,7 +62,13 @@ class Shards {
   // A shard in new memory of a device. `read` takes the shard's tensors from a reader.
   template <class Read>
   Result<device::Buffer> load_shard(uint32_t device, const Read& read);
-  Status load_layer(uint32_t layer, uint32_t device);
+  struct Moved {
+    LayerWeights weights;
+    Layer layer;  // without experts
+  };
+  Result<Moved> make_layer(uint32_t layer, uint32_t device);
+  // Layers [first, end), a unit (placement::LayerSizes::bound): all or none.
+  Status load_unit(size_t first, size_t end, uint32_t device);
   Status load_experts(uint32_t layer, uint32_t device);
   Status load_tables(uint32_t embedding, uint32_t output);
   // The new cache gets what the layer's pages hold now.

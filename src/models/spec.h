@@ -9,7 +9,7 @@
 
 namespace hearth::models {
 
-inline constexpr uint32_t kNo_rope = UINT32_MAX;
+inline constexpr uint32_t kNo_rope = UINT32_MAX, kOwn_cache = UINT32_MAX;
 
 // What a layer has before its feed-forward. kNone: nothing.
 enum class Mixer { kAttention, kConvolution, kStateSpace, kDeltaNet, kNone };
@@ -41,6 +41,9 @@ struct LayerSpec {
   uint32_t rope = 0;                // index into Spec::ropes, or kNo_rope
   device::QueryGrowth growth = {};  // of the queries with their position
   HeadSizes heads = {};             // where they are not the Spec's, which are at least as large; zeros: they are
+  uint32_t cache = kOwn_cache;      // else the layer before it whose keys and values it reads, without any of its own
+  uint32_t feed_forward_width = 0;  // where it is not the Spec's feed_forward, which is at least as large; 0: it is
+  float gate_deviations = 0;        // gates of the feed-forward count from so many above their mean on; 0: all do
 };
 
 // kWhole: all heads of a row at once. kPlainAfterRotation: without weights, in layers that rotate.
@@ -53,6 +56,12 @@ struct Latent {
   uint32_t query_rank = 0;  // of what the queries are made of; 0: of x itself
 };
 
+// Of a residual of several streams (models/streams.h).
+struct Streams {
+  uint32_t count = 1;
+  uint32_t side_rank = 0;  // of the product that stands beside attention
+};
+
 struct Spec {
   std::string architecture;
   uint32_t context = 0;  // that it was trained for
@@ -60,6 +69,8 @@ struct Spec {
   uint32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;  // as cached
   Latent latent;
   Recurrent recurrent;
+  Streams streams;
+  uint32_t layer_inputs = 0;  // numbers of each token that every layer has of its own (models/layer_inputs.h); 0: none
   bool norm_values = false;  // the values' heads, without weights; of layers without values: of their keys as they come
   bool attention_gate = false;  // the queries' projection gives a gate on each head's result behind each query
   uint32_t experts = 0, experts_used = 0, expert_feed_forward = 0;
@@ -110,6 +121,24 @@ inline bool keeps_state(Mixer mixer) {
 inline HeadSizes heads_of(const Spec& spec, uint32_t layer) {
   const HeadSizes& own = spec.per_layer[layer].heads;
   return own.kv_heads != 0 ? own : HeadSizes{spec.kv_heads, spec.key_dim, spec.value_dim};
+}
+
+inline uint32_t feed_forward_of(const Spec& spec, uint32_t layer) {
+  const uint32_t own = spec.per_layer[layer].feed_forward_width;
+  return own != 0 ? own : spec.feed_forward;
+}
+
+// The layer whose cache this one reads: itself, but for those that share.
+inline uint32_t cache_layer_of(const Spec& spec, uint32_t layer) {
+  const uint32_t other = spec.per_layer[layer].cache;
+  return other != kOwn_cache ? other : layer;
+}
+
+// What goes from layer to layer, for each row: the residual stream; where there are several, these and one that layers
+// work in; the inputs of all layers.
+inline uint64_t residual_width(const Spec& spec) {
+  const uint64_t arrays = spec.streams.count > 1 ? spec.streams.count + 1 : 1;
+  return arrays * spec.width + uint64_t{spec.layers} * spec.layer_inputs;
 }
 
 // What the projection behind attention reads.

@@ -47,18 +47,21 @@ void project(const DeviceStep& step, const Operand& in, std::initializer_list<Pr
 
 void add_result(const DeviceStep& step, const Operand& in, const Linear& linear, const Norm& post_norm) {
   const Spec& spec = step.spec;
-  const bool norm_result = post_norm.weight && !spec.norms_on_sums;
-  float* out = norm_result ? step.workspace.scratch : step.workspace.x;
-  project(step, in, {{linear.weight, linear.bias, out, spec.width, !norm_result}});
-  if (!post_norm.weight) return;
-  step.device.norm({.kind = spec.norm,
-                    .epsilon = spec.norm_epsilon,
-                    .weight = post_norm.weight,
-                    .bias = post_norm.bias,
-                    .in = out,
+  const bool before_sum = post_norm.weight && !spec.norms_on_sums;
+  float* out = before_sum ? step.workspace.scratch : step.workspace.x;
+  project(step, in, {{linear.weight, linear.bias, out, spec.width, !before_sum}});
+  if (post_norm.weight) norm_result(step, post_norm, out, step.workspace.x, before_sum);
+}
+
+void norm_result(const DeviceStep& step, const Norm& norm, const float* in, float* out, bool add) {
+  step.device.norm({.kind = step.spec.norm,
+                    .epsilon = step.spec.norm_epsilon,
+                    .weight = norm.weight,
+                    .bias = norm.bias,
+                    .in = in,
                     .operand = {},
-                    .out = step.workspace.x,
-                    .add = norm_result});
+                    .out = out,
+                    .add = add});
 }
 
 void norm_in_place(const DeviceStep& step, const device::Vector& weight, float* values) {

@@ -26,6 +26,9 @@ void project(const DeviceStep& step, const device::Operand& in, std::initializer
 // x += projection of `in`, through a norm if there is one; or the norm of that sum.
 void add_result(const DeviceStep& step, const device::Operand& in, const Linear& linear, const Norm& post_norm);
 
+// The norm of adjacent rows: to an array, or added to it.
+void norm_result(const DeviceStep& step, const Norm& norm, const float* in, float* out, bool add);
+
 // The RMS norm of adjacent rows, where they are.
 void norm_in_place(const DeviceStep& step, const device::Vector& weight, float* values);
 

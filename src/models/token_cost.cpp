@@ -10,7 +10,8 @@ const gguf::Tensor* output_matrix(const gguf::File& file) {
 }
 
 double share_per_token(const gguf::File& file, const Spec& spec, const gguf::Tensor& tensor) {
-  const bool table = tensor.name == "position_embd.weight" || tensor.name == "token_embd.weight";
+  const bool table = tensor.name == "position_embd.weight" || tensor.name == "token_embd.weight" ||
+                     tensor.name == "per_layer_token_embd.weight";
   if (table && &tensor != output_matrix(file)) return 0;
   const bool expert = spec.experts > 0 && is_of_experts(tensor.name);
   return expert ? static_cast<double>(spec.experts_used) / spec.experts : 1;

@@ -5,8 +5,10 @@
 #include "base/checked.h"
 #include "models/experts.h"
 #include "models/latent.h"
+#include "models/layer_inputs.h"
 #include "models/recurrent.h"
 #include "models/step_parts.h"
+#include "models/streams.h"
 
 namespace hearth::models {
 
@@ -50,8 +52,9 @@ uint32_t scratch_width(const Spec& spec) {
   const uint32_t shared = 2 * spec.shared_feed_forward + 1;
   const uint32_t narrow = spec.expert_width != 0 ? spec.experts + 2 * spec.expert_width + shared : 0;
   const uint32_t attention = spec.latent.rank != 0 ? latent_scratch_width(spec) : qkv_width(spec) + gate_width(spec);
-  return std::max({attention, recurrent_scratch_width(spec), narrow, both_width(spec) + inner_width(spec), together,
-                   shared, spec.width, spec.embedding_width});
+  return std::max({attention, recurrent_scratch_width(spec), layer_inputs_scratch_width(spec),
+                   streams_scratch_width(spec), narrow, both_width(spec) + inner_width(spec), together, shared,
+                   spec.width, spec.embedding_width});
 }
 
 OperandForms attention_forms(const device::Sizing& device, const LayerWeights& layer) {
@@ -76,6 +79,8 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
   };
   size_t most = std::max({bytes(weights.output, table_width(spec)), bytes(weights.project_in, table_width(spec)),
                           bytes(weights.project_out, spec.width)});
+  most = std::max<size_t>(
+      {most, layer_inputs_operand_bytes(device, spec, weights), streams_operand_bytes(device, spec, weights)});
   for (const LayerWeights& layer : weights.layers) {
     most = std::max<size_t>(most, recurrent_operand_bytes(device, spec, layer.recurrent));
     if (spec.expert_width != 0)
@@ -86,7 +91,7 @@ uint64_t operand_row_bytes(const device::Sizing& device, const Spec& spec, const
                      bytes(layer.attention_output, layer.attention_output.weight.cols),
                      device.operand_bytes(feed_forward_forms(device, layer), spec.width)});
     most = std::max<size_t>(
-        {most, bytes(layer.down, spec.feed_forward), bytes(layer.shared_down, spec.shared_feed_forward)});
+        {most, bytes(layer.down, layer.down.weight.cols), bytes(layer.shared_down, spec.shared_feed_forward)});
   }
   return most;
 }
@@ -173,7 +178,7 @@ void project_qkv(const DeviceStep& step, const Operand& in, const LayerWeights& 
   const Projection each[] = {{layer.q.weight, layer.q.bias, to.q, to.q_stride},
                              {layer.k.weight, layer.k.bias, to.k, to.k_stride},
                              {layer.v.weight, layer.v.bias, to.v, to.v_stride}};
-  step.device.project(in, step.batch.rows(), std::span(each).first(layer.v.weight ? 3 : 2));
+  step.device.project(in, step.batch.rows(), std::span(each).first(layer.v.weight ? 3 : layer.k.weight ? 2 : 1));
 }
 
 // Gate and up, one beside the other.
@@ -182,7 +187,7 @@ void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights
   const uint32_t rows = step.batch.rows();
   if (spec.gated && !spec.gate_in_up) {
     const Projection both[] = {{layer.gate.weight, layer.gate.bias, to, stride},
-                               {layer.up.weight, layer.up.bias, to + spec.feed_forward, stride}};
+                               {layer.up.weight, layer.up.bias, to + layer.gate.weight.rows, stride}};
     return step.device.project(in, rows, both);
   }
   const Projection one{layer.up.weight, layer.up.bias, to, stride};
@@ -191,9 +196,12 @@ void project_inner(const DeviceStep& step, const Operand& in, const LayerWeights
 
 }  // namespace
 
-void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
+namespace {
+
+void one_attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
   const Spec& spec = step.spec;
   const LayerSpec& own = spec.per_layer[index];
+  const bool shares = own.cache != kOwn_cache;
   if (own.mixer == Mixer::kNone) return;
   if (keeps_state(own.mixer)) return recurrent(step, index, cache);
   if (spec.latent.rank != 0) return latent_attention(step, index, cache);
@@ -205,13 +213,13 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
     const bool same = !layer.feed_forward_norm.weight;
     project_inner(step, same ? in : normed(step, layer.feed_forward_norm, in.forms), layer, at.inner, at.inner_stride);
   }
-  if (spec.norm_values) norm_values(step, layer, heads_of(spec, index), at);
+  if (spec.norm_values && !shares) norm_values(step, layer, heads_of(spec, index), at);
   const bool whole = spec.qk_norm == QkNorm::kWhole, rotates = !spec.ropes.empty() && own.rope != kNo_rope;
   const bool plain = spec.qk_norm == QkNorm::kPlainAfterRotation;
   if (whole) norm_in_place(step, layer.q_norm, at.q), norm_in_place(step, layer.k_norm, at.k);
   step.device.rotate_append({.q = at.q,
-                             .k = at.k,
-                             .v = at.v,
+                             .k = shares ? nullptr : at.k,
+                             .v = shares ? nullptr : at.v,
                              .q_stride = at.q_stride,
                              .k_stride = at.k_stride,
                              .v_stride = at.v_stride,
@@ -246,25 +254,33 @@ void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer&
   add_result(step, out, layer.attention_output, layer.post_attention_norm);
 }
 
-namespace {
-
 // The second half of the feed-forward, from gate and up on.
 void finish_dense(const DeviceStep& step, const LayerWeights& layer, const float* inner, uint32_t stride) {
   const Spec& spec = step.spec;
-  const Operand out = operand(step, spec.feed_forward, forms_for(step.device, {&layer.down.weight}));
+  const uint32_t width = layer.down.weight.cols;
+  const Operand out = operand(step, width, forms_for(step.device, {&layer.down.weight}));
   step.device.activate({.kind = spec.activation,
                         .gate = inner,
-                        .up = spec.gated ? inner + spec.feed_forward : nullptr,
+                        .up = spec.gated ? inner + width : nullptr,
                         .stride = stride,
                         .out = out});
   add_result(step, out, layer.down, layer.post_feed_forward_norm);
 }
 
-}  // namespace
+// Gates count as far as they are above the row's mean by some standard deviations.
+void keep_highest(const DeviceStep& step, float* gates, uint32_t size, uint32_t stride, float deviations) {
+  const device::Pieces rows{1, stride, 0, stride, 0};
+  step.device.norm({.kind = device::NormKind::kAboveMean,
+                    .weight = {nullptr, size},
+                    .bias = {},
+                    .deviations = deviations,
+                    .in = gates,
+                    .operand = {},
+                    .out = gates,
+                    .pieces = &rows});
+}
 
-namespace {
-
-void whole_feed_forward(const DeviceStep& step, uint32_t index) {
+void one_feed_forward(const DeviceStep& step, uint32_t index) {
   const LayerWeights& layer = step.weights.layers[index];
   if (!step.spec.per_layer[index].feed_forward) return;
   if (layer.router && step.spec.dense_beside_experts) return dense_and_experts(step, layer);
@@ -275,8 +291,11 @@ void whole_feed_forward(const DeviceStep& step, uint32_t index) {
   const Operand in = normed(step, layer.feed_forward_norm, feed_forward_forms(step.device, layer));
   if (layer.router) return experts(step, layer, in);
   float* inner = step.workspace.scratch;
-  project_inner(step, in, layer, inner, inner_width(step.spec));
-  finish_dense(step, layer, inner, inner_width(step.spec));
+  const uint32_t stride = inner_width(step.spec);
+  project_inner(step, in, layer, inner, stride);
+  if (const float deviations = step.spec.per_layer[index].gate_deviations; deviations != 0)
+    keep_highest(step, inner, layer.gate.weight.rows, stride, deviations);
+  finish_dense(step, layer, inner, stride);
 }
 
 // x times a number of the layer's.
@@ -287,75 +306,37 @@ void scale_output(const DeviceStep& step, const device::Vector& scale) {
 
 }  // namespace
 
+void attention(const DeviceStep& step, uint32_t index, const device::CacheLayer& cache) {
+  if (step.spec.streams.count == 1) return one_attention(step, index, cache);
+  predict_streams(step, index);
+  const Workspace workspace = inner_workspace(step);
+  one_attention({step.device, step.spec, step.weights, workspace, step.batch}, index, cache);
+  add_side_product(step, index);
+}
+
 void feed_forward(const DeviceStep& step, uint32_t index) {
-  whole_feed_forward(step, index);
+  if (step.spec.streams.count > 1) {
+    const Workspace workspace = inner_workspace(step);
+    one_feed_forward({step.device, step.spec, step.weights, workspace, step.batch}, index);
+    return correct_streams(step, index);
+  }
+  one_feed_forward(step, index);
+  add_layer_input(step, index);
   if (const LayerWeights& layer = step.weights.layers[index]; layer.output_scale)
     scale_output(step, layer.output_scale);
-}
-
-const float* hidden(const DeviceStep& step) {
-  const Norm& norm = step.weights.output_norm;
-  if (!norm.weight) return step.workspace.x;
-  step.device.norm({.kind = step.spec.norm,
-                    .epsilon = step.spec.norm_epsilon,
-                    .weight = norm.weight,
-                    .bias = norm.bias,
-                    .in = step.workspace.x,
-                    .operand = {},
-                    .out = step.workspace.scratch});
-  return step.workspace.scratch;
-}
-
-void logits(const DeviceStep& step, float* out) {
-  const uint32_t rows = static_cast<uint32_t>(step.batch.logit_rows.size()), width = step.spec.vocabulary;
-  if (rows == 0) return;
-  const Linear &output = step.weights.output, &narrow = step.weights.project_out;
-  const OperandForms forms = forms_for(step.device, {&output.weight});
-  Operand in =
-      normed(step, step.weights.output_norm, narrow.weight ? forms_for(step.device, {&narrow.weight}) : forms, true);
-  if (narrow.weight) {
-    float* to = step.workspace.scratch;
-    const Projection projection{narrow.weight, narrow.bias, to, step.spec.embedding_width};
-    step.device.project(in, rows, {&projection, 1});
-    in = plain(step, to, step.spec.embedding_width, forms, true);
-  }
-  const Projection projection{output.weight, output.bias, out, width};
-  step.device.project(in, rows, {&projection, 1});
-  if (step.spec.logit_soft_cap != 0) step.device.soft_cap(out, rows, width, step.spec.logit_soft_cap);
-}
-
-uint64_t logits_row_bytes(const Spec& spec, const device::Sizing& sizing) {
-  const uint64_t candidates = std::min(sizing.most_candidates(), spec.vocabulary);
-  return spec.vocabulary * sizeof(float) + (candidates == 0 ? 0 : (candidates + 1) * sizeof(device::Candidate));
 }
 
 uint64_t workspace_bytes(const device::Sizing& sizing, const Spec& spec, const Weights& weights, uint32_t rows,
                          uint32_t logit_rows) {
   const uint64_t operand = std::max(rows, logit_rows) * operand_row_bytes(sizing, spec, weights);
-  return float_bytes(rows, spec.width) + float_bytes(rows, scratch_width(spec)) + round_up(operand, kAlignment);
+  return float_bytes(rows, residual_width(spec)) + float_bytes(rows, scratch_width(spec)) +
+         round_up(operand, kAlignment);
 }
 
 Workspace lay_out(std::byte* buffer, const Spec& spec, uint32_t rows) {
-  std::byte* scratch = buffer + float_bytes(rows, spec.width);
+  std::byte* scratch = buffer + float_bytes(rows, residual_width(spec));
   return {reinterpret_cast<float*>(buffer), reinterpret_cast<float*>(scratch),
           scratch + float_bytes(rows, scratch_width(spec))};
-}
-
-void embed(const DeviceStep& step) {
-  const Weights& weights = step.weights;
-  const Linear& widen = weights.project_in;
-  if (!widen.weight)
-    return step.device.embed({.table = weights.embedding,
-                              .scale = step.spec.embedding_scale,
-                              .positions = weights.positions,
-                              .out = step.workspace.x});
-  float* narrow = step.workspace.scratch;
-  step.device.embed({.table = weights.embedding, .scale = step.spec.embedding_scale, .positions = {}, .out = narrow});
-  const OperandForms forms = forms_for(step.device, {&widen.weight});
-  const Operand in = plain(step, narrow, step.spec.embedding_width, forms, false);
-  const Projection projection{widen.weight, widen.bias, step.workspace.x, step.spec.width};
-  step.device.project(in, step.batch.rows(), {&projection, 1});
-  if (weights.positions) step.device.embed({.table = {}, .positions = weights.positions, .out = step.workspace.x});
 }
 
 }  // namespace hearth::models

@@ -18,7 +18,7 @@ namespace hearth::models {
 // Memory of one device that a step works in. The parts of a layer follow each other, so one float array
 // (q, k, v, then gate and up, or a result before its norm) and one operand are enough.
 struct Workspace {
-  float* x = nullptr;        // rows of `width`: the residual stream
+  float* x = nullptr;        // the residual stream, rows of `width`; behind it what else residual_width() counts
   float* scratch = nullptr;  // rows of scratch_width()
   std::byte* operand = nullptr;
 };
@@ -39,8 +39,10 @@ struct DeviceStep {
 };
 
 // Queue ops, without begin() and finish(); each takes x where the one before left it. The whole forward pass is
-// embed, then attention and feed_forward of every layer, then logits.
+// embed, begin_residual, then attention and feed_forward of every layer, then end_residual and logits.
 void embed(const DeviceStep& step);
+void begin_residual(const DeviceStep& step);  // what there is beside the embeddings, or what stands in their place
+void end_residual(const DeviceStep& step);
 void attention(const DeviceStep& step, uint32_t layer, const device::CacheLayer& cache);
 void feed_forward(const DeviceStep& step, uint32_t layer);
 // What the output matrix reads, of all rows; valid until the next of these calls.

@@ -46,6 +46,20 @@ struct RecurrentWeights {
   device::Vector step_bias, decay, skip, norm;
 };
 
+// Of a layer that has inputs of its own (models/layer_inputs.h).
+struct LayerInputWeights {
+  Linear gate, up;
+  Norm norm;
+};
+
+// Of a residual of several streams (models/streams.h).
+struct StreamWeights {
+  device::Vector router_norm, correct_scale;
+  device::Matrix router, predict, correct;
+  Linear side_down, side_up;
+  Norm side_norm;
+};
+
 // What a layer lacks is null.
 struct LayerWeights {
   Norm attention_norm, feed_forward_norm;
@@ -67,12 +81,18 @@ struct LayerWeights {
   // See Spec::dense_beside_experts.
   device::Vector router_norm;
   Norm dense_post_norm, experts_norm, experts_post_norm;
+  LayerInputWeights inputs;
+  StreamWeights streams;
   device::Vector output_scale;  // on x behind the layer, a row of equal numbers
 };
 
 struct Weights {
   device::Matrix embedding, positions;
   Linear project_in, project_out;  // between the width of the tables and the model's
+  device::Matrix layer_table;      // see models/layer_inputs.h
+  Linear layer_project;
+  device::Vector layer_project_norm;
+  device::Matrix streams_in, streams_out;  // see models/streams.h: a matrix for each stream but the first
   std::vector<LayerWeights> layers;
   Norm output_norm;
   Linear output;  // the embedding again where the file has no matrix of its own

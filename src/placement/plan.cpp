@@ -32,12 +32,18 @@ class Filler {
   bool add_layers(bool with_experts) {
     uint32_t next = static_cast<uint32_t>(plan_.layers.size());
     for (const uint32_t device : order_) {
-      for (; next > 0; --next) {
-        const LayerSizes& layer = sizes_[device].layers[next - 1];
-        uint64_t bytes = grains(device, layer.weights) + grains(device, layer.cache);
-        if (with_experts) bytes += grains(device, layer.experts);
+      const std::vector<LayerSizes>& layers = sizes_[device].layers;
+      while (next > 0) {
+        const auto first = static_cast<uint32_t>(first_of_unit(layers, next - 1));
+        uint64_t bytes = 0;
+        for (uint32_t i = first; i < next; ++i) {
+          bytes += grains(device, layers[i].weights) + grains(device, layers[i].cache);
+          if (with_experts) bytes += grains(device, layers[i].experts);
+        }
         if (!take(device, bytes)) break;
-        plan_.layers[next - 1] = {device, with_experts || layer.experts == 0 ? device : host_};
+        for (uint32_t i = first; i < next; ++i)
+          plan_.layers[i] = {device, with_experts || layers[i].experts == 0 ? device : host_};
+        next = first;
       }
     }
     return next == 0;
@@ -119,6 +125,11 @@ Filler fill(std::span<const ModelSizes> sizes, std::span<const DeviceState> devi
 }
 
 }  // namespace
+
+size_t first_of_unit(std::span<const LayerSizes> layers, size_t layer) {
+  while (layer > 0 && layers[layer].bound) --layer;
+  return layer;
+}
 
 uint32_t Plan::layers_on_gpus() const {
   const auto on_gpu = [&](const LayerDevices& on) { return on.layer != host(); };

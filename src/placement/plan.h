@@ -1,9 +1,9 @@
 // Which layer, which cache and which expert lies on which device: integers only, no device, no model.
 //
-// The rule is one list of priorities: whole layers (the last first, so that layers on the host come before
-// those on GPUs and the activations cross once), then the output matrix, then the embedding table, which one
-// row per token is read of. The plan puts on GPUs the longest beginning of that list that fits; what is left
-// lies on the host. On demand, expert weights move behind the output matrix in that list.
+// The rule is one list of priorities: whole layers or units of bound ones (the last first, so that layers on the host
+// come before those on GPUs and the activations cross once), then the output matrix, then the embedding table, which
+// one row per token is read of. The plan puts on GPUs the longest beginning of that list that fits; what is left lies
+// on the host. On demand, expert weights move behind the output matrix in that list.
 //
 // GPUs are filled by speed: a token passes the layers one after another, so every byte is best read by the
 // fastest device that still has room.
@@ -22,7 +22,11 @@ struct LayerSizes {
   uint64_t weights = 0;  // without the experts
   uint64_t experts = 0;  // expert weights, their router and norm; 0: the layer has none
   uint64_t cache = 0;    // keys and values
+  bool bound = false;    // lies where the layer before it does (a cache is read by several): units move as one
 };
+
+// The first layer of a layer's unit: itself, if it is not bound.
+size_t first_of_unit(std::span<const LayerSizes> layers, size_t layer);
 
 // A model on one device, in bytes as they are asked for.
 struct ModelSizes {

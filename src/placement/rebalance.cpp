@@ -25,16 +25,20 @@ uint64_t less(uint64_t a, uint64_t b) {
 
 }  // namespace
 
-Arrangement one_move(const Arrangement& current, const Arrangement& target, uint32_t host) {
+Arrangement one_move(const Arrangement& current, const Arrangement& target, std::span<const LayerSizes> layers,
+                     uint32_t host) {
   for (const bool to_host : {true, false}) {
     const auto next = [&](uint32_t from, uint32_t to) { return (to == host) == to_host ? to : from; };
     Arrangement moved = current;
     moved.embedding = next(current.embedding, target.embedding);
     moved.output = next(current.output, target.output);
     if (!(moved == current)) return moved;
-    for (size_t i = current.layers.size(); i-- > 0;) {
-      const LayerDevices from = current.layers[i], to = target.layers[i];
-      moved.layers[i] = {next(from.layer, to.layer), next(from.experts, to.experts)};
+    for (size_t end = current.layers.size(), first; end > 0; end = first) {
+      first = first_of_unit(layers, end - 1);
+      for (size_t i = first; i < end; ++i) {
+        const LayerDevices from = current.layers[i], to = target.layers[i];
+        moved.layers[i] = {next(from.layer, to.layer), next(from.experts, to.experts)};
+      }
       if (!(moved == current)) return moved;
     }
   }

@@ -29,9 +29,10 @@ struct Observation {
   bool made_free = false;            // what is free was made so for this model: it comes back without waiting
 };
 
-// One step from `current` towards `target`: the tables, or one layer; what goes to the host first (`host` is its
-// number), and the last layers before others. The target itself when nothing is left to do.
-Arrangement one_move(const Arrangement& current, const Arrangement& target, uint32_t host);
+// One step from `current` towards `target`: the tables, or one layer or unit of bound ones; what goes to the host first
+// (`host` is its number), and the last layers before others. The target itself when nothing is left to do.
+Arrangement one_move(const Arrangement& current, const Arrangement& target, std::span<const LayerSizes> layers,
+                     uint32_t host);
 
 class Rebalancer {
  public:

@@ -77,7 +77,8 @@ TEST_P(Families, SixAtOnceGetTheSameTokensAsAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Families,
-                         testing::Values("deepseek2-lite", "deepseek2-mla", "llama4", "lfm2", "lfm2moe", "mamba2",
+                         testing::Values("deepseek2-lite", "deepseek2-mla", "gemma3n", "gemma4", "gemma4-moe",
+                                         "gpt-oss", "llama4", "lfm2", "lfm2moe", "mamba2",
                                          "nemotron_h", "nemotron_h_moe", "granitehybrid", "qwen3next", "qwen35",
                                          "qwen35moe"),
                          [](const auto& test) {

@@ -103,6 +103,41 @@ const Renamed kRenamed[] = {
     {"models/tiny2/qwen2vl.gguf", "qwen25vl", {}, {{"rope.dimension_sections", "rope.mrope_section"}}, {}, true},
 };
 
+// The files that an independent program makes of the same models, whole: text and pictures in one.
+class MadeForOllama : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(MadeForOllama, ComputesWhatTheUsualFileDoes) {
+  const auto& [kind, model] = GetParam();
+  const std::string tool = "tools/tiny2/ollama.py";
+  REQUIRE_SHARED(tool);
+  if (std::system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0) {
+    note_skipped();
+    GTEST_SKIP() << "python3-numpy is not installed";
+  }
+  const TemporaryFolder folder;
+  const std::string out = (folder / "ollama.gguf").string(), text = shared(model).string();
+  const char* encoders[][2] = {
+      {"gemma3", "mmproj-gemma3"}, {"mistral3", "mmproj-mistral3"}, {"qwen25vl", "mmproj-qwen2.5vl"}};
+  std::string encoder;
+  for (const auto& [name, file] : encoders)
+    if (std::string_view(kind) == name) encoder = shared(std::string("models/vision/") + file + ".gguf").string();
+  const std::string command = fmt::format("/usr/bin/python3 -B '{}' {} '{}' '{}' {}", shared(tool).string(), kind, text,
+                                          out, encoder.empty() ? "" : "'" + encoder + "'");
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_EQ(logits_of(out), logits_of(text));
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, MadeForOllama,
+                         testing::Values(std::pair("gptoss", "models/tiny2/gpt-oss.gguf"),
+                                         std::pair("lfm2", "models/tiny2/lfm2.gguf"),
+                                         std::pair("olmo3", "models/tiny2/olmo3.gguf"),
+                                         std::pair("qwen3next", "models/tiny2/qwen3next.gguf"),
+                                         std::pair("qwen35", "models/tiny2/qwen35.gguf"),
+                                         std::pair("gemma3", "models/tiny/gemma3.gguf"),
+                                         std::pair("mistral3", "models/tiny2/mistral3.gguf"),
+                                         std::pair("qwen25vl", "models/tiny2/qwen2vl.gguf")),
+                         [](const auto& test) { return std::string(test.param.first); });
+
 INSTANTIATE_TEST_SUITE_P(Files, OfOllama, testing::ValuesIn(kRenamed), [](const auto& test) {
   const std::string model = test.param.model;
   std::string name = model.substr(model.rfind('/') + 1);

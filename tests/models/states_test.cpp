@@ -1,5 +1,5 @@
-// States of recurrent layers in the cache: they move between devices with their layers, and what a group of pages is
-// full of is a snapshot from which other sequences go on.
+// States of recurrent layers in the cache, and caches that several layers read: they move between devices with their
+// layers, and what a group of pages is full of is a snapshot from which other sequences go on.
 #include "models/measure.h"
 #include "models/runner.h"
 #include "support/devices.h"
@@ -54,6 +54,21 @@ TEST_P(States, MoveWithTheirLayers) {
             expected);
 }
 
+// The border is where no unit is cut; the residual crosses it with all that belongs to it.
+TEST_P(States, LieOnTwoDevices) {
+  const auto host = std::move(*cpu::create_device({.threads = 1}));
+  const std::vector<float> expected = run(*load({host.get()}), [] {});
+  FakeGpu gpu(std::make_shared<FakeCard>());
+  const auto model = load({&gpu, host.get()});
+  const std::vector<placement::LayerSizes>& sizes = model->sizes()[0].layers;
+  placement::Arrangement split = model->arrangement();
+  const size_t border = placement::first_of_unit(sizes, sizes.size() / 2);
+  ASSERT_GT(border, 0u);
+  for (size_t i = 0; i < border; ++i) split.layers[i] = {1, 1};
+  split.embedding = 1;
+  EXPECT_EQ(run(*model, [&] { ASSERT_TRUE(model->rearrange(split).ok()); }), expected);
+}
+
 TEST_P(States, OfFullGroupsAreSnapshots) {
   const auto host = std::move(*cpu::create_device({.threads = 1}));
   const auto model = load({host.get()});
@@ -76,8 +91,25 @@ TEST_P(States, OfFullGroupsAreSnapshots) {
   EXPECT_EQ(second, std::vector<float>(from, from + static_cast<ptrdiff_t>(40 * width)));
 }
 
+// Of 8 layers the last two read the caches of two before them: counted once, and all four in one place.
+TEST(SharedCaches, CountOnce) {
+  REQUIRE_SHARED("models/tiny2/gemma4.gguf");
+  const auto file = *gguf::File::open(shared("models/tiny2/gemma4.gguf").string());
+  const auto host = std::move(*cpu::create_device({.threads = 1}));
+  const auto load_plan = models::plan_load(*file, {.context = 512});
+  ASSERT_TRUE(load_plan.ok()) << load_plan.error().message;
+  const auto sizes = models::measure(*file, *load_plan, *host);
+  ASSERT_TRUE(sizes.ok()) << sizes.error().message;
+  ASSERT_EQ(sizes->layers.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(sizes->layers[i].cache == 0, i >= 6) << i;
+    EXPECT_EQ(sizes->layers[i].bound, i >= 5) << i;  // 6 reads 4's, 7 reads 4's or 5's
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, States,
-                         testing::Values("lfm2", "mamba2", "nemotron_h_moe", "granitehybrid", "qwen3next", "qwen35"),
+                         testing::Values("lfm2", "mamba2", "nemotron_h_moe", "granitehybrid", "qwen3next", "qwen35",
+                                         "gemma3n", "gemma4"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

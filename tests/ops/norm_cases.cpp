@@ -1,4 +1,4 @@
-// norm: both kinds, to an operand, to an array, added to an array, of all rows or of the logit rows.
+// norm: all kinds, to an operand, to an array, added to an array, of all rows or of the logit rows; mix.
 #include "ops/cases.h"
 
 namespace hearth::test {
@@ -94,6 +94,53 @@ Output norm_pieces(Rig& rig, Random& random, device::NormKind kind, Shape shape,
   return output;
 }
 
+// Rows made as large as others, or cut to what is far above their mean.
+Output norm_of_rows(Rig& rig, Random& random, device::NormKind kind, Shape shape, uint32_t count, bool add) {
+  const uint32_t row = count * shape.width + 3;
+  const device::Pieces pieces{count, row, shape.width, row, shape.width};
+  const size_t size = size_t{shape.rows} * row;
+  PlainBatch plain(shape.rows);
+  device::NormArgs args;
+  args.kind = kind;
+  args.epsilon = 1e-12f;
+  args.weight = {nullptr, shape.width};
+  args.factor = 0.25f;
+  args.like = rig.floats(random.normal(size_t{shape.rows} * shape.width, 3, 1));
+  args.deviations = 0.7f;
+  float* const in = rig.floats(random.normal(size, 2, 0.5f));
+  args.in = in;
+  args.out = add ? rig.floats(random.normal(size)) : in;
+  args.add = add;
+  args.pieces = &pieces;
+  rig.step(plain.batch, [&] { rig.device().norm(args); });
+  Output output;
+  output.values = rig.download(args.out, size);
+  for (const float value : output.values) output.allowed.push_back(8 * kRounding * (2 + std::abs(value)));
+  output.relative = relative_of_allowed(output, 0.5);
+  return output;
+}
+
+// `apart`: to other arrays than those that are read.
+Output mix(Rig& rig, Random& random, uint32_t rows, uint32_t width, uint32_t ins, uint32_t outs, bool apart) {
+  PlainBatch plain(rows);
+  device::MixArgs args;
+  args.ins = ins;
+  args.outs = outs;
+  args.width = width;
+  args.in_array = args.out_array = size_t{rows} * width;
+  args.coefficients = rig.floats(random.normal(size_t{rows} * ins * outs));
+  args.offset = 0.5f;
+  const size_t size = std::max(ins, outs) * args.in_array;
+  args.out = rig.floats(random.normal(size));
+  args.in = apart ? rig.floats(random.normal(size)) : args.out;
+  rig.step(plain.batch, [&] { rig.device().mix(args); });
+  Output output;
+  output.values = rig.download(args.out, size);
+  for (const float value : output.values) output.allowed.push_back(8 * kRounding * (2 + std::abs(value)));
+  output.relative = relative_of_allowed(output, 0.5);
+  return output;
+}
+
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
@@ -127,6 +174,22 @@ std::vector<OpCase> norm_cases() {
                    (kind == NormKind::kRms ? "rms_" : "none_") + std::to_string(shape.rows) + "x" +
                    std::to_string(shape.width),
                [=](Rig& rig, Random& random) { return norm_pieces(rig, random, kind, shape, count, in_place); }});
+  for (const Shape shape : {Shape{1, 2}, {3, 64}, {5, 33}, {2, 515}})
+    for (const bool add_to : {false, true})
+      for (const NormKind kind : {NormKind::kLike, NormKind::kAboveMean})
+        cases.push_back({std::string(kind == NormKind::kLike ? "norm_like_" : "norm_above_mean_") +
+                             (add_to ? "add_" : "in_place_") + std::to_string(shape.rows) + "x" +
+                             std::to_string(shape.width),
+                         [=](Rig& rig, Random& random) {
+                           return norm_of_rows(rig, random, kind, shape, shape.rows % 3 + 1, add_to);
+                         }});
+  for (const auto& [ins, outs] : {std::pair{4u, 4u}, {1u, 4u}, {1u, 1u}, {device::kMost_mixed, device::kMost_mixed}})
+    for (const bool apart : {false, true})
+      for (const Shape shape : {Shape{1, 1}, {7, 64}, {3, 515}})
+        cases.push_back(
+            {"mix_" + std::to_string(ins) + "_to_" + std::to_string(outs) + (apart ? "_apart_" : "_") +
+                 std::to_string(shape.rows) + "x" + std::to_string(shape.width),
+             [=](Rig& rig, Random& random) { return mix(rig, random, shape.rows, shape.width, ins, outs, apart); }});
   return cases;
 }
 

@@ -51,7 +51,8 @@ class Random {
     }
     ModelSizes sizes = even_model(layers, 0, 0, below(500) * kMiB);
     for (LayerSizes& layer : sizes.layers)
-      layer = {1 + below(300 * kMiB), experts ? 1 + below(900 * kMiB) : 0, below(100 * kMiB)};
+      layer = {1 + below(300 * kMiB), experts ? 1 + below(900 * kMiB) : 0, below(100 * kMiB),
+               &layer != sizes.layers.data() && below(5) == 0};
     sizes.tied = below(2) == 0 ? sizes.output : 0;
     sizes.logits = below(30 * kMiB);
     machine.sizes.assign(gpus + 1, sizes);
@@ -78,6 +79,19 @@ TEST(Plan, NeverPromisesMoreOfAGpuThanFreeMinusReserve) {
     const Plan result = plan_of(machine, {.experts_last = random.below(2) == 0});
     for (size_t d = 0; d + 1 < machine.devices.size(); ++d) {
       ASSERT_LE(result.shares[d].total(), machine.devices[d].budget()) << "device " << d << " of case " << i;
+    }
+  }
+}
+
+TEST(Plan, KeepsBoundLayersTogether) {
+  Random random(hearth::test::seed());
+  for (int i = 0; i < 2000; ++i) {
+    const Machine machine = random.machine();
+    const Plan result = plan_of(machine, {.experts_last = random.below(2) == 0});
+    for (size_t layer = 1; layer < result.layers.size(); ++layer) {
+      if (machine.sizes[0].layers[layer].bound) {
+        ASSERT_EQ(result.layers[layer].layer, result.layers[layer - 1].layer);
+      }
     }
   }
 }

@@ -149,39 +149,50 @@ TEST(Rebalance, NeverFlaps) {
   }
 }
 
-// From anywhere to anywhere: each step changes the tables or one layer, nothing comes to a GPU before all has gone to
-// the host that shall, and the last step is the target.
-TEST(Rebalance, MovesOneLayerAtATime) {
+// From anywhere to anywhere: each step changes the tables or one layer or unit of bound ones, nothing comes to a GPU
+// before all has gone to the host that shall, and the last step is the target.
+TEST(Rebalance, MovesOneLayerOrUnitAtATime) {
   std::mt19937_64 random(hearth::test::seed());
   constexpr uint32_t kHost = 2, kLayers = 6;
   const auto any = [&] { return static_cast<uint32_t>(random() % (kHost + 1)); };
   for (int i = 0; i < 500; ++i) {
     Arrangement at{{}, any(), any()}, target{{}, any(), any()};
+    std::vector<LayerSizes> sizes(kLayers);
     for (uint32_t layer = 0; layer < kLayers; ++layer) {
+      sizes[layer].bound = layer > 0 && random() % 3 == 0;
       at.layers.push_back({any(), any()});
       target.layers.push_back({any(), any()});
+      if (!sizes[layer].bound) continue;
+      at.layers[layer].layer = at.layers[layer - 1].layer;
+      target.layers[layer].layer = target.layers[layer - 1].layer;
     }
     bool growing = false;
     for (int steps = 0; !(at == target); ++steps) {
       ASSERT_LE(steps, 2 * static_cast<int>(kLayers + 1)) << "it does not arrive";
-      const Arrangement next = one_move(at, target, kHost);
+      const Arrangement next = one_move(at, target, sizes, kHost);
       uint32_t units = at.embedding != next.embedding || at.output != next.output ? 1 : 0;
       const auto look = [&](uint32_t from, uint32_t to) {
         if (from == to) return;
         growing |= to != kHost;
         EXPECT_TRUE(to != kHost || !growing) << "memory is taken before it is given";
       };
+      const auto changed_before = [&](size_t layer) {
+        for (const size_t first = first_of_unit(sizes, layer); layer-- > first;)
+          if (!(at.layers[layer] == next.layers[layer])) return true;
+        return false;
+      };
       look(at.embedding, next.embedding);
       look(at.output, next.output);
       for (uint32_t layer = 0; layer < kLayers; ++layer) {
-        units += at.layers[layer] == next.layers[layer] ? 0 : 1;
+        units += at.layers[layer] == next.layers[layer] || changed_before(layer) ? 0 : 1;
+        EXPECT_TRUE(!sizes[layer].bound || next.layers[layer].layer == next.layers[layer - 1].layer);
         look(at.layers[layer].layer, next.layers[layer].layer);
         look(at.layers[layer].experts, next.layers[layer].experts);
       }
       EXPECT_EQ(units, 1u);
       at = next;
     }
-    EXPECT_EQ(one_move(at, target, kHost), target);
+    EXPECT_EQ(one_move(at, target, sizes, kHost), target);
   }
 }
 

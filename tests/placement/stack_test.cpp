@@ -34,8 +34,8 @@ std::vector<std::string> texts(const std::vector<StackOffer>& offers) {
   return all;
 }
 
-// Each takes 1 GiB of cache and 100 MiB of workspace beside its weights; the driver's context is paid once, and the last
-// one's embedding table (450 MiB) may lie on the host.
+// Each takes 1 GiB of cache and 100 MiB of workspace beside its weights; the driver's context is paid once, and the
+// last one's embedding table (450 MiB) may lie on the host.
 const std::vector<StackMember> kStack = {member("coordinator", 2000), member("coder", 4000), member("vision", 4500)};
 constexpr uint64_t kAll_mib = 2000 + 4000 + 4050 + 3 * 1124 + 400;
 

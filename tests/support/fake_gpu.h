@@ -145,6 +145,9 @@ class FakeGpu final : public device::Device {
   void attention(const device::AttentionArgs& args) override {
     op([&] { inner_->attention(args); });
   }
+  void mix(const device::MixArgs& args) override {
+    op([&] { inner_->mix(args); });
+  }
   void convolve(const device::ConvolveArgs& args) override {
     op([&] { inner_->convolve(args); });
   }

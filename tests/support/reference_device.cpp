@@ -27,6 +27,10 @@ double dot(std::span<const float> a, const float* b) {
   return sum;
 }
 
+double root_mean_square(std::span<const float> row) {
+  return std::sqrt(dot(row, row.data()) / static_cast<double>(row.size()));
+}
+
 float* operand_row(const Operand& operand, uint32_t row) {
   return reinterpret_cast<float*>(operand.data) + size_t{row} * operand.width;
 }
@@ -206,19 +210,41 @@ void ReferenceDevice::norm(const NormArgs& args) {
     const uint32_t row = i / pieces.count, piece = i % pieces.count;
     const float* in =
         args.in + size_t{args.logit_rows ? batch_->logit_rows[row] : row} * pieces.in_row + piece * pieces.in_piece;
+    const bool above = args.kind == NormKind::kAboveMean;
     double mean = 0, squares = 0;
-    if (args.kind == NormKind::kLayer) mean = std::accumulate(in, in + width, 0.0) / width;
+    if (args.kind == NormKind::kLayer || above) mean = std::accumulate(in, in + width, 0.0) / width;
     for (uint32_t c = 0; c < width; ++c) squares += (in[c] - mean) * (in[c] - mean);
-    const double scale =
-        args.kind == NormKind::kNone ? 1 : 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
+    double scale =
+        args.kind == NormKind::kNone || above ? 1 : 1 / std::sqrt(squares / width + static_cast<double>(args.epsilon));
+    if (args.kind == NormKind::kLike) scale *= root_mean_square({args.like + size_t{row} * width, width});
+    if (above) mean += args.deviations * std::sqrt(squares / (width - 1));
     for (uint32_t c = 0; c < width; ++c) {
-      double value =
-          (in[c] - mean) * scale * (args.weight ? args.weight.data[pieces.own_weights ? piece * width + c : c] : 1);
+      double value = in[c] - mean;
+      if (above && value < 0) value = 0;
+      value *= scale * (args.weight ? args.weight.data[pieces.own_weights ? piece * width + c : c] : 1);
       if (args.bias) value += args.bias.data[c];
+      value *= args.factor;
       if (args.operand.data != nullptr) operand_row(args.operand, i)[c] = static_cast<float>(value);
       if (args.out == nullptr) continue;
       float& out = args.out[size_t{row} * pieces.out_row + piece * pieces.out_piece + c];
       out = static_cast<float>(args.add ? out + value : value);
+    }
+  }
+}
+
+void ReferenceDevice::mix(const MixArgs& args) {
+  for (uint32_t row = 0; row < batch_->rows(); ++row) {
+    const float* coefficients = args.coefficients + size_t{row} * args.ins * args.outs;
+    for (uint32_t c = 0; c < args.width; ++c) {
+      const size_t at = size_t{row} * args.width + c;
+      std::vector<double> sums(args.outs);
+      for (uint32_t k = 0; k < args.outs; ++k)
+        for (uint32_t j = 0; j < args.ins; ++j)
+          sums[k] += (double{args.offset} + coefficients[k * args.ins + j]) * args.in[j * args.in_array + at];
+      for (uint32_t k = 0; k < args.outs; ++k) {
+        float& out = args.out[k * args.out_array + at];
+        out = static_cast<float>(out + sums[k]);
+      }
     }
   }
 }

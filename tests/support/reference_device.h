@@ -41,6 +41,7 @@ class ReferenceDevice final : public device::Device {
   void project_heads(const device::HeadProjection& args) override;
   void rotate_append(const device::RotateAppendArgs& args) override;
   void attention(const device::AttentionArgs& args) override;
+  void mix(const device::MixArgs& args) override;
   void convolve(const device::ConvolveArgs& args) override;
   void scan(const device::ScanArgs& args) override;
   void activate(const device::ActivateArgs& args) override;

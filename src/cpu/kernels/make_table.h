@@ -44,6 +44,8 @@ KernelTable make_table() {
   table.quantize_row = quantize_row<V>;
   table.rms_norm = rms_norm<V>;
   table.layer_norm = layer_norm<V>;
+  table.sum_of_squares = sum_of_squares<V>;
+  table.above_mean_row = above_mean_row<V>;
   table.add_row = add_row<V>;
   table.add_scaled_row = add_scaled_row<V>;
   table.activate_row = activate_row<V>;

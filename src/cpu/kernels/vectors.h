@@ -114,6 +114,20 @@ void layer_norm(const float* x, const float* weight, const float* bias, uint32_t
   rms_norm<V>(out, weight, bias, n, epsilon, out);
 }
 
+// out = x less its mean and so many standard deviations (of a sample), and at least 0. out may be x.
+template <class V>
+void above_mean_row(const float* x, float deviations, uint32_t n, float* out) {
+  auto sum = V::zero();
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto) { sum = V::add(sum, load(x + i)); });
+  const auto mean = V::set(V::sum(sum) / static_cast<float>(n));
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) { store(out + i, V::sub(load(x + i), mean)); });
+  const float cut = deviations * std::sqrt(sum_of_squares<V>(out, n) / static_cast<float>(n - 1));
+  const auto shift = V::set(cut), lost = V::set(0.0f * cut);
+  for_vectors<V>(n, [&](uint32_t i, auto load, auto store) {
+    store(out + i, V::add(V::max(V::sub(load(out + i), shift), V::zero()), lost));
+  });
+}
+
 // out += x.
 template <class V>
 void add_row(const float* x, uint32_t n, float* out) {

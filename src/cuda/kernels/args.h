@@ -18,12 +18,13 @@ namespace hearth::cuda {
 
 // norm.cu. One block of kNormThreads per row of the result.
 inline constexpr uint32_t kNormThreads = 256;
-enum class NormWay : uint32_t { kRms, kLayer, kNone };  // as device::NormKind
+enum class NormWay : uint32_t { kRms, kLayer, kNone, kLike, kAboveMean };  // as device::NormKind
 struct NormKernelArgs {
   const float* in;
   const float* weight;   // null: 1
   const float* bias;     // null: none
   const uint32_t* rows;  // row i reads row rows[i] of `in`; null: row i
+  const float* like;     // of kLike
   float* out;            // null: none
   OperandRows operand;   // data null: none
   uint32_t width;
@@ -32,6 +33,18 @@ struct NormKernelArgs {
   uint32_t add;                                           // out += instead of out =
   uint32_t pieces, in_row, in_piece, out_row, out_piece;  // see device::Pieces
   uint32_t own_weights;
+  float factor, deviations;
+};
+
+// mix.cu; see device::MixArgs. One thread a value.
+inline constexpr uint32_t kMixThreads = 256, kMostMixed = 8;
+struct MixKernelArgs {
+  const float* in;
+  float* out;
+  const float* coefficients;
+  uint64_t in_array, out_array;
+  uint32_t ins, outs, width;
+  float offset;
 };
 
 // activate.cu. One warp per 32 values; blocks of kActivateThreads.

@@ -25,14 +25,21 @@ __device__ float mean_square_of(const float* in, float mean, uint32_t width, flo
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormKernelArgs args) {
-  __shared__ float mean_scratch[kNormThreads / 32], square_scratch[kNormThreads / 32];
+  __shared__ float mean_scratch[kNormThreads / 32], square_scratch[kNormThreads / 32], like_scratch[kNormThreads / 32];
   const uint32_t row = blockIdx.x / args.pieces, piece = blockIdx.x % args.pieces, width = args.width;
   const float* in = args.in + size_t{args.rows != nullptr ? args.rows[row] : row} * args.in_row + piece * args.in_piece;
-  float mean = 0, scale = 1;
+  const bool above = args.way == NormWay::kAboveMean;
+  float mean = 0, scale = 1, lost = 0;
   if (args.way != NormWay::kNone) {
-    if (args.way == NormWay::kLayer) mean = mean_of(in, width, mean_scratch);
+    if (args.way == NormWay::kLayer || above) mean = mean_of(in, width, mean_scratch);
     const float mean_square = mean_square_of(in, mean, width, square_scratch);
-    scale = 1 / sqrtf(mean_square + args.epsilon) + broken(mean_square);
+    lost = broken(mean_square);
+    if (above)
+      mean += args.deviations * sqrtf(mean_square * (static_cast<float>(width) / static_cast<float>(width - 1)));
+    else
+      scale = 1 / sqrtf(mean_square + args.epsilon) + lost;
+    if (args.way == NormWay::kLike)
+      scale *= sqrtf(mean_square_of(args.like + size_t{row} * width, 0, width, like_scratch));
   }
   // Whole warps: a warp writes 32 adjacent values of the operand together.
   for (uint32_t first = threadIdx.x / 32 * 32; first < width; first += kNormThreads) {
@@ -40,8 +47,10 @@ extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows(const NormK
     float value = 0;
     if (i < width) {
       value = (in[i] - mean) * scale;
+      if (above) value = fmaxf(value, 0) + lost;
       if (args.weight != nullptr) value *= args.weight[args.own_weights != 0 ? piece * width + i : i];
       if (args.bias != nullptr) value += args.bias[i];
+      value *= args.factor;
     }
     if (args.operand.data != nullptr) store_operand(args.operand, blockIdx.x, first / 32, value);
     if (args.out == nullptr || i >= width) continue;
