@@ -64,9 +64,14 @@ class LayerPlan {
         source_(fmt::format("{}layers.{}.", decoder.prefix, index)) {}
 
   Status run() {
-    TRY(norm("attn_norm", "input_layernorm", d_.width));
+    if (!names_.norms_behind) TRY(norm("attn_norm", "input_layernorm", d_.width));
     TRY(attention());
-    TRY(names_.post_norms ? gemma_norms() : norm("ffn_norm", "post_attention_layernorm", d_.width));
+    if (names_.norms_behind) {
+      TRY(norm("post_attention_norm", "post_attention_layernorm", d_.width));
+      TRY(norm("post_ffw_norm", "post_feedforward_layernorm", d_.width));
+    } else {
+      TRY(names_.post_norms ? gemma_norms() : norm("ffn_norm", "post_attention_layernorm", d_.width));
+    }
     if (names_.feed_forward) TRY(feed_forward());
     // Of old checkpoints; and scales of a cache of FP8.
     for (const char* other :
@@ -101,8 +106,8 @@ class LayerPlan {
       TRY(linear("attn_v", "self_attn.v_proj", kv, d_.width));
     }
     if (names_.qk_norms) {
-      TRY(norm("attn_q_norm", "self_attn.q_norm", d_.head));
-      TRY(norm("attn_k_norm", "self_attn.k_norm", d_.head));
+      TRY(norm("attn_q_norm", "self_attn.q_norm", names_.whole_norms ? q : d_.head));
+      TRY(norm("attn_k_norm", "self_attn.k_norm", names_.whole_norms ? kv : d_.head));
     }
     return linear("attn_output", "self_attn.o_proj", d_.width, q);
   }

@@ -32,11 +32,13 @@ Result<Decoder> read_decoder(const Json& config, const DecoderDefaults& defaults
 Status add_rope_scaling(const Json& config, const Decoder& decoder, Plan& plan);
 
 struct LayerNames {
-  bool reordered = false;    // rows of q and k for pairs of neighbours
-  bool fused = false;        // q, k and v in one matrix, gate and up in another
-  bool qk_norms = false;     // on the heads of q and k
-  bool post_norms = false;   // four norms a layer, as Gemma has
-  bool feed_forward = true;  // false: the family adds its own
+  bool reordered = false;     // rows of q and k for pairs of neighbours
+  bool fused = false;         // q, k and v in one matrix, gate and up in another
+  bool qk_norms = false;      // on the heads of q and k
+  bool whole_norms = false;   // these over all heads at once
+  bool norms_behind = false;  // norms on the results of attention and feed-forward, and none before
+  bool post_norms = false;    // four norms a layer, as Gemma has
+  bool feed_forward = true;   // false: the family adds its own
   float add_to_norms = 0;
 };
 // Embedding, layers, last norm and output. Biases are taken along where the checkpoint has them.

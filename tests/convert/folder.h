@@ -102,7 +102,7 @@ class ModelFolder {
                          {"attn_k_norm.", "self_attn.k_norm."},
                          {"ffn_gate.", "mlp.gate_proj."},
                          {"ffn_down.", "mlp.down_proj."},
-                         {"ffn_gate_inp.", "block_sparse_moe.gate."},
+                         {"ffn_gate_inp.", architecture_ == "llama" ? "block_sparse_moe.gate." : "mlp.gate."},
                          {"ffn_up.", architecture_ == "phi3" ? "mlp.gate_up_proj." : "mlp.up_proj."},
                          {"ffn_norm.", is_gemma() ? "pre_feedforward_layernorm." : "post_attention_layernorm."},
                          {"post_attention_norm.", "post_attention_layernorm."},
@@ -145,9 +145,10 @@ class ModelFolder {
     std::vector<float> data = values(tensor);
     const uint64_t columns = tensor.shape[0], rows = tensor.shape[1];
     if (tensor.dimensions == 3) return add_experts(tensor, data);
-    if (architecture_ == "llama" && tensor.name.find(".attn_q.") != std::string::npos)
+    const bool reordered = architecture_ == "llama" || architecture_ == "granite" || architecture_ == "smollm3";
+    if (reordered && tensor.name.find(".attn_q.") != std::string::npos)
       data = halved(data, rows, columns, key("attention.head_count"));
-    if (architecture_ == "llama" && tensor.name.find(".attn_k.") != std::string::npos)
+    if (reordered && tensor.name.find(".attn_k.") != std::string::npos)
       data = halved(data, rows, columns, key("attention.head_count_kv"));
     if (is_gemma() && tensor.dimensions == 1)
       for (float& value : data) value -= 1;
@@ -160,17 +161,19 @@ class ModelFolder {
     add_matrix(translated(tensor.name), columns, rows, turned);
   }
 
-  // Mixtral has a tensor for each expert.
+  // A tensor for each expert, which Mixtral names in its own way.
   void add_experts(const gguf::Tensor& tensor, const std::vector<float>& data) {
-    const char* part = tensor.name.find("gate") != std::string::npos   ? "w1"
-                       : tensor.name.find("down") != std::string::npos ? "w2"
-                                                                       : "w3";
+    const bool mixtral = architecture_ == "llama";
+    const auto is = [&](const char* part) { return tensor.name.find(part) != std::string::npos; };
+    const char* part = is("gate")   ? (mixtral ? "w1" : "gate_proj")
+                       : is("down") ? (mixtral ? "w2" : "down_proj")
+                                    : (mixtral ? "w3" : "up_proj");
     const std::string layer = tensor.name.substr(4, tensor.name.find('.', 4) - 4);
     const uint64_t each = tensor.shape[0] * tensor.shape[1];
     for (uint64_t i = 0; i < tensor.shape[2]; ++i)
       add_matrix(
-          fmt::format("model.layers.{}.block_sparse_moe.experts.{}.{}.weight", layer, i, part), tensor.shape[1],
-          tensor.shape[0],
+          fmt::format("model.layers.{}.{}.experts.{}.{}.weight", layer, mixtral ? "block_sparse_moe" : "mlp", i, part),
+          tensor.shape[1], tensor.shape[0],
           {data.begin() + static_cast<ptrdiff_t>(i * each), data.begin() + static_cast<ptrdiff_t>((i + 1) * each)});
   }
 
