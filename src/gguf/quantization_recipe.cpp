@@ -153,11 +153,22 @@ constexpr StandIn kStandIns[] = {
 };
 
 // Weights that are small, or that computation needs unrounded: parts of names.
-constexpr std::string_view kUntouched[] = {"_norm.weight",          "ffn_gate_inp",        "position_embd.weight",
-                                           "token_types.weight",    "rope_freqs",          "ssm_conv1d.weight",
+constexpr std::string_view kUntouched[] = {"_norm.weight",
+                                           "ffn_gate_inp",
+                                           "position_embd.weight",
+                                           "token_types.weight",
+                                           "rope_freqs",
+                                           "ssm_conv1d.weight",
                                            "shortconv.conv.weight",
-                                           "time_mix_first.weight", "time_mix_w1.weight",  "time_mix_w2.weight",
-                                           "time_mix_decay_w",      "time_mix_lerp_fused", "attn_rel_b.weight"};
+                                           "altup",
+                                           "laurel",
+                                           "per_layer_model_proj",
+                                           "time_mix_first.weight",
+                                           "time_mix_w1.weight",
+                                           "time_mix_w2.weight",
+                                           "time_mix_decay_w",
+                                           "time_mix_lerp_fused",
+                                           "attn_rel_b.weight"};
 
 bool lists(std::string_view words, std::string_view word) {
   while (!words.empty()) {
@@ -180,6 +191,7 @@ bool contains(std::string_view text, std::string_view part) {
 
 Role role_of(std::string_view name, const ModelProperties& properties) {
   if (name == "output.weight") return Role::kOutput;
+  if (name == "per_layer_token_embd.weight") return Role::kEmbedding;
   if (name == "token_embd.weight") return properties.has_output ? Role::kEmbedding : Role::kOutput;
   if (contains(name, "attn_v.weight")) return Role::kValue;
   if (contains(name, "attn_k.weight")) return Role::kKey;

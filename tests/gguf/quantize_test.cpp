@@ -92,7 +92,8 @@ TEST(QuantizationRecipe, KnowsTiedEmbeddingsAndExperts) {
 TEST(QuantizationRecipe, LeavesSmallTensorsAlone) {
   const Plan any = plan("Q4_K_M", kTinyLlama);
   for (const char* name : {"blk.0.attn_norm.weight", "position_embd.weight", "token_types.weight", "rope_freqs.weight",
-                           "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight"}) {
+                           "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight", "blk.0.altup_router.weight",
+                           "altup_proj.weight", "blk.0.laurel_l.weight", "per_layer_model_proj.weight"}) {
     EXPECT_EQ(any(name), "as it is") << name;
   }
 }
