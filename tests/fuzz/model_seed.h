@@ -31,6 +31,7 @@ class ModelSeed {
     add_tensors();
   }
   void set(const std::string& key, uint32_t value) {
+    std::erase_if(draft_.metadata, [&](const auto& entry) { return entry.first == prefix_ + key; });
     draft_.metadata.push_back({prefix_ + key, gguf::test::value_of<uint32_t>(4, value)});
   }
   void set(const std::string& key, const std::string& value) {
@@ -50,21 +51,52 @@ class ModelSeed {
     draft_.tensors.push_back({name, std::move(shape), type, offset_, bytes});
     offset_ += (bytes + 31) / 32 * 32;
   }
+  // What Gemma 3n has besides: three layers, of which the last reads the second's cache, inputs of the layers' own, four
+  // streams.
+  void add_gemma() {
+    constexpr uint32_t kLayers = 3, kInputs = 32;
+    set("block_count", kLayers);
+    set("attention.shared_kv_layers", 1);
+    set("embedding_length_per_layer_input", kInputs);
+    add("per_layer_token_embd.weight", {kLayers * kInputs, 3});
+    add("per_layer_model_proj.weight", {32, kLayers * kInputs});
+    add("per_layer_proj_norm.weight", {kInputs});
+    for (const char* name : {"altup_proj.weight", "altup_unembd_proj.weight"}) add(name, {32, 32, 3});
+    for (uint32_t i = 0; i < kLayers; ++i) {
+      const std::string block = "blk." + std::to_string(i) + ".";
+      if (i != 0) add_layer(block);
+      for (const char* norm : {"post_attention_norm", "post_ffw_norm", "post_norm", "altup_router_norm",
+                               "laurel_post_norm", "altup_correct_scale"})
+        add(block + norm + ".weight", {32});
+      for (const char* norm : {"attn_q_norm", "attn_k_norm"}) add(block + norm + ".weight", {8});
+      for (const auto& [name, columns, rows] : {std::tuple("inp_gate", 32, kInputs),
+                                                {"proj", kInputs, 32},
+                                                {"laurel_l", 32, 32},
+                                                {"laurel_r", 32, 32},
+                                                {"altup_router", 32, 4},
+                                                {"altup_predict_coef", 4, 16},
+                                                {"altup_correct_coef", 4, 4}})
+        add(block + name + ".weight", {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)});
+    }
+  }
   std::string bytes() const { return draft_.bytes(); }
 
  private:
   void add_tensors() {
     add("token_embd.weight", {32, 3});
     add("output_norm.weight", {32});
-    for (const char* norm : {"attn_norm", "ffn_norm"}) add(std::string("blk.0.") + norm + ".weight", {32});
+    add_layer("blk.0.");
+  }
+  void add_layer(const std::string& block) {
+    for (const char* norm : {"attn_norm", "ffn_norm"}) add(block + norm + ".weight", {32});
     for (const auto& [part, rows] : {std::pair("attn_q", 32),
                                      {"attn_k", 16},
                                      {"attn_v", 16},
                                      {"attn_output", 32},
                                      {"ffn_gate", 32},
                                      {"ffn_up", 32}})
-      add(std::string("blk.0.") + part + ".weight", {32, static_cast<uint64_t>(rows)});
-    add("blk.0.ffn_down.weight", {32, 32});
+      add(block + part + ".weight", {32, static_cast<uint64_t>(rows)});
+    add(block + "ffn_down.weight", {32, 32});
   }
 
   std::string prefix_;
