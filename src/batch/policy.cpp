@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace hearth::batch {
 namespace {
 
 struct Load {
-  int64_t count = 0, oldest_ms = INT64_MAX;
+  int64_t oldest_ms = INT64_MAX, first_place = INT64_MAX;
   std::set<std::string> owners;
 };
 
@@ -18,18 +19,21 @@ std::string choose_model(const std::vector<Ready>& ready, const Situation& situa
   std::map<std::string, Load> models;
   for (const Ready& one : ready) {
     Load& load = models[one.model];
-    load.count += one.count;
+    load.first_place = std::min(load.first_place, one.first_place);
     load.oldest_ms = std::min(load.oldest_ms, one.oldest_ms);
     load.owners.insert(one.owner);
   }
   if (models.empty()) return {};
-  const auto oldest = std::ranges::min_element(
-      models, {}, [](const auto& one) { return std::pair(one.second.oldest_ms, -one.second.count); });
+  // Who has waited too long; else the earliest steps, so that a model that they need later is needed once.
+  const auto next = std::ranges::min_element(models, {}, [&](const auto& one) {
+    const bool waits = one.second.oldest_ms <= situation.now_ms - bounds.most_wait_ms;
+    return std::tuple(!waits, waits ? one.second.oldest_ms : one.second.first_place, one.second.oldest_ms);
+  });
   const auto current = models.find(situation.current);
   if (current == models.end()) {
     // Steps that run may make others of their model ready; then it goes on without a load.
     if (!situation.current.empty() && situation.in_flight > 0) return situation.current;
-    return oldest->first;
+    return next->first;
   }
   const int64_t slice = std::max(bounds.least_slice_ms, bounds.slice_loads * situation.load_ms);
   if (situation.turn_ms < slice) return situation.current;

@@ -82,6 +82,7 @@ struct Turn {
 struct Ready {
   std::string model, owner;
   int64_t count = 0, oldest_ms = 0, suspects = 0;
+  int64_t first_place = 0;  // see StepPlan
 };
 
 struct Counts {

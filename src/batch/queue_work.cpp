@@ -171,12 +171,12 @@ Result<std::vector<int64_t>> Queue::reap(const std::string& own_worker) {
 Result<std::vector<Ready>> Queue::ready() {
   const std::lock_guard lock(mutex_);
   std::vector<Ready> list;
-  TRY(
-      sql_->run("SELECT model, owner, count(*), min(ready_ms), sum(CASE WHEN deaths > 0 THEN 1 ELSE 0 END) FROM step "
-                "WHERE state = 'ready' AND not_before_ms <= $1 GROUP BY model, owner ORDER BY model, owner",
-                {now()}, [&](const Row& row) {
-                  list.push_back({text(row, 0), text(row, 1), number(row, 2), number(row, 3), number(row, 4)});
-                }));
+  TRY(sql_->run(
+      "SELECT model, owner, count(*), min(ready_ms), sum(CASE WHEN deaths > 0 THEN 1 ELSE 0 END), min(place) FROM step "
+      "WHERE state = 'ready' AND not_before_ms <= $1 GROUP BY model, owner ORDER BY model, owner",
+      {now()}, [&](const Row& row) {
+        list.push_back({text(row, 0), text(row, 1), number(row, 2), number(row, 3), number(row, 4), number(row, 5)});
+      }));
   return list;
 }
 

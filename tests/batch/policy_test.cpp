@@ -11,6 +11,10 @@ TEST(Policy, DrainsTheModelThatIsThere) {
   const std::vector<Ready> ready = {{"a", "ann", 3, 100, 0}, {"b", "ann", 9, 1, 0}};
   EXPECT_EQ(choose_model(ready, {.current = "a", .turn_ms = 1'000'000, .load_ms = 1, .now_ms = 1'000'000}, {}), "a");
   EXPECT_EQ(choose_model(ready, {.current = "", .now_ms = 1000}, {}), "b") << "who waits longest";
+  const std::vector<Ready> steps = {{"a", "ann", 1, 100, 0, 0}, {"b", "ann", 9, 1, 0, int64_t{1} << 32}};
+  EXPECT_EQ(choose_model(steps, {.current = "", .now_ms = 1000}, {}), "a") << "earlier steps, so that b is needed once";
+  EXPECT_EQ(choose_model(steps, {.current = "", .now_ms = 60'050}, {}), "b")
+      << "but who has waited too long comes first";
   EXPECT_EQ(choose_model({}, {.current = "a"}, {}), "");
   const std::vector<Ready> other = {{"b", "ann", 9, 1, 0}};
   EXPECT_EQ(choose_model(other, {.current = "a", .in_flight = 1}, {}), "a") << "what runs may make more ready";
