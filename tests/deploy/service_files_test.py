@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """service_files_test.py HEARTH: systemd accepts the units of deploy/systemd and finds them closed enough, and the
 settings that the packages and the manifests bring are settings."""
+import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import yaml
@@ -75,6 +78,35 @@ class Settings(unittest.TestCase):
         self.assertRegex(done.stdout, r"open = false +# .*\.toml")
 
 
+KINDS = {"v1": [("namespaces", "Namespace"), ("configmaps", "ConfigMap"), ("persistentvolumeclaims", "PersistentVolumeClaim"),
+                ("services", "Service")], "apps/v1": [("deployments", "Deployment")]}
+
+
+class Discovery(http.server.BaseHTTPRequestHandler):
+    """What a dry run of kubectl's, also the client's, asks an API server: which kinds there are."""
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        group = path[len("/api/"):] if path.startswith("/api/") else path[len("/apis/"):]
+        answer = {"/api": {"kind": "APIVersions", "versions": ["v1"]},
+                  "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
+                      {"name": "apps", "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
+                       "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"}}]}}.get(path)
+        if group in KINDS:
+            answer = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group, "resources": [
+                {"name": name, "singularName": "", "namespaced": kind != "Namespace", "kind": kind,
+                 "verbs": ["create", "get", "list"]} for name, kind in KINDS[group]]}
+        body = json.dumps(answer or {}).encode()
+        self.send_response(200 if answer else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 class Kubernetes(unittest.TestCase):
     def read(self, name):
         with open(os.path.join(KUBERNETES, name)) as file:
@@ -104,13 +136,27 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(sorted(one["kind"] for one in built),
                          ["ConfigMap", "Deployment", "Namespace", "PersistentVolumeClaim", "Service"])
         self.assertTrue(all(one["metadata"].get("namespace") == "hearth" for one in built if one["kind"] != "Namespace"))
-        # Read into Kubernetes' own types and written again: what these do not know is gone. (A dry run proper, also the
-        # client's, asks a server what kinds there are.)
+        # Read into Kubernetes' own types and written again: what these do not know is gone.
         for name, command in (("deployment.yaml", ["set", "image", "--local", "hearth=hearth:other"]),
                               ("service.yaml", ["set", "selector", "--local", "app.kubernetes.io/name=other"])):
             path = os.path.join(KUBERNETES, name)
             again = yaml.safe_load(kubectl(*command[:2], "--local", "-f", path, *command[3:], "-o", "yaml"))
             self.known(self.read(name), again, name)
+
+    @unittest.skipUnless(shutil.which("kubectl"), "no kubectl")
+    def test_a_dry_run_would_make_them(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Discovery)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with tempfile.TemporaryDirectory() as home:
+            done = subprocess.run(["kubectl", "--server", f"http://127.0.0.1:{server.server_port}", "create", "--dry-run=client",
+                                   "--validate=false", "-k", KUBERNETES], capture_output=True, text=True,
+                                  env={"PATH": os.environ["PATH"], "HOME": home})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(line.split(" ")[0] for line in done.stdout.splitlines()),
+                         ["configmap/hearth", "deployment.apps/hearth", "namespace/hearth", "persistentvolumeclaim/hearth",
+                          "service/hearth"])
 
     def known(self, given, again, where):
         if isinstance(given, dict):
