@@ -48,14 +48,16 @@ TEST(Bundle, DiagnosesTheSameAfterItWasPassedOn) {
 }
 
 TEST(Bundle, TellsNothingOfAPerson) {
+  constexpr char command[] =
+      "vllm\0--api-key\0sk-verysecret12345\0--host\0"
+      "192.168.1.77";
   Bundle bundle;
   bundle.part("logs")["server"] =
       "Feb 03 10:00:00 workbox ollama[1]: load_tensors: offloaded 1/33 layers to GPU\n"
       "completion request: dear diary, my secret\n"
       "Received request 1: prompt: 'CUDA error: out of memory for miriam', params\n"
       "CUDA error: out of memory at /home/miriam/models/x token hf_abcdefghijklmnop\n";
-  bundle.part("files")["/proc/9/cmdline"] =
-      std::string("vllm\0--api-key\0sk-verysecret12345\0--host\0192.168.1.77\0", 57);
+  bundle.part("files")["/proc/9/cmdline"] = std::string(command, sizeof command);
   bundle.part("files")["/home/miriam/.ollama/models"] = {{"size", 1}};
   bundle.part("environment")["OLLAMA_MODELS"] = "/home/miriam/.ollama/models";
   bundle.all["compose"] =
