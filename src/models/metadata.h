@@ -51,8 +51,8 @@ class Metadata {
 
   Error invalid(std::string_view key, const std::string& why) const;
 
-  // kUnsupported, by name, if the file has a key of the architecture that was never asked for, is not 0 or false, and is
-  // not known to leave the text model's results alone.
+  // kUnsupported, by name, if the file has a key of the architecture that was never asked for, is not 0 or false, and
+  // is not known to leave the text model's results alone.
   Status refuse_unknown(const Spec& spec) const;
 
  private:

@@ -24,9 +24,9 @@ const char* const kModels[] = {
     // of the second index
     "cohere2", "ernie4_5", "exaone4", "falcon", "glm4", "granite", "hunyuan-dense", "mistral3", "olmo2", "olmo3", "opt",
     "opt-350m", "phi2", "qwen2vl", "qwen3moe", "qwen3vl", "smollm3", "stablelm", "starcoder2", "ernie4_5-moe",
-    "deepseek2-lite", "deepseek2-mla", "glm4moe", "gpt-oss", "gpt-oss-mxfp4", "granitehybrid", "granitemoe",
-    "gemma3n", "gemma4", "gemma4-moe", "lfm2", "lfm2moe", "llama4", "mamba2", "nemotron_h", "nemotron_h_moe", "qwen35", "qwen35moe",
-    "qwen3next", "minimax-m2", "qwen2moe"};
+    "deepseek2-lite", "deepseek2-mla", "glm4moe", "gpt-oss", "gpt-oss-mxfp4", "granitehybrid", "granitemoe", "gemma3n",
+    "gemma4", "gemma4-moe", "lfm2", "lfm2moe", "llama4", "mamba2", "nemotron_h", "nemotron_h_moe", "qwen35",
+    "qwen35moe", "qwen3next", "minimax-m2", "qwen2moe"};
 
 boost::json::object read_index(const char* path) {
   auto text = read_file(shared(path).string());
