@@ -18,7 +18,12 @@ Result<Spec> read_gemma(const Metadata& keys, uint32_t layers_of_largest,
 }
 
 Status share_caches(const Metadata& keys, uint32_t usual, Spec* spec) {
-  ASSIGN_OR_RETURN(const uint32_t shared, keys.count_or("attention.shared_kv_layers", usual, 0, spec->layers - 1));
+  // Some writers give it as a float.
+  ASSIGN_OR_RETURN(const float number, keys.number_or("attention.shared_kv_layers", static_cast<float>(usual), 0,
+                                                      static_cast<double>(spec->layers - 1)));
+  const auto shared = static_cast<uint32_t>(number);
+  if (static_cast<float>(shared) != number)
+    return keys.invalid("attention.shared_kv_layers", "is not a whole number of at least 0");
   const uint32_t own = spec->layers - shared;
   for (uint32_t i = own; i < spec->layers; ++i) {
     LayerSpec& layer = spec->per_layer[i];
