@@ -15,10 +15,11 @@ constexpr uint32_t kItem_values = 1 << 15;
 void rotate(const device::Rope& rope, const float* cosines, const float* sines, float* head) {
   const uint32_t half = rope.dims / 2;
   const bool adjacent = rope.pairs == device::Rope::Pairs::kAdjacent;
-  const uint32_t distance = adjacent ? 1 : half, step = adjacent ? 2 : 1;
+  const uint32_t distance = adjacent ? 1 : half / rope.parts, step = adjacent ? 2 : 1;
   for (uint32_t i = 0; i < half; ++i) {
-    float& a = head[rope.first + i * step];
-    float& b = head[rope.first + i * step + distance];
+    const uint32_t before = adjacent ? 0 : i / distance * distance;  // values of the parts before
+    float& a = head[rope.first + before + i * step];
+    float& b = head[rope.first + before + i * step + distance];
     const float x = a, y = b;
     a = x * cosines[i] - y * sines[i];
     b = x * sines[i] + y * cosines[i];
@@ -43,7 +44,9 @@ const CpuDevice::RotationTable& CpuDevice::rotations(const device::Rope& rope) {
   table.sines.resize(table.cosines.size());
   host_->for_each(batch_->rows(), [&](uint32_t row, int) {
     for (uint32_t i = 0; i < half; ++i) {
-      const double angle = double{rope.inverse_frequency[i]} * positions_[row];
+      const uint32_t place =
+          batch_->places.empty() ? positions_[row] : batch_->places[row][rope.axis.empty() ? 0 : rope.axis[i]];
+      const double angle = double{rope.inverse_frequency[i]} * place;
       table.cosines[size_t{row} * half + i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
       table.sines[size_t{row} * half + i] = static_cast<float>(std::sin(angle)) * rope.magnitude;
     }
@@ -103,8 +106,9 @@ void CpuDevice::attention(const device::AttentionArgs& args) {
   for (const device::BatchSequence& sequence : batch_->sequences)
     for (uint32_t head = 0; head < shape.kv_heads; ++head)
       for (uint32_t first = 0; first < sequence.rows * group; first += kernels_.attention_rows)
-        attention_blocks_.push_back(
-            {&args, &sequence, head, first, std::min(kernels_.attention_rows, sequence.rows * group - first), out});
+        attention_blocks_.push_back({&args, &sequence, head, first,
+                                     std::min(kernels_.attention_rows, sequence.rows * group - first), out,
+                                     (args.ahead ? ends_ : own_ends_).data()});
   const auto attend = kernels_.attend[static_cast<size_t>(shape.type)];
   host_->for_each(static_cast<uint32_t>(attention_blocks_.size()),
                   [&](uint32_t i, int) { attend(attention_blocks_[i]); });

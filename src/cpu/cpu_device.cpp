@@ -162,6 +162,8 @@ Status CpuDevice::reserve(const device::StepShape& most) {
   block_rows_.reserve(most.rows);
   float_rows_.reserve(most.rows);
   positions_.reserve(most.rows);
+  own_ends_.reserve(most.rows);
+  ends_.reserve(most.rows);
   sequence_of_row_.reserve(most.rows);
   return {};
 }
@@ -172,13 +174,18 @@ void CpuDevice::begin(const device::Batch& batch) {
   rotations_used_ = 0;
   positions_.resize(batch.rows());
   sequence_of_row_.resize(batch.rows());
+  own_ends_.resize(batch.rows());
   for (uint32_t s = 0; s < batch.sequences.size(); ++s) {
     const device::BatchSequence& sequence = batch.sequences[s];
     for (uint32_t i = 0; i < sequence.rows; ++i) {
       positions_[sequence.first_row + i] = sequence.first_position + i;
+      own_ends_[sequence.first_row + i] = sequence.first_position + i + 1;
       sequence_of_row_[sequence.first_row + i] = s;
     }
   }
+  ends_ = own_ends_;
+  for (const device::AheadRows& ahead : batch.ahead)
+    std::fill_n(ends_.begin() + ahead.first_row, ahead.rows, ahead.end);
 }
 
 void CpuDevice::embed(const device::EmbedArgs& args) {
@@ -373,18 +380,25 @@ void CpuDevice::activate(const device::ActivateArgs& args) {
     const float* gate = args.gate + size_t{row} * args.stride;
     const float* up =
         args.up == nullptr ? nullptr : args.up + size_t{row} * (args.up_stride != 0 ? args.up_stride : args.stride);
-    float* values = operand_scratch(args.out, row);
+    float* values = args.values != nullptr ? row_of(args.values, row, args.out.width) : operand_scratch(args.out, row);
     kernels_.activate_row(args.kind, gate, up, args.out.width, values);
     if (args.row_gate != nullptr) {
       const float share = 1 / (1 + std::exp(-args.row_gate[row])) + 0 * args.row_gate[row];
       for (uint32_t i = 0; i < args.out.width; ++i) values[i] *= share;
     }
-    write_operand(args.out, row, values);
+    if (args.values == nullptr) write_operand(args.out, row, values);
   });
 }
 
 void CpuDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
   host_->for_each(rows, [&](uint32_t row, int) { kernels_.soft_cap_row(row_of(values, row, width), width, cap); });
+}
+
+void CpuDevice::clamp(float* values, uint32_t rows, uint32_t width, float least, float most) {
+  host_->for_each(rows, [&](uint32_t row, int) {
+    float* at = row_of(values, row, width);
+    for (uint32_t i = 0; i < width; ++i) at[i] = std::min(std::max(at[i], least), most);  // in this order NaN stays
+  });
 }
 
 }  // namespace hearth::cpu

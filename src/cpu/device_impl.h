@@ -55,6 +55,7 @@ class CpuDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void clamp(float* values, uint32_t rows, uint32_t width, float least, float most) override;
   Status finish() override;
 
  private:
@@ -122,8 +123,8 @@ class CpuDevice final : public device::Device {
   std::atomic<uint64_t> allocated_bytes_ = 0;
   const KernelTable& kernels_;
   const device::Batch* batch_ = nullptr;  // null outside steps
-  // Per row of the batch: its place in the sequence, and the sequence's in batch_->sequences.
-  std::vector<uint32_t> positions_, sequence_of_row_;
+  // Per row of the batch: its place in the sequence, and the sequence's in batch_->sequences; how far it sees.
+  std::vector<uint32_t> positions_, sequence_of_row_, own_ends_, ends_;
   std::vector<RotationTable> rotations_;
   size_t rotations_used_ = 0;
   std::vector<Product> products_;

@@ -27,9 +27,14 @@ uint32_t most_splits(const device::Batch& batch, uint32_t window, uint32_t pages
   uint32_t most = 1;
   for (const device::BatchSequence& sequence : batch.sequences) {
     if (sequence.rows > 1 && which == AttentionRows::kSingle) continue;
-    const uint32_t last = sequence.first_position + sequence.rows - 1;
+    uint32_t last = sequence.first_position + sequence.rows - 1;
+    for (const device::AheadRows& ahead : batch.ahead)
+      if (ahead.first_row >= sequence.first_row && ahead.first_row < sequence.first_row + sequence.rows)
+        last = std::max(last, ahead.end - 1);
     // What a window covers may begin anywhere in a split.
-    const uint32_t whole = page_range(last, 0, 0).splits(pages), windowed = window / kPagePositions / pages + 2;
+    const uint32_t ahead = last - sequence.first_position;  // of rows that see further than to themselves
+    const uint32_t reach = batch.ahead.empty() ? window : window + ahead;
+    const uint32_t whole = page_range(last, 0, 0).splits(pages), windowed = reach / kPagePositions / pages + 2;
     most = std::max(most, window == 0 ? whole : std::min(whole, windowed));
   }
   return std::bit_ceil(most);
@@ -84,8 +89,7 @@ void CudaDevice::page_from_neutral(const device::CacheShape& shape, const std::b
   });
 }
 
-Status CudaDevice::prepare_attention(const device::CacheShape& shape, uint32_t group) {
-  const uint32_t size = tensor_size(shape, group);
+Status CudaDevice::prepare_attention(const device::CacheShape& shape, uint32_t group, uint32_t size) {
   const auto find = [&](CUfunction& function, const std::string& source, const std::string& name) -> Status {
     if (function != nullptr) return {};
     return in_context([&]() -> Status {
@@ -107,10 +111,15 @@ void CudaDevice::attention(const device::AttentionArgs& args) {
   if (rows() == 0) return;
   CHECK(!args.chunked || std::has_single_bit(args.window));
   const uint32_t group = args.heads / args.cache.shape.kv_heads;
-  if (Status ready = prepare_attention(args.cache.shape, group); !ready) return fail(std::move(ready));
-  if (tensor_size(args.cache.shape, group) == 0) return attend(args, AttentionRows::kAll, {0, rows()});
+  const uint32_t size = tensor_size(args.cache.shape, group);
+  if (Status ready = prepare_attention(args.cache.shape, group, size); !ready) return fail(std::move(ready));
+  if (size == 0) return attend(args, AttentionRows::kAll, {0, rows()});
   for (const RowRange& range : single_rows(*batch_)) attend(args, AttentionRows::kSingle, range);
   if (const RowRange range = chunk_rows(*batch_); range.rows > 0) attend(args, AttentionRows::kChunks, range);
+  if (!args.ahead || batch_->ahead.empty()) return;
+  // Those kernels look at nothing behind a row: the rows that see further are done again.
+  if (Status ready = prepare_attention(args.cache.shape, group, 0); !ready) return fail(std::move(ready));
+  for (const device::AheadRows& ahead : batch_->ahead) attend(args, AttentionRows::kAll, {ahead.first_row, ahead.rows});
 }
 
 void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, RowRange range) {
@@ -132,6 +141,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   kernel.chunk_mask = args.chunked ? ~(args.window - 1) : 0;
   kernel.values_in_keys = shape.values_in_keys;
   kernel.which = which;
+  kernel.ahead = args.ahead && which == AttentionRows::kAll;
   kernel.scale = args.scale;
   kernel.soft_cap = args.soft_cap;
   AttentionMergeArgs merge{};
@@ -147,6 +157,7 @@ void CudaDevice::attend(const device::AttentionArgs& args, AttentionRows which, 
   merge.window = kernel.window;
   merge.chunk_mask = kernel.chunk_mask;
   merge.which = which;
+  merge.ahead = kernel.ahead;
 
   const uint32_t width = args.heads * shape.value_dim;
   const uint64_t step = scratch_.backed_bytes() / partial_bytes(args.heads, shape.value_dim, kernel.splits);

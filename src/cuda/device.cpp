@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cuda/attend_variant.h"
 #include "cuda/device_impl.h"
 #include "cuda/scratch.h"
 
@@ -188,7 +189,8 @@ Status CudaDevice::reserve(const device::StepShape& most) {
     TRY(tables_.lay_out(cuda_, table_memory_.address(), wanted));
     reserved_ = wanted;
     if (most.heads > 0 && most.cache.kv_heads > 0 && supports(most.cache))
-      return prepare_attention(most.cache, most.heads / most.cache.kv_heads);
+      return prepare_attention(most.cache, most.heads / most.cache.kv_heads,
+                               tensor_size(most.cache, most.heads / most.cache.kv_heads));
     return {};
   });
   account();

@@ -63,6 +63,7 @@ class CudaDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void clamp(float* values, uint32_t rows, uint32_t width, float least, float most) override;
   void candidates(const device::CandidatesArgs& args) override;
   Status finish() override;
 
@@ -75,7 +76,7 @@ class CudaDevice final : public device::Device {
  private:
   // The kernels that ops launch; those of matrix products are Matmul's.
   struct Functions {
-    CUfunction norm, activate, soft_cap, rotate, merge, route, group, head_slots, combine, candidates, total;
+    CUfunction norm, activate, soft_cap, clamp, rotate, merge, route, group, head_slots, combine, candidates, total;
     std::unordered_map<uint32_t, CUfunction> embed;  // by format type
     // Null or missing as long as nobody wanted them:
     CUfunction convolve = nullptr, scan = nullptr, mix = nullptr;
@@ -99,7 +100,8 @@ class CudaDevice final : public device::Device {
   // Load kernels that only some models need, if they are not there yet.
   Status prepare(const quant::Format& format);
   Status prepare_recurrent();
-  Status prepare_attention(const device::CacheShape& shape, uint32_t group);
+  // `size`: of the tensor kernels, or 0.
+  Status prepare_attention(const device::CacheShape& shape, uint32_t group, uint32_t size);
   void free(std::byte* data, size_t bytes) override;
 
   // Runs `work` with the context current. A sticky error makes the device Lost: from then on kDeviceLost at once.

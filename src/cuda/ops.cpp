@@ -24,6 +24,7 @@ Status CudaDevice::find_functions() {
   TRY(find(functions_.norm, "norm", "norm_rows"));
   TRY(find(functions_.activate, "activate", "activate"));
   TRY(find(functions_.soft_cap, "activate", "soft_cap"));
+  TRY(find(functions_.clamp, "activate", "clamp"));
   TRY(find(functions_.rotate, "rotate", "rotate_append"));
   TRY(find(functions_.merge, "attention_merge", "attend_merge"));
   TRY(find(functions_.route, "experts", "route"));
@@ -103,7 +104,8 @@ void CudaDevice::activate(const device::ActivateArgs& args) {
   ActivateKernelArgs kernel{};
   kernel.gate = args.gate;
   kernel.up = args.up;
-  kernel.out = operand_rows(args.out);
+  kernel.values = args.values;
+  if (args.values == nullptr) kernel.out = operand_rows(args.out);
   kernel.stride = args.stride;
   kernel.up_stride = args.up_stride != 0 ? args.up_stride : args.stride;
   kernel.width = args.out.width;
@@ -115,8 +117,14 @@ void CudaDevice::activate(const device::ActivateArgs& args) {
 
 void CudaDevice::soft_cap(float* values, uint32_t count, uint32_t width, float cap) {
   if (count == 0) return;
-  const SoftCapKernelArgs kernel{values, uint64_t{count} * width, cap, 0};
+  const SoftCapKernelArgs kernel{values, uint64_t{count} * width, cap, 0, 0, 0};
   list_.add(functions_.soft_cap, {blocks(kernel.count, kActivateThreads)}, {kActivateThreads}, 0, kernel);
+}
+
+void CudaDevice::clamp(float* values, uint32_t count, uint32_t width, float least, float most) {
+  if (count == 0) return;
+  const SoftCapKernelArgs kernel{values, uint64_t{count} * width, 0, least, most, 0};
+  list_.add(functions_.clamp, {blocks(kernel.count, kActivateThreads)}, {kActivateThreads}, 0, kernel);
 }
 
 void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
@@ -146,11 +154,15 @@ void CudaDevice::rotate_append(const device::RotateAppendArgs& args) {
   kernel.growth_period = args.growth.period;
   kernel.growth_offset = args.growth.offset;
   if (args.rope != nullptr) {
-    auto frequencies = in_context([&] { return tables_.frequencies(args.rope->inverse_frequency, stream_); });
+    std::vector<float> values = args.rope->inverse_frequency;
+    values.insert(values.end(), args.rope->axis.begin(), args.rope->axis.end());
+    kernel.with_axes = !args.rope->axis.empty();
+    auto frequencies = in_context([&] { return tables_.frequencies(values, stream_); });
     if (!frequencies) return fail(frequencies.error());
     kernel.inverse_frequency = *frequencies;
     kernel.rope_first = args.rope->first;
     kernel.rope_dims = args.rope->dims;
+    kernel.rope_parts = args.rope->parts;
     kernel.adjacent = args.rope->pairs == device::Rope::Pairs::kAdjacent;
     kernel.magnitude = args.rope->magnitude;
   }

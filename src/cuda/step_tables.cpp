@@ -20,7 +20,7 @@ uint64_t pages_of(const device::StepShape& most) {
 
 // Byte offsets; the pages come last: most steps need few of them.
 struct StepTablesBuffer::Layout {
-  size_t tokens, positions, row_sequence, logit_rows, sequences, pages, end;
+  size_t tokens, positions, row_sequence, ends, places, logit_rows, sequences, pages, end;
 
   explicit Layout(const device::StepShape& most) {
     size_t at = kFrequencies * sizeof(float);
@@ -33,6 +33,8 @@ struct StepTablesBuffer::Layout {
     tokens = take(rows * sizeof(int32_t));
     positions = take(rows * sizeof(uint32_t));
     row_sequence = take(rows * sizeof(uint32_t));
+    ends = take(rows * sizeof(uint32_t));
+    places = take(rows * sizeof(device::Place));
     logit_rows = take(rows * sizeof(uint32_t));
     sequences = take(rows * sizeof(StepSequence));
     pages = take(pages_of(most) * sizeof(int32_t));
@@ -51,6 +53,8 @@ Status StepTablesBuffer::lay_out(const driver::Cuda& cuda, CUdeviceptr at, const
   address(layout.tokens, tables_.tokens);
   address(layout.positions, tables_.positions);
   address(layout.row_sequence, tables_.row_sequence);
+  address(layout.ends, tables_.ends);
+  address(layout.places, tables_.places);
   address(layout.logit_rows, tables_.logit_rows);
   address(layout.sequences, tables_.sequences);
   address(layout.pages, tables_.pages);
@@ -74,6 +78,8 @@ Status StepTablesBuffer::upload(const device::Batch& batch, const driver::Stream
   std::copy(batch.logit_rows.begin(), batch.logit_rows.end(), reinterpret_cast<uint32_t*>(host + layout.logit_rows));
   auto* positions = reinterpret_cast<uint32_t*>(host + layout.positions);
   auto* row_sequence = reinterpret_cast<uint32_t*>(host + layout.row_sequence);
+  auto* ends = reinterpret_cast<uint32_t*>(host + layout.ends);
+  auto* places = reinterpret_cast<device::Place*>(host + layout.places);
   auto* sequences = reinterpret_cast<StepSequence*>(host + layout.sequences);
   auto* pages = reinterpret_cast<int32_t*>(host + layout.pages);
   uint32_t first_page = 0;
@@ -81,12 +87,16 @@ Status StepTablesBuffer::upload(const device::Batch& batch, const driver::Stream
     const device::BatchSequence& sequence = batch.sequences[s];
     sequences[s] = {sequence.first_row, sequence.rows, sequence.first_position, first_page};
     for (uint32_t i = 0; i < sequence.rows; ++i) {
-      positions[sequence.first_row + i] = sequence.first_position + i;
-      row_sequence[sequence.first_row + i] = s;
+      const uint32_t row = sequence.first_row + i, position = sequence.first_position + i;
+      positions[row] = position;
+      ends[row] = position + 1;
+      places[row] = batch.places.empty() ? device::Place{position, position, position} : batch.places[row];
+      row_sequence[row] = s;
     }
     std::copy(sequence.pages.begin(), sequence.pages.end(), pages + first_page);
     first_page += static_cast<uint32_t>(sequence.pages.size());
   }
+  for (const device::AheadRows& ahead : batch.ahead) std::fill_n(ends + ahead.first_row, ahead.rows, ahead.end);
   const size_t end = layout.pages + page_count * sizeof(int32_t);
   return driver::check(
       cuda_->cuMemcpyHtoDAsync(at_ + layout.tokens, host + layout.tokens, end - layout.tokens, stream.get()),

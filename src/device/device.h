@@ -156,8 +156,8 @@ struct RotateAppendArgs {
 };
 
 // softmax(cap(scale q K^T)) V over the sequence's cached positions <= the row's own (and, with a
-// window, > position - window, or in the position's own chunk of that size). Grouped heads: query head h reads kv head
-// h * kv_heads / heads.
+// window, > position - window, or in the position's own chunk of that size). Rows of Batch::ahead see further. Grouped
+// heads: query head h reads kv head h * kv_heads / heads.
 struct AttentionArgs {
   const float* q = nullptr;
   uint32_t q_stride = 0;
@@ -166,6 +166,7 @@ struct AttentionArgs {
   float scale = 1;
   uint32_t window = 0;      // 0: none
   bool chunked = false;     // the window, a power of two, does not move: it begins at the last multiple of itself
+  bool ahead = true;        // false: no row sees further than to itself
   float soft_cap = 0;       // 0: none; else s -> cap * tanh(s / cap)
   Vector sinks = {};        // per head one more score, whose value is nothing (Xiao et al. 2023); absent: none
   Operand out;              // width heads * value_dim
@@ -181,6 +182,7 @@ struct ActivateArgs {
   uint32_t up_stride = 0;           // of `up`, if it has another
   const float* row_gate = nullptr;  // one number a row
   Operand out;
+  float* values = nullptr;  // the result is written here instead, rows of out.width values adjacent
 };
 
 // A causal convolution of every channel for itself: out = out_factor * act(sum over taps of weight * (in_factor * in of
@@ -340,7 +342,8 @@ class Device : public Sizing {
   virtual void scan(const ScanArgs& args) = 0;
   virtual void activate(const ActivateArgs& args) = 0;
   virtual void experts(const ExpertsArgs& args) = 0;
-  virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;  // in place
+  virtual void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) = 0;             // in place
+  virtual void clamp(float* values, uint32_t rows, uint32_t width, float least, float most) = 0;  // in place
   // Only if most_candidates() is not 0.
   virtual void candidates(const CandidatesArgs&) { CHECK(most_candidates() != 0); }
   virtual Status finish() = 0;  // kDeviceLost after an error that the device does not recover from

@@ -2,6 +2,7 @@
 // followed by the host. Row-major everywhere; a "row" of activations is one token of the batch.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -58,6 +59,8 @@ struct Rope {
   uint32_t dims = 0;                     // how many rotate; even
   std::vector<float> inverse_frequency;  // dims / 2: angle of pair i = position * inverse_frequency[i]
   float magnitude = 1;                   // multiplies sine and cosine (YaRN's attention factor)
+  uint32_t parts = 1;                    // of the rotated values; with kHalves each part has halves of its own
+  std::vector<uint8_t> axis = {};        // which number of Batch::places turns pair i; empty: the first turns all
 };
 
 // Queries that grow with their position p, times 1 + factor ln(1 + floor((p + offset) / period)), so that attention
@@ -114,8 +117,18 @@ bool ends_state(const CacheLayer& cache, const BatchSequence& sequence, uint32_t
 // Adjacent rows of a batch that begin as values in place of a token's embedding: parts of an image, say.
 struct EmbeddedRows {
   uint32_t first_row = 0, rows = 0;
-  const float* values = nullptr;  // of the model's width each
+  const float* values = nullptr;  // (1 + deep) times the model's width each
+  uint32_t deep = 0;              // so many of them are added to the row behind the first layers, one behind each
 };
+
+// Adjacent rows of one sequence that see it as far as before position `end`, not only to their own.
+struct AheadRows {
+  uint32_t first_row = 0, rows = 0, end = 0;
+};
+
+// Where a row stands in time, and in a picture by row and column.
+inline constexpr uint32_t kPlaces = 3;
+using Place = std::array<uint32_t, kPlaces>;
 
 // Adjacent rows of a batch that go through an adapter (LoRA) beside the weights.
 struct AdapterRows {
@@ -127,6 +140,8 @@ struct AdapterRows {
 struct Batch {
   std::span<const int32_t> tokens;          // one per row; of rows that are embedded, any
   std::vector<EmbeddedRows> embedded = {};  // ascending
+  std::vector<AheadRows> ahead = {};        // ascending
+  std::vector<Place> places = {};           // what ropes turn by, one per row; empty: a row's position is all three
   std::vector<AdapterRows> adapters = {};   // ascending, one range for each adapter; the other rows have none
   std::vector<BatchSequence> sequences;
   std::vector<uint32_t> logit_rows;  // rows whose logits are wanted, ascending
@@ -161,8 +176,8 @@ enum class NormKind { kRms, kLayer, kNone, kLike, kAboveMean };
 // looks GELU up in a table of halves, and models are judged by ggml's logits (without the rounding
 // they differ by 2e-4, with it by 5e-5). kRelu: max(x, 0); kReluSquared: its square. kClampedSwish, only with a second
 // factor: gate at most 7, up within 7, gate * sigmoid(1.702 gate) * (up + 1) (gpt-oss; OpenAI 2025).
-// kSigmoid: 1 / (1 + e^-x).
-enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish, kSigmoid };
+// kSigmoid: 1 / (1 + e^-x). kQuickGelu: x / (1 + e^-1.702x).
+enum class Activation { kSilu, kGeluTanh, kRelu, kReluSquared, kClampedSwish, kSigmoid, kQuickGelu };
 
 // What the output of a router is made of: shares of all experts that sum to one, or each its own.
 enum class Gating { kSoftmax, kSigmoid };

@@ -6,7 +6,7 @@ namespace hearth::test {
 namespace {
 
 Output activate(Rig& rig, Random& random, device::Activation kind, uint32_t rows, uint32_t width, bool gated,
-                float range, bool row_gate = false) {
+                float range, bool row_gate = false, bool as_values = false) {
   const uint32_t stride = 2 * width + 3;  // gate, up and something else
   std::vector<float> in = random.uniform(size_t{rows} * stride, -range, range);
   in[0] = 0;
@@ -17,12 +17,17 @@ Output activate(Rig& rig, Random& random, device::Activation kind, uint32_t rows
   args.up = gated ? at + width : nullptr;
   args.stride = stride;
   if (row_gate) args.row_gate = rig.floats(random.normal(rows, 2));
-  args.out = rig.readable_operand(width, rows);
+  if (as_values) {
+    args.out.width = width;
+    args.values = rig.zeros(size_t{rows} * width);
+  } else {
+    args.out = rig.readable_operand(width, rows);
+  }
   PlainBatch plain(rows);
-  const float* read = nullptr;
+  const float* read = args.values;
   rig.step(plain.batch, [&] {
     rig.device().activate(args);
-    read = rig.read(args.out, rows);
+    if (!as_values) read = rig.read(args.out, rows);
   });
 
   Output output{rig.download(read, size_t{rows} * width), {}, 0};
@@ -49,6 +54,7 @@ std::vector<OpCase> activate_cases() {
                                    {device::Activation::kGeluTanh, "gelu"},
                                    {device::Activation::kRelu, "relu"},
                                    {device::Activation::kReluSquared, "relu_squared"},
+                                   {device::Activation::kQuickGelu, "quick_gelu"},
                                    {device::Activation::kSigmoid, "sigmoid"}}) {
     for (const bool gated : {true, false})
       for (const auto& [rows, width] : {std::pair{1u, 1u}, {2u, 33u}, {5u, 256u}, {40u, 100u}})
@@ -66,6 +72,9 @@ std::vector<OpCase> activate_cases() {
          }});
   cases.push_back({"activate_row_gate", [](Rig& rig, Random& random) {
                      return activate(rig, random, device::Activation::kSilu, 7, 130, true, 3, true);
+                   }});
+  cases.push_back({"activate_as_values", [](Rig& rig, Random& random) {
+                     return activate(rig, random, device::Activation::kQuickGelu, 7, 130, true, 3, false, true);
                    }});
   return cases;
 }

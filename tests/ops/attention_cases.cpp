@@ -25,6 +25,10 @@ struct Options {
   bool sinks = false;
   bool latent = false;     // values are the first numbers of the keys
   bool as_values = false;  // the result is no operand
+  bool ahead = false;      // in every step some rows of each sequence see to the end of its rows
+  bool ignores = false;    // but this attention does not look ahead
+  bool places = false;     // pairs turn by three numbers
+  uint32_t parts = 1;      // of the rotated values
   std::vector<std::vector<uint32_t>> steps = {{40, 3, 0}, {1, 30, 1}, {1, 1, 1}, {7, 0, 65}};  // rows per sequence
   uint32_t start = 0;  // position of the first token of every sequence
 };
@@ -60,9 +64,12 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   setup->rope.first = options.rope_first;
   setup->rope.dims = options.rope_dims;
   setup->rope.magnitude = options.magnitude;
+  setup->rope.parts = options.parts;
   for (uint32_t i = 0; i < options.rope_dims / 2; ++i)
     setup->rope.inverse_frequency.push_back(
         std::pow(10000.0f, -2.0f * static_cast<float>(i) / static_cast<float>(options.rope_dims)));
+  for (uint32_t i = 0; options.places && i < options.rope_dims / 2; ++i)
+    setup->rope.axis.push_back(static_cast<uint8_t>(i % device::kPlaces));
   setup->stride = options.heads * options.key_dim + options.kv_heads * (options.key_dim + options.value_dim) + 5;
   auto& append = setup->append;
   append.q_stride = append.k_stride = append.v_stride = setup->stride;
@@ -85,6 +92,7 @@ std::unique_ptr<Setup> set_up(Rig& rig, Random& random, const Options& options) 
   attention.scale = 1 / std::sqrt(static_cast<float>(options.key_dim));
   attention.window = options.window;
   attention.chunked = options.chunked;
+  attention.ahead = !options.ignores;
   attention.soft_cap = options.soft_cap;
   if (options.sinks) attention.sinks = rig.vector(random.normal(options.heads, 3));
   return setup;
@@ -123,6 +131,11 @@ StepResult run_step(Rig& rig, Random& random, Setup& setup, const Options& optio
   for (size_t i = 0; i < sequences.size(); ++i) {
     if (rows[i] == 0) continue;
     batch.sequences.push_back({total, rows[i], sequences[i].position, sequences[i].pages});
+    const uint32_t before = rows[i] / 3;  // rows that see to themselves only
+    if (options.ahead && rows[i] > 2)
+      batch.ahead.push_back({total + before, rows[i] - before - 1, sequences[i].position + rows[i] - 1});
+    for (uint32_t row = 0; options.places && row < rows[i]; ++row)
+      batch.places.push_back({sequences[i].position, row / 5, row % 5 + 7});
     sequences[i].position += rows[i];
     total += rows[i];
   }
@@ -212,6 +225,15 @@ std::vector<OpCase> attention_cases() {
     for (const uint32_t chunk : {1u, 16u, 32u, 64u})
       add(name + "_chunks_of_" + std::to_string(chunk), {.type = type, .window = chunk, .chunked = true});
     add(name + "_chunks_far", {.type = type, .window = 64, .chunked = true, .steps = {{50}, {1}, {9}}, .start = 8200});
+    add(name + "_ahead", {.type = type, .ahead = true});
+    add(name + "_ahead_not_here", {.type = type, .ahead = true, .ignores = true});
+    add(name + "_ahead_with_window", {.type = type, .window = 20, .ahead = true});
+    add(name + "_ahead_of_128",
+        {.heads = 8, .kv_heads = 2, .key_dim = 128, .value_dim = 128, .type = type, .ahead = true});
+    add(name + "_ahead_far", {.type = type, .ahead = true, .steps = {{290}, {1}, {9}}});
+    add(name + "_places", {.type = type, .places = true});
+    add(name + "_places_adjacent", {.type = type, .pairs = Pairs::kAdjacent, .places = true});
+    add(name + "_places_in_parts", {.type = type, .places = true, .parts = 2});
     add(name + "_window_and_cap", {.type = type, .window = 17, .soft_cap = 3});
     add(name + "_long", {.type = type, .steps = {{200}, {200}, {1}, {64}, {1}}});
     add(name + "_far", {.type = type, .window = 40, .steps = {{50}, {1}, {9}}, .start = 8192});

@@ -36,6 +36,15 @@ Output soft_cap(Rig& rig, Random& random, uint32_t rows, uint32_t width, float c
   return output;
 }
 
+Output clamp(Rig& rig, Random& random, uint32_t rows, uint32_t width) {
+  PlainBatch plain(rows);
+  float* values = rig.floats(random.normal(size_t{rows} * width, 3));
+  rig.step(plain.batch, [&] { rig.device().clamp(values, rows, width, -2, 1.5f); });
+  Output output{rig.download(values, size_t{rows} * width), {}, 0};
+  output.allowed.assign(output.values.size(), 0);
+  return output;
+}
+
 }  // namespace
 
 std::vector<OpCase> embed_cases() {
@@ -55,6 +64,9 @@ std::vector<OpCase> embed_cases() {
   cases.push_back({"embed_positions_alone", [](Rig& rig, Random& random) {
                      return embed(rig, random, *quant::find_name("F32"), 96, 1, "F16", false);
                    }});
+  for (const auto& [rows, width] : {std::pair{1u, 1u}, {3u, 101u}, {64u, 4096u}})
+    cases.push_back(
+        {"clamp_" + std::to_string(width), [=](Rig& rig, Random& random) { return clamp(rig, random, rows, width); }});
   for (const auto& [rows, width] : {std::pair{1u, 1u}, {3u, 101u}, {64u, 4096u}})
     cases.push_back({"soft_cap_" + std::to_string(width),
                      [=](Rig& rig, Random& random) { return soft_cap(rig, random, rows, width, 30); }});

@@ -163,6 +163,9 @@ class FakeGpu final : public device::Device {
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override {
     op([&] { inner_->soft_cap(values, rows, width, cap); });
   }
+  void clamp(float* values, uint32_t rows, uint32_t width, float least, float most) override {
+    op([&] { inner_->clamp(values, rows, width, least, most); });
+  }
   uint32_t most_candidates() const override { return inner_->most_candidates(); }
   void candidates(const device::CandidatesArgs& args) override {
     op([&] { inner_->candidates(args); });

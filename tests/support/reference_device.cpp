@@ -49,6 +49,8 @@ double activation(Activation kind, double x) {
   switch (kind) {
     case Activation::kSilu:
       return x / (1 + std::exp(-x));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
     case Activation::kGeluTanh:
       return gelu(x);
     case Activation::kRelu:
@@ -77,12 +79,14 @@ void rms_norm_head(std::span<float> head, const Vector& weight, float epsilon) {
     head[i] = static_cast<float>(head[i] * scale * (weight ? weight.data[i] : 1));
 }
 
-void rotate_head(std::span<float> head, const Rope& rope, uint32_t position) {
+void rotate_head(std::span<float> head, const Rope& rope, const Place& place) {
   const uint32_t half = rope.dims / 2;
   for (uint32_t i = 0; i < half; ++i) {
     const bool adjacent = rope.pairs == Rope::Pairs::kAdjacent;
-    float& a = head[rope.first + (adjacent ? 2 * i : i)];
-    float& b = head[rope.first + (adjacent ? 2 * i + 1 : i + half)];
+    const uint32_t part = half / rope.parts, in_part = i / part * 2 * part + i % part;
+    float& a = head[rope.first + (adjacent ? 2 * i : in_part)];
+    float& b = head[rope.first + (adjacent ? 2 * i + 1 : in_part + part)];
+    const uint32_t position = place[rope.axis.empty() ? 0 : rope.axis[i]];
     const double angle = static_cast<double>(position) * rope.inverse_frequency[i];
     const double cosine = std::cos(angle) * rope.magnitude, sine = std::sin(angle) * rope.magnitude;
     const double x = a, y = b;
@@ -276,10 +280,10 @@ void ReferenceDevice::project_heads(const HeadProjection& args) {
 
 void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
   const CacheShape& shape = args.cache.shape;
-  const auto prepare = [&](std::span<float> head, const Vector& norm_weight, uint32_t position) {
-    if (args.rope != nullptr && args.norm_last) rotate_head(head, *args.rope, position);
+  const auto prepare = [&](std::span<float> head, const Vector& norm_weight, const Place& place) {
+    if (args.rope != nullptr && args.norm_last) rotate_head(head, *args.rope, place);
     if (norm_weight || args.plain_norms) rms_norm_head(head, norm_weight, args.epsilon);
-    if (args.rope != nullptr && !args.norm_last) rotate_head(head, *args.rope, position);
+    if (args.rope != nullptr && !args.norm_last) rotate_head(head, *args.rope, place);
   };
   const auto grow = [&](std::span<float> head, uint32_t position) {
     const uint32_t periods = (position + args.growth.offset) / args.growth.period;
@@ -289,9 +293,10 @@ void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
     for (uint32_t i = 0; i < sequence.rows; ++i) {
       const size_t row = sequence.first_row + i;
       const uint32_t position = sequence.first_position + i;
+      const Place place = batch_->places.empty() ? Place{position, position, position} : batch_->places[row];
       for (uint32_t h = 0; h < args.heads; ++h) {
         const std::span<float> head(args.q + row * args.q_stride + size_t{h} * shape.key_dim, shape.key_dim);
-        prepare(head, args.q_norm, position);
+        prepare(head, args.q_norm, place);
         grow(head, position);
       }
       for (uint32_t h = 0; args.k != nullptr && h < shape.kv_heads; ++h) {
@@ -300,7 +305,7 @@ void ReferenceDevice::rotate_append(const RotateAppendArgs& args) {
         std::span<float> key(cached(args.cache, sequence, position, h, false), shape.key_dim);
         std::span<float> value(cached(args.cache, sequence, position, h, true), shape.value_dim);
         std::copy(k, k + shape.key_dim, key.begin());
-        prepare(key, args.k_norm, position);
+        prepare(key, args.k_norm, place);
         round_through(shape.type, key);
         if (shape.values_in_keys) continue;
         std::copy(v, v + shape.value_dim, value.begin());
@@ -317,11 +322,14 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
       const uint32_t row = sequence.first_row + i, position = sequence.first_position + i;
       const uint32_t moving = args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
       const uint32_t first = args.chunked ? position / args.window * args.window : moving;
+      uint32_t last = position;
+      for (const AheadRows& ahead : batch_->ahead)
+        if (args.ahead && row >= ahead.first_row && row < ahead.first_row + ahead.rows) last = ahead.end - 1;
       for (uint32_t h = 0; h < args.heads; ++h) {
         const uint32_t kv_head = static_cast<uint32_t>(uint64_t{h} * shape.kv_heads / args.heads);
         const float* q = args.q + size_t{row} * args.q_stride + size_t{h} * shape.key_dim;
-        std::vector<double> weights(position - first + 1);
-        for (uint32_t p = first; p <= position; ++p) {
+        std::vector<double> weights(last - first + 1);
+        for (uint32_t p = first; p <= last; ++p) {
           const float* key = cached(args.cache, sequence, p, kv_head, false);
           double score = static_cast<double>(args.scale) * dot({q, shape.key_dim}, key);
           if (args.soft_cap != 0) score = args.soft_cap * std::tanh(score / args.soft_cap);
@@ -336,7 +344,7 @@ void ReferenceDevice::attention(const AttentionArgs& args) {
         float* out = whole + size_t{h} * shape.value_dim;
         for (uint32_t d = 0; d < shape.value_dim; ++d) {
           double total = 0;
-          for (uint32_t p = first; p <= position; ++p)
+          for (uint32_t p = first; p <= last; ++p)
             total += weights[p - first] * cached(args.cache, sequence, p, kv_head, true)[d];
           out[d] = static_cast<float>(total / sum);
         }
@@ -420,7 +428,8 @@ void ReferenceDevice::activate(const ActivateArgs& args) {
       const double value = args.up != nullptr ? gated_activation(args.kind, args.gate[at], args.up[up_at])
                                               : activation(args.kind, args.gate[at]);
       const double share = args.row_gate != nullptr ? 1 / (1 + std::exp(-static_cast<double>(args.row_gate[row]))) : 1;
-      operand_row(args.out, row)[c] = static_cast<float>(value * share);
+      float* out = args.values != nullptr ? args.values + size_t{row} * args.out.width : operand_row(args.out, row);
+      out[c] = static_cast<float>(value * share);
     }
   }
 }
@@ -517,6 +526,11 @@ void ReferenceDevice::experts(const ExpertsArgs& args) {
 void ReferenceDevice::soft_cap(float* values, uint32_t rows, uint32_t width, float cap) {
   for (size_t i = 0; i < size_t{rows} * width; ++i)
     values[i] = static_cast<float>(cap * std::tanh(static_cast<double>(values[i]) / cap));
+}
+
+void ReferenceDevice::clamp(float* values, uint32_t rows, uint32_t width, float least, float most) {
+  for (size_t i = 0; i < size_t{rows} * width; ++i)
+    if (!std::isnan(values[i])) values[i] = std::clamp(values[i], least, most);
 }
 
 void ReferenceDevice::candidates(const CandidatesArgs& args) {

@@ -47,6 +47,7 @@ class ReferenceDevice final : public device::Device {
   void activate(const device::ActivateArgs& args) override;
   void experts(const device::ExpertsArgs& args) override;
   void soft_cap(float* values, uint32_t rows, uint32_t width, float cap) override;
+  void clamp(float* values, uint32_t rows, uint32_t width, float least, float most) override;
   uint32_t most_candidates() const override { return device::kMost_candidates; }
   void candidates(const device::CandidatesArgs& args) override;
   Status finish() override;

@@ -181,6 +181,7 @@ struct AttentionRows {
   float* sums;                                  // [row][value_dim]: what the weights so far make of the values
   SoftmaxState states[V::kAttentionRows] = {};  // of the weights so far
   uint32_t positions[V::kAttentionRows];        // in the sequence
+  uint32_t ends[V::kAttentionRows];             // see AttentionBlock
   alignas(64) float scores[V::kAttentionRows * kPage_tokens];  // [row][position] of one page; then its weights
 };
 
@@ -206,6 +207,7 @@ template <class V>
   for (uint32_t i = 0; i < block.rows; ++i) {
     const QueryRow query = query_row(block, i);
     rows.positions[i] = block.sequence->first_position + (block.first + i) / group;
+    rows.ends[i] = block.ends[query.row];
     const float* from = args.q + size_t{query.row} * args.q_stride + query.head * key_dim;
     for (uint32_t d = 0; d < key_dim; ++d) rows.q[i * key_dim + d] = from[d] * args.scale;
   }
@@ -220,7 +222,7 @@ template <class V>
   for (uint32_t i = 0; i < block.rows; ++i) {
     const uint32_t position = rows.positions[i];
     const uint32_t from = std::max(oldest_seen(args, position), start) - start;
-    const uint32_t to = position < start ? 0 : std::min(kPage_tokens, position + 1 - start);
+    const uint32_t to = rows.ends[i] <= start ? 0 : std::min(kPage_tokens, rows.ends[i] - start);
     float* scores = rows.scores + i * kPage_tokens;
     if (from >= to) {
       std::fill_n(scores, kPage_tokens, 0.0f);
@@ -280,15 +282,15 @@ void attend(const AttentionBlock& block) {
   rows.q = scratch.at_least(size_t{kRows} * (shape.key_dim + shape.value_dim));
   rows.sums = rows.q + size_t{kRows} * shape.key_dim;
   start_rows<V>(block, rows);
-  const uint32_t oldest = oldest_seen(args, rows.positions[0]), last = rows.positions[block.rows - 1];
-  for (uint32_t start = oldest / kPage_tokens * kPage_tokens; start <= last; start += kPage_tokens) {
+  const uint32_t oldest = oldest_seen(args, rows.positions[0]),
+                 end = *std::max_element(rows.ends, rows.ends + block.rows);
+  for (uint32_t start = oldest / kPage_tokens * kPage_tokens; start < end; start += kPage_tokens) {
     const int32_t page = block.sequence->pages[start / kPage_tokens];
     const std::byte* keys = key_head(args.cache, page, block.kv_head);
     with_constant<kRows>(static_cast<int>(block.rows),
                          [&]<int R>() { page_scores<V, kType, R>(rows.q, shape.key_dim, keys, rows.scores); });
     weigh_page<V>(block, start, rows);
-    add_page<V, kType>(block, value_head(args.cache, page, block.kv_head), std::min(kPage_tokens, last + 1 - start),
-                       rows);
+    add_page<V, kType>(block, value_head(args.cache, page, block.kv_head), std::min(kPage_tokens, end - start), rows);
   }
   finish_rows<V>(block, rows);
 }

@@ -13,6 +13,7 @@ struct AttentionBlock {
   uint32_t kv_head;
   uint32_t first, rows;  // at most KernelTable::attention_rows
   float* out;            // [batch rows][heads * value_dim]
+  const uint32_t* ends;  // of the batch's rows: the position before which what they see ends
 };
 
 }  // namespace hearth::cpu

@@ -185,6 +185,8 @@ void activate_row(device::Activation kind, const float* gate, const float* up, u
   switch (kind) {
     case device::Activation::kSilu:
       return apply([](auto x) { return silu<V>(x); });
+    case device::Activation::kQuickGelu:
+      return apply([](auto x) { return V::div(x, V::add(V::set(1), exponential<V>(V::mul(V::set(-1.702f), x)))); });
     case device::Activation::kGeluTanh:
       return apply([](auto x) { return gelu_tanh<V>(x); });
     case device::Activation::kRelu:

@@ -36,7 +36,10 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) activate(const Ac
       value = activated(args.way, gate) * up;
     if (args.row_gate != nullptr) value /= 1 + expf(-args.row_gate[row]) + broken(args.row_gate[row]);
   }
-  store_operand(args.out, row, block, value);
+  if (args.values == nullptr)
+    store_operand(args.out, row, block, value);
+  else if (block * 32 + lane_of_warp() < args.width)
+    args.values[size_t{row} * args.width + block * 32 + lane_of_warp()] = value;
 }
 
 extern "C" __global__ void __launch_bounds__(kActivateThreads) soft_cap(const SoftCapKernelArgs args) {
@@ -44,6 +47,13 @@ extern "C" __global__ void __launch_bounds__(kActivateThreads) soft_cap(const So
   if (i >= args.count) return;
   float& x = args.values[i];
   x = soft_capped(x, args.cap) + broken(x);
+}
+
+extern "C" __global__ void __launch_bounds__(kActivateThreads) clamp(const SoftCapKernelArgs args) {
+  const uint64_t i = uint64_t{blockIdx.x} * kActivateThreads + threadIdx.x;
+  if (i >= args.count) return;
+  float& x = args.values[i];
+  x = fminf(fmaxf(x, args.least), args.most) + broken(x);
 }
 
 }  // namespace hearth::cuda

@@ -35,6 +35,8 @@ __device__ inline float activated(ActivationWay way, float x) {
       return gelu_tanh(x);
     case ActivationWay::kRelu:
       return relu(x);
+    case ActivationWay::kQuickGelu:
+      return x / (1 + expf(-1.702f * x));
     case ActivationWay::kSigmoid:
       return 1 / (1 + expf(-x));
     default:

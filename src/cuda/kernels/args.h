@@ -55,7 +55,8 @@ enum class ActivationWay : uint32_t {
   kRelu,
   kReluSquared,
   kClampedSwish,
-  kSigmoid
+  kSigmoid,
+  kQuickGelu
 };  // as device::Activation
 struct ActivateKernelArgs {
   const float* gate;
@@ -66,6 +67,7 @@ struct ActivateKernelArgs {
   const float* gate_bias;   // [expert][width]
   const float* up_bias;     // likewise
   const float* row_weight;  // on both before the activation
+  float* values;            // [row][width], in place of:
   OperandRows out;
   uint32_t stride, up_stride, width, rows;
   ActivationWay way;
@@ -75,7 +77,8 @@ struct ActivateKernelArgs {
 struct SoftCapKernelArgs {
   float* values;
   uint64_t count;
-  float cap;
+  float cap;          // of soft_cap
+  float least, most;  // of clamp
   uint32_t unused;
 };
 
@@ -94,11 +97,12 @@ struct EmbedKernelArgs {
 
 // rotate.cu. One warp per row and head: queries, then keys, then values.
 inline constexpr uint32_t kRotateWarps = 4;
+inline constexpr uint32_t kPlaceNumbers = 3;  // device::kPlaces
 struct RotateKernelArgs {
   float* q;
   const float* k;
   const float* v;                  // null: no values are stored
-  const float* inverse_frequency;  // null: no rotation
+  const float* inverse_frequency;  // null: no rotation; behind them the pairs' axes, if `with_axes`
   const float* q_norm;             // null: none
   const float* k_norm;
   uint8_t* cache;
@@ -114,6 +118,7 @@ struct RotateKernelArgs {
   float growth;  // see device::QueryGrowth
   uint32_t growth_period, growth_offset;
   uint32_t plain_norms;
+  uint32_t with_axes, rope_parts;
 };
 
 // Attention. Rows [first_row, first_row + rows) of the batch, which are all of one kind: alone in their sequence's part
@@ -133,6 +138,7 @@ struct AttentionKernelArgs {
   AttentionRows which;
   float scale, soft_cap;
   uint32_t values_in_keys;  // see device::CacheShape; only of attention.cu
+  uint32_t ahead, unused;   // rows see to StepTables::ends, not only to themselves; only of attention.cu
 };
 
 // attention.cu: kAll. Grid: splits, kv_heads * chunks of the group of query heads, rows.
@@ -157,7 +163,7 @@ struct AttentionMergeArgs {
   const float* sinks;  // per head; null: none
   uint32_t heads, value_dim, first_row, rows, splits, split_pages, window, chunk_mask;
   AttentionRows which;
-  uint32_t unused;
+  uint32_t ahead;
 };
 
 // recurrent.cu. See device::CacheLayer.

@@ -173,7 +173,8 @@ __device__ void attend(const AttentionKernelArgs& args) {
   const uint32_t row = args.first_row + blockIdx.z, warp = threadIdx.x / 32;
   const StepSequence sequence = args.step.sequences[args.step.row_sequence[row]];
   const uint32_t position = args.step.positions[row], pages = split_pages(args.key_dim, args.value_dim);
-  const PageRange range = page_range(position, args.window, args.chunk_mask);
+  const uint32_t seen = args.ahead != 0 ? args.step.ends[row] : position + 1;
+  const PageRange range = page_range_to(seen, position, args.window, args.chunk_mask);
   if (blockIdx.x >= range.splits(pages)) return;
 
   const uint32_t group = args.heads / args.kv_heads, chunks = (group + kHeads - 1) / kHeads;
@@ -199,7 +200,7 @@ __device__ void attend(const AttentionKernelArgs& args) {
     const int32_t page = args.step.pages[sequence.first_page + index];
     const uint32_t start = index * kPagePositions;
     const uint32_t from = range.oldest > start ? range.oldest - start : 0;
-    const uint32_t to = min(kPagePositions, position + 1 - start);
+    const uint32_t to = min(kPagePositions, seen - start);
     const bool visible = lane_of_warp() >= from && lane_of_warp() < to;
     float scores[kHeads] = {};
     if (visible) score<kType, kHeads>(page_part<kType>(args, page, kv_head, false), q, padded, scores);

@@ -77,8 +77,9 @@ extern "C" __global__ void __launch_bounds__(kMergeThreads) attend_merge(const A
   const uint32_t width = args.heads * args.value_dim;
   const bool chunks = args.which == AttentionRows::kChunks;
   if (block * 32 >= width || (chunks && args.step.sequences[args.step.row_sequence[row]].rows == 1)) return;
+  const uint32_t position = args.step.positions[row], end = args.ahead != 0 ? args.step.ends[row] : position + 1;
   const uint32_t splits =
-      chunks ? 1 : page_range(args.step.positions[row], args.window, args.chunk_mask).splits(args.split_pages);
+      chunks ? 1 : page_range_to(end, position, args.window, args.chunk_mask).splits(args.split_pages);
   const uint32_t i = block * 32 + lane_of_warp();
   const size_t at = (size_t{blockIdx.y} * args.heads + i / args.value_dim) * args.splits;
   const float* totals = args.partial + size_t{args.rows} * args.heads * args.splits * args.value_dim + 2 * at;

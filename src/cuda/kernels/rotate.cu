@@ -28,13 +28,16 @@ __device__ float growth_at(const RotateKernelArgs& args, uint32_t position) {
   return 1 + args.growth * logf(1.0f + static_cast<float>((position + args.growth_offset) / args.growth_period));
 }
 
-__device__ void rotate(float* head, const RotateKernelArgs& args, float position) {
-  const uint32_t half = args.rope_dims / 2;
+__device__ void rotate(float* head, const RotateKernelArgs& args, uint32_t row) {
+  const uint32_t half = args.rope_dims / 2, part = half / args.rope_parts;
+  const uint32_t* place = args.step.places + row * kPlaceNumbers;
   for (uint32_t i = lane_of_warp(); i < half; i += 32) {
-    float& a = head[args.rope_first + (args.adjacent != 0 ? 2 * i : i)];
-    float& b = head[args.rope_first + (args.adjacent != 0 ? 2 * i + 1 : i + half)];
+    const uint32_t in_part = i / part * part + i;
+    float& a = head[args.rope_first + (args.adjacent != 0 ? 2 * i : in_part)];
+    float& b = head[args.rope_first + (args.adjacent != 0 ? 2 * i + 1 : in_part + part)];
     float sine, cosine;
-    sine_cosine(position, args.inverse_frequency[i], sine, cosine);
+    const uint32_t axis = args.with_axes != 0 ? static_cast<uint32_t>(args.inverse_frequency[half + i]) : 0;
+    sine_cosine(static_cast<float>(place[axis]), args.inverse_frequency[i], sine, cosine);
     sine *= args.magnitude;
     cosine *= args.magnitude;
     const float x = a, y = b;
@@ -94,7 +97,7 @@ extern "C" __global__ void __launch_bounds__(kRotateWarps * 32) rotate_append(co
     if (is_query && !normalised && args.inverse_frequency == nullptr && args.growth == 0) return;
     load_head(from, args.key_dim, head);
     if (normalised && args.norm_last == 0) normalise(head, norm, args.key_dim, args.epsilon);
-    if (args.inverse_frequency != nullptr) rotate(head, args, static_cast<float>(position));
+    if (args.inverse_frequency != nullptr) rotate(head, args, row);
     if (normalised && args.norm_last != 0) normalise(head, norm, args.key_dim, args.epsilon);
     if (is_query) {
       const float growth = growth_at(args, position);

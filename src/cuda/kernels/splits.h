@@ -41,6 +41,13 @@ HEARTH_BOTH PageRange page_range(uint32_t position, uint32_t window, uint32_t ch
   return {oldest, oldest / kPagePositions, position / kPagePositions};
 }
 
+// The same of a row that sees to before `end`.
+HEARTH_BOTH PageRange page_range_to(uint32_t end, uint32_t position, uint32_t window, uint32_t chunk_mask) {
+  PageRange range = page_range(position, window, chunk_mask);
+  range.last_page = (end - 1) / kPagePositions;
+  return range;
+}
+
 }  // namespace hearth::cuda
 
 #undef HEARTH_BOTH

@@ -22,6 +22,8 @@ struct StepTables {
   const uint32_t* logit_rows;
   const StepSequence* sequences;
   const int32_t* pages;
+  const uint32_t* ends;    // per row: before which position what it sees ends
+  const uint32_t* places;  // per row device::kPlaces numbers
 };
 
 }  // namespace hearth::cuda
