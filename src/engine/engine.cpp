@@ -38,11 +38,12 @@ sched::SchedulerOptions scheduler_options(const Backend& backend, const EngineOp
           .whole = backend.whole};
 }
 
-sched::SequenceOptions sequence_options(const Request& request) {
+sched::SequenceOptions sequence_options(const Request& request, uint32_t width) {
   sched::SequenceOptions options{
       .user = std::hash<std::string>()(request.user), .priority = request.priority, .salt = request.cache_salt};
   if (request.adapter != 0) options.marks.push_back({0, ~uint64_t{request.adapter}});
-  for (const EmbeddedPart& part : request.embedded) options.marks.push_back({part.first, part.key});
+  for (const EmbeddedPart& part : request.embedded)
+    options.marks.push_back({part.first, part.key, part.together ? rows_of(part, width) : 0});
   options.group = request.adapter;
   if (request.deadline) options.deadline = static_cast<uint64_t>(request.deadline->time_since_epoch().count());
   if (!request.pooling) return options;
@@ -120,10 +121,18 @@ Status Engine::Impl::check_embedded(const Request& request) const {
     return error(ErrorKind::kUnsupported, "this model takes tokens only");
   size_t next = 0;
   for (const EmbeddedPart& part : request.embedded) {
-    const size_t values = part.values->size(), rows = values / backend.width;
-    if (rows == 0 || values % backend.width != 0 || part.first < next || part.first + rows > request.prompt.size())
+    const size_t values = part.values->size(), width = backend.width * (size_t{1} + part.deep), rows = values / width;
+    if (rows == 0 || values % width != 0 || part.first < next || part.first + rows > request.prompt.size())
       return error(ErrorKind::kUsage, "{} values at {} are no rows of {} within a prompt of {} tokens", values,
-                   part.first, backend.width, request.prompt.size());
+                   part.first, width, request.prompt.size());
+    if (part.columns != 0 && size_t{part.columns} * part.rows != rows)
+      return error(ErrorKind::kUsage, "{} rows at {} are no {} x {}", rows, part.first, part.columns, part.rows);
+    if (part.together && rows + options.max_sequences > options.step_rows)
+      return error(
+          ErrorKind::kTooLong,
+          "{} tokens that see one another do not fit into a step of {} rows for {} answers: raise the rows of a "
+          "step",
+          rows, options.step_rows, options.max_sequences);
     next = part.first + rows;
   }
   return {};
@@ -141,7 +150,7 @@ Result<std::vector<RequestId>> Engine::Impl::submit(const Request& request, std:
     auto active = std::make_unique<Active>(request, std::move(generation));
     if (request.pooling)
       active->pooled.emplace(*request.pooling, static_cast<uint32_t>(request.prompt.size()), backend.width);
-    all.push_back({0, request.prompt, sequence_options(request), std::move(active)});
+    all.push_back({0, request.prompt, sequence_options(request, backend.width), std::move(active)});
   }
   std::vector<RequestId> ids;
   {

@@ -50,8 +50,11 @@ enum class Pooling {
 // A part of a prompt that is given as rows in place of tokens: an image, say.
 struct EmbeddedPart {
   uint32_t first = 0;                                // place in the prompt, whose tokens there count for nothing
-  std::shared_ptr<const std::vector<float>> values;  // rows of the model's width, as the first layer reads them
+  std::shared_ptr<const std::vector<float>> values;  // rows of (1 + deep) times the model's width; see EmbeddedRows
   uint64_t key = 0;  // of the content: computed prefixes are shared with those that have the same; best a hash
+  uint32_t deep = 0;
+  bool together = false;           // its rows see one another
+  uint32_t columns = 0, rows = 0;  // of the picture, where positions have rows and columns; 0: they are as of text
 };
 
 struct Request {
@@ -120,9 +123,9 @@ struct Stats {
   uint32_t pages_total = 0, pages_free = 0;  // free: unused, or holding only a reusable prefix
   // Since the start. Prefilled: of prompts, and again after a preemption; not those from shared pages (cached).
   uint64_t steps = 0, tokens_prefilled = 0, tokens_cached = 0, tokens_generated = 0;
-  uint64_t devices_lost = 0;  // whether or not they could be made anew
+  uint64_t devices_lost = 0;              // whether or not they could be made anew
   std::chrono::nanoseconds computing{0};  // in the steps, without waiting for other engines
-  uint64_t preemptions = 0;   // sequences put back and computed again because the pages ran out
+  uint64_t preemptions = 0;               // sequences put back and computed again because the pages ran out
 };
 
 class Engine {

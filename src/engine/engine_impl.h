@@ -14,6 +14,7 @@
 #include "engine/backend.h"
 #include "engine/background.h"
 #include "engine/delivery.h"
+#include "engine/embedded.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
 #include "engine/pooled.h"
@@ -104,6 +105,7 @@ struct Engine::Impl {
   device::Batch batch_of(const sched::Step& step) const;
   device::Batch alone(const sched::Step& step, const sched::StepSequence& part) const;
   void add_part(const sched::StepSequence& part, uint32_t first_row, device::Batch& batch) const;
+  void add_places(std::span<const sched::StepSequence> parts, device::Batch& batch) const;
   std::span<const int32_t> pages_of(const sched::StepSequence& part) const;
   device::Readout wanted(const sched::Step& step);
   void take_cancels();

@@ -48,6 +48,7 @@ device::Batch Engine::Impl::batch_of(const sched::Step& step) const {
   batch.tokens = step.tokens;
   for (const sched::StepSequence& part : step.sequences) add_part(part, part.first_row, batch);
   batch.logit_rows = step.logit_rows;
+  add_places(step.sequences, batch);
   return batch;
 }
 
@@ -57,7 +58,19 @@ device::Batch Engine::Impl::alone(const sched::Step& step, const sched::StepSequ
   batch.tokens = std::span(step.tokens).subspan(part.first_row, part.rows);
   add_part(part, 0, batch);
   batch.logit_rows.push_back(part.rows - 1);
+  add_places({&part, 1}, batch);
   return batch;
+}
+
+// Where rows stand, if that is not their position for one of them.
+void Engine::Impl::add_places(std::span<const sched::StepSequence> parts, device::Batch& batch) const {
+  const auto has_grid = [&](const sched::StepSequence& part) {
+    return std::ranges::any_of(actives.at(part.id)->embedded, [](const EmbeddedPart& at) { return at.columns != 0; });
+  };
+  if (std::ranges::none_of(parts, has_grid)) return;
+  for (const sched::StepSequence& part : parts)
+    for (uint32_t i = 0; i < part.rows; ++i)
+      batch.places.push_back(place_of(actives.at(part.id)->embedded, backend.width, part.first_position + i));
 }
 
 // What the scheduler deals in are groups of pages.
@@ -75,12 +88,15 @@ void Engine::Impl::add_part(const sched::StepSequence& part, uint32_t first_row,
   batch.sequences.push_back({first_row, part.rows, part.first_position, pages_of(part)});
   const Active& active = *actives.at(part.id);
   for (const EmbeddedPart& embedded : active.embedded) {
-    const auto rows = static_cast<uint32_t>(embedded.values->size() / backend.width);
+    const uint32_t rows = rows_of(embedded, backend.width);
     const uint32_t first = std::max(embedded.first, part.first_position);
     const uint32_t end = std::min(embedded.first + rows, part.first_position + part.rows);
     if (first >= end) continue;
-    const float* values = embedded.values->data() + size_t{first - embedded.first} * backend.width;
-    batch.embedded.push_back({first_row + first - part.first_position, end - first, values});
+    const size_t width = size_t{backend.width} * (1 + embedded.deep);
+    const float* values = embedded.values->data() + (first - embedded.first) * width;
+    const uint32_t row = first_row + first - part.first_position;
+    batch.embedded.push_back({row, end - first, values, embedded.deep});
+    if (embedded.together) batch.ahead.push_back({row, end - first, embedded.first + rows});
   }
   if (active.adapter == 0) return;
   if (!batch.adapters.empty() && batch.adapters.back().adapter == active.adapter)

@@ -59,6 +59,7 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   spec.attention_scale = 1;
   spec.qk_norm = QkNorm::kPerHead;
   spec.norm_values = true;
+  spec.ahead_in_windows_only = true;
   spec.dense_beside_experts = spec.expert_gate_in_up = spec.experts != 0;
   ASSIGN_OR_RETURN(spec.layer_inputs, keys.count_or("embedding_length_per_layer_input", 0, 0, kMost_head));
   ASSIGN_OR_RETURN(const uint32_t local_dim, read_layers(keys, &spec));

@@ -31,6 +31,7 @@ Result<Spec> read_with(const Metadata& keys, const ReadOptions& options, bool hy
   ASSIGN_OR_RETURN(const float logits, scale_of(keys, "logit_scale"));
   // Every result that is added to x is scaled, and x is only read through RMS norms: x over that scale is kept instead.
   spec.embedding_scale = embedding / residual;
+  spec.scales_embedded = true;
   spec.norm_epsilon /= residual * residual;
   spec.logit_scale = 1 / logits;
   if (hybrid && !keys.file().bool_or(keys.name("rope.scaling.finetuned"), true)) return spec;  // no ropes

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "models/diagnose.h"
+#include "models/embedded_rows.h"
 #include "models/shards.h"
 #include "models/sound.h"
 
@@ -129,6 +130,8 @@ Status Model::Impl::check(const device::Batch& batch) const {
   CHECK(batch.logit_rows.size() <= options.logit_rows);
   CHECK(batch.adapters.empty());  // backend_of() offers none
   for (const device::EmbeddedRows& part : batch.embedded) CHECK(part.first_row + part.rows <= batch.rows());
+  for (const device::AheadRows& part : batch.ahead) CHECK(part.first_row + part.rows <= batch.rows());
+  CHECK(batch.places.empty() || batch.places.size() == batch.rows());
   for (const device::BatchSequence& sequence : batch.sequences) {
     const uint64_t end = uint64_t{sequence.first_position} + sequence.rows;
     CHECK(end <= sequence.pages.size() * kPage_tokens);
@@ -192,15 +195,12 @@ class ForwardPass {
     return {};
   }
 
-  // Puts values in the place of rows of the residual stream. An upload is no op: the step ends before it and goes on in
-  // another.
-  Status replace(std::span<const device::EmbeddedRows> parts) {
+  // Changes rows of the residual stream. An upload is no op: the step ends before it and goes on in another.
+  template <class Change>
+  Status change(const Change& change) {
     const uint32_t device = *at_;
     TRY(end());
-    const size_t width = load_plan_.spec.width;
-    float* const x = shards_.workspace(device).x;
-    for (const device::EmbeddedRows& part : parts)
-      TRY(device::upload_floats(shards_.device(device), {part.values, part.rows * width}, x + part.first_row * width));
+    TRY(change(shards_.device(device), shards_.workspace(device).x));
     return go(device);
   }
 
@@ -297,13 +297,18 @@ Status Model::forward(const device::Batch& batch, device::Readout& readout) {
   Status queued;
   TRY(pass.go(arrangement.embedding));
   embed(pass.step());
-  if (!batch.embedded.empty()) TRY(pass.replace(batch.embedded));
+  if (!batch.embedded.empty())
+    TRY(pass.change([&](Device& device, float* x) {
+      return put_embedded(batch.embedded, spec().scales_embedded ? spec().embedding_scale : 1, spec().width, device, x);
+    }));
   begin_residual(pass.step());
   for (uint32_t i = 0; i < spec().layers; ++i) {
     TRY(pass.go(arrangement.layers[i].layer));
     attention(pass.step(), i, shards.cache(i));
     TRY(pass.go(arrangement.layers[i].experts));
     feed_forward(pass.step(), i);
+    if (has_deep(batch.embedded, i))
+      TRY(pass.change([&](Device& device, float* x) { return add_deep(batch.embedded, i, spec().width, device, x); }));
   }
   if (!readout.hidden_rows.empty() || !batch.logit_rows.empty()) {
     TRY(pass.go(arrangement.output));

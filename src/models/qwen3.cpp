@@ -14,11 +14,19 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   return spec;
 }
 
+Result<Spec> read_vl(const Metadata& keys, const ReadOptions& options) {
+  ASSIGN_OR_RETURN(Spec spec, read(keys, options));
+  TRY(add_axes(keys, true, &spec.ropes[0]));
+  return spec;
+}
+
 const Architecture kQwen3{"qwen3", read};
 const Architecture kQwen3Moe{"qwen3moe", read};
-const Architecture kQwen3Vl{"qwen3vl", read};
+const Architecture kQwen3Vl{"qwen3vl", read_vl};
+const Architecture kQwen3VlMoe{"qwen3vlmoe", read_vl};
 const RegisterArchitecture registered(&kQwen3);
 const RegisterArchitecture registered_vl(&kQwen3Vl);
+const RegisterArchitecture registered_vl_moe(&kQwen3VlMoe);
 const RegisterArchitecture registered_moe(&kQwen3Moe);
 
 }  // namespace

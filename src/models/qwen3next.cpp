@@ -29,7 +29,9 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   return read_with(keys, options, false);
 }
 Result<Spec> read_35(const Metadata& keys, const ReadOptions& options) {
-  return read_with(keys, options, true);
+  ASSIGN_OR_RETURN(Spec spec, read_with(keys, options, true));
+  TRY(add_axes(keys, true, &spec.ropes[0]));
+  return spec;
 }
 
 const Architecture kNext{"qwen3next", read};

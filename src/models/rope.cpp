@@ -113,6 +113,26 @@ Result<Rope> read_rope(const Metadata& keys, const ReadOptions& options, Rope::P
   return rope;
 }
 
+Status add_axes(const Metadata& keys, bool in_turns, Rope* rope) {
+  const gguf::Value* value = keys.find("rope.dimension_sections");
+  if (value == nullptr) value = keys.find("rope.mrope_section");
+  if (value == nullptr) return {};
+  if (!value->is_array() || value->element_type() == gguf::Type::kString || value->size() < device::kPlaces)
+    return keys.invalid("rope.dimension_sections", "is no array of at least three numbers");
+  const int64_t pairs = rope->dims / 2, time = value->at_i64(0), rows = value->at_i64(1), columns = value->at_i64(2);
+  if (std::min({time, rows, columns}) < 0 || std::max({time, rows, columns}) > pairs)
+    return keys.invalid("rope.dimension_sections", fmt::format("has numbers beyond the {} pairs that rotate", pairs));
+  rope->axis.assign(static_cast<size_t>(pairs), 0);
+  for (int64_t i = 0; i < pairs; ++i) {
+    uint8_t& axis = rope->axis[static_cast<size_t>(i)];
+    if (in_turns)
+      axis = i % 3 == 1 && i < 3 * rows ? 1 : i % 3 == 2 && i < 3 * columns ? 2 : 0;
+    else
+      axis = i < time ? 0 : i < time + rows ? 1 : 2;
+  }
+  return {};
+}
+
 Status add_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec) {
   ASSIGN_OR_RETURN(Rope rope, read_rope(keys, options, pairs, spec));
   spec->ropes.push_back(std::move(rope));

@@ -19,6 +19,10 @@ Result<device::Rope> read_rope(const Metadata& keys, const ReadOptions& options,
 // The same, added to spec->ropes: the only one, or the first.
 Status add_rope(const Metadata& keys, const ReadOptions& options, device::Rope::Pairs pairs, Spec* spec);
 
+// Positions with rows and columns (M-RoPE; Wang et al. 2024, "Qwen2-VL"): which pairs turn by which, as the sections in
+// the metadata say, in runs, or in turns as in newer models. Without sections all turn by the first.
+Status add_axes(const Metadata& keys, bool in_turns, device::Rope* rope);
+
 // So many dimensions, without any scaling.
 device::Rope rope_of(uint32_t dims, float base, device::Rope::Pairs pairs);
 

@@ -98,6 +98,8 @@ struct Spec {
   bool learned_positions = false;  // a table of position embeddings instead of rope
   uint32_t embedding_width = 0;    // of the tables of tokens, if not `width`: projections lead in and out
   float embedding_scale = 1;
+  bool scales_embedded = false;        // also rows that come in place of tokens
+  bool ahead_in_windows_only = false;  // rows that see further than to themselves do so in layers with a window only
   float logit_scale = 1;
   float attention_scale = 1;
   float attention_soft_cap = 0, logit_soft_cap = 0;

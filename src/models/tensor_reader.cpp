@@ -72,17 +72,30 @@ std::byte* TensorReader::take_memory(const Matrix& matrix) {
 
 Result<Matrix> TensorReader::matrices(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {cols, rows, count, 1}));
-  ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, count, rows, cols));
+  ASSIGN_OR_RETURN(const Matrix matrix, described(*tensor, count, rows, cols));
+  return place(*tensor, matrix, count);
+}
+
+Result<Matrix> TensorReader::place(const gguf::Tensor& tensor, Matrix matrix, uint32_t parts) {
   if (in_file_) {
     mapped_bytes_ += matrix.bytes();
     if (device_ == nullptr) return matrix;
-    ASSIGN_OR_RETURN(matrix.data, file_.map(*tensor));
-    stream_->bring_in(*tensor);
+    ASSIGN_OR_RETURN(matrix.data, file_.map(tensor));
+    stream_->bring_in(tensor);
     return matrix;
   }
   std::byte* const to = take_memory(matrix);
   if (device_ == nullptr) return matrix;
-  return stream_->upload(*tensor, matrix, count, *device_, to);
+  return stream_->upload(tensor, matrix, parts, *device_, to);
+}
+
+Result<Matrix> TensorReader::convolution(const std::string& name, uint32_t rows, uint32_t channels, uint32_t side) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {side, side, channels, rows}));
+  const Matrix matrix{tensor->format, &kCounted, rows, channels * side * side};
+  if (tensor->format->block_values != 1)  // rows of blocks end at the patches' rows, not at the matrix's
+    return error(ErrorKind::kUnsupported, "{}: tensor {} is of type {}; supported: F32, F16, BF16", file_.path(), name,
+                 tensor->format->name);
+  return place(*tensor, matrix, 1);
 }
 
 Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, uint32_t rows, uint32_t cols) {

@@ -241,6 +241,7 @@ void one_attention(const DeviceStep& step, uint32_t index, const device::CacheLa
                          .scale = spec.attention_scale,
                          .window = own.window,
                          .chunked = own.chunked,
+                         .ahead = own.window != 0 || !spec.ahead_in_windows_only,
                          .soft_cap = spec.attention_soft_cap,
                          .sinks = layer.sinks,
                          .out = out,

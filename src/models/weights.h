@@ -137,6 +137,8 @@ class TensorReader {
   // each lies there. In halves, unless the tensor is in float32; also a CPU keeps it in memory of its own.
   Result<device::Matrix> rearranged(const std::string& name, MatrixShape tensor, MatrixShape shape, uint32_t parts,
                                     const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
+  // The matrix on square patches of a picture: `side` x `side` numbers of each channel, one after the other.
+  Result<device::Matrix> convolution(const std::string& name, uint32_t rows, uint32_t channels, uint32_t side);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
   Result<device::Vector> repeated(const std::string& name, uint32_t size);  // of one number, so many times
   // Numbers in a tensor of this shape, innermost dimension first.
@@ -161,6 +163,8 @@ class TensorReader {
                                      float factor = 1);
   // A matrix that begins with the tensor's data, in the format that was assumed.
   Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
+  // Read in the file, or taken to the device.
+  Result<device::Matrix> place(const gguf::Tensor& tensor, device::Matrix matrix, uint32_t parts);
   // Where a matrix goes; null when counting.
   std::byte* take_memory(const device::Matrix& matrix);
 

@@ -87,8 +87,9 @@ void Scheduler::plan_prompts(Plan& plan) {
     if (next == nullptr) break;
     const uint32_t to_border = options_.chunk_tokens - (next->computed + next->planned) % options_.chunk_tokens;
     const uint32_t most = most_rows(plan, *next) - next->planned;
-    const uint32_t rows = options_.whole ? most : std::min({plan.rows, to_border, most});
-    const uint32_t free = options_.whole ? rows : options_.chunk_tokens;  // whatever they cost
+    const uint32_t wanted = options_.whole ? most : std::min({plan.rows, to_border, most});
+    const uint32_t rows = whole_marks(*next, wanted, std::min(plan.rows, most));
+    const uint32_t free = options_.whole ? rows : std::max(rows, options_.chunk_tokens);  // whatever they cost
     taken += rows;
     if (taken > free && plan.cost + cost(plan, *next, rows) > plan.limit) break;
     take_rows(plan, *next, rows);
@@ -110,6 +111,7 @@ Scheduler::Sequence* Scheduler::next_prompt(const Plan& plan, std::span<Sequence
   for (Sequence* prompt : prompts) {
     if (prompt->planned == most_rows(plan, *prompt) || is_repeated(*prompt)) continue;
     if (options_.whole && prompt->remaining() > plan.rows) continue;
+    if (whole_marks(*prompt, 1, std::min(plan.rows, most_rows(plan, *prompt) - prompt->planned)) == 0) continue;
     if (best == nullptr) {
       best = prompt;
       continue;
@@ -150,6 +152,19 @@ bool Scheduler::is_repeated(const Sequence& sequence) const {
 uint32_t Scheduler::most_rows(const Plan& plan, const Sequence& sequence) const {
   const uint32_t without_drafts = std::max(sequence.certain - sequence.computed, sequence.planned);
   return std::min(sequence.remaining(), without_drafts + plan.extra_logits);
+}
+
+// So many of the next rows, or more, up to `most`, that nothing is cut in two whose tokens see one another; or fewer;
+// 0: what comes next does not fit.
+uint32_t Scheduler::whole_marks(const Sequence& sequence, uint32_t rows, uint32_t most) const {
+  const uint32_t start = sequence.computed + sequence.planned;
+  for (const Mark& mark : sequence.options.marks) {
+    const uint32_t end = mark.position + mark.together;
+    if (mark.position >= start + rows || end <= start + rows) continue;
+    if (end <= start + most) return end - start;
+    return mark.position > start ? mark.position - start : 0;
+  }
+  return rows;
 }
 
 uint64_t Scheduler::cost(const Plan& plan, const Sequence& sequence, uint32_t rows) const {

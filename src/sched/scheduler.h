@@ -47,6 +47,7 @@ struct SchedulerOptions {
 struct Mark {
   uint32_t position = 0;
   uint64_t key = 0;
+  uint32_t together = 0;  // so many tokens from there on see one another: no step ends between them
 };
 
 struct SequenceOptions {
@@ -200,6 +201,7 @@ class Scheduler {
   bool comes_first(const Plan& plan, const Sequence& sequence) const;
   bool is_repeated(const Sequence& sequence) const;
   uint32_t most_rows(const Plan& plan, const Sequence& sequence) const;
+  uint32_t whole_marks(const Sequence& sequence, uint32_t rows, uint32_t most) const;
   uint64_t cost(const Plan& plan, const Sequence& sequence, uint32_t rows) const;
   void take_rows(Plan& plan, Sequence& sequence, uint32_t rows) const;
   void add_rows(Step& step, const Sequence& sequence) const;

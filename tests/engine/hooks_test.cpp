@@ -78,6 +78,45 @@ TEST_F(Hooks, ImagesPartitionThePrefixCache) {
   EXPECT_EQ(answer(request(160)).usage.prompt_tokens_cached, 64u);
 }
 
+// What the model is told of a picture whose rows see one another, and of where rows stand (M-RoPE).
+TEST_F(Hooks, PicturesAreComputedWholeAndStandInRowsAndColumns) {
+  struct Told {
+    uint32_t position, end;  // of a row that sees ahead; 0: it does not
+    device::Place place;
+  };
+  for (const uint32_t step_rows : {64, 512}) {
+    std::map<uint32_t, Told> rows;
+    model_ = std::make_unique<FakeModel>(babble(), 64, 1000);
+    Backend backend = model_->backend();
+    backend.forward = [&, inner = backend.forward](const device::Batch& batch, device::Readout& readout) {
+      for (uint32_t row = 0; row < batch.rows(); ++row) {
+        const uint32_t position = batch.sequences[0].first_position + row;
+        rows[position] = {position, 0, batch.places.at(row)};
+        for (const device::AheadRows& ahead : batch.ahead)
+          if (row >= ahead.first_row && row < ahead.first_row + ahead.rows) rows[position].end = ahead.end;
+      }
+      return inner(batch, readout);
+    };
+    engine_ =
+        std::make_unique<Engine>(backend, std::make_shared<FakeTokenizer>(), EngineOptions{.step_rows = step_rows});
+    Request one = request(100);
+    one.embedded = {image(50, std::vector<Token>(24, 3), 1), image(80, {1, 2}, 2)};
+    one.embedded[0].together = true;
+    one.embedded[0].columns = 6;
+    one.embedded[0].rows = 4;
+    answer(one);
+    EXPECT_EQ(rows.at(49).end, 0u);
+    for (uint32_t at = 50; at < 74; ++at) EXPECT_EQ(rows.at(at).end, 74u) << at;
+    EXPECT_EQ(rows.at(80).end, 0u);
+    EXPECT_EQ(rows.at(49).place, (device::Place{49, 49, 49}));
+    EXPECT_EQ(rows.at(50).place, (device::Place{50, 50, 50}));
+    EXPECT_EQ(rows.at(63).place, (device::Place{50, 52, 51}));
+    EXPECT_EQ(rows.at(74).place, (device::Place{56, 56, 56})) << "behind its larger side";
+    EXPECT_EQ(rows.at(100).place, (device::Place{82, 82, 82})) << "also what is generated";
+    engine_.reset();
+  }
+}
+
 TEST_F(Hooks, RowsThatAreNoneAreRefused) {
   start();
   Request one = request(20);
@@ -89,6 +128,14 @@ TEST_F(Hooks, RowsThatAreNoneAreRefused) {
   EXPECT_EQ(refusal(one).kind, ErrorKind::kUsage) << "no whole rows";
   one.embedded = {image(0, {}, 1)};
   EXPECT_EQ(refusal(one).kind, ErrorKind::kUsage) << "none at all";
+  one.embedded = {image(0, {1, 2, 3, 4}, 1)};
+  one.embedded[0].columns = one.embedded[0].rows = 3;
+  EXPECT_EQ(refusal(one).kind, ErrorKind::kUsage) << "not so many rows and columns";
+  start({.max_sequences = 8, .step_rows = 33});
+  Request large = request(60);
+  large.embedded = {image(3, std::vector<Token>(40, 1), 1)};
+  large.embedded[0].together = true;
+  EXPECT_EQ(refusal(large).kind, ErrorKind::kTooLong) << "it does not fit into a step";
 }
 
 TEST_F(Hooks, AnswersOfAdaptersInOneBatchAreAsIfEachWereAlone) {

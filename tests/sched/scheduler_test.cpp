@@ -397,6 +397,38 @@ TEST(Scheduler, SharesBehindAMarkOnlyWithWhoeverHasTheSame) {
   EXPECT_EQ(cached(8, {{0, 1}}), 0u);
 }
 
+TEST(Scheduler, CutsNothingWhoseTokensSeeOneAnother) {
+  Scheduler scheduler(options(32, 2, 16));
+  SequenceOptions with_picture;
+  with_picture.marks = {{.position = 6, .key = 1, .together = 11}};
+  scheduler.add(1, counting(30), with_picture);
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 6}})) << "it does not fit behind what stands before it";
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 16}})) << "whole, and what follows";
+  EXPECT_EQ(parts(run_step(scheduler)), (Parts{{1, 8}}));
+  scheduler.remove(1);
+
+  // The same picture there is shared as tokens are.
+  scheduler.add(2, counting(30), with_picture);
+  const Step step = scheduler.plan();
+  EXPECT_EQ(step.sequences[0].cached_tokens, 28u);
+  scheduler.commit(step);
+}
+
+TEST(Scheduler, WhatDoesNotFitBesideOthersWaitsForAStepWhereItDoes) {
+  Scheduler scheduler(options(64, 3, 16));
+  SequenceOptions with_picture;
+  with_picture.marks = {{.position = 0, .key = 1, .together = 14}};
+  scheduler.add(1, counting(8, 200));
+  run_step(scheduler);
+  scheduler.add(2, counting(20, 300));
+  scheduler.add(3, counting(20), with_picture);
+  uint32_t computed = 0;
+  for (int i = 0; i < 10 && computed == 0; ++i)
+    for (const auto& [id, rows] : parts(run_step(scheduler)))
+      if (id == 3) computed = rows;
+  EXPECT_GE(computed, 14u);
+}
+
 TEST(Scheduler, RowsOfAGroupAreAdjacent) {
   Scheduler scheduler(options(64, 8, 32));
   const uint32_t groups[] = {2, 0, 1, 2, 0, 1};
