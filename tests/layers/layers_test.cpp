@@ -28,6 +28,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"driver", {"base"}},
     {"cuda", {"base", "device", "driver", "quant"}},
     {"models", {"base", "device", "gguf", "placement"}},
+    {"image", {"base"}},
+    {"vision", {"base", "device", "gguf", "image", "models"}},
     {"sched", {"base"}},
     {"engine", {"base", "models", "placement", "sched", "sampling", "text", "device", "gguf"}},
     {"doctor", {"base", "driver", "placement", "http"}},
@@ -43,7 +45,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"api", {"base", "http", "text", "chat", "sampling"}},  // never the engine: functions are handed in
     {"fleet",
      {"base", "quant", "gguf", "text", "sampling", "device", "cpu", "driver", "cuda", "models", "placement", "engine",
-      "store", "chat", "grammar"}},
+      "store", "chat", "grammar", "image", "vision"}},
     // Wires the server: dialects to models.
     {"serve",
      {"base", "gguf", "text", "chat", "sampling", "grammar", "models", "placement", "engine", "store", "fleet", "http",
@@ -52,7 +54,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"cli",
      {"base",   "quant",  "gguf",  "text",   "template", "chat",    "sampling", "device", "cpu",  "cuda", "placement",
       "models", "engine", "store", "doctor", "fleet",    "grammar", "serve",    "config", "http", "api", "registry",
-      "neighbours", "batch", "state"}},
+      "neighbours", "batch", "state", "image"}},
 };
 
 TEST(Layers, EveryIncludeFollowsTheTable) {
