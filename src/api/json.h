@@ -17,6 +17,8 @@ inline constexpr size_t kMost_depth = 100;  // of nested values in a body
 // The first value of a text; what follows it is ignored. Errors: kUsage.
 Result<boost::json::value> read_json(std::string_view text);
 
+class Pictures;  // api/pictures.h
+
 // What exactly of a body is wrong, for dialects that tell it apart from the message.
 struct Blame {
   std::string path = {};  // "messages[2].content"
@@ -27,8 +29,9 @@ struct Blame {
 // the object, for messages: "messages[2].". The object must outlive it.
 class Fields {
  public:
-  Fields(const boost::json::object& object, std::string where, Blame* blame = nullptr)
-      : object_(object), where_(std::move(where)), blame_(blame) {}
+  // `pictures`: where those go that stand in it; null: they are refused.
+  Fields(const boost::json::object& object, std::string where, Blame* blame = nullptr, Pictures* pictures = nullptr)
+      : object_(object), where_(std::move(where)), blame_(blame), pictures_(pictures) {}
 
   // Null if it is absent or null.
   const boost::json::value* find(std::string_view name) const;
@@ -36,8 +39,9 @@ class Fields {
   const boost::json::object& all() const { return object_; }
   // The members of a member, or of an element of a list.
   Fields inner(const boost::json::object& object, std::string_view name) const {
-    return {object, path(name) + ".", blame_};
+    return {object, path(name) + ".", blame_, pictures_};
   }
+  Pictures* pictures() const { return pictures_; }
 
   // An error that names the member, and why.
   template <class... Args>
@@ -65,6 +69,7 @@ class Fields {
   const boost::json::object& object_;
   const std::string where_;
   Blame* const blame_;
+  Pictures* const pictures_;
 };
 
 Error wrong_type(const std::string& path, std::string_view expected, const boost::json::value& value);

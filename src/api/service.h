@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "api/pictures.h"
 #include "base/result.h"
 #include "chat/delta.h"
 #include "chat/message.h"
@@ -127,6 +128,7 @@ struct AnswerRequest {
   int priority = 0;        // of higher ones first
   std::string cache_salt;  // what is computed is shared with requests of the same salt only
   Caller caller;
+  Pictures pictures = {};  // whose marks stand in the input
 };
 
 struct TokenChance {
@@ -141,7 +143,7 @@ struct TokenReport {
 
 struct Usage {
   uint32_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
-  uint32_t reasoning_tokens = 0;  // of the generated ones, counted by events
+  uint32_t reasoning_tokens = 0;                                       // of the generated ones, counted by events
   Nanoseconds total{0}, load{0}, queued{0}, prompt{0}, generation{0};  // queued: from the load to the first step
 };
 

@@ -9,6 +9,7 @@
 #include "chat/call_frame.h"
 #include "chat/exact_json.h"
 #include "chat/learn.h"
+#include "chat/picture_marks.h"
 #include "chat/repair.h"
 
 namespace hearth::chat {
@@ -291,14 +292,28 @@ Result<text::FimPrompt> ChatModel::fill_in(std::string_view prefix, std::string_
 }
 
 std::vector<text::Token> ChatModel::encode_more(const Rendered& rendered) const {
+  std::vector<text::Token> tokens;
   std::vector<text::Span> spans;
+  const auto encode_spans = [&] {
+    const std::vector<text::Token> more = tokenizer_->encode(spans, false);
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    spans.clear();
+  };
   size_t begin = 0;
   for (const templates::Piece& piece : rendered.pieces) {
-    spans.push_back(
-        {std::string_view(rendered.text).substr(begin, piece.end - begin), piece.origin == Origin::kTemplate});
+    const bool special = piece.origin == Origin::kTemplate;
+    std::string_view text = std::string_view(rendered.text).substr(begin, piece.end - begin);
     begin = piece.end;
+    while (const auto mark = find_picture_mark(text)) {
+      spans.push_back({text.substr(0, mark->at), special});
+      encode_spans();
+      tokens.push_back(picture_token(mark->picture));
+      text.remove_prefix(mark->at + mark->bytes);
+    }
+    spans.push_back({text, special});
   }
-  return tokenizer_->encode(spans, false);
+  encode_spans();
+  return tokens;
 }
 
 std::vector<text::Token> ChatModel::encode(const Rendered& rendered) const {

@@ -70,7 +70,8 @@ class ChatModel {
   // Texts that are longer than `max_tokens` lose what is furthest from the gap. Errors: kUnsupported where there is
   // neither; kTooLong for a template's prompt, which nothing can be taken from.
   Result<text::FimPrompt> fill_in(std::string_view prefix, std::string_view suffix, size_t max_tokens) const;
-  // With the start token where the vocabulary asks for one, and never two.
+  // With the start token where the vocabulary asks for one, and never two. Marks of pictures (picture_marks.h) become
+  // tokens that no vocabulary has.
   std::vector<text::Token> encode(const templates::Rendered& rendered) const;
   // The same for what stands behind other tokens: without the start token.
   std::vector<text::Token> encode_more(const templates::Rendered& rendered) const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "chat/picture_marks.h"
+
 namespace hearth::chat {
 
 using templates::Rendered;
@@ -56,7 +58,8 @@ std::vector<text::Token> KnownTokens::encode(const Rendered& rendered) {
     }
     rest = model_.encode_more(tail);
     // Some tokenizers put a space before the first word of what they are given: here it would be one too many.
-    const bool fits = rest.empty() || tail.text.starts_with(model_.tokenizer().piece(rest[0], true));
+    const bool fits =
+        rest.empty() || picture_of(rest[0]) || tail.text.starts_with(model_.tokenizer().piece(rest[0], true));
     if (fits) break;
   }
   if (borders_.empty()) {

@@ -57,6 +57,7 @@ class Turn {
       if (shown) shown = display.show(delta);
     };
     engine::Request request{ready.tokens, session_.sampling, session_.chat->stops()};
+    fleet::put_pictures(session_.seen, &request);
     ASSIGN_OR_RETURN(request.constraint, constraint_for(ready.prompt));
     ASSIGN_OR_RETURN(const Completion completion,
                      generate(*session_.model->engine, std::move(request), [&](const engine::Event& event) {
@@ -78,8 +79,7 @@ class Turn {
   // Of the answer's form and its calls. What of the tools' schemas cannot be held is said once.
   Result<std::unique_ptr<sampling::Constraint>> constraint_for(const chat::Prompt& prompt) {
     std::vector<std::string> warnings;
-    const grammar::AnswerRules rules =
-        session_.chat->rules(prompt, {.text = session_.text, .tools = session_.tools});
+    const grammar::AnswerRules rules = session_.chat->rules(prompt, {.text = session_.text, .tools = session_.tools});
     if (rules.free()) return std::unique_ptr<sampling::Constraint>();
     auto constraint = grammar::constrain(rules, session_.model->trie(), &warnings);
     if (!std::exchange(session_.said_schemas, true)) {

@@ -9,9 +9,16 @@ namespace {
 
 class LocalPartner : public ChatPartner {
  public:
-  explicit LocalPartner(Session session) : session_(std::move(session)), conversation_(start_conversation(session_)) {}
+  LocalPartner(Session session, PictureFiles pictures)
+      : session_(std::move(session)),
+        conversation_(start_conversation(session_)),
+        first_pictures_(std::move(pictures)) {}
 
   Status say(std::string message) override {
+    PictureFiles pictures = std::exchange(first_pictures_, {});
+    TRY(take_picture_paths(&message, &pictures));
+    ASSIGN_OR_RETURN(const std::string marks, look_at(session_, pictures));
+    message.insert(0, marks);
     conversation_.add("user", std::move(message));
     const Status done = answer(session_, conversation_);
     if (!done) conversation_.shorten(conversation_.messages().size() - 1);
@@ -48,6 +55,7 @@ class LocalPartner : public ChatPartner {
  private:
   Session session_;
   chat::Conversation conversation_;
+  PictureFiles first_pictures_;
 };
 
 Result<std::string> LocalPartner::info() const {
@@ -66,7 +74,7 @@ Result<std::string> LocalPartner::info() const {
 Result<std::unique_ptr<ChatPartner>> local_partner(const RunOptions& options) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
   set_log_level(LogLevel::kOff);  // the chat shows the rest itself, where it does not disturb
-  return std::unique_ptr<ChatPartner>(std::make_unique<LocalPartner>(std::move(session)));
+  return std::unique_ptr<ChatPartner>(std::make_unique<LocalPartner>(std::move(session), options.pictures));
 }
 
 std::string describe_parameters(uint32_t context, const sampling::Options& options) {

@@ -79,6 +79,7 @@ Result<fleet::LoadedModel> load_model(const ModelOptions& options, const models:
 
 Result<std::unique_ptr<fleet::Resident>> start_model(const ModelOptions& options) {
   ASSIGN_OR_RETURN(store::ModelFiles found, fleet::find_model(options.model));
+  if (!options.projector.empty()) found.projector = options.projector;
   return fleet::Resident::start(std::move(found), fleet_options(options), fleet::answer_load_options(1), {},
                                 observer());
 }

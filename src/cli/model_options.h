@@ -13,8 +13,9 @@ namespace hearth::cli {
 
 struct ModelOptions {
   std::string model;
-  uint32_t context = 0;  // 0: the command's default
-  int threads = 0;       // 0: all that this process may use
+  std::string projector;  // of pictures, beside the model; empty: what belongs to it
+  uint32_t context = 0;   // 0: the command's default
+  int threads = 0;        // 0: all that this process may use
   std::string kv_type = "f16";
   std::string cpu_isa;  // empty: the best that the machine has
   std::string gpu = "auto";

@@ -16,6 +16,7 @@
 #include "fleet/find_model.h"
 #include "fleet/gpus.h"
 #include "fleet/plan_model.h"
+#include "fleet/sight.h"
 #include "fleet/stack.h"
 #include "placement/table.h"
 
@@ -88,13 +89,15 @@ Status run_stack(const Options& options) {
 Status run(const Options& options) {
   if (options.stack || options.models.size() > 1) return run_stack(options);
   if (options.models.empty()) return error(ErrorKind::kUsage, "say which model: hearth plan MODEL");
-  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, fleet::open_model(options.models[0]));
-  ASSIGN_OR_RETURN(const std::vector<placement::DeviceState> devices, machine_state(options.gpu));
+  ASSIGN_OR_RETURN(const store::ModelFiles found, fleet::find_model(options.models[0]));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const gguf::File> file, gguf::File::open(found.model));
+  ASSIGN_OR_RETURN(std::vector<placement::DeviceState> devices, machine_state(options.gpu));
+  ASSIGN_OR_RETURN(const std::string encoder, fleet::plan_encoder(found, file, &devices));
   placement::ServingOptions serving{
       .context = options.context, .parallel = options.parallel, .kv_type = options.kv_type};
   serving.plan.experts_last = options.experts_last;
   ASSIGN_OR_RETURN(const fleet::PlannedModel planned, fleet::plan_model(file, devices, serving));
-  return print(report(planned, devices));
+  return print((encoder.empty() ? "" : encoder + "\n") + report(planned, devices));
 }
 
 Action configure(Arguments& arguments) {

@@ -55,6 +55,7 @@ class RemotePartner : public ChatPartner {
     request_.settings = options.settings;
     request_.thinking = options.thinking;
     system_ = options.system;
+    first_pictures_ = options.pictures;
   }
 
   Status say(std::string message) override {
@@ -62,7 +63,9 @@ class RemotePartner : public ChatPartner {
     request.messages.clear();
     if (system_) request.messages.push_back(json::object{{"role", "system"}, {"content", *system_}});
     for (const json::value& before : request_.messages) request.messages.push_back(before);
-    const json::object question{{"role", "user"}, {"content", message}};
+    PictureFiles pictures = std::exchange(first_pictures_, {});
+    TRY(take_picture_paths(&message, &pictures));
+    const json::object question = user_message(message, pictures);
     request.messages.push_back(question);
     ASSIGN_OR_RETURN(const ThroughAnswer answer, ask_through(server_, request));
     request_.messages.push_back(question);
@@ -98,6 +101,7 @@ class RemotePartner : public ChatPartner {
   const json::object shown_;  // by /api/show
   ThroughRequest request_;
   std::optional<std::string> system_;
+  PictureFiles first_pictures_;
   bool verbose_;
 };
 

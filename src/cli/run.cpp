@@ -21,7 +21,8 @@ namespace {
 
 struct Options {
   RunOptions run;
-  std::vector<std::string> words;  // of the prompt
+  std::vector<std::string> words;   // of the prompt
+  std::vector<std::string> images;  // paths
   std::optional<std::string> tools_path, suffix, format, grammar_path, regex;
   grammar::SchemaOptions schema;
 };
@@ -82,10 +83,18 @@ Result<std::string> read_prompt(const std::vector<std::string>& words) {
   return prompt;
 }
 
+// Paths of pictures among the words, alone or within one.
+Status take_pictures(std::vector<std::string>* words, PictureFiles* pictures) {
+  for (std::string& word : *words) TRY(take_picture_paths(&word, pictures));
+  std::erase(*words, "");
+  return {};
+}
+
 Status run_once(const RunOptions& options, const std::string& prompt) {
   ASSIGN_OR_RETURN(Session session, start_session(options));
   chat::Conversation conversation = start_conversation(session);
-  conversation.add("user", prompt);
+  ASSIGN_OR_RETURN(const std::string marks, look_at(session, options.pictures));
+  conversation.add("user", marks + prompt);
   return answer(session, conversation);
 }
 
@@ -170,8 +179,11 @@ Status run(const Options& options) {
   ASSIGN_OR_RETURN(run.text, read_text_rule(options));
   if (!run.tool_command.empty() && run.tools.empty())
     return error(ErrorKind::kUsage, "--tool-command needs tools: --tools FILE.json");
+  for (const std::string& path : options.images) TRY(add_picture_file(path, &run.pictures));
   if (options.words.empty() && !options.suffix && is_terminal(STDIN_FILENO)) return start_chat(run);
-  ASSIGN_OR_RETURN(const std::string prompt, read_prompt(options.words));
+  std::vector<std::string> words = options.words;
+  if (!run.raw && !options.suffix) TRY(take_pictures(&words, &run.pictures));
+  ASSIGN_OR_RETURN(const std::string prompt, read_prompt(words));
   if (options.suffix) {
     ASSIGN_OR_RETURN(const std::string suffix, argument_text(*options.suffix, "the suffix"));
     return fill_in(run, prompt, suffix);
@@ -191,6 +203,14 @@ Action configure(Arguments& arguments) {
   arguments.text("--tool-command", options->run.tool_command,
                  "A shell command that runs each call: JSON on its standard input, the result on its output");
   arguments.exclude("--raw", "--tools");
+  const auto add_image = [options](const std::string& path) -> Status {
+    options->images.push_back(path);
+    return {};
+  };
+  arguments.each("--image", "FILE", add_image,
+                 "A picture that the prompt asks about (may be given several times); also by its path in the prompt",
+                 "Options");
+  arguments.text("--mmproj", options->run.model.projector, "The encoder of pictures (GGUF) of a model that is a file");
   arguments.text("--suffix", options->suffix, "What follows the prompt: the model fills in between (code models)");
   for (const char* other : {"--raw", "--system", "--tools"}) arguments.exclude("--suffix", other);
   arguments.text("--format", options->format,

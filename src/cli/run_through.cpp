@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 
+#include "api/opaque.h"
 #include "base/error.h"
 #include "cli/display.h"
 #include "cli/terminal.h"
@@ -14,8 +15,9 @@ namespace json = boost::json;
 
 bool has_defaults(const ModelOptions& options) {
   const ModelOptions usual;
-  return options.context == 0 && options.threads == 0 && options.kv_type == usual.kv_type && options.cpu_isa.empty() &&
-         options.gpu == usual.gpu && !options.experts_last && options.mmap == usual.mmap;
+  return options.projector.empty() && options.context == 0 && options.threads == 0 &&
+         options.kv_type == usual.kv_type && options.cpu_isa.empty() && options.gpu == usual.gpu &&
+         !options.experts_last && options.mmap == usual.mmap;
 }
 
 json::object options_of(const store::Parameters& settings) {
@@ -143,6 +145,14 @@ bool can_run_through(const RunOptions& options) {
          std::ranges::none_of(options.settings, is_bias);
 }
 
+json::object user_message(const std::string& text, const PictureFiles& pictures) {
+  json::object message{{"role", "user"}, {"content", text}};
+  json::array images;
+  for (const auto& picture : pictures) images.emplace_back(api::base64(*picture));
+  if (!images.empty()) message["images"] = std::move(images);
+  return message;
+}
+
 Result<ThroughAnswer> ask_through(const Remote& server, const ThroughRequest& request) {
   Reading reading(request.thinking.hidden);
   ASSIGN_OR_RETURN(
@@ -155,7 +165,7 @@ Result<ThroughAnswer> ask_through(const Remote& server, const ThroughRequest& re
 Status run_through(const Remote& server, const RunOptions& options, const std::string& prompt) {
   ThroughRequest request{options.model.model, options.settings, options.thinking, {}};
   if (options.system) request.messages.push_back(json::object{{"role", "system"}, {"content", *options.system}});
-  request.messages.push_back(json::object{{"role", "user"}, {"content", prompt}});
+  request.messages.push_back(user_message(prompt, options.pictures));
   ASSIGN_OR_RETURN(const ThroughAnswer answer, ask_through(server, request));
   if (options.model.verbose) print_note("\n" + to_string(answer.report));
   return {};

@@ -25,6 +25,9 @@ struct ThroughAnswer {
   boost::json::object message;  // of the assistant, for the next request
   Report report = {};           // as far as the server tells
 };
+// A user's message with pictures, as Ollama's API has it.
+boost::json::object user_message(const std::string& text, const PictureFiles& pictures);
+
 // Shows the answer as it comes. Errors: the server's; kCancelled after a signal.
 Result<ThroughAnswer> ask_through(const Remote& server, const ThroughRequest& request);
 

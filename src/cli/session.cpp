@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "chat/picture_marks.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "doctor/slow_decode.h"
@@ -91,6 +92,21 @@ chat::Conversation start_conversation(const Session& session) {
   conversation.set_think(session.thinking.think);
   for (const store::Message& message : session.messages) conversation.add(message.role, message.content);
   return conversation;
+}
+
+Result<std::string> look_at(Session& session, const PictureFiles& pictures) {
+  std::string marks;
+  if (pictures.empty()) return marks;
+  if (session.model->sight == nullptr)
+    return error(ErrorKind::kUsage,
+                 "{} does not see pictures{}{}; use a vision model, or name its encoder with --mmproj",
+                 session.model->found.name, session.model->blind.empty() ? "" : ": ", session.model->blind);
+  for (const auto& picture : pictures) {
+    ASSIGN_OR_RETURN(auto seen, session.model->sight->look(*picture));
+    marks += chat::picture_mark(session.seen.size());
+    session.seen.push_back(std::move(seen));
+  }
+  return marks;
 }
 
 void note_changes(Session& session) {

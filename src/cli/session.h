@@ -8,8 +8,10 @@
 #include "chat/conversation.h"
 #include "cli/generate.h"
 #include "cli/model_options.h"
+#include "cli/picture_files.h"
 #include "engine/engine.h"
 #include "fleet/resident.h"
+#include "fleet/sight.h"
 #include "grammar/compose.h"
 #include "sampling/options.h"
 
@@ -31,6 +33,7 @@ struct RunOptions {
   std::vector<chat::Tool> tools;  // that the model may call
   std::string tool_command;       // runs its calls; empty: they are only shown
   grammar::TextRule text;         // the form of every answer
+  PictureFiles pictures;          // of the first message
 };
 
 struct Session {
@@ -47,13 +50,18 @@ struct Session {
   ThinkingChoice thinking;
   std::vector<chat::Tool> tools;
   std::string tool_command;
-  grammar::TextRule text;  // the form of every answer
+  grammar::TextRule text;                                       // the form of every answer
+  std::vector<std::shared_ptr<const fleet::SeenPicture>> seen;  // pictures, by the numbers of their marks
 
   const text::Tokenizer& tokenizer() const { return model->engine->tokenizer(); }
 };
 
 // Notes on standard error if the model has a chat template that cannot be used, or parameters that are not known.
 Result<Session> start_session(const RunOptions& options);
+
+// Looks at pictures. Returns their marks, for a message. Errors: kUsage where the model does not see; those of
+// fleet::Sight::look().
+Result<std::string> look_at(Session& session, const PictureFiles& pictures);
 
 // With the session's system message, its tools, and the messages that its model brings along. The session must outlive
 // it.

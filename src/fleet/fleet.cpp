@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fleet/gpus.h"
+#include "fleet/sight.h"
 
 namespace hearth::fleet {
 namespace {
@@ -207,6 +208,7 @@ std::vector<RunningModel> Fleet::running() const {
                        resident.engine->stats(),
                        resident.engine->broken(),
                        {}};
+    if (resident.sight != nullptr) resident.sight->add_to(&model.devices);
     if (entry->keep_alive.count() >= 0) {
       const Clock::time_point now = Clock::now(), idle_since = entry->users > 0 ? now : entry->last_used;
       const auto left = idle_since + std::min(entry->keep_alive, kFor_ever) - now;

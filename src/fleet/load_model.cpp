@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fleet/load_on_devices.h"
+#include "fleet/sight.h"
 #include "models/architecture.h"
 
 namespace hearth::fleet {
@@ -27,6 +28,24 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
   if (file.file_bytes() <= available.bytes / 2) return true;
   log_info("{}: weights stay in the mapped file: {}, too little for a copy", file.path(), to_string(available));
   return false;
+}
+
+// An encoder that cannot be used keeps nobody from chatting.
+Status load_sight(const ModelOptions& options, const LoadObserver& observer, LoadedModel& loaded) {
+  if (!Sight::has(loaded.found, *loaded.file)) return {};
+  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(*loaded.file));
+  ASSIGN_OR_RETURN(const models::Spec spec, architecture->read(*loaded.file, {}));
+  auto sight = Sight::load(loaded.found, loaded.file, loaded.tokenizer, spec.width, options);
+  if (sight) {
+    loaded.sight = std::move(*sight);
+    if (const Cause& cause = loaded.sight->cause(); !cause.empty() && observer.note)
+      observer.note("the encoder of pictures runs on the CPU: " + text_of(cause));
+    return {};
+  }
+  loaded.blind = sight.error().message;
+  log_warn("{}: pictures cannot be read: {}", loaded.found.name, loaded.blind);
+  if (observer.note) observer.note("pictures cannot be read: " + loaded.blind);
+  return {};
 }
 
 }  // namespace
@@ -57,6 +76,8 @@ Result<LoadedModel> load_model(store::ModelFiles found, const ModelOptions& opti
   }
   load.cache = cache_type(options.kv_type);
   load.copy_weights = copies_weights(options, *loaded.file);
+  // First: what it takes of a GPU is then not free for the plan.
+  TRY(load_sight(options, observer, loaded));
   TRY(load_on_devices(options, load, observer, loaded));
   loaded.spec = loaded.placed->model().spec();
   loaded.load = loaded.placed->model().options();

@@ -27,8 +27,12 @@ struct LoadObserver {
   std::function<void()> end;  // they are there, or will not be; also if start() was never called
 };
 
+class Sight;
+
 struct LoadedModel {
   store::ModelFiles found;
+  std::shared_ptr<Sight> sight;  // the encoder of pictures; null: there is none that can be used
+  std::string blind;             // why not, where the model has one
   std::shared_ptr<const gguf::File> file;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::unique_ptr<engine::PlacedModel> placed;

@@ -18,6 +18,8 @@ Resident::Resident(LoadedModel loaded, const engine::EngineOptions& engine_optio
       read_duration(loaded.read_duration),
       placed(std::move(loaded.placed)),
       engine(std::make_unique<engine::Engine>(placed->backend(), loaded.tokenizer, engine_options)),
+      sight(std::move(loaded.sight)),
+      blind(std::move(loaded.blind)),
       chat(make_chat_model(found, *file, loaded.tokenizer)),
       raw(make_chat_model(found, *file, loaded.tokenizer, true)),
       ignored_parameters(apply_model_parameters(found.parameters, sampling)) {}

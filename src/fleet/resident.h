@@ -33,6 +33,8 @@ struct Resident {
   std::chrono::nanoseconds load_duration{0}, read_duration{0};  // as LoadedModel's
   std::unique_ptr<engine::PlacedModel> placed;                  // outlives the engine
   std::unique_ptr<engine::Engine> engine;
+  std::shared_ptr<Sight> sight;  // as LoadedModel's
+  std::string blind;
   std::shared_ptr<const chat::ChatModel> chat, raw;  // by its template, and without one
   sampling::Options sampling;                        // the defaults, and what the model brings along
   std::vector<std::string> ignored_parameters;       // of that; see apply_model_parameters()

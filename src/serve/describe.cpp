@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "fleet/model_facts.h"
+#include "fleet/sight.h"
 #include "serve/prompt.h"
 #include "serve/summaries.h"
 
@@ -81,6 +82,7 @@ std::vector<std::string> capabilities_of(const TextModel& model) {
       model.chat->tokenizer().has_fim() || model.found.template_text.find(".Suffix") != std::string::npos;
   if (fills) can.emplace_back("insert");
   if (can_think(*model.chat)) can.emplace_back("thinking");
+  if (fleet::Sight::has(model.found, *model.file)) can.emplace_back("vision");
   return can;
 }
 

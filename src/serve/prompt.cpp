@@ -7,8 +7,10 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "chat/conversation.h"
+#include "chat/picture_marks.h"
 #include "grammar/thinking_budget.h"
 #include "grammar/token_constraint.h"
+#include "serve/pictures.h"
 
 namespace hearth::serve {
 namespace {
@@ -134,7 +136,7 @@ class PromptMaker {
 
   void render(const chat::ChatModel& chat, const chat::Prompt& prompt) {
     made_.tokens = chat.encode(prompt.rendered);
-    made_.text = prompt.rendered.text;
+    made_.text = chat::without_picture_marks(prompt.rendered.text);
   }
 
   // Templates with levels know three.
@@ -220,7 +222,7 @@ class PromptMaker {
       made_.warnings.push_back(fmt::format("messages=the oldest {} are left out", ready.dropped));
     }
     made_.tokens = std::move(ready.tokens);
-    made_.text = ready.prompt.rendered.text;
+    made_.text = chat::without_picture_marks(ready.prompt.rendered.text);
     hold(*model_.chat, ready.prompt, demand);
     read_by(model_.chat, ready.prompt, std::make_shared<const chat::ToolSet>(tools));
     return {};
@@ -244,7 +246,7 @@ class PromptMaker {
     if (!input.raw && !system.empty()) messages.push_back({.role = "system", .content = system});
     messages.push_back({.role = "user", .content = input.prompt});
     ASSIGN_OR_RETURN(const chat::Prompt prompt, chat->prompt({.messages = messages, .think = how}));
-    made_.text = prompt.rendered.text;
+    made_.text = chat::without_picture_marks(prompt.rendered.text);
     std::vector<text::Token>& tokens = made_.tokens;
     tokens.assign(input.context.begin(), input.context.end());
     const auto more = tokens.empty() ? chat->encode(prompt.rendered) : chat->encode_more(prompt.rendered);
@@ -319,6 +321,14 @@ Result<Prompted> make_prompt(const api::AnswerRequest& request, const PromptMode
 }
 
 Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, uint32_t* prompt_tokens) {
+  if (!request.pictures.empty() && model.sight == nullptr) {
+    api::AnswerRequest blind = request;
+    if (describe_tool_pictures(&blind)) {
+      ASSIGN_OR_RETURN(Prepared described, prepare(blind, model, prompt_tokens));
+      described.warnings.emplace_back("messages=the model does not see the images of tools' results");
+      return described;
+    }
+  }
   Prepared prepared;
   engine::Request& out = prepared.request;
   out.options = model.sampling;
@@ -333,10 +343,17 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.penalises_prompt = request.settings.penalises_prompt;
   out.tells_begin = true;
   const uint32_t context = model.context_tokens;
-  const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, context};
+  ASSIGN_OR_RETURN(const SeenPictures pictures, look_at(request, model));
+  // Pictures are not counted where a conversation is shortened: their room is kept free.
+  const uint32_t room = context - std::min(context / 2, tokens_of(pictures));
+  const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, room};
   ASSIGN_OR_RETURN(static_cast<Prompted&>(prepared), make_prompt(request, prompt_model));
   ASSIGN_OR_RETURN(out.constraint, constraint_of(prepared, model));
   out.prompt = std::move(prepared.tokens);
+  fleet::put_pictures(pictures, &out);
+  if (!pictures.empty()) prepared.with_context = false;  // tokens alone would lose them
+  if (!pictures.empty() && !model.sight->cause().empty())
+    prepared.warnings.push_back("images=they are encoded on the CPU: " + text_of(model.sight->cause()));
   *prompt_tokens = static_cast<uint32_t>(out.prompt.size());
   if (out.prompt.size() >= context) {
     return error(ErrorKind::kTooLong,

@@ -5,6 +5,7 @@
 #include "api/anthropic/routes.h"
 #include "api/opaque.h"
 #include "dialect.h"
+#include "chat/picture_marks.h"
 
 namespace hearth::api::anthropic {
 namespace {
@@ -249,7 +250,7 @@ TEST_F(AnthropicApi, ErrorsHaveTheirShapeAndPath) {
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text"}]}]})",
        "messages.0.content.0.text: Field required"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]})",
-       "messages.0.content.0.type: images are not supported, this server has no model that sees"},
+       "messages.0.content.0.source.type: pictures come in base64 here; addresses are not fetched, files not stored"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"}],"mcp_servers":[{}]})",
        "mcp_servers: this server calls no tools by itself"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"}],"tool_choice":{"type":"any"}})",
@@ -360,7 +361,8 @@ TEST_F(AnthropicApi, ResultsFollowTheirCalls) {  // A21
       {"type":"tool_use","id":"toolu_aaaaaaaaaaaaaaaaaaaaaaaa","name":"f","input":{"x":1}},
       {"type":"tool_use","id":"toolu_2","name":"g","input":"{\"y\":2}"},{"type":"tool_use","id":"toolu_3","name":"h"}]},
     {"role":"user","content":[{"type":"text","text":"before"},
-      {"type":"tool_result","tool_use_id":"toolu_2","content":[{"type":"text","text":"r2"},{"type":"image","source":{}}]},
+      {"type":"tool_result","tool_use_id":"toolu_2","content":[{"type":"text","text":"r2"},
+        {"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]},
       {"type":"tool_result","tool_use_id":"toolu_aaaaaaaaaaaaaaaaaaaaaaaa","content":"r1","is_error":true},
       {"type":"tool_result","tool_use_id":"toolu_3"},{"type":"text","text":"after"}]}])");
   ASSERT_EQ(messages.size(), 6u);
@@ -370,7 +372,8 @@ TEST_F(AnthropicApi, ResultsFollowTheirCalls) {  // A21
   EXPECT_EQ(messages[1].calls.at(2).arguments, "{}");
   EXPECT_EQ(messages[2].content, "Error: r1");
   EXPECT_EQ(messages[2].tool_name, "f");
-  EXPECT_EQ(messages[3].content, "r2\n[an image, which you cannot see]");
+  EXPECT_EQ(messages[3].content, "r2\n" + chat::picture_mark(0));
+  EXPECT_EQ(*request_.pictures.files().at(0), "hi");
   EXPECT_EQ(messages[4].content, "");
   EXPECT_EQ(messages[5].role, "user");
   EXPECT_EQ(messages[5].content, "before\n\nafter");

@@ -6,6 +6,7 @@
 #include "api/ollama/encode.h"
 #include "api/ollama/routes.h"
 #include "dialect.h"
+#include "chat/picture_marks.h"
 
 namespace hearth::api::ollama {
 namespace {
@@ -144,8 +145,11 @@ TEST_F(OllamaApi, BadBodiesAreNamed) {
       {R"({"model":"m","options":{"num_ctx":"4096"}})", "option \"num_ctx\" must be of type integer"},
       {R"({"model":"m","options":{"temperature":"hot"}})", "option \"temperature\" must be of type float"},
       {R"({"model":"m","options":{"top_p":2}})", "top_p"},
-      {R"({"model":"m","messages":[{"role":"user","content":"a","images":["aGk="]}]})",
-       "messages[0].images are not supported"},
+      {R"({"model":"m","messages":[{"role":"user","content":"a","images":["a!"]}]})",
+       "messages[0].images[0] is no picture in base64"},
+      {R"({"model":"m","messages":[{"role":"user","content":"a","images":["http://localhost/x.png"]}]})",
+       "messages[0].images[0]: addresses are not fetched"},
+      {R"({"model":"m","messages":[{"role":"user","content":"a","images":[5]}]})", "messages[0].images[0]"},
   };
   for (const auto& [body, message] : cases) {
     const auto exchange = ask(router_, "POST", "/api/chat", body);
@@ -160,6 +164,22 @@ TEST_F(OllamaApi, BadBodiesAreNamed) {
   EXPECT_NE(ask(router_, "POST", "/api/generate", R"({"model":"m","prompt":"p","raw":true,"system":"s"})")
                 ->body.find("raw mode does not support template, system, or context"),
             std::string::npos);
+}
+
+TEST_F(OllamaApi, TakesPictures) {
+  auto exchange = ask(router_, "POST", "/api/chat",
+                      R"({"model":"m","messages":[{"role":"user","content":"a","images":["aGk=","data:image/png;base64,aGU"]},
+                          {"role":"assistant","content":"b"},{"role":"user","content":"c","images":["aG8="]}]})");
+  ASSERT_EQ(exchange->head.status, 200u) << exchange->body;
+  const auto& messages = chat_input().messages;
+  EXPECT_EQ(messages.at(0).content, chat::picture_mark(0) + chat::picture_mark(1) + "a");
+  EXPECT_EQ(messages.at(2).content, chat::picture_mark(2) + "c");
+  ASSERT_EQ(request_.pictures.size(), 3u);
+  EXPECT_EQ(*request_.pictures.files()[1], "he");
+  exchange = ask(router_, "POST", "/api/generate", R"({"model":"m","prompt":"p","images":["aGk="]})");
+  ASSERT_EQ(exchange->head.status, 200u) << exchange->body;
+  EXPECT_EQ(std::get<TextInput>(request_.input).prompt, chat::picture_mark(0) + "p");
+  EXPECT_EQ(*request_.pictures.files().at(0), "hi");
 }
 
 TEST_F(OllamaApi, TakesWhatClientsOfAllVersionsSend) {

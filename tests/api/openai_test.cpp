@@ -8,6 +8,7 @@
 #include "api/openai/ask.h"
 #include "api/openai/routes.h"
 #include "dialect.h"
+#include "chat/picture_marks.h"
 
 namespace hearth::api::openai {
 namespace {
@@ -366,8 +367,16 @@ TEST_F(OpenAiApi, MessagesOfAllKinds) {
   EXPECT_NE(told.find("messages[2].tool_calls[0].function.arguments="), std::string::npos) << told;
   EXPECT_NE(told.find("messages[4].tool_call_id="), std::string::npos) << told;
 
-  for (const char* part : {R"({"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}})",
-                           R"({"type":"image_url","image_url":"http://example.com/x.png"})",
+  const auto seen = ask(router_, "POST", "/v1/chat/completions",
+                        R"({"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},
+                            {"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}},{"type":"text","text":"b"}]}]})");
+  ASSERT_EQ(seen->head.status, 200u) << seen->body;
+  EXPECT_EQ(chat_input().messages.at(0).content, "a" + chat::picture_mark(0) + "b");
+  EXPECT_EQ(*request_.pictures.files().at(0), "hi");
+
+  for (const char* part : {R"({"type":"image_url","image_url":{"url":"data:image/png;base64,a!"}})",
+                           R"({"type":"image_url","image_url":"http://169.254.169.254/x.png"})",
+                           R"({"type":"image_url"})",
                            R"({"type":"input_audio","input_audio":{}})", R"({"type":"file","file":{}})",
                            R"({"type":"hologram"})"}) {
     const auto refused = ask(router_, "POST", "/v1/chat/completions",

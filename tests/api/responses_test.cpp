@@ -221,7 +221,7 @@ TEST_F(Responses, RefusalsAreNamed) {
       {R"(,"input":"x","truncation":"x")", "truncation"},
       {R"(,"input":"x","n":2)", "n"},
       {R"(,"input":[{"type":"item_reference","id":"x"}])", "input[0].id"},
-      {R"(,"input":[{"role":"user","content":[{"type":"input_image","image_url":"x"}]}])", "input[0].content[0].type"},
+      {R"(,"input":[{"role":"user","content":[{"type":"input_image","image_url":"x"}]}])", "input[0].content[0].image_url"},
       {R"(,"input":"x","tool_choice":{"type":"web_search"})", "tool_choice.type"}};
   for (const auto& [more, param] : cases) {
     for (const char* stream : {"", R"(,"stream":true)"}) {

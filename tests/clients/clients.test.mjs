@@ -4,7 +4,8 @@
 //   HEARTH=build/hearth node --test clients.test.mjs
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -18,8 +19,8 @@ const PARAMETERS = { type: 'object', properties: { city: { type: 'string' } }, r
 let server, url
 
 // A server of its own, and the environment of commands that go through it.
-async function start() {
-  const environment = { ...process.env, XDG_STATE_HOME: mkdtempSync(join(tmpdir(), 'hearth-clients-')) }
+async function start(more = {}) {
+  const environment = { ...process.env, ...more, XDG_STATE_HOME: mkdtempSync(join(tmpdir(), 'hearth-clients-')) }
   const child = spawn(process.env.HEARTH, ['serve', '--gpu', 'off', '--host', '127.0.0.1:0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: environment,
@@ -402,5 +403,89 @@ describe('keys', async () => {
       prompt: QUESTION, temperature: 0, maxRetries: 0 })
     assert.match((await ask(key)).text, /Paris/)
     await assert.rejects(ask('wrong'), { statusCode: 401 })
+  })
+})
+
+// A model that sees, in a store of its own, out of the shared material.
+describe('pictures', () => {
+  const shared = process.env.HEARTH_SHARED ?? ''
+  const photo = join(shared, 'golden/vision/images/photo.png')
+  if (!existsSync(photo)) return test('shared material not found', { skip: true }, () => {})
+  const image = readFileSync(photo).toString('base64')
+  let seeing
+  before(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hearth-clients-'))
+    mkdirSync(join(folder, 'blobs'))
+    const blob = (data, mediaType) => {
+      const digest = createHash('sha256').update(data).digest('hex')
+      writeFileSync(join(folder, 'blobs', `sha256-${digest}`), data)
+      return { mediaType, digest: `sha256:${digest}`, size: data.length }
+    }
+    const layer = (kind, data) => blob(data, `application/vnd.ollama.image.${kind}`)
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+      config: blob(Buffer.from('{}'), 'application/vnd.docker.container.image.v1+json'),
+      layers: [
+        layer('model', readFileSync(join(shared, 'models/tiny/llama.gguf'))),
+        layer('projector', readFileSync(join(shared, 'models/vision/mmproj-llava.gguf'))),
+        layer('template', Buffer.from('{{ .Prompt }}')),
+      ],
+    }
+    const name = join(folder, 'manifests/registry.ollama.ai/library/llava')
+    mkdirSync(name, { recursive: true })
+    writeFileSync(join(name, 'latest'), JSON.stringify(manifest))
+    seeing = await start({ OLLAMA_MODELS: folder })
+  })
+  after(() => seeing?.child.kill())
+
+  test('ollama, openai and @anthropic-ai/sdk send them, and get the same answer', async () => {
+    const { Ollama } = await import('ollama')
+    const { default: OpenAI } = await import('openai')
+    const { default: Anthropic } = await import('@anthropic-ai/sdk')
+    const text = 'What is this?'
+    const ollama = new Ollama({ host: seeing.address })
+    const chat = await ollama.chat({
+      model: 'llava',
+      messages: [{ role: 'user', content: text, images: [image] }],
+      options: { temperature: 0, num_predict: 8 },
+    })
+    const by_path = await ollama.chat({
+      model: 'llava',
+      messages: [{ role: 'user', content: text, images: [photo] }],
+      options: { temperature: 0, num_predict: 8 },
+    })
+    assert.equal(by_path.message.content, chat.message.content)
+    const completion = await new OpenAI({ baseURL: seeing.address + '/v1', apiKey: 'any' }).chat.completions.create({
+      model: 'llava',
+      temperature: 0,
+      max_tokens: 8,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'image_url', image_url: { url: `data:image/png;base64,${image}` } },
+            { type: 'text', text },
+          ],
+        },
+      ],
+    })
+    assert.equal(completion.choices[0].message.content, chat.message.content)
+    const message = await new Anthropic({ baseURL: seeing.address, apiKey: 'any' }).messages.create({
+      model: 'llava',
+      temperature: 0,
+      max_tokens: 8,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'image', source: { type: 'base64', media_type: 'image/png', data: image } },
+            { type: 'text', text },
+          ],
+        },
+      ],
+    })
+    assert.equal(message.content.map((block) => block.text ?? '').join(''), chat.message.content)
+    assert.ok((await ollama.show({ model: 'llava' })).capabilities.includes('vision'))
   })
 })

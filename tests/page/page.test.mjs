@@ -148,6 +148,43 @@ test('what a model writes can do nothing', async () => {
   await page.unroute('**/api/chat')
 })
 
+test('a picture is pasted and dropped, and goes with the question', async () => {
+  let sent = null
+  await page.route('**/api/show', (route) => route.fulfill({ json: { capabilities: ['completion', 'vision'] } }))
+  await page.route('**/api/chat', (route) => {
+    sent = route.request().postDataJSON()
+    return route.fulfill({ contentType: 'application/x-ndjson', body: '{"message":{"content":"a cat"},"done":true}\n' })
+  })
+  await go('chat')
+  await page.reload()
+  await page.getByLabel('Images').waitFor()
+  const give = (kind, bytes) =>
+    page.locator('.compose').evaluate(
+      (form, [kind, bytes]) => {
+        const data = new DataTransfer()
+        data.items.add(new File([new Uint8Array(bytes)], 'photo.png', { type: 'image/png' }))
+        const event =
+          kind === 'paste'
+            ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+            : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+        form.dispatchEvent(event)
+      },
+      [kind, bytes],
+    )
+  await give('paste', [1, 2, 3])
+  await give('drop', [4, 5, 6])
+  await give('drop', [7, 8, 9])
+  const shown = page.locator('.compose .pictures').getByRole('button')
+  await shown.nth(2).waitFor()
+  await shown.nth(1).click() // not this one
+  await say('What is this?')
+  await lastAnswer().getByText('a cat').waitFor()
+  assert.deepEqual(sent.messages.at(-1).images, ['AQID', 'BwgJ'])
+  assert.equal(await shown.count(), 0)
+  await page.unroute('**/api/show')
+  await page.unroute('**/api/chat')
+})
+
 test('a plan is shown before the load, and the load does what it says', async () => {
   await go('models')
   await page.getByRole('button', { name: 'Plan and load demo:latest' }).click()

@@ -29,12 +29,14 @@ class Store:
             file.write(data)
         return {"digest": "sha256:" + digest, "size": len(data)}
 
-    def add(self, name, model=None, parameters=None, template=None):
+    def add(self, name, model=None, parameters=None, template=None, projector=None):
         layers = [("model", model or demo_bytes())]
         if parameters:
             layers.append(("params", json.dumps(parameters).encode()))
         if template:
             layers.append(("template", template.encode()))
+        if projector:
+            layers.append(("projector", projector))
         kind = "application/vnd.ollama.image."
         manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
                     "config": {"mediaType": "application/vnd.docker.container.image.v1+json", **self.blob(b"{}")},

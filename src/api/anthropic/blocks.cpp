@@ -5,6 +5,7 @@
 
 #include "api/anthropic/ask.h"
 #include "api/opaque.h"
+#include "api/pictures.h"
 #include "base/error.h"
 #include "base/outside_text.h"
 
@@ -77,6 +78,23 @@ bool is_foreign(const std::string& type) {
   return false;
 }
 
+// {"source": {"type": "base64", "media_type": "image/png", "data": "..."}}
+Result<std::string> picture_mark(const Fields& block) {
+  ASSIGN_OR_RETURN(const json::object* source, block.object("source"));
+  if (source == nullptr) return required(block, "source");
+  const Fields inner = block.inner(*source, "source");
+  ASSIGN_OR_RETURN(const auto kind, inner.text("type"));
+  if (kind.value_or("") != "base64")
+    return inner.refuse("type", "", "{}: pictures come in base64 here; addresses are not fetched, files not stored",
+                        inner.path("type"));
+  ASSIGN_OR_RETURN(const auto data, inner.text("data"));
+  if (!data) return required(inner, "data");
+  if (block.pictures() == nullptr) return block.refuse("type", "", "pictures are not read here");
+  auto mark = block.pictures()->add_base64(*data, inner.path("data"));
+  if (!mark) return inner.refuse("data", "", "{}", mark.error().message);
+  return mark;
+}
+
 // Of a block that is neither a call, nor its result, nor reasoning. Nothing: there is no text in it.
 Result<std::string> text_of_block(const Fields& block, const std::string& type, Warnings& warnings) {
   if (type == "text") {
@@ -84,9 +102,7 @@ Result<std::string> text_of_block(const Fields& block, const std::string& type, 
     if (!text) return required(block, "text");
     return *text;
   }
-  if (type == "image")
-    return block.refuse("type", "", "{}: images are not supported, this server has no model that sees",
-                        block.path("type"));
+  if (type == "image") return picture_mark(block);
   if (type == "document") return document_text(block, warnings);
   if (type == "search_result") return search_result_text(block, warnings);
   if (type == "tool_reference") {
@@ -134,8 +150,9 @@ Status add_call(const Fields& block, chat::Message& message, Warnings& warnings)
     const json::value parsed =
         input != nullptr && input->is_string() ? json::parse(input->get_string(), fault) : json::value();
     const bool object = !fault && parsed.is_object();
-    call.arguments = object ? json::serialize(parsed)
-                     : input == nullptr ? "{}" : json::serialize(json::object{{"_raw", *input}});
+    call.arguments = object             ? json::serialize(parsed)
+                     : input == nullptr ? "{}"
+                                        : json::serialize(json::object{{"_raw", *input}});
     warnings.push_back(fmt::format("{}=it is no object, and was repaired", block.path("input")));
   }
   message.calls.push_back(std::move(call));
@@ -164,12 +181,6 @@ Result<chat::Message> tool_result(const Fields& block, Warnings& warnings) {
       if (!list[i].is_object()) return block.wrong_type(where, "an object", list[i]);
       const Fields inner = block.inner(list[i].get_object(), where);
       ASSIGN_OR_RETURN(const std::string type, type_of(inner));
-      if (type == "image") {
-        // Refused, it would stand in the way of the whole conversation.
-        warnings.push_back(fmt::format("{}=the model does not see images", inner.path("type")));
-        append(message.content, "[an image, which you cannot see]", "\n");
-        continue;
-      }
       ASSIGN_OR_RETURN(const std::string text, text_of_block(inner, type, warnings));
       append(message.content, text, "\n");
     }
@@ -200,7 +211,8 @@ class Reader {
       warnings_.push_back(fmt::format("{}=\"{}\" counts as user", message.path("role"), printable(role.substr(0, 40))));
       role = "user";
     }
-    if (role == "assistant" && out_.empty()) warnings_.push_back(message.path("role") + "=the first is the assistant's");
+    if (role == "assistant" && out_.empty())
+      warnings_.push_back(message.path("role") + "=the first is the assistant's");
     const json::value* content = message.find("content");
     if (content == nullptr) return required(message, "content");
     if (content->is_string()) {
@@ -208,7 +220,8 @@ class Reader {
       return {};
     }
     if (!content->is_array()) return message.wrong_type("content", "a string or a list of blocks", *content);
-    return role == "assistant" ? add_answer(message, content->get_array()) : add_turn(message, role, content->get_array());
+    return role == "assistant" ? add_answer(message, content->get_array())
+                               : add_turn(message, role, content->get_array());
   }
 
   // Calls in the order that they were made in; so are their results.
@@ -296,8 +309,8 @@ class Reader {
       const auto& calls = out_[answer].calls;
       return std::ranges::find(calls, result.call_id, &chat::ToolCall::id) - calls.begin();
     };
-    std::ranges::stable_sort(out_.begin() + static_cast<ptrdiff_t>(answer) + 1, out_.begin() + static_cast<ptrdiff_t>(end),
-                             {}, order);
+    std::ranges::stable_sort(out_.begin() + static_cast<ptrdiff_t>(answer) + 1,
+                             out_.begin() + static_cast<ptrdiff_t>(end), {}, order);
   }
 
   std::vector<chat::Message>& out_;

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 
 #include "api/anthropic/ask.h"
+#include "api/pictures.h"
 #include "base/error.h"
 #include "base/outside_text.h"
 
@@ -166,8 +167,8 @@ Error required(const Fields& fields, std::string_view name) {
 
 Result<Ask> decode_messages(std::string_view body, bool counts_only, Blame* blame) {
   ASSIGN_OR_RETURN(const json::value value, read_object(body));
-  const Fields fields(value.get_object(), "", blame);
   Ask ask;
+  const Fields fields(value.get_object(), "", blame, &ask.request.pictures);
   ASSIGN_OR_RETURN(const auto model, fields.text("model"));
   if (!model || model->empty()) return required(fields, "model");
   ask.form.model = ask.request.model = *model;

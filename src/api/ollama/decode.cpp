@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "api/pictures.h"
 #include "base/error.h"
 #include "base/outside_text.h"
 #include "base/text.h"
@@ -155,10 +156,18 @@ Status decode_common(const Fields& fields, Ask& ask) {
   return decode_logprobs(fields, ask.request.settings);
 }
 
-Status refuse_images(const Fields& fields) {
+// The marks of a message's pictures, which stand before its text.
+Result<std::string> decode_images(const Fields& fields, Pictures& pictures) {
+  std::string marks;
   ASSIGN_OR_RETURN(const json::array* images, fields.array("images"));
-  if (images == nullptr || images->empty()) return {};
-  return error(ErrorKind::kUsage, "{} are not supported: this server has no model that sees", fields.path("images"));
+  for (size_t i = 0; images != nullptr && i < images->size(); ++i) {
+    const std::string where = fields.path(fmt::format("images[{}]", i));
+    const json::value& image = images->at(i);
+    if (!image.is_string()) return wrong_type(where, "a picture in base64", image);
+    ASSIGN_OR_RETURN(const std::string mark, pictures.add_base64(view(image.get_string()), where));
+    marks += mark;
+  }
+  return marks;
 }
 
 Result<TextInput> decode_text(const Fields& fields) {
@@ -186,23 +195,24 @@ Result<TextInput> decode_text(const Fields& fields) {
   return input;
 }
 
-Result<chat::Message> decode_message(const json::value& value, size_t index) {
+Result<chat::Message> decode_message(const json::value& value, size_t index, Pictures& pictures) {
   const std::string path = fmt::format("messages[{}]", index);
   if (!value.is_object()) return wrong_type(path, "an object", value);
-  TRY(refuse_images(Fields(value.get_object(), path + ".")));
+  ASSIGN_OR_RETURN(const std::string marks, decode_images(Fields(value.get_object(), path + "."), pictures));
   Result<chat::Message> message = chat::message_from_json(value);
   if (!message) return error(ErrorKind::kUsage, "{}: {}", path, message.error().message);
+  message->content.insert(0, marks);
   std::transform(message->role.begin(), message->role.end(), message->role.begin(),
                  [](unsigned char c) { return static_cast<char>(c < 128 ? std::tolower(c) : c); });
   return message;
 }
 
-Result<ChatInput> decode_conversation(const Fields& fields) {
+Result<ChatInput> decode_conversation(const Fields& fields, Pictures& pictures) {
   ChatInput input;
   ASSIGN_OR_RETURN(const json::array* messages, fields.array("messages"));
   if (messages != nullptr) {
     for (const json::value& value : *messages) {
-      ASSIGN_OR_RETURN(chat::Message message, decode_message(value, input.messages.size()));
+      ASSIGN_OR_RETURN(chat::Message message, decode_message(value, input.messages.size(), pictures));
       input.messages.push_back(std::move(message));
     }
   }
@@ -261,8 +271,9 @@ Result<Ask> decode_generate(std::string_view body) {
   const Fields fields(value.get_object(), "");
   Ask ask;
   TRY(decode_common(fields, ask));
-  TRY(refuse_images(fields));
+  ASSIGN_OR_RETURN(const std::string marks, decode_images(fields, ask.request.pictures));
   ASSIGN_OR_RETURN(TextInput input, decode_text(fields));
+  input.prompt.insert(0, marks);
   mark_load_only(ask, input.prompt.empty() && !input.suffix);
   ask.request.input = std::move(input);
   return ask;
@@ -274,7 +285,7 @@ Result<Ask> decode_chat(std::string_view body) {
   Ask ask;
   TRY(decode_common(fields, ask));
   if (ask.request.model.empty()) return error(ErrorKind::kUsage, "model is required");
-  ASSIGN_OR_RETURN(ChatInput input, decode_conversation(fields));
+  ASSIGN_OR_RETURN(ChatInput input, decode_conversation(fields, ask.request.pictures));
   mark_load_only(ask, input.messages.empty());
   ask.request.input = std::move(input);
   return ask;

@@ -31,7 +31,7 @@ void render(const Service& service, const AnswerRequest& request, const Call& ca
   if (!service.render) return refuse_unoffered(call);
   const Result<PromptView> prompt = service.render(request);
   if (!prompt) return call.exchange->send(failure(prompt.error(), request.model));
-  const json::object info{{"rendered_template", prompt->text}, {"image_count", 0}};
+  const json::object info{{"rendered_template", prompt->text}, {"image_count", request.pictures.size()}};
   call.exchange->send(json_response(json::serialize(json::object{
       {"model", request.model}, {"created_at", timestamp(std::chrono::system_clock::now())}, {"_debug_info", info}})));
 }

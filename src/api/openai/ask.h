@@ -14,15 +14,15 @@ namespace hearth::api::openai {
 
 // What of a request decides the form of the reply.
 struct ReplyForm {
-  std::string model;                                  // as the request names it
-  std::set<std::string> custom_tools = {};            // whose input is a text
+  std::string model;                                                       // as the request names it
+  std::set<std::string> custom_tools = {};                                 // whose input is a text
   std::map<std::string, std::pair<std::string, std::string>> spaces = {};  // of tools in namespaces: that, and the name
-  bool reasoning = true;                              // is shown
-  bool shows_stop = false;                            // the stop text is part of the answer
+  bool reasoning = true;                                                   // is shown
+  bool shows_stop = false;                                                 // the stop text is part of the answer
   bool timings = false;
-  size_t prompts = 1, answers = 1;                    // answers to each prompt
-  std::optional<std::string> service_tier = {};       // only if the request has one
-  std::vector<std::string> echoes = {};               // of completions: each prompt, which its answers begin with
+  size_t prompts = 1, answers = 1;               // answers to each prompt
+  std::optional<std::string> service_tier = {};  // only if the request has one
+  std::vector<std::string> echoes = {};          // of completions: each prompt, which its answers begin with
 };
 
 struct Ask {
@@ -59,7 +59,7 @@ Status add_custom(const Fields& custom, ChatInput& input, Ask& ask);
 // Whether the choice fits the tools.
 Status check_choice(const Fields& fields, const ChatInput& input);
 Result<std::vector<chat::Message>> decode_messages(const Fields& fields, std::vector<std::string>& warnings);
-// A text, or a list of parts; images and sounds are refused by name.
+// A text, or a list of parts; pictures become marks, sounds are refused by name.
 Result<std::string> decode_content(const Fields& fields, std::string_view name);
 // Arguments of a call that a client gives back: the JSON text of an object, whatever they are.
 std::string repaired_arguments(const boost::json::value* arguments, std::string_view path,

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 
 #include "api/openai/ask.h"
+#include "api/pictures.h"
 #include "base/error.h"
 
 namespace hearth::api::openai {
@@ -91,9 +92,9 @@ Status decode_rest(const Fields& fields, Ask& ask) {
 
 Result<Ask> decode_chat(std::string_view body, Blame* blame) {
   ASSIGN_OR_RETURN(const json::value value, read_object(body));
-  const Fields fields(value.get_object(), "", blame);
   Ask ask;
   AnswerRequest request;
+  const Fields fields(value.get_object(), "", blame, &request.pictures);
   TRY(decode_settings(fields, {"max_completion_tokens", "max_tokens", "n_predict"}, request, ask));
   ChatInput input;
   ASSIGN_OR_RETURN(input.messages, decode_messages(fields, ask.warnings));
@@ -106,12 +107,38 @@ Result<Ask> decode_chat(std::string_view body, Blame* blame) {
   TRY(decode_beginning(fields, input, request));
   TRY(decode_rest(fields, ask));
   warn_unknown(fields,
-               {"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls", "response_format",
-                "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "grammar",
-                "json_schema", "top_logprobs", "reasoning_effort", "reasoning", "think", "enable_thinking",
-                "chat_template_kwargs", "documents", "continue_final_message", "add_generation_prompt",
-                "include_reasoning", "reasoning_format", "reasoning_budget", "thinking_token_budget", "modalities",
-                "store", "verbosity", "prediction", "prompt_cache_options", "moderation"},
+               {"messages",
+                "max_completion_tokens",
+                "tools",
+                "tool_choice",
+                "parallel_tool_calls",
+                "response_format",
+                "structured_outputs",
+                "guided_json",
+                "guided_regex",
+                "guided_choice",
+                "guided_grammar",
+                "grammar",
+                "json_schema",
+                "top_logprobs",
+                "reasoning_effort",
+                "reasoning",
+                "think",
+                "enable_thinking",
+                "chat_template_kwargs",
+                "documents",
+                "continue_final_message",
+                "add_generation_prompt",
+                "include_reasoning",
+                "reasoning_format",
+                "reasoning_budget",
+                "thinking_token_budget",
+                "modalities",
+                "store",
+                "verbosity",
+                "prediction",
+                "prompt_cache_options",
+                "moderation"},
                ask.warnings);
   request.input = std::move(input);
   ask.requests.push_back(std::move(request));

@@ -3,12 +3,28 @@
 #include <map>
 
 #include "api/openai/ask.h"
+#include "api/pictures.h"
 #include "base/error.h"
 
 namespace hearth::api::openai {
 namespace {
 
 namespace json = boost::json;
+
+// {"image_url": {"url": "data:..."}}, or the URL alone as the Responses API has it.
+Status add_picture(const Fields& part, std::string& content) {
+  const json::value* image = part.find("image_url");
+  if (image == nullptr)
+    return part.refuse("image_url", "missing_required_parameter", "{} is missing: files are not stored here",
+                       part.path("image_url"));
+  const json::value* url = image->is_object() ? image->get_object().if_contains("url") : image;
+  if (url == nullptr || !url->is_string()) return part.wrong_type("image_url", "a data URL", *image);
+  if (part.pictures() == nullptr) return part.refuse("type", "unsupported_value", "pictures are not read here");
+  const auto mark = part.pictures()->add_base64(view(url->get_string()), part.path("image_url"));
+  if (!mark) return part.refuse("image_url", "invalid_value", "{}", mark.error().message);
+  content += *mark;
+  return {};
+}
 
 // One part of a content; images are never left out in silence.
 Status add_part(const Fields& part, std::string& content) {
@@ -21,7 +37,7 @@ Status add_part(const Fields& part, std::string& content) {
     return {};
   }
   if (kind == "image_url" || kind == "input_image" || part.find("image_url") != nullptr)
-    return part.refuse("type", "unsupported_value", "images are not supported: this server has no model that sees");
+    return add_picture(part, content);
   if (kind == "input_audio")
     return part.refuse("type", "unsupported_value", "sounds are not supported: this server has no model that hears");
   if (kind == "file" || kind == "input_file")

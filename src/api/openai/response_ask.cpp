@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/pictures.h"
 #include "base/error.h"
 #include "base/outside_text.h"
 #include "base/random.h"
@@ -24,26 +25,22 @@ Status decode_text(const Fields& fields, ResponseAsk& out) {
 }
 
 Status decode_include(const Fields& fields, ResponseAsk& out) {
-  constexpr std::string_view kKnown[] = {"reasoning.encrypted_content",
-                                         "message.output_text.logprobs",
-                                         "message.input_image.image_url",
-                                         "computer_call_output.output.image_url",
-                                         "file_search_call.results",
-                                         "web_search_call.results",
-                                         "web_search_call.action.sources",
-                                         "code_interpreter_call.outputs"};
+  constexpr std::string_view kKnown[] = {"reasoning.encrypted_content",    "message.output_text.logprobs",
+                                         "message.input_image.image_url",  "computer_call_output.output.image_url",
+                                         "file_search_call.results",       "web_search_call.results",
+                                         "web_search_call.action.sources", "code_interpreter_call.outputs"};
   ASSIGN_OR_RETURN(const auto includes, fields.texts("include"));
   bool logprobs = false;
   for (const std::string& include : includes) {
     if (std::ranges::find(kKnown, include) == std::end(kKnown))
-      return fields.refuse("include", "invalid_value", "include: \"{}\" is not known", printable(include.substr(0, 80)));
+      return fields.refuse("include", "invalid_value", "include: \"{}\" is not known",
+                           printable(include.substr(0, 80)));
     out.form.encrypts_reasoning = out.form.encrypts_reasoning || include == kKnown[0];
     logprobs = logprobs || include == kKnown[1];
   }
   ASSIGN_OR_RETURN(const auto most, fields.integer("top_logprobs", 0, sampling::kMost_logprobs));
   out.form.logprobs = logprobs || most.value_or(0) > 0;
-  if (out.form.logprobs)
-    out.request.settings.logprobs = static_cast<int>(most.value_or(0));
+  if (out.form.logprobs) out.request.settings.logprobs = static_cast<int>(most.value_or(0));
   return {};
 }
 
@@ -113,10 +110,28 @@ Status decode_rest(const Fields& fields, ResponseAsk& out) {
     }
   }
   warn_unknown(fields,
-               {"input", "instructions", "max_output_tokens", "top_logprobs", "tools", "tool_choice",
-                "parallel_tool_calls", "max_tool_calls", "text", "reasoning", "include", "store",
-                "previous_response_id", "background", "truncation", "context_management", "client_metadata",
-                "prompt_cache_options", "moderation", "reasoning_effort", "think", "enable_thinking"},
+               {"input",
+                "instructions",
+                "max_output_tokens",
+                "top_logprobs",
+                "tools",
+                "tool_choice",
+                "parallel_tool_calls",
+                "max_tool_calls",
+                "text",
+                "reasoning",
+                "include",
+                "store",
+                "previous_response_id",
+                "background",
+                "truncation",
+                "context_management",
+                "client_metadata",
+                "prompt_cache_options",
+                "moderation",
+                "reasoning_effort",
+                "think",
+                "enable_thinking"},
                out.form.warnings);
   return {};
 }
@@ -146,7 +161,8 @@ json::object echo_of(const Fields& fields, const ResponseAsk& out) {
     return value == nullptr ? json::value(nullptr) : *value;
   };
   echo["reasoning"] = json::object{{"effort", member("effort")}, {"summary", member("summary")}};
-  echo["service_tier"] = out.form.reply.service_tier ? json::value(*out.form.reply.service_tier) : json::value("default");
+  echo["service_tier"] =
+      out.form.reply.service_tier ? json::value(*out.form.reply.service_tier) : json::value("default");
   echo["store"] = out.stores;
   echo["temperature"] = or_else(fields, "temperature", 1.0);
   echo["top_p"] = or_else(fields, "top_p", 1.0);
@@ -165,9 +181,9 @@ json::object echo_of(const Fields& fields, const ResponseAsk& out) {
 
 Result<ResponseAsk> decode_response(std::string_view body, const FindResponse& previous, Blame* blame) {
   ASSIGN_OR_RETURN(const json::value value, read_object(body));
-  const Fields fields(value.get_object(), "", blame);
   ResponseAsk out;
   AnswerRequest& request = out.request;
+  const Fields fields(value.get_object(), "", blame, &request.pictures);
   Ask ask;
   TRY(decode_settings(fields, {"max_output_tokens"}, request, ask));
   if (request.count != 1) return fields.refuse("n", "unsupported_value", "a response is one answer");

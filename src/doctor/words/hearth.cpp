@@ -37,6 +37,10 @@ const CauseWords kWords[] = {
      "{help} (\"hearth plan\" shows all)"},
     {"gpu-memory-full", "{room}, too little for the rest of the model",
      "it goes there by itself when memory becomes free"},
+    {"vision-encoder-on-cpu",
+     "the encoder of pictures needs {needed} of GPU memory, but {room}; on the CPU each new "
+     "picture takes seconds",
+     "free GPU memory, or use a shorter context or a smaller quantisation, and load the model again"},
     {"gpu-memory-not-to-be-had", "{error}", "it goes there by itself when memory becomes free"},
 };
 

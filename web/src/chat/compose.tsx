@@ -17,6 +17,9 @@ const read = (file: File) =>
     reader.readAsDataURL(file)
   })
 
+const pictures = (data: DataTransfer | null) =>
+  Array.from(data?.files ?? []).filter((file) => file.type.startsWith('image/'))
+
 export function Compose({ model, stop, say }: ComposeProps) {
   const [text, setText] = useState('')
   const [images, setImages] = useState<string[]>([])
@@ -30,6 +33,14 @@ export function Compose({ model, stop, say }: ComposeProps) {
         () => {},
       )
   }, [model])
+  // Of what is pasted or dropped; other things go where they always do.
+  const take = async (event: Event, data: DataTransfer | null) => {
+    const files = pictures(data)
+    if (!sees || files.length === 0) return
+    event.preventDefault()
+    const more = await Promise.all(files.map(read))
+    setImages((before) => [...before, ...more])
+  }
   const send = () => {
     if (!text.trim() || stop || !model) return
     say(text, images)
@@ -40,6 +51,9 @@ export function Compose({ model, stop, say }: ComposeProps) {
   return (
     <form
       class="compose"
+      onPaste={(event) => void take(event, event.clipboardData)}
+      onDragOver={(event) => sees && event.preventDefault()}
+      onDrop={(event) => void take(event, event.dataTransfer)}
       onSubmit={(event) => {
         event.preventDefault()
         send()
@@ -70,6 +84,19 @@ export function Compose({ model, stop, say }: ComposeProps) {
             onChange={async (event) => setImages(await Promise.all(Array.from(event.currentTarget.files ?? [], read)))}
           />
         </label>
+      )}
+      {images.length > 0 && (
+        <div class="pictures">
+          {images.map((image, index) => (
+            <button
+              type="button"
+              aria-label={t('remove_image')}
+              onClick={() => setImages(images.filter((_, at) => at !== index))}
+            >
+              <img src={`data:image;base64,${image}`} alt={t('image')} />
+            </button>
+          ))}
+        </div>
       )}
       {stop ? (
         <button type="button" class="danger" onClick={() => stop.abort()}>

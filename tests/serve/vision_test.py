@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Pictures through every API and the command line: a tiny vision model in a store, real pictures, hostile ones.
+
+vision_test.py HEARTH SHARED
+"""
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from program import Program
+from store import Store
+
+SHARED = sys.argv.pop()
+HEARTH = sys.argv.pop()
+PICTURES = f"{SHARED}/golden/vision/images"
+# Text model and encoder: one whose tokens see one another, one with rows and columns, one with tiles.
+MODELS = {"llava": ("tiny/llama.gguf", "llava"), "gemma3": ("tiny/gemma3.gguf", "gemma3"),
+          "qwen3vl": ("vision/text-qwen3vl.gguf", "qwen3vl"), "next": ("tiny/llama.gguf", "llava-next")}
+
+
+def picture(name):
+    with open(f"{PICTURES}/{name}", "rb") as file:
+        return base64.b64encode(file.read()).decode()
+
+
+class Vision(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        store = Store(cls.folder.name)
+        for name, (text, encoder) in MODELS.items():
+            with open(f"{SHARED}/models/{text}", "rb") as model, \
+                    open(f"{SHARED}/models/vision/mmproj-{encoder}.gguf", "rb") as projector:
+                store.add(name, model.read(), template="{{ .Prompt }}", projector=projector.read())
+        cls.server = Program(HEARTH, environment=store.environment)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+        cls.folder.cleanup()
+
+    def chat(self, model, *images, text="What is this?", **more):
+        message = {"role": "user", "content": text, "images": list(images)}
+        return self.server.json("POST", "/api/chat", {"model": model, "stream": False, "messages": [message],
+                                                      "options": {"temperature": 0, "num_predict": 8}} | more)
+
+    def test_models_that_see_say_so(self):
+        for model in MODELS:
+            self.assertIn("vision", self.server.json("POST", "/api/show", {"model": model})["capabilities"], model)
+        self.assertNotIn("vision", self.server.json("POST", "/api/show", {"model": "demo"})["capabilities"])
+
+    def test_the_answer_depends_on_the_picture_and_the_prompt_has_its_tokens(self):
+        for model, tokens in (("llava", 16), ("gemma3", 4), ("qwen3vl", 12), ("next", 70)):
+            without = self.chat(model)
+            photo = self.chat(model, picture("photo.png"))
+            portrait = self.chat(model, picture("portrait.png"))
+            self.assertGreaterEqual(photo["prompt_eval_count"] - without["prompt_eval_count"], tokens, model)
+            answers = {answer["message"]["content"] for answer in (without, photo, portrait)}
+            self.assertGreater(len(answers), 1, f"{model}: {answers}")
+            self.assertEqual(self.chat(model, picture("photo.png"))["message"], photo["message"], model)
+
+    def test_the_same_conversation_computes_its_picture_once(self):
+        text = "Tell me what you see here, and take your time for it, since there is much to see. " * 3
+        first = self.chat("next", picture("photo.png"), text=text)
+        again = self.chat("next", picture("photo.png"), text=text)
+        self.assertEqual(first.get("prompt_eval_cached_count", 0), 0)
+        self.assertGreaterEqual(again["prompt_eval_cached_count"], 64)
+        other = self.chat("next", picture("square.png"), text=text)
+        self.assertLess(other.get("prompt_eval_cached_count", 0), 64)
+
+    def test_every_dialect_gives_the_same_answer(self):
+        expected = self.chat("llava", picture("photo.png"))["message"]["content"]
+        url = "data:image/png;base64," + picture("photo.png")
+        completion = self.server.json("POST", "/v1/chat/completions", {
+            "model": "llava", "temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is this?"}]}]})
+        self.assertEqual(completion["choices"][0]["message"]["content"], expected)
+        response = self.server.json("POST", "/v1/responses", {
+            "model": "llava", "temperature": 0, "max_output_tokens": 8, "input": [{"role": "user", "content": [
+                {"type": "input_image", "image_url": url}, {"type": "input_text", "text": "What is this?"}]}]})
+        self.assertEqual(response["output"][-1]["content"][0]["text"], expected)
+        message = self.server.json("POST", "/v1/messages", {
+            "model": "llava", "temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": [
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture("photo.png")}},
+                {"type": "text", "text": "What is this?"}]}]})
+        self.assertEqual("".join(block.get("text", "") for block in message["content"]), expected)
+        generated = self.server.json("POST", "/api/generate", {
+            "model": "llava", "prompt": "What is this?", "images": [picture("photo.png")], "stream": False,
+            "options": {"temperature": 0, "num_predict": 8}})
+        self.assertEqual(generated["response"], expected)
+
+    def test_several_pictures_and_every_kind_of_file(self):
+        two = self.chat("llava", picture("photo.png"), picture("baseline.jpg"))
+        self.assertGreater(two["prompt_eval_count"], self.chat("llava", picture("photo.png"))["prompt_eval_count"])
+        for name in ("progressive.jpg", "cmyk.jpg", "turned-6.jpg", "lossy.webp", "frames.gif", "rgb.bmp", "gray-alpha.png"):
+            self.chat("llava", picture(name))
+
+    def test_what_is_no_picture_is_refused_by_name_and_the_server_goes_on(self):
+        for name, words in (("bomb.png", "60000 x 60000"), ("cut.png", "broken PNG"), ("lying.png", "broken PNG"),
+                            ("zero.png", "broken PNG"), ("text.png", "no PNG, JPEG"), ("cut.jpg", "broken JPEG")):
+            status, _, body = self.server.request("POST", "/api/chat", {
+                "model": "llava", "messages": [{"role": "user", "content": "a", "images": [picture("photo.png"), picture(name)]}]})
+            self.assertEqual(status, 400, name)
+            self.assertIn("picture 2", json.loads(body)["error"], name)
+            self.assertIn(words, json.loads(body)["error"], name)
+        status, _, body = self.server.request("POST", "/v1/chat/completions", {
+            "model": "llava", "messages": [{"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "http://127.0.0.1:1/x.png"}}]}]})
+        self.assertEqual(status, 400)
+        self.assertIn(b"not fetched", body)
+        self.assertTrue(self.chat("llava", picture("photo.png"))["done"])
+
+    def test_a_model_that_does_not_see_says_so(self):
+        status, _, body = self.server.request("POST", "/api/chat", {
+            "model": "demo", "messages": [{"role": "user", "content": "a", "images": [picture("photo.png")]}]})
+        self.assertEqual(status, 400)
+        self.assertIn("does not see pictures", json.loads(body)["error"])
+        # In a tool's result it would stand in the way of the whole conversation.
+        status, headers, _ = self.server.request("POST", "/v1/messages", {
+            "model": "demo", "max_tokens": 4, "messages": [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture("photo.png")}}]}]}]})
+        self.assertEqual(status, 200)
+
+    def test_the_command_takes_paths_in_the_prompt(self):
+        model = [f"{SHARED}/models/tiny/llama.gguf", "--mmproj", f"{SHARED}/models/vision/mmproj-llava.gguf"]
+        options = ["--gpu", "off", "--temperature", "0", "--num-predict", "8", "--raw"]
+        run = lambda *words: subprocess.run([HEARTH, "run", *model, *words, *options[:-1]], stdin=subprocess.DEVNULL,
+                                            capture_output=True, text=True, timeout=120)
+        named = run("What is this?", "--image", f"{PICTURES}/photo.png")
+        self.assertEqual(named.returncode, 0, named.stderr)
+        among = run("What is this?", f"{PICTURES}/photo.png")
+        within = run(f"What is this? {PICTURES}/photo.png")
+        self.assertEqual(among.stdout, named.stdout)
+        self.assertEqual(within.stdout, named.stdout)
+        other = run("What is this?", f"{PICTURES}/bomb.png")
+        self.assertNotEqual(other.returncode, 0)
+        self.assertIn("60000 x 60000", other.stderr)
+        missing = run("What is this?", "--image", f"{PICTURES}/nothing.png")
+        self.assertNotEqual(missing.returncode, 0)
+        self.assertIn("nothing.png", missing.stderr)
+
+
+if not os.path.isdir(PICTURES):
+    if os.environ.get("HEARTH_REQUIRE_SHARED"):
+        sys.exit(f"shared material not found: {PICTURES}")
+    print(f"SKIPPED: shared material not found: {PICTURES}")
+    sys.exit(77)
+unittest.main()
