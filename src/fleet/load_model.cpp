@@ -33,8 +33,7 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
 // An encoder that cannot be used keeps nobody from chatting.
 Status load_sight(const ModelOptions& options, const LoadObserver& observer, LoadedModel& loaded) {
   if (!Sight::has(loaded.found, *loaded.file)) return {};
-  ASSIGN_OR_RETURN(const models::Architecture* architecture, models::find_architecture(*loaded.file));
-  ASSIGN_OR_RETURN(const models::Spec spec, architecture->read(*loaded.file, {}));
+  ASSIGN_OR_RETURN(const models::Spec spec, models::read_spec(*loaded.file));
   auto sight = Sight::load(loaded.found, loaded.file, loaded.tokenizer, spec.width, options);
   if (sight) {
     loaded.sight = std::move(*sight);
