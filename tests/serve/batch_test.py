@@ -226,21 +226,21 @@ class Storm(Case):
         raise AssertionError(done.stderr)
 
     def test_of_the_command(self):
-        workflow = self.write(60)
+        workflow = self.write(300)
         expected = self.undisturbed(workflow)
         environment = os.environ | self.environment
         end, kills = time.monotonic() + STORM_SECONDS, 0
         while time.monotonic() < end:
             process = subprocess.Popen([HEARTH, "batch", "run", workflow, "--out", str(self.path / "out.jsonl")],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-            time.sleep(self.chance.uniform(0.3, 2.5))
+            time.sleep(self.chance.uniform(0.3, 1.5))
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
         self.assertGreater(kills, 0)
         self.assertEqual(self.finish(workflow), expected)
 
     def test_of_the_server(self):
-        workflow = self.write(60)
+        workflow = self.write(300)
         expected = self.undisturbed(workflow)
         end = time.monotonic() + STORM_SECONDS
         submitted = False
@@ -248,7 +248,7 @@ class Storm(Case):
             program = self.serve()
             if not submitted:
                 submitted = self.command("submit", workflow, check=False).returncode == 0
-            time.sleep(self.chance.uniform(0.3, 2.5))
+            time.sleep(self.chance.uniform(0.3, 1.5))
             program.process.kill()
             program.process.wait()
         self.serve()
