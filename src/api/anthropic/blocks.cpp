@@ -8,6 +8,7 @@
 #include "api/pictures.h"
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "chat/picture_marks.h"
 
 namespace hearth::api::anthropic {
 namespace {
@@ -21,9 +22,20 @@ constexpr std::string_view kBetween = "\n\n";
 // What Claude Code puts in front, and changes with each request: it would cost all that is cached.
 constexpr std::string_view kAttribution = "x-anthropic-";
 
+bool begins_with_picture(std::string_view text) {
+  const auto mark = chat::find_picture_mark(text);
+  return mark && mark->at == 0;
+}
+
+bool ends_with_picture(std::string_view text) {
+  const size_t at = text.rfind('[');
+  return text.ends_with(']') && chat::find_picture_mark(text, at).has_value();
+}
+
+// Pictures stand beside the text without anything between, as in the other dialects.
 void append(std::string& text, std::string_view more, std::string_view separator) {
   if (more.empty()) return;
-  if (!text.empty()) text += separator;
+  if (!text.empty() && !ends_with_picture(text) && !begins_with_picture(more)) text += separator;
   text += more;
 }
 
