@@ -67,8 +67,8 @@ class Vision(unittest.TestCase):
 
     def test_the_same_conversation_computes_its_picture_once(self):
         text = "Tell me what you see here, and take your time for it, since there is much to see. " * 3
-        first = self.chat("next", picture("photo.png"), text=text)
-        again = self.chat("next", picture("photo.png"), text=text)
+        first = self.chat("next", picture("baseline.jpg"), text=text)
+        again = self.chat("next", picture("baseline.jpg"), text=text)
         self.assertEqual(first.get("prompt_eval_cached_count", 0), 0)
         self.assertGreaterEqual(again["prompt_eval_cached_count"], 64)
         other = self.chat("next", picture("square.png"), text=text)
