@@ -372,7 +372,7 @@ TEST_F(AnthropicApi, ResultsFollowTheirCalls) {  // A21
   EXPECT_EQ(messages[1].calls.at(2).arguments, "{}");
   EXPECT_EQ(messages[2].content, "Error: r1");
   EXPECT_EQ(messages[2].tool_name, "f");
-  EXPECT_EQ(messages[3].content, "r2\n" + chat::picture_mark(0));
+  EXPECT_EQ(messages[3].content, "r2" + chat::picture_mark(0));
   EXPECT_EQ(*request_.pictures.files().at(0), "hi");
   EXPECT_EQ(messages[4].content, "");
   EXPECT_EQ(messages[5].role, "user");

