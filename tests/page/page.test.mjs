@@ -186,6 +186,8 @@ test('a picture is pasted and dropped, and goes with the question', async () => 
 })
 
 test('a plan is shown before the load, and the load does what it says', async () => {
+  // The other model may have taken its place.
+  await fetch(url + '/api/generate', { method: 'POST', body: JSON.stringify({ model: 'demo' }) })
   await go('models')
   await page.getByRole('button', { name: 'Plan and load demo:latest' }).click()
   const plan = page.getByRole('region', { name: 'Where demo:latest would be' })
