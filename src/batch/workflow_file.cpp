@@ -1,13 +1,11 @@
 #include "batch/workflow_file.h"
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/outside_text.h"
+#include "base/toml.h"
 
 namespace hearth::batch {
 namespace {

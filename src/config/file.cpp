@@ -1,11 +1,8 @@
 #include "config/file.h"
 
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
-
 #include "base/error.h"
 #include "base/outside_text.h"
+#include "base/toml.h"
 
 namespace hearth::config {
 namespace {
