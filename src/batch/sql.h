@@ -1,6 +1,6 @@
 // The database behind the queue, as little of it as the queue needs: SQLite here, PostgreSQL for several machines. The
 // statements are the same for both (schema.h), with parameters $1, $2, ... and these words for what differs:
-//   {ID}    the type of a primary key that numbers itself
+//   {ID}    the type of a primary key that numbers itself, and gives no number twice
 //   {LOCK}  at the end of a SELECT inside an UPDATE: rows that somebody else is taking are passed over
 #pragma once
 

@@ -82,7 +82,7 @@ std::string with_dialect(std::string_view text, std::string_view id, std::string
 
 Result<std::unique_ptr<Sql>> open_sqlite(const std::string& path) {
   std::vector<std::string> texts;
-  for (const char* step : schema_steps()) texts.push_back(with_dialect(step, "INTEGER PRIMARY KEY", ""));
+  for (const char* step : schema_steps()) texts.push_back(with_dialect(step, "INTEGER PRIMARY KEY AUTOINCREMENT", ""));
   std::vector<const char*> steps;
   for (const std::string& step : texts) steps.push_back(step.c_str());
   ASSIGN_OR_RETURN(state::Database database, state::Database::open(path, steps));

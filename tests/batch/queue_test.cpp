@@ -48,6 +48,20 @@ class QueueTest : public ::testing::Test {
   int64_t now_ms_ = 1'000'000;
 };
 
+TEST_F(QueueTest, ALateResultOfAForgottenJobIsForNoOther) {
+  const auto queue = open();
+  const int64_t job = submit(*queue, 1);
+  ASSERT_TRUE(queue->beat("w", "n"));
+  const Turn taken = turn(*queue, {}, {{"a", "ann", 1}});
+  ASSERT_EQ(taken.claimed.size(), 1u);
+  ASSERT_TRUE(queue->forget_job(job));
+  EXPECT_NE(submit(*queue, 1, kPair, "ann", "another"), job);
+  ASSERT_EQ(turn(*queue, {}, {{"a", "ann", 1}}).claimed.size(), 1u);
+  const Turn late = turn(*queue, {done(taken.claimed[0])}, {});
+  EXPECT_EQ(late.finished, 0);
+  EXPECT_EQ(late.refused, 1);
+}
+
 TEST_F(QueueTest, StepsBecomeReadyAsWhatTheyNeedIsDone) {
   const auto queue = open();
   const int64_t job = submit(*queue, 2);
