@@ -130,6 +130,24 @@ class LayerPlan {
 
 }  // namespace
 
+Status add_experts(const Decoder& decoder, std::string_view module, uint32_t inner,
+                   std::initializer_list<ExpertPart> parts, Plan& plan) {
+  for (uint32_t i = 0; i < decoder.layers; ++i) {
+    const std::string block = fmt::format("blk.{}.ffn_", i);
+    const std::string source = fmt::format("{}layers.{}.{}.", decoder.prefix, i, module);
+    TRY(plan.matrix(block + "gate_inp.weight", source + "gate.weight", plan.experts, decoder.width));
+    for (const ExpertPart& part : parts) {
+      std::vector<std::string> names;
+      for (uint32_t expert = 0; expert < plan.experts; ++expert)
+        names.push_back(fmt::format("{}experts.{}.{}.weight", source, expert, part.theirs));
+      const bool down = part.ours == std::string_view("down");
+      TRY(plan.stack(fmt::format("{}{}_exps.weight", block, part.ours), names, down ? decoder.width : inner,
+                     down ? inner : decoder.width));
+    }
+  }
+  return {};
+}
+
 Status require_text(const Json& config, std::string_view key, std::string_view expected) {
   ASSIGN_OR_RETURN(const std::string text, config.text_or(key, expected));
   if (text == expected) return {};

@@ -44,6 +44,15 @@ struct LayerNames {
 // Embedding, layers, last norm and output. Biases are taken along where the checkpoint has them.
 Status add_tensors(const Decoder& decoder, const LayerNames& names, Plan& plan);
 
+struct ExpertPart {
+  const char* ours;    // "gate", "up" or "down"
+  const char* theirs;  // "gate_proj"
+};
+// The feed-forward matrices of plan.experts experts and their router in every layer, as stacks, in the order of
+// `parts`. `module`: what their names have behind the layer's; `inner`: numbers between up and down.
+Status add_experts(const Decoder& decoder, std::string_view module, uint32_t inner,
+                   std::initializer_list<ExpertPart> parts, Plan& plan);
+
 // Errors: kUnsupported, naming key and value, if config.json asks for another.
 Status require_text(const Json& config, std::string_view key, std::string_view expected);
 Status require_false(const Json& config, std::string_view key);

@@ -19,24 +19,6 @@ Status describe(const Json& config, Plan& plan) {
   return add_tensors(decoder, {.reordered = true}, plan);
 }
 
-Status add_experts(const Decoder& decoder, Plan& plan) {
-  for (uint32_t i = 0; i < decoder.layers; ++i) {
-    const std::string block = fmt::format("blk.{}.", i);
-    const std::string source = fmt::format("{}layers.{}.block_sparse_moe.", decoder.prefix, i);
-    const auto each = [&](const char* part) {
-      std::vector<std::string> names;
-      for (uint32_t expert = 0; expert < plan.experts; ++expert)
-        names.push_back(fmt::format("{}experts.{}.{}.weight", source, expert, part));
-      return names;
-    };
-    TRY(plan.matrix(block + "ffn_gate_inp.weight", source + "gate.weight", plan.experts, decoder.width));
-    TRY(plan.stack(block + "ffn_gate_exps.weight", each("w1"), decoder.inner, decoder.width));
-    TRY(plan.stack(block + "ffn_down_exps.weight", each("w2"), decoder.width, decoder.inner));
-    TRY(plan.stack(block + "ffn_up_exps.weight", each("w3"), decoder.inner, decoder.width));
-  }
-  return {};
-}
-
 Status describe_mixtral(const Json& config, Plan& plan) {
   ASSIGN_OR_RETURN(const Decoder decoder,
                    read_decoder(config, {.kv_heads = 8, .context = 131072, .epsilon = 1e-5, .rope_base = 1e6}, plan));
@@ -46,7 +28,7 @@ Status describe_mixtral(const Json& config, Plan& plan) {
   plan.key("expert_used_count", used);
   TRY(add_window(config, plan));
   TRY(add_rope_scaling(config, decoder, plan));
-  TRY(add_experts(decoder, plan));
+  TRY(add_experts(decoder, "block_sparse_moe", decoder.inner, {{"gate", "w1"}, {"down", "w2"}, {"up", "w3"}}, plan));
   return add_tensors(decoder, {.reordered = true, .feed_forward = false}, plan);
 }
 

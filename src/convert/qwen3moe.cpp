@@ -14,23 +14,6 @@ Status require_experts_everywhere(const Json& config) {
                step == 1 ? "mlp_only_layers" : "decoder_sparse_step");
 }
 
-Status add_experts(const Decoder& decoder, uint32_t inner, Plan& plan) {
-  for (uint32_t i = 0; i < decoder.layers; ++i) {
-    const std::string block = fmt::format("blk.{}.", i), source = fmt::format("{}layers.{}.mlp.", decoder.prefix, i);
-    const auto each = [&](const char* part) {
-      std::vector<std::string> names;
-      for (uint32_t expert = 0; expert < plan.experts; ++expert)
-        names.push_back(fmt::format("{}experts.{}.{}.weight", source, expert, part));
-      return names;
-    };
-    TRY(plan.matrix(block + "ffn_gate_inp.weight", source + "gate.weight", plan.experts, decoder.width));
-    TRY(plan.stack(block + "ffn_gate_exps.weight", each("gate_proj"), inner, decoder.width));
-    TRY(plan.stack(block + "ffn_up_exps.weight", each("up_proj"), inner, decoder.width));
-    TRY(plan.stack(block + "ffn_down_exps.weight", each("down_proj"), decoder.width, inner));
-  }
-  return {};
-}
-
 Status describe(const Json& config, Plan& plan) {
   ASSIGN_OR_RETURN(const Decoder decoder, read_decoder(config, {.head = 128, .context = 32768}, plan));
   TRY(require_false(config, "use_sliding_window"));
@@ -46,7 +29,7 @@ Status describe(const Json& config, Plan& plan) {
     return error(ErrorKind::kUnsupported, "{}: norm_topk_prob is false, which files of qwen3moe cannot say",
                  config.file());
   TRY(add_rope_scaling(config, decoder, plan));
-  TRY(add_experts(decoder, inner, plan));
+  TRY(add_experts(decoder, "mlp", inner, {{"gate", "gate_proj"}, {"up", "up_proj"}, {"down", "down_proj"}}, plan));
   return add_tensors(decoder, {.qk_norms = true, .feed_forward = false}, plan);
 }
 
