@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kRound{200}, kBeat{10'000}, kReap{5'000}, kCount{1'000}, kCalm{1'000}, kModel_again{5'000};
 constexpr int64_t kRefused_at_once = 64;  // steps of a model that is not there
-constexpr size_t kMost_compiled = 64;
+constexpr size_t kMost_jobs = 64;         // whose workflows are kept compiled
 
 int64_t since_ms(Clock::time_point begin) {
   return std::chrono::duration_cast<milliseconds>(Clock::now() - begin).count();
@@ -45,6 +45,12 @@ struct Runner::Flight {
   std::vector<Reply> replies;
   Clock::time_point begun = Clock::now();
   Cancel cancel;  // under the runner's mutex
+
+  // As the workflow has it; null for a request of a dialect's batch.
+  const Step* planned() const {
+    const Planned* plan = workflow ? workflow->find(step.name) : nullptr;
+    return plan == nullptr || workflow->workflow.steps.empty() ? nullptr : &workflow->workflow.steps[plan->step];
+  }
 };
 
 // Recursive: what is asked may be answered at once.
@@ -253,14 +259,14 @@ void Runner::without_seat(const std::string& model, const Error& error) {
       auto turn = queue_.turn(options_.worker, {}, std::span(&want, 1));
       if (!turn) return tell(turn.error().message);
       for (Claimed& step : turn->claimed) {
-        const auto workflow = compiled(step.job);
-        if (workflow && !(*workflow)->workflow.endpoint.empty()) {
+        const auto known = job(step.job);
+        if (known && !known->workflow->workflow.endpoint.empty()) {
           start(std::move(step));  // the dialect says in its own words that there is no such model
           continue;
         }
         const auto flight = std::make_shared<Flight>();
         flight->step = std::move(step);
-        if (workflow) flight->workflow = *workflow;
+        if (known) flight->workflow = known->workflow;
         put(flight, failed(*flight, error.message, ""));
       }
     }
@@ -298,23 +304,24 @@ void Runner::write_down(const std::vector<Wanted>& wanted) {
   for (const int64_t job : turn->ended) host_.ended(job);
 }
 
-Result<std::shared_ptr<const Compiled>> Runner::compiled(int64_t job) {
+Result<Runner::Job> Runner::job(int64_t id) {
   {
     const std::lock_guard lock(mutex_);
-    const auto known = compiled_.find(job);
-    if (known != compiled_.end()) return known->second;
+    const auto known = jobs_.find(id);
+    if (known != jobs_.end()) return known->second;
   }
-  ASSIGN_OR_RETURN(const JobInfo info, queue_.job(job));
+  ASSIGN_OR_RETURN(const JobInfo info, queue_.job(id));
   boost::system::error_code failed;
   const boost::json::value spec = boost::json::parse(info.spec, failed);
   if (failed) return error(ErrorKind::kInvalidData, "the job's steps cannot be read");
   const Where where = [](const std::string&) { return ""; };
   ASSIGN_OR_RETURN(Workflow workflow, workflow_from_json(spec, where));
-  ASSIGN_OR_RETURN(auto compiled, compile(std::move(workflow), where));
+  Job job{info.owner, info.key, nullptr};
+  ASSIGN_OR_RETURN(job.workflow, compile(std::move(workflow), where));
   const std::lock_guard lock(mutex_);
-  if (compiled_.size() >= kMost_compiled) compiled_.clear();
-  compiled_[job] = compiled;
-  return compiled;
+  if (jobs_.size() >= kMost_jobs) jobs_.clear();
+  jobs_[id] = job;
+  return job;
 }
 
 void Runner::start(Claimed step) {
@@ -344,18 +351,14 @@ void Runner::start(Claimed step) {
 }
 
 Result<Prepared> Runner::prepare_step(Flight& flight) {
-  ASSIGN_OR_RETURN(const JobInfo job, queue_.job(flight.step.job));
-  flight.owner = job.owner;
-  ASSIGN_OR_RETURN(flight.workflow, compiled(flight.step.job));
-  if (const Planned* plan = flight.workflow->find(flight.step.name);
-      plan != nullptr && !flight.workflow->workflow.steps.empty()) {
-    const Step& step = flight.workflow->workflow.steps[plan->step];
-    if (step.on_error == Step::OnError::kFallback) {
-      const auto fallback = host_.identify(step.fallback), own = host_.identify(step.model);
-      if (fallback && *fallback == flight.step.model && !(own && *own == *fallback)) flight.model_name = step.fallback;
-    }
+  ASSIGN_OR_RETURN(const Job known, job(flight.step.job));
+  flight.owner = known.owner;
+  flight.workflow = known.workflow;
+  if (const Step* step = flight.planned(); step != nullptr && step->on_error == Step::OnError::kFallback) {
+    const auto fallback = host_.identify(step->fallback), own = host_.identify(step->model);
+    if (fallback && *fallback == flight.step.model && !(own && *own == *fallback)) flight.model_name = step->fallback;
   }
-  return prepare(*flight.workflow, job.key, flight.step, flight.model_name);
+  return prepare(*flight.workflow, known.key, flight.step, flight.model_name);
 }
 
 void Runner::next_request(const Ptr& flight) {
@@ -391,9 +394,8 @@ Outcome Runner::outcome_of(Flight& flight, const Reply& last) {
     outcome.took_ms = std::max<int64_t>(1, since_ms(flight.begun));
     return outcome;
   }
-  const Planned* plan = flight.workflow->find(step.name);
-  const bool has_steps = plan != nullptr && !flight.workflow->workflow.steps.empty();
-  const int64_t retries = has_steps ? flight.workflow->workflow.steps[plan->step].retries : 3;
+  const Step* planned = flight.planned();
+  const int64_t retries = planned != nullptr ? planned->retries : 3;
   outcome.kind = is_nobodys_fault(last.status) ? Outcome::Kind::kReturned : Outcome::Kind::kAgain;
   const int64_t doubled = options_.backoff_ms << std::min<int64_t>(step.attempt - 1, 10);
   outcome.wait_ms = std::min(kMost_backoff_ms, doubled / 2 + static_cast<int64_t>(random_bits() % (doubled + 1)));
@@ -411,15 +413,14 @@ Outcome Runner::failed(Flight& flight, const std::string& message, const std::st
                   .fence = flight.step.fence,
                   .output = output,
                   .error = message};
-  const Planned* plan = flight.workflow ? flight.workflow->find(flight.step.name) : nullptr;
-  if (plan == nullptr || flight.workflow->workflow.steps.empty()) return outcome;
-  const Step& step = flight.workflow->workflow.steps[plan->step];
-  if (step.on_error == Step::OnError::kSkip) {
+  const Step* step = flight.planned();
+  if (step == nullptr) return outcome;
+  if (step->on_error == Step::OnError::kSkip) {
     outcome.kind = Outcome::Kind::kDone;
     outcome.output = skipped_output(message);
   }
-  if (step.on_error == Step::OnError::kFallback) {
-    const auto fallback = host_.identify(step.fallback);
+  if (step->on_error == Step::OnError::kFallback) {
+    const auto fallback = host_.identify(step->fallback);
     if (!fallback || *fallback == flight.step.model) return outcome;
     outcome.kind = Outcome::Kind::kElsewhere;
     outcome.model = *fallback;

@@ -72,12 +72,15 @@ class Runner {
 
   void wake();  // there is something new: a job, or one was stopped
   Work work() const;
-  // Of a job, read once.
-  Result<std::shared_ptr<const Compiled>> compiled(int64_t job);
 
  private:
   struct Flight;
   struct Gate;
+  // What steps need of their job; it never changes.
+  struct Job {
+    std::string owner, key;
+    std::shared_ptr<const Compiled> workflow;
+  };
   using Ptr = std::shared_ptr<Flight>;
 
   void run();
@@ -91,6 +94,7 @@ class Runner {
   void without_seat(const std::string& model, const Error& error);
   void write_down(const std::vector<Wanted>& wanted);
   void start(Claimed step);
+  Result<Job> job(int64_t id);  // read once
   Result<Prepared> prepare_step(Flight& flight);
   void next_request(const Ptr& flight);
   void answered(const Ptr& flight, Reply reply);
@@ -114,7 +118,7 @@ class Runner {
   std::vector<Outcome> outcomes_;       // that are to be written down
   std::optional<Result<Seat>> seated_;  // what came of the model that was asked for
   Work work_;
-  std::map<int64_t, std::shared_ptr<const Compiled>> compiled_;
+  std::map<int64_t, Job> jobs_;
 
   // Of the runner's thread. Times are of a clock that never jumps.
   using Time = std::chrono::steady_clock::time_point;

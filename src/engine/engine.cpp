@@ -231,8 +231,13 @@ bool Engine::Impl::take_inbox() {
   for (RequestId id : new_cancels) {
     if (actives.contains(id)) finish(id, FinishReason::kCancelled);
   }
-  for (Task& task : new_tasks)
-    task.result.set_value(ending ? error(ErrorKind::kCancelled, "the engine ends") : guarded(task.run));
+  for (Task& task : new_tasks) {
+    const auto run = [&] {
+      tell_live_pages();  // layers and cache may move
+      return task.run();
+    };
+    task.result.set_value(ending ? error(ErrorKind::kCancelled, "the engine ends") : guarded(run));
+  }
   if (!new_tasks.empty()) look_at_devices();
   return !ending;
 }
@@ -395,26 +400,18 @@ void Engine::cancel(RequestId id) {
 
 Status Engine::rebalance(placement::Arrangement target) {
   if (!impl_->backend.rearrange) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
-  return impl_->between_steps([impl = impl_.get(), target = std::move(target)] {
-    impl->tell_live_pages();
-    return impl->backend.rearrange(target);
-  });
+  return impl_->between_steps(
+      [impl = impl_.get(), target = std::move(target)] { return impl->backend.rearrange(target); });
 }
 
 Status Engine::give_back(uint64_t bytes) {
   if (!impl_->backend.give_back) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
-  return impl_->between_steps([impl = impl_.get(), bytes] {
-    impl->tell_live_pages();
-    return impl->backend.give_back(bytes);
-  });
+  return impl_->between_steps([impl = impl_.get(), bytes] { return impl->backend.give_back(bytes); });
 }
 
 Status Engine::take_free() {
   if (!impl_->backend.take_free) return error(ErrorKind::kUnsupported, "the model lies on one device for good");
-  return impl_->between_steps([impl = impl_.get()] {
-    impl->tell_live_pages();
-    return impl->backend.take_free();
-  });
+  return impl_->between_steps([impl = impl_.get()] { return impl->backend.take_free(); });
 }
 
 Status Engine::grow(uint32_t context, uint32_t pages) {
@@ -422,7 +419,6 @@ Status Engine::grow(uint32_t context, uint32_t pages) {
   const uint32_t group = impl_->backend.page_group;
   return impl_->between_steps([impl = impl_.get(), context, group, groups = divide_up(pages, group)]() -> Status {
     const uint32_t all = static_cast<uint32_t>(groups) * group;
-    impl->tell_live_pages();
     TRY(impl->backend.grow(context, all));
     impl->model_pages = all;
     impl->scheduler.grow(all / group, context);

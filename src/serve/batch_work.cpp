@@ -94,16 +94,6 @@ void BatchWork::wake() {
   if (runner_) runner_->wake();
 }
 
-Result<std::shared_ptr<const batch::Compiled>> BatchWork::compiled(int64_t job) {
-  ASSIGN_OR_RETURN(const batch::JobInfo info, queue_->job(job));
-  const batch::Where where = [](const std::string&) { return ""; };
-  boost::system::error_code failed;
-  const boost::json::value spec = boost::json::parse(info.spec, failed);
-  if (failed) return error(ErrorKind::kInvalidData, "the job's steps cannot be read");
-  ASSIGN_OR_RETURN(batch::Workflow workflow, batch::workflow_from_json(spec, where));
-  return batch::compile(std::move(workflow), where);
-}
-
 Result<BatchWork::Known> BatchWork::look_up(const std::string& name) {
   const auto now = std::chrono::steady_clock::now();
   {

@@ -37,7 +37,6 @@ class BatchWork {
   const std::string& folder() const { return needs_.folder; }
   const api::Service& service() const { return *needs_.service; }
   void wake();
-  Result<std::shared_ptr<const batch::Compiled>> compiled(int64_t job);
   // The content that a model's name stands for. Errors: kNotFound, ...
   Result<std::string> identify(const std::string& name);
   // The steps of each item of a workflow, with the contents of their models. Errors: kNotFound names the model.
