@@ -58,7 +58,10 @@ class FakeServer {
   static Reply good(const std::string& text) {
     return {200, R"({"choices":[{"message":{"content":")" + text + R"("},"finish_reason":"stop"}]})"};
   }
-  int64_t most() const { return most_; }
+  int64_t most() {
+    const std::lock_guard lock(mutex_);
+    return most_;
+  }
   size_t asked_twice() {
     const std::lock_guard lock(mutex_);
     size_t twice = 0;
@@ -133,8 +136,11 @@ constexpr const char* kDebate = R"({"name":"w","step":[
 
 TEST_F(RunnerTest, DrainsModelByModel) {
   const int64_t job = submit(kDebate, 50);
+  server_.hold = true;  // so that the first answers are not there before the last question
   {
     Runner runner(*queue_, server_.host(), options());
+    EXPECT_TRUE(wait([&] { return server_.most() == 4; }));
+    server_.hold = false;
     ASSERT_TRUE(wait_for_end(job));
     EXPECT_TRUE(wait([&] { return runner.work().finished == 150; }));
   }
