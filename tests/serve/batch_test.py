@@ -35,6 +35,8 @@ step = [
   { name = "con", model = "two", max_tokens = 8, prompt = "Answer: {{ pro.text }}" },
   { name = "judge", model = "one", max_tokens = 8, prompt = "{{ pro.text }} --- {{ con.text }}" } ]
 """
+# Steps that take so long that what a test does meanwhile comes before the end.
+LONG_DEBATE = DEBATE.replace("max_tokens = 8", "max_tokens = 100")
 
 
 class Case(unittest.TestCase):
@@ -71,6 +73,13 @@ class Case(unittest.TestCase):
             raise AssertionError(f"batch {' '.join(arguments)}: {done.returncode}: {done.stderr}")
         return done
 
+    def wait_for_steps(self, program, key):
+        for _ in range(600):
+            if program.json("GET", "/hearth/jobs/" + key)["steps"].get("done", 0) > 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError("no step was done in a minute")
+
     def lines(self, path):
         return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
 
@@ -103,6 +112,7 @@ class Run(Case):
         plan = self.command("submit", "--dry-run", workflow).stdout
         self.assertIn("20 items, 60 steps, 3 turns", plan)
         self.assertRegex(plan, r"largest prompt of pro: \d+ tokens, context \d+")
+        self.write(20, LONG_DEBATE)
         key = self.command("submit", workflow).stdout.strip()
         self.command("pause", key)
         self.assertIn("paused", self.command("ls").stdout)
@@ -118,18 +128,19 @@ class Run(Case):
         loads = sum(float(n) for n in re.findall(r'^hearth_model_loads_total\{.*\} (\S+)$', metrics, re.M))
         self.assertLessEqual(loads, 4)
         # An edit of the last step keeps the others' results.
-        self.write(20, DEBATE.replace("{{ pro.text }} ---", "{{ pro.text }} +++"))
+        self.write(20, LONG_DEBATE.replace("{{ pro.text }} ---", "{{ pro.text }} +++"))
         diff = self.command("diff", workflow).stdout
         self.assertRegex(diff, r"con +20 known +0 to do")
         self.assertRegex(diff, r"judge +0 known +20 to do")
 
     def test_cancel_keeps_what_is_done(self):
-        self.serve()
-        key = self.command("submit", self.write(400)).stdout.strip()
-        time.sleep(3)
+        program = self.serve()
+        key = self.command("submit", self.write(2000, LONG_DEBATE)).stdout.strip()
+        self.wait_for_steps(program, key)
         self.command("cancel", key)
         self.assertIn("cancelled", self.command("ls").stdout)
-        self.command("results", key)
+        done = [line for line in self.command("results", key).stdout.splitlines() if json.loads(line)["steps"]["pro"]["text"]]
+        self.assertGreater(len(done), 0)
 
     def test_what_is_wrong_is_refused_with_its_place(self):
         def refusal(workflow, items="id,title\n1,x\n"):
@@ -192,11 +203,11 @@ class Run(Case):
 
     def test_people_go_first(self):
         program = self.serve()
-        self.command("submit", self.write(100))
-        time.sleep(2)
-        start = time.monotonic()
+        key = self.command("submit", self.write(2000, LONG_DEBATE)).stdout.strip()
+        self.wait_for_steps(program, key)
         program.json("POST", "/api/generate", {"model": "two", "prompt": "x", "stream": False, "options": {"num_predict": 4}})
-        self.assertLess(time.monotonic() - start, 20)
+        # The other model's turn would have come after 2000 steps.
+        self.assertLess(program.json("GET", "/hearth/jobs/" + key)["steps"]["done"], 1000)
 
 
 class Storm(Case):
@@ -278,7 +289,7 @@ class FullDisk(Case):
 
     def test_holds_the_queue_up_with_a_finding_and_loses_nothing(self):
         program = self.serve()
-        workflow = self.write(200)
+        workflow = self.write(200, LONG_DEBATE)
         key = self.command("submit", workflow).stdout.strip()
         filler = pathlib.Path(self.environment["HEARTH_STATE"], "filler")
         with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):

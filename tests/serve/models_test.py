@@ -157,15 +157,15 @@ class Models(unittest.TestCase):
         self.assertTrue(200 < self.left_seconds(server) <= 301)
 
     def test_idle_models_go_after_their_time_and_a_request_begins_it_anew(self):
-        server = self.start(environment={"OLLAMA_KEEP_ALIVE": "700ms"})
+        server = self.start(environment={"OLLAMA_KEEP_ALIVE": "2s"})
         self.ask(server)
-        for _ in range(4):
-            time.sleep(0.35)
+        for _ in range(5):
+            time.sleep(0.6)
             self.ask(server)
         self.assertEqual(self.loads(server), 1)
         self.wait_for_running(server, [])
         self.ask(server, keep_alive="1h")
-        time.sleep(1)
+        time.sleep(2.5)
         self.assertEqual(set(self.running(server)), {"demo"})
 
     def test_the_default_may_be_for_ever_or_not_at_all(self):
