@@ -17,10 +17,6 @@ namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kSilence{5'000};  // of a server that only says who or how it is
 
-struct Place {
-  std::string url, key;
-};
-
 std::string url_of(const http::Address& address, bool tls) {
   const bool any =
       address.host == "*" || address.host == "0.0.0.0" || address.host == "::" || address.host == "localhost";
@@ -28,25 +24,25 @@ std::string url_of(const http::Address& address, bool tls) {
   return (tls ? "https://" : "http://") + config::host_text(own);
 }
 
-Result<Place> place_of_server() {
+Result<serve::RunningServer> named_server() {
   const auto environment = config::environment();
   const auto value = [&](const char* name) {
     const auto at = environment.find(name);
     return at == environment.end() ? std::string() : at->second;
   };
-  Place place{.url = {}, .key = value("HEARTH_API_KEY")};
+  serve::RunningServer server{.url = {}, .key = value("HEARTH_API_KEY"), .certificate = {}};
   const std::string listen = value("HEARTH_LISTEN"), host = listen.empty() ? value("OLLAMA_HOST") : listen;
   const auto local = serve::find_server(value("HEARTH_STATE"));
   if (host.empty() && local) {
-    place.url = local->url;
-    if (place.key.empty()) place.key = local->key;
-    return place;
+    server.url = local->url;
+  } else {
+    ASSIGN_OR_RETURN(const config::Host parsed, config::parse_host(host.substr(0, host.find(','))));
+    server.url = url_of(parsed.address, parsed.tls);
   }
-  const auto parsed = config::parse_host(host.substr(0, host.find(',')));
-  if (!parsed) return parsed.error();
-  place.url = url_of(parsed->address, parsed->tls);
-  if (local && local->url == place.url && place.key.empty()) place.key = local->key;
-  return place;
+  if (!local || local->url != server.url) return server;
+  if (server.key.empty()) server.key = local->key;
+  server.certificate = local->certificate;
+  return server;
 }
 
 // "error": "..." or {"message": "..."} of a body; else the body's beginning.
@@ -76,13 +72,6 @@ Error refusal(const http::Response& response) {
   return Error{kind, text.empty() ? fmt::format("the server answers {}", status) : text};
 }
 
-http::ClientRequest request_to(const std::string& url, const std::string& key) {
-  http::ClientRequest request{.url = url};
-  request.headers.add("Content-Type", "application/json");
-  if (!key.empty()) request.headers.add("Authorization", "Bearer " + key);
-  return request;
-}
-
 bool identifies_hearth(const http::Response& response) {
   boost::system::error_code failed;
   const json::value value = json::parse(response.body, failed);
@@ -94,8 +83,9 @@ bool identifies_hearth(const http::Response& response) {
 }  // namespace
 
 Result<std::optional<Remote>> Remote::find() {
-  ASSIGN_OR_RETURN(const Place place, place_of_server());
-  http::ClientRequest request = request_to(place.url + "/api/version", place.key);
+  ASSIGN_OR_RETURN(serve::RunningServer server, named_server());
+  Remote remote(std::move(server));
+  http::ClientRequest request = remote.request_to("/api/version");
   request.connect = std::chrono::milliseconds(1'000);
   request.silence = kSilence;
   const auto response = http::fetch(request);
@@ -103,16 +93,16 @@ Result<std::optional<Remote>> Remote::find() {
   if (!response) return response.error();
   if (!identifies_hearth(*response)) {
     return error(ErrorKind::kRefused, "what answers at {} is no hearth; name another with OLLAMA_HOST, or stop it",
-                 place.url);
+                 remote.url());
   }
-  return std::optional<Remote>(Remote(place.url, place.key));
+  return std::optional<Remote>(std::move(remote));
 }
 
 Result<Remote> Remote::at(const std::string& url) {
   ASSIGN_OR_RETURN(const config::Host host, config::parse_host(url));
   const auto environment = config::environment();
   const auto key = environment.find("HEARTH_API_KEY");
-  return Remote(url_of(host.address, host.tls), key == environment.end() ? std::string() : key->second);
+  return Remote({url_of(host.address, host.tls), key == environment.end() ? std::string() : key->second, {}});
 }
 
 Result<Remote> Remote::require() {
@@ -121,8 +111,15 @@ Result<Remote> Remote::require() {
   return error(ErrorKind::kNotFound, "no hearth serves here; start one: hearth serve");
 }
 
+http::ClientRequest Remote::request_to(const std::string& path) const {
+  http::ClientRequest request{.url = server_.url + path, .own_certificate = server_.certificate};
+  request.headers.add("Content-Type", "application/json");
+  if (!server_.key.empty()) request.headers.add("Authorization", "Bearer " + server_.key);
+  return request;
+}
+
 Result<std::string> Remote::ask(const std::string& method, const std::string& path, const std::string& body) const {
-  http::ClientRequest request = request_to(url_ + path, key_);
+  http::ClientRequest request = request_to(path);
   request.method = method;
   request.body = body;
   ASSIGN_OR_RETURN(http::Response response, http::fetch(request));
@@ -131,7 +128,7 @@ Result<std::string> Remote::ask(const std::string& method, const std::string& pa
 }
 
 Result<http::Response> Remote::look(const std::string& path) const {
-  http::ClientRequest request = request_to(url_ + path, key_);
+  http::ClientRequest request = request_to(path);
   request.silence = kSilence;
   return http::fetch(request);
 }
@@ -142,7 +139,7 @@ Status Remote::upload(const std::string& path, std::string_view content) const {
 }
 
 Result<std::string> Remote::send(const std::string& path, std::string_view content) const {
-  http::ClientRequest request = request_to(url_ + path, key_);
+  http::ClientRequest request = request_to(path);
   request.method = "POST";
   request.content = content;
   request.ends = interrupted;
@@ -155,12 +152,12 @@ Result<std::string> Remote::send(const std::string& path, std::string_view conte
 
 Result<std::string> Remote::lines(const std::string& path,
                                   const std::function<Status(std::string_view line)>& take) const {
-  return stream_of(request_to(url_ + path, key_), take);
+  return stream_of(request_to(path), take);
 }
 
 Result<std::string> Remote::stream(const std::string& path, const std::string& body,
                                    const std::function<Status(std::string_view line)>& take) const {
-  http::ClientRequest request = request_to(url_ + path, key_);
+  http::ClientRequest request = request_to(path);
   request.method = "POST";
   request.body = body;
   return stream_of(std::move(request), take);

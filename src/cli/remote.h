@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "http/client.h"
 #include "http/message.h"
+#include "serve/state.h"
 
 namespace hearth::cli {
 
@@ -36,13 +37,14 @@ class Remote {
                              const std::function<Status(std::string_view line)>& take) const;
   // The lines of what is there.
   Result<std::string> lines(const std::string& path, const std::function<Status(std::string_view line)>& take) const;
-  const std::string& url() const { return url_; }
+  const std::string& url() const { return server_.url; }
 
  private:
   Result<std::string> stream_of(http::ClientRequest request,
                                 const std::function<Status(std::string_view line)>& take) const;
-  Remote(std::string url, std::string key) : url_(std::move(url)), key_(std::move(key)) {}
-  std::string url_, key_;
+  explicit Remote(serve::RunningServer server) : server_(std::move(server)) {}
+  http::ClientRequest request_to(const std::string& path) const;
+  serve::RunningServer server_;
 };
 
 }  // namespace hearth::cli

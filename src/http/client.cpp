@@ -123,7 +123,7 @@ const char* certificates_of_system() {
 }
 
 // As curl's command reads them (curl(1), ENVIRONMENT); the library itself does not.
-void set_certificates(const Curl& curl, CURL* handle) {
+void set_authorities(const Curl& curl, CURL* handle) {
   const auto value = [](const char* name) -> const char* {
     const char* text = std::getenv(name);
     return text != nullptr && *text != '\0' ? text : nullptr;
@@ -134,6 +134,12 @@ void set_certificates(const Curl& curl, CURL* handle) {
   if (bundle == nullptr) bundle = value("SSL_CERT_FILE");
   if (bundle == nullptr && folder == nullptr) bundle = certificates_of_system();
   if (bundle != nullptr) curl.set(handle, CURLOPT_CAINFO, bundle);
+}
+
+void set_certificates(const Curl& curl, CURL* handle, const std::string& own) {
+  if (own.empty()) return set_authorities(curl, handle);
+  curl.set(handle, CURLOPT_CAINFO, own.c_str());
+  curl.set(handle, CURLOPT_SSL_VERIFYHOST, 0L);
 }
 
 // No proxy leads to this machine, as Go's clients have it, Ollama's among them.
@@ -152,6 +158,10 @@ Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, con
       return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
     case CURLE_OPERATION_TIMEDOUT:
       return error(ErrorKind::kTimeout, "{}: {}", request.url, cause);
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return error(ErrorKind::kIo,
+                   "{}: {}; if its certificate is of an authority of your own, name that one's file: SSL_CERT_FILE=...",
+                   request.url, cause);
     default:
       return error(ErrorKind::kIo, "{}: {}", request.url, cause);
   }
@@ -196,7 +206,7 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
     curl.set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl.set(handle, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request.silence.count() / 1000)));
   }
-  set_certificates(curl, handle);
+  set_certificates(curl, handle, request.own_certificate);
   set_proxy(curl, handle, request.url);
   curl.set(handle, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
   curl.set(handle, CURLOPT_ERRORBUFFER, detail.data());

@@ -22,6 +22,8 @@ struct ClientRequest {
   std::chrono::milliseconds silence{0};  // the transfer ends where nothing comes for so long; 0: it waits
   uint64_t most_body_bytes = 64 << 20;   // of an answer that is not taken in pieces
   bool follows_redirects = false;
+  // File of the peer's own certificate (PEM), which is trusted alone, whatever name it carries; empty: the authorities.
+  std::string own_certificate = {};
   // Asked now and then, also while nothing comes: where it says true, the transfer ends (kCancelled).
   std::function<bool()> ends = {};
   // Gets the head of the answer before the first piece of its body; where it says false, the transfer ends
@@ -31,9 +33,9 @@ struct ClientRequest {
 
 // Sends it and waits for the answer; a connection that is still open from before on this thread is used again. Proxies
 // and certificates are those of curl's command: http_proxy, https_proxy, no_proxy, CURL_CA_BUNDLE, SSL_CERT_FILE and
-// SSL_CERT_DIR; but none is between for this machine itself. With `take`, that gets the pieces of the body of an answer 2xx as they come, and
-// the response's body is empty; where it says false, the transfer ends (kCancelled). Errors: kNotFound: nobody listens
-// there; kTimeout; kIo with the cause; kUnsupported: libcurl is not on this machine.
+// SSL_CERT_DIR; but none is between for this machine itself. With `take`, that gets the pieces of the body of an answer
+// 2xx as they come, and the response's body is empty; where it says false, the transfer ends (kCancelled). Errors:
+// kNotFound: nobody listens there; kTimeout; kIo with the cause; kUnsupported: libcurl is not on this machine.
 Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view piece)>& take = {});
 
 }  // namespace hearth::http

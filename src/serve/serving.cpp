@@ -436,7 +436,7 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   parts->server = std::move(server).value();
   if (parts->state) {
     const std::string url = local_url(*parts->server, !settings.tls_key.empty());
-    if (const Status announced = parts->state->announce(url, local_key); !announced)
+    if (const Status announced = parts->state->announce({url, local_key, settings.tls_certificate}); !announced)
       log_warn("commands such as \"hearth key\" will not find this server: {}", announced.error().message);
   }
   parts->look_at_certificate();

@@ -35,9 +35,10 @@ Result<State> State::open(const std::string& folder_setting) {
   return State(std::move(folder), std::move(keys));
 }
 
-Status State::announce(const std::string& url, const std::string& local_key) {
+Status State::announce(const RunningServer& server) {
   const std::string path = folder_.file(kServer_file), temporary = path + ".new";
-  const std::string text = json::serialize(json::object{{"url", url}, {"key", local_key}});
+  const std::string text =
+      json::serialize(json::object{{"url", server.url}, {"key", server.key}, {"certificate", server.certificate}});
   ::unlink(temporary.c_str());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0) return io_error("cannot create", temporary, errno);
@@ -56,10 +57,13 @@ std::optional<RunningServer> find_server(const std::string& folder_setting) {
   const json::value value = json::parse(*text, failed);
   const json::object* object = failed ? nullptr : value.if_object();
   if (object == nullptr) return std::nullopt;
-  const json::value* url = object->if_contains("url");
-  const json::value* key = object->if_contains("key");
-  if (url == nullptr || key == nullptr || !url->is_string() || !key->is_string()) return std::nullopt;
-  return RunningServer{std::string(url->get_string()), std::string(key->get_string())};
+  const auto named = [&](const char* name) {
+    const json::value* found = object->if_contains(name);
+    return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
+  };
+  RunningServer server{named("url"), named("key"), named("certificate")};
+  if (server.url.empty() || server.key.empty()) return std::nullopt;
+  return server;
 }
 
 }  // namespace hearth::serve

@@ -11,6 +11,12 @@
 
 namespace hearth::serve {
 
+struct RunningServer {
+  std::string url;  // "http://127.0.0.1:11434"
+  std::string key;
+  std::string certificate;  // file of it, where url is https
+};
+
 // Held by one process at a time: a server, or a command while none runs.
 class State {
  public:
@@ -20,7 +26,7 @@ class State {
   Keys& keys() { return *keys_; }
   const std::string& folder() const { return folder_.path(); }
   // How the administrator's commands reach this server, for find_server(); until the process ends.
-  Status announce(const std::string& url, const std::string& local_key);
+  Status announce(const RunningServer& server);
 
  private:
   State(state::Folder folder, std::unique_ptr<Keys> keys) : folder_(std::move(folder)), keys_(std::move(keys)) {}
@@ -29,10 +35,6 @@ class State {
 };
 
 // The server that has announced itself in this folder, if it may be read and that server still runs.
-struct RunningServer {
-  std::string url;  // "http://127.0.0.1:11434"
-  std::string key;
-};
 std::optional<RunningServer> find_server(const std::string& folder_setting);
 
 }  // namespace hearth::serve
