@@ -178,6 +178,8 @@ Status see_it_work(const Options& options, const Facts& facts, Diagnosis& diagno
 Status run(const Options& options) {
   if (options.probe) return print(doctor::run_probe(*options.probe));
   if (options.explain) return explain(*options.explain);
+  if (options.service && doctor::service_of(*options.service) == doctor::Service::kHearth)
+    return error(ErrorKind::kUsage, "--service is for other servers; hearth judges itself without it: hearth doctor");
   if (options.service && doctor::service_of(*options.service) == doctor::Service::kNone)
     return error(ErrorKind::kUsage, "--service: {} is not ollama, vllm, localai or llama.cpp", *options.service);
   if ((options.pid != 0 || options.url) && !options.service)

@@ -59,6 +59,7 @@ bool serves(const std::string& command, Service service) {
       return has("local-ai");
     case Service::kLlamaCpp:
       return has("llama-server") && !has("ollama");
+    case Service::kHearth:  // it judges itself, without a service
     case Service::kNone:
       return false;
   }

@@ -132,12 +132,6 @@ ComposeService read_one(const std::string& name, const YAML::Node& node) {
   for (const auto& path : {std::vector<const char*>{"mem_limit"}, {"deploy", "resources", "limits", "memory"}})
     if (const auto value = to_bytes(scalar_below(node, path))) service.memory_bytes = value;
   service.service = service_of(service.image);
-  // hearth stands where Ollama stood, with the same mounts. What its variables do hearth says itself when it starts: what
-  // is known here is what Ollama makes of them.
-  if (service.image.find("hearth") != std::string::npos) {
-    service.service = Service::kOllama;
-    std::erase_if(service.environment, [](const auto& entry) { return entry.first.starts_with("OLLAMA_"); });
-  }
   if (service.service == Service::kNone) service.service = service_of(name);
   if (service.service == Service::kNone)
     service.service = service_of(service.command.substr(0, service.command.find(' ')));

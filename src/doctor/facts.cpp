@@ -25,6 +25,8 @@ std::string_view service_name(Service service) {
       return "localai";
     case Service::kLlamaCpp:
       return "llama.cpp";
+    case Service::kHearth:
+      return "hearth";
     case Service::kNone:
       return "";
   }
@@ -35,6 +37,7 @@ Service service_of(std::string_view name) {
   const std::string small = lower(name);
   const auto has = [&](std::string_view part) { return small.find(part) != std::string::npos; };
   if (has("open-webui") || has("openwebui")) return Service::kNone;
+  if (has("hearth")) return Service::kHearth;
   if (has("vllm")) return Service::kVllm;
   if (has("localai") || has("local-ai")) return Service::kLocalai;
   if (has("ollama")) return Service::kOllama;

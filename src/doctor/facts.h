@@ -22,7 +22,7 @@ struct Evidence {
   std::string text, source;
 };
 
-enum class Service { kNone, kOllama, kVllm, kLocalai, kLlamaCpp };
+enum class Service { kNone, kOllama, kVllm, kLocalai, kLlamaCpp, kHearth };
 std::string_view service_name(Service service);  // "ollama"; "" for kNone
 Service service_of(std::string_view name);  // as --service takes it, or a part of an image's name; kNone if unknown
 

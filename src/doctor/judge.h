@@ -18,6 +18,10 @@ inline constexpr double kMiB = 1024.0 * 1024, kGiB = 1024 * kMiB;
 inline bool anywhere(const Facts&) {
   return true;
 }
+// Servers whose variables are judged here; what hearth makes of its own it says when it starts.
+inline bool for_others(const Facts& facts) {
+  return facts.service != Service::kHearth;
+}
 inline bool for_ollama(const Facts& facts) {
   return facts.service == Service::kOllama || facts.service == Service::kNone;
 }
@@ -29,7 +33,7 @@ inline bool for_localai(const Facts& facts) {
 }
 // Servers on ggml: Ollama, llama.cpp, LocalAI's main backend.
 inline bool for_ggml(const Facts& facts) {
-  return facts.service != Service::kVllm;
+  return facts.service != Service::kVllm && facts.service != Service::kHearth;
 }
 inline bool off_wsl(const Facts& facts) {
   return !facts.hardware.wsl;

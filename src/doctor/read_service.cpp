@@ -77,6 +77,8 @@ bool looks_like(const Process& process, Service service) {
       return has("local-ai");
     case Service::kLlamaCpp:
       return has("llama-server") || has("llama-cli");
+    case Service::kHearth:
+      return has("hearth") && has("serve");
     case Service::kNone:
       return false;
   }

@@ -21,6 +21,7 @@ bool image_without_cuda(const ComposeService& one) {
       return !has("nvidia") && !has("cuda") && !has("gpu-") && !tag.empty();
     case Service::kVllm:
       return has("vllm-cpu") || tag.find("cpu") != std::string::npos;
+    case Service::kHearth:
     case Service::kNone:
       return false;
   }
@@ -369,7 +370,7 @@ const RegisterRule r31(&kListGap);
 std::optional<Verdict> cpu_features(const Facts& facts) {
   if (facts.log.has("L45")) return by_line(facts, kCertain, "L45");
   const Hardware& hardware = facts.hardware;
-  if (hardware.avx.value_or(true) || !hardware.hypervisor || !gpu_expected(facts) || facts.service == Service::kVllm)
+  if (hardware.avx.value_or(true) || !hardware.hypervisor || !gpu_expected(facts) || !for_ggml(facts))
     return std::nullopt;
   if (facts.service == Service::kNone || (!facts.version.empty() && !older(facts.version, "0.5.8")))
     return std::nullopt;

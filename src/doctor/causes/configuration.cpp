@@ -380,7 +380,7 @@ const Rule kNoEffectRule = {"no-op-settings-trusted",
                             "Taking their presence for a sign that the GPU is used",
                             "Ollama envconfig of 14 releases; ollama#10369",
                             -250,
-                            anywhere,
+                            for_others,
                             no_effect};
 const RegisterRule r38(&kNoEffectRule);
 

@@ -378,6 +378,7 @@ Floor driver_floor(const Facts& facts) {
     case Service::kOllama:
       if (!facts.version.empty() && older(facts.version, "0.30.11")) return {0, ""};
       return {550, "Ollama from 0.30.11 on"};
+    case Service::kHearth:
     case Service::kNone:
       return {525, "hearth"};
     default:
