@@ -18,6 +18,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
+#include "image/decoder_process.h"
 
 namespace hearth::cli {
 namespace {
@@ -113,6 +114,7 @@ void succeed_with(int code) {
 }
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == image::kDecoder_command) return image::run_decoder();
   open_standard_descriptors();
   let_writes_fail();
   std::setlocale(LC_CTYPE, "");

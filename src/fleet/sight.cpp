@@ -13,15 +13,15 @@
 #include "cpu/cpu_device.h"
 #include "cuda/sizing.h"
 #include "fleet/gpus.h"
-#include "image/decode.h"
+#include "image/decoder_process.h"
 
 namespace hearth::fleet {
 namespace {
 
 constexpr uint64_t kMost_kept_bytes = 256u << 20;
 
-// What stands for a row in the prompt: penalties on tokens of the prompt fall on it, so that it had better be one that no
-// answer needs.
+// What stands for a row in the prompt: penalties on tokens of the prompt fall on it, so that it had better be one that
+// no answer needs.
 text::Token placeholder(const text::Tokenizer& tokenizer) {
   for (const char* name : {"<|image_pad|>", "<image_soft_token>", "<image>", "[IMG]", "<|image|>", "<unk>"})
     if (const text::Token token = tokenizer.find(name); token != text::kNoToken) return token;
@@ -142,7 +142,8 @@ SeenPicture Sight::parts_of(std::vector<vision::Piece> pieces, const std::string
 Result<std::shared_ptr<const SeenPicture>> Sight::look(std::string_view file) {
   const std::string hash = sha256_hex(file);
   if (auto seen = find(hash)) return seen;
-  ASSIGN_OR_RETURN(const image::Picture picture, image::decode(std::as_bytes(std::span(file.data(), file.size()))));
+  ASSIGN_OR_RETURN(const image::Picture picture,
+                   image::decode_confined(std::as_bytes(std::span(file.data(), file.size()))));
   const std::lock_guard lock(encoding_);
   if (auto seen = find(hash)) return seen;
   ASSIGN_OR_RETURN(std::vector<vision::Piece> pieces, encoder_->read(picture));

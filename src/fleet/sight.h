@@ -41,8 +41,8 @@ class Sight {
                                              std::shared_ptr<const text::Tokenizer> tokenizer, uint32_t width,
                                              const ModelOptions& options);
 
-  // The picture in a file of any kind that image::decode() reads. One that was seen lately is not read again. Any
-  // thread; one picture at a time. Errors: those of image::decode() and of the encoder.
+  // The picture in a file of any kind that image::decode() reads, by a process of its own. One that was seen lately is
+  // not read again. Any thread; one picture at a time. Errors: those of image::decode_confined() and of the encoder.
   Result<std::shared_ptr<const SeenPicture>> look(std::string_view file);
 
   std::string device() const { return device_->facts().name; }

@@ -38,16 +38,20 @@ bool is_picture(std::span<const std::byte> file) {
   return format_of(file) != nullptr;
 }
 
-Result<Picture> decode(std::span<const std::byte> file, const Limits& limits) {
+Status check_file(std::span<const std::byte> file, const Limits& limits) {
   if (file.empty()) return error(ErrorKind::kInvalidData, "a picture of 0 bytes");
   if (file.size() > limits.file_bytes)
     return error(ErrorKind::kTooLong, "a picture of {} bytes is larger than the {} that are allowed", file.size(),
                  limits.file_bytes);
-  const Format* format = format_of(file);
-  if (format == nullptr)
+  if (!is_picture(file))
     return error(ErrorKind::kUnsupported, "this is no PNG, JPEG, WebP, GIF or BMP picture: send one of these");
+  return {};
+}
+
+Result<Picture> decode(std::span<const std::byte> file, const Limits& limits) {
+  TRY(check_file(file, limits));
   int orientation = 1;
-  ASSIGN_OR_RETURN(Picture picture, format->decode(file, limits, &orientation));
+  ASSIGN_OR_RETURN(Picture picture, format_of(file)->decode(file, limits, &orientation));
   return upright(std::move(picture), orientation);
 }
 

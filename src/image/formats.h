@@ -16,6 +16,8 @@ extern const Format kPng, kJpeg, kWebp, kGif, kBmp;
 
 // Whether `file` begins with these bytes.
 bool starts_with(std::span<const std::byte> file, std::string_view magic, size_t at = 0);
+// What of a file's size and first bytes decode() refuses.
+Status check_file(std::span<const std::byte> file, const Limits& limits);
 // kInvalidData for a side of 0, kTooLong beyond the limits.
 Status check_size(const char* format, uint64_t width, uint64_t height, const Limits& limits);
 

@@ -69,6 +69,26 @@ TEST(Decode, KeepsToTheLimits) {
   }
 }
 
+// A picture of which a part is missing is none: a model would describe what it does not see.
+TEST(Decode, RefusesEveryCut) {
+  REQUIRE_SHARED("golden/vision/images/images.json");
+  for (const auto& [name, spare] : std::map<std::string, size_t>{// bytes at the end that no picture needs
+                                                                 {"palette.gif", 1},
+                                                                 {"rgb.bmp", 3},
+                                                                 {"photo.png", 0},
+                                                                 {"baseline.jpg", 0},
+                                                                 {"progressive.jpg", 0},
+                                                                 {"lossy.webp", 0}}) {
+    const std::vector<uint8_t> file = test::read_bytes(shared(kFolder + name));
+    ASSERT_TRUE(decode(bytes_of(file)).ok()) << name;
+    for (size_t size = 0; size < file.size() - spare; size += 1 + file.size() / 300) {
+      const auto picture = decode(std::as_bytes(std::span(file).first(size)));
+      EXPECT_FALSE(picture.ok()) << name << ": " << size << " of " << file.size();
+    }
+    EXPECT_FALSE(decode(std::as_bytes(std::span(file).first(file.size() - spare - 1))).ok()) << name;
+  }
+}
+
 // Whatever is cut off or changed: an error, or some picture; never more.
 TEST(Decode, SurvivesEveryCutAndManyChanges) {
   REQUIRE_SHARED("golden/vision/images/images.json");

@@ -6,10 +6,15 @@ vision_test.py HEARTH SHARED
 import base64
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
+import zlib
 
 from program import Program
 from store import Store
@@ -25,6 +30,28 @@ MODELS = {"llava": ("tiny/llama.gguf", "llava"), "gemma3": ("tiny/gemma3.gguf", 
 def picture(name):
     with open(f"{PICTURES}/{name}", "rb") as file:
         return base64.b64encode(file.read()).decode()
+
+
+def long_picture():
+    """A PNG of 49 million pixels in a few kilobytes, whose decoder has something to do."""
+    side = 7000
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = zlib.compressobj(1)
+    pixels = b"".join(rows.compress(bytes(side + 1)) for _ in range(side)) + rows.flush()
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) + \
+        chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return base64.b64encode(file).decode()
+
+
+def children_of(parent):
+    """Process ids."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                if int(file.read().rsplit(")", 1)[1].split()[1]) == parent:
+                    yield int(name)
+        except OSError:
+            pass
 
 
 class Vision(unittest.TestCase):
@@ -115,6 +142,26 @@ class Vision(unittest.TestCase):
         self.assertEqual(status, 400)
         self.assertIn(b"not fetched", body)
         self.assertTrue(self.chat("llava", picture("photo.png"))["done"])
+
+    def test_a_decoder_that_crashes_costs_one_request(self):
+        body = {"model": "llava", "messages": [{"role": "user", "content": "a", "images": [long_picture()]}]}
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.server.request("POST", "/api/chat", body)))
+        asking.start()
+        while not answers and not (decoders := list(children_of(self.server.process.pid))):
+            time.sleep(0.001)
+        os.kill(decoders[0], signal.SIGSEGV)
+        asking.join()
+        status, _, answer = answers[0]
+        self.assertEqual(status, 400)
+        self.assertIn("picture 1: a picture that its decoder could not read", json.loads(answer)["error"])
+        self.server.wait_for("decoder of a picture ended by signal 11")
+        self.assertTrue(self.chat("llava", picture("photo.png"))["done"])
+        self.assertEqual(list(children_of(self.server.process.pid)), [])
+
+    def test_decoders_are_confined_and_nobody_is_told_otherwise(self):
+        self.chat("llava", picture("square.png"))
+        self.assertFalse([line for line in self.server.log if "confine" in line and "sanitizer" not in line])
 
     def test_a_model_that_does_not_see_says_so(self):
         status, _, body = self.server.request("POST", "/api/chat", {
