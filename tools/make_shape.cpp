@@ -101,6 +101,7 @@ void describe_experts(const Shape& shape, gguf::Writer* writer) {
   key("attention.key_length", shape.head + shape.latent.rope);
   key("attention.value_length", shape.head);
   key("attention.kv_lora_rank", shape.latent.rank);
+  if (shape.latent.rank != 0) writer->set_f32(fmt::format("{}.expert_weights_scale", shape.architecture), 1);
 }
 
 void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::Writer* writer) {
@@ -198,7 +199,8 @@ std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
     add("attn_norm.weight", width, 1, 1);
     add_attention(shape, add);
     add("attn_output.weight", uint64_t{shape.heads} * shape.head, width, 1);
-    add("ffn_norm.weight", width, 1, 1);
+    add(shape.architecture == std::string_view("gpt-oss") ? "post_attention_norm.weight" : "ffn_norm.weight", width, 1,
+        1);
     add_feed_forward(shape, i, add);
   }
   all.push_back(tensor("output_norm.weight", width, 1));
