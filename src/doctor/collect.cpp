@@ -83,12 +83,14 @@ void collect_nodes(Snapshot& snapshot) {
 void collect_surroundings(Snapshot& snapshot) {
   for (const char* path :
        {"/proc/sys/kernel/osrelease", "/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
-        "/proc/self/cgroup", "/proc/self/uid_map", "/etc/nv_tegra_release", "/etc/ld.so.preload",
-        "/sys/devices/system/cpu/online", "/run/localai/capability"})
+        "/proc/self/cgroup", "/proc/self/uid_map", "/run/systemd/container", "/etc/nv_tegra_release",
+        "/etc/ld.so.preload", "/sys/devices/system/cpu/online", "/run/localai/capability"})
     snapshot.read(path);
   keep_lines(snapshot, "/proc/self/status", {"Name", "Uid", "Gid", "Groups", "Seccomp", "NoNewPrivs"});
   for (const char* path : {"/.dockerenv", "/run/.containerenv", "/var/snap/docker", "/var/lib/docker"})
     if (snapshot.exists(path)) snapshot.files()[path] = "";
+  for (const std::string& entry : split_nul(snapshot.text("/proc/1/environ", 64 << 10), "\n"))
+    if (entry.starts_with("container=")) snapshot.files()["/proc/1/environ"] = entry;
   const std::string processor = snapshot.text("/proc/cpuinfo", 8 << 10);
   if (const size_t flags = processor.find("\nflags"); flags != std::string::npos)
     snapshot.files()["/proc/cpuinfo"] = processor.substr(flags + 1, processor.find('\n', flags + 1) - flags);

@@ -184,8 +184,12 @@ std::vector<const Fix*> fixes_for(const Rule& rule, Place place) {
   if (place == Place::kKubernetes) wanted = kInKubernetes;
   if (place == Place::kWsl2) wanted = kInWsl2;
   std::vector<const Fix*> fitting;
-  for (const Fix& fix : rule.fixes)
-    if ((fix.places & wanted) != 0) fitting.push_back(&fix);
+  const auto take = [&](unsigned places) {
+    for (const Fix& fix : rule.fixes)
+      if ((fix.places & places) != 0) fitting.push_back(&fix);
+  };
+  if (place == Place::kLxc) take(kInLxc);
+  if (fitting.empty()) take(place == Place::kLxc ? kOnHost : wanted);
   if (fitting.empty()) fitting.push_back(&rule.fixes.front());
   return fitting;
 }

@@ -57,6 +57,8 @@ std::string_view place_name(Place place) {
       return "Kubernetes";
     case Place::kWsl2:
       return "WSL2";
+    case Place::kLxc:
+      return "LXC";
     case Place::kUnknown:
       return "unknown";
   }

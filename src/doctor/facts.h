@@ -27,7 +27,7 @@ std::string_view service_name(Service service);  // "ollama"; "" for kNone
 Service service_of(std::string_view name);  // as --service takes it, or a part of an image's name; kNone if unknown
 
 // Where the fix is to be done.
-enum class Place { kUnknown, kBareMetal, kDocker, kCompose, kKubernetes, kWsl2 };
+enum class Place { kUnknown, kBareMetal, kDocker, kCompose, kKubernetes, kWsl2, kLxc };
 std::string_view place_name(Place place);  // "Docker"
 
 struct PciGpu {
@@ -49,7 +49,7 @@ struct Hardware {
   bool pci_known = false;    // the bus was looked at
   std::vector<PciGpu> gpus;  // of any maker
   bool nvidia = false;       // one of them is NVIDIA's
-  bool wsl = false, dxg = false, container = false, podman = false, kubernetes = false, hypervisor = false,
+  bool wsl = false, dxg = false, container = false, podman = false, kubernetes = false, lxc = false, hypervisor = false,
        tegra = false;
   std::optional<bool> avx;
   std::string kernel_module;  // version of the loaded one; empty: none

@@ -153,7 +153,11 @@ void read_surroundings(const Bundle& bundle, const Files& files, Facts& facts) {
   const std::string group = files.text("/proc/self/cgroup");
   const bool grouped = group.find("docker") != std::string::npos || group.find("kubepods") != std::string::npos ||
                        group.find("containerd") != std::string::npos;
-  hardware.container = files.exists("/.dockerenv") || hardware.podman || hardware.kubernetes || grouped;
+  // systemd's name for it (https://systemd.io/CONTAINER_INTERFACE), or that of whoever started the container's first
+  // process.
+  const std::string manager = files.text("/run/systemd/container"), first = files.text("/proc/1/environ");
+  hardware.lxc = manager.starts_with("lxc") || first.find("container=lxc") != std::string::npos;
+  hardware.container = files.exists("/.dockerenv") || hardware.podman || hardware.kubernetes || hardware.lxc || grouped;
   const std::string processor = files.text("/proc/cpuinfo");
   if (const size_t flags = processor.find("flags"); flags != std::string::npos) {
     const std::string line = processor.substr(flags, processor.find('\n', flags) - flags) + " ";
@@ -172,9 +176,11 @@ Place place_of(const Bundle& bundle, const Facts& facts) {
   if (said == "compose") return Place::kCompose;
   if (said == "kubernetes") return Place::kKubernetes;
   if (said == "wsl2" || said == "wsl") return Place::kWsl2;
+  if (said == "lxc") return Place::kLxc;
   const Hardware& hardware = facts.hardware;
   if (hardware.kubernetes) return Place::kKubernetes;
   if (bundle.all.contains("compose")) return Place::kCompose;
+  if (hardware.lxc) return Place::kLxc;
   if (hardware.container) return Place::kDocker;
   if (hardware.wsl) return Place::kWsl2;
   return facts.machine_known ? Place::kBareMetal : Place::kUnknown;

@@ -213,7 +213,8 @@ std::string explain(const Rule& rule) {
                              {kInDocker, "Docker"},
                              {kInCompose, "Docker Compose"},
                              {kInKubernetes, "Kubernetes"},
-                             {kInWsl2, "WSL2"}};
+                             {kInWsl2, "WSL2"},
+                             {kInLxc, "LXC"}};
   for (const Fix& fix : rule.fixes) {
     std::string places;
     for (const Name& name : kNames)

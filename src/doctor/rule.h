@@ -32,8 +32,9 @@ enum PlaceSet : unsigned {
   kInCompose = 4,
   kInKubernetes = 8,
   kInWsl2 = 16,
+  kInLxc = 32,  // without steps of its own those for a host are given
   kContainers = kInDocker | kInCompose,
-  kAnywhere = 31,
+  kAnywhere = 63,
 };
 
 struct Fix {

@@ -139,12 +139,22 @@ TEST(Rules, AdviseNothingWithoutEffect) {
 
 TEST(Rules, HaveAFixForEveryPlace) {
   for (const Rule* rule : rules()) {
-    for (const Place place :
-         {Place::kBareMetal, Place::kDocker, Place::kCompose, Place::kKubernetes, Place::kWsl2, Place::kUnknown}) {
+    for (const Place place : {Place::kBareMetal, Place::kDocker, Place::kCompose, Place::kKubernetes, Place::kWsl2,
+                              Place::kLxc, Place::kUnknown}) {
       EXPECT_FALSE(fixes_for(*rule, place).empty()) << rule->id;
     }
     EXPECT_NE(explain(*rule).find("## Fix"), std::string::npos);
   }
+}
+
+TEST(Rules, SayWhereLxcIsTold) {
+  for (const char* id :
+       {"container-without-gpu", "driver-capabilities-exclude-compute", "device-cgroup-lost", "nvidia-uvm-missing"}) {
+    const std::vector<const Fix*> fixes = fixes_for(*find_rule(id), Place::kLxc);
+    ASSERT_EQ(fixes.size(), 1u) << id;
+    EXPECT_EQ(fixes[0]->places, kInLxc) << id;
+  }
+  EXPECT_NE(fixes_for(*find_rule("blackwell-needs-open-module"), Place::kLxc)[0]->places & kOnHost, 0u);
 }
 
 }  // namespace

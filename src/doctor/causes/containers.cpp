@@ -260,7 +260,15 @@ const Rule kWithoutGpu = {
      {kInWsl2,
       "in Windows and in the compose file or command",
       {"Docker Desktop with the WSL2 backend and the current NVIDIA driver for Windows, nothing else",
-       "$ docker run --gpus=all ..."}}},
+       "$ docker run --gpus=all ..."}},
+     {kInLxc,
+      "on the host, as root, in the container's configuration (Proxmox: /etc/pve/lxc/ID.conf); then restart it",
+      {"lxc.cgroup2.devices.allow: c 195:* rwm    # and the major number of nvidia-uvm: ls -l /dev/nvidia*",
+       "lxc.mount.entry: /dev/nvidia0 dev/nvidia0 none bind,optional,create=file",
+       "The same for /dev/nvidiactl, /dev/nvidia-uvm and /dev/nvidia-uvm-tools; and the driver's libraries, inside:",
+       "$ sh NVIDIA-Linux-x86_64-VERSION.run --no-kernel-module",
+       "LXD, Incus: $ incus config device add <container> gpu gpu && incus config set <container> "
+       "nvidia.runtime=true"}}},
     "Installing a driver or CUDA in the image: the driver's library comes from the host",
     "Ollama's Docker document; ollama#3024, #5166, #9819; nvidia-docker#1243, #1470; moby daemon/nvidia_linux.go",
     76,
@@ -289,8 +297,9 @@ std::optional<Verdict> capabilities(const Facts& facts) {
     Verdict verdict{
         given ? (nvml ? kCertain : kHigh) : kMedium,
         {{"device files are there: " + hardware.nodes[0].path, "/dev"}, {"libcuda.so.1 is not", "dynamic loader"}},
-        "",
+        hardware.lxc ? "The container has the GPU's device files, but not the driver's libraries" : "",
         ""};
+    if (hardware.lxc) verdict.confidence = kCertain;
     if (nvml) verdict.evidence.push_back({"libnvidia-ml.so.1 is there", "dynamic loader"});
     if (given) verdict.evidence.push_back(evidence_of("NVIDIA_DRIVER_CAPABILITIES", *given));
     return verdict;
@@ -331,7 +340,11 @@ const Rule kCapabilities = {
        "With --runtime nvidia: -e NVIDIA_DRIVER_CAPABILITIES=compute,utility"}},
      {kInKubernetes,
       "in the pod's manifest; the pod is created anew",
-      {"env: [{name: NVIDIA_DRIVER_CAPABILITIES, value: \"compute,utility\"}]"}}},
+      {"env: [{name: NVIDIA_DRIVER_CAPABILITIES, value: \"compute,utility\"}]"}},
+     {kInLxc,
+      "in the container, as root; the version is the host's (head -1 /proc/driver/nvidia/version)",
+      {"$ sh NVIDIA-Linux-x86_64-VERSION.run --no-kernel-module",
+       "LXD, Incus, on the host: $ incus config set <container> nvidia.runtime=true"}}},
     "Mounting the host's libcuda by hand, or a \"CUDA-enabled\" image: the toolkit brings the library",
     "moby daemon/nvidia_linux.go; Ollama's Dockerfile; docker/compose#8583; LocalAI#11973",
     78,
@@ -402,6 +415,8 @@ std::optional<Verdict> cgroup_lost(const Facts& facts) {
   if (verdict.evidence.empty()) return std::nullopt;
   if (!facts.hardware.container && facts.machine_known && node != nullptr && facts.code(800) == nullptr)
     verdict.confidence = kMedium;
+  if (facts.hardware.lxc && node != nullptr)
+    verdict.what = "The container has a device file of the GPU, but is not allowed to use it";
   return verdict;
 }
 
@@ -423,7 +438,12 @@ const Rule kCgroupLost = {
      {kInKubernetes,
       "in the cluster",
       {"$ kubectl delete pod <pod>    # it is created anew",
-       "For good: GPU operator 22.9.2 or newer, or CDI; keep the systemd cgroup driver"}}},
+       "For good: GPU operator 22.9.2 or newer, or CDI; keep the systemd cgroup driver"}},
+     {kInLxc,
+      "on the host, as root, in the container's configuration (Proxmox: /etc/pve/lxc/ID.conf); then restart it",
+      {"Allow the major number of each file; that of nvidia-uvm is another after an update of the kernel:",
+       "$ ls -l /dev/nvidia*", "lxc.cgroup2.devices.allow: c 195:* rwm",
+       "lxc.cgroup2.devices.allow: c MAJOR_OF_UVM:* rwm"}}},
     "Installing the driver again; cgroupfs on nodes of Kubernetes",
     "nvidia-docker#1730, #1650, #1671; nvidia-container-toolkit#48, #251, #1227; gpu-operator#485; ollama#11373, #9531",
     84,

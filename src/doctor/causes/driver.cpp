@@ -325,8 +325,15 @@ const Rule kNoUvm = {
      {kContainers,
       "on the host, as root; then create the container anew",
       {"$ sudo nvidia-modprobe -u -c=0", "Start the container with --gpus=all, which passes all device files",
-       "With devices named by hand: add /dev/nvidia-uvm and /dev/nvidia-uvm-tools; LXC: allow the uvm device's major "
-       "number too"}}},
+       "With devices named by hand: add /dev/nvidia-uvm and /dev/nvidia-uvm-tools"}},
+     {kInLxc,
+      "on the host, as root; then restart the container",
+      {"$ sudo nvidia-modprobe -u -c=0",
+       "In the container's configuration (Proxmox: /etc/pve/lxc/ID.conf), with the major number of ls -l "
+       "/dev/nvidia-uvm:",
+       "lxc.cgroup2.devices.allow: c MAJOR_OF_UVM:* rwm",
+       "lxc.mount.entry: /dev/nvidia-uvm dev/nvidia-uvm none bind,optional,create=file",
+       "lxc.mount.entry: /dev/nvidia-uvm-tools dev/nvidia-uvm-tools none bind,optional,create=file"}}},
     "chmod on device files, installing anything again",
     "Ollama's troubleshooting document; ollama#8638",
     78,
