@@ -34,6 +34,7 @@ std::string to_string(const Report& report) {
   const models::Memory memory = report.devices.memory();
   line("load rate:", report.load.count() > 0 && report.read.count() > 0,
        fmt::format("{:.2f} GB/s of weights", per_second(static_cast<double>(memory.weights), report.read) / 1e9));
+  duration("pictures duration:", report.pictures);
   line("prompt eval count:", usage.prompt_tokens > 0, fmt::format("{} token(s)", usage.prompt_tokens));
   line("prompt eval cached:", usage.prompt_tokens_cached > 0, fmt::format("{} token(s)", usage.prompt_tokens_cached));
   duration("prompt eval duration:", usage.prompt);

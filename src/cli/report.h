@@ -9,7 +9,9 @@
 namespace hearth::cli {
 
 struct Report {
-  std::chrono::nanoseconds total, load, read;  // read: of the load, what the weights took
+  std::chrono::nanoseconds total, load;
+  std::chrono::nanoseconds read;      // of the load, what the weights took
+  std::chrono::nanoseconds pictures;  // until they were decoded and encoded
   engine::Usage usage;
   uint64_t bytes_per_token = 0;
   engine::DeviceStatus devices;

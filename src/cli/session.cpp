@@ -101,11 +101,13 @@ Result<std::string> look_at(Session& session, const PictureFiles& pictures) {
     return error(ErrorKind::kUsage,
                  "{} does not see pictures{}{}; use a vision model, or name its encoder with --mmproj",
                  session.model->found.name, session.model->blind.empty() ? "" : ": ", session.model->blind);
+  const auto start = std::chrono::steady_clock::now();
   for (const auto& picture : pictures) {
     ASSIGN_OR_RETURN(auto seen, session.model->sight->look(*picture));
     marks += chat::picture_mark(session.seen.size());
     session.seen.push_back(std::move(seen));
   }
+  session.look_duration = std::chrono::steady_clock::now() - start;
   return marks;
 }
 
@@ -120,15 +122,17 @@ void note_completion(Session& session, const Completion& completion, std::chrono
   note_if_slow(session, completion.usage);
   note_changes(session);
   if (session.verbose) {
-    const Report report{.total = duration + session.load_duration,
+    const Report report{.total = duration + session.load_duration + session.look_duration,
                         .load = session.load_duration,
                         .read = session.model->read_duration,
+                        .pictures = session.look_duration,
                         .usage = completion.usage,
                         .bytes_per_token = models::bytes_per_token(*session.model->file, session.model->spec),
                         .devices = session.model->engine->devices()};
     print_note(fmt::format("\n{}", to_string(report)));
   }
   session.load_duration = {};  // only the first answer had to wait for it
+  session.look_duration = {};
 }
 
 }  // namespace hearth::cli

@@ -40,6 +40,7 @@ struct Session {
   std::unique_ptr<fleet::Resident> model;
   std::shared_ptr<const chat::ChatModel> chat;  // one of the model's two
   std::chrono::nanoseconds load_duration{0};    // that the next answer had to wait for
+  std::chrono::nanoseconds look_duration{0};    // that its pictures took
   uint64_t changes_shown = 0;                   // see note_changes()
   bool said_schemas = false;                    // what of them cannot be held
   bool verbose = false;

@@ -184,6 +184,8 @@ class Vision(unittest.TestCase):
                                             capture_output=True, text=True, timeout=120)
         named = run("What is this?", "--image", f"{PICTURES}/photo.png")
         self.assertEqual(named.returncode, 0, named.stderr)
+        timed = run("What is this?", "--image", f"{PICTURES}/photo.png", "--verbose").stderr
+        self.assertRegex(timed, r"pictures duration: +\d")
         among = run("What is this?", f"{PICTURES}/photo.png")
         within = run(f"What is this? {PICTURES}/photo.png")
         self.assertEqual(among.stdout, named.stdout)
