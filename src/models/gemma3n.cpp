@@ -23,6 +23,9 @@ Status read_streams(const Metadata& keys, Spec* spec) {
   if (active != 0)
     return error(ErrorKind::kUnsupported, "{}: {} = {} asks for a behaviour that is not supported", keys.file().path(),
                  keys.name("altup.active_idx"), active);
+  if (!keys.flag_or("altup.correct_scale", true))
+    return error(ErrorKind::kUnsupported, "{}: {} is false, which is not supported", keys.file().path(),
+                 keys.name("altup.correct_scale"));
   ASSIGN_OR_RETURN(spec->layer_inputs, keys.count_or("embedding_length_per_layer_input", kInputs, 1, kMost_head));
   const gguf::Tensor* side = keys.file().tensor("blk.0.laurel_l.weight");
   spec->streams.side_rank =
@@ -35,10 +38,12 @@ Status read_layers(const Metadata& keys, Spec* spec) {
   ASSIGN_OR_RETURN(const uint32_t window, keys.count("attention.sliding_window", 1, kMost_context));
   for (uint32_t i = 0; i < spec->layers; ++i) {
     LayerSpec& layer = spec->per_layer[i];
+    // Writers give the quantile of the normal distribution, which is -infinity where all gates count.
     layer.gate_deviations = keys.number_of_layer("activation_sparsity_scale", i, i < kSparse_layers ? kDeviations : 0);
-    if (!(layer.gate_deviations >= 0 && layer.gate_deviations <= 100))
+    if (layer.gate_deviations < 0) layer.gate_deviations = 0;
+    if (!(layer.gate_deviations <= 100))
       return keys.invalid("activation_sparsity_scale",
-                          fmt::format("is {} in layer {}; expected 0 to 100", layer.gate_deviations, i));
+                          fmt::format("is {} in layer {}; expected at most 100", layer.gate_deviations, i));
     if (keys.of_layer("attention.sliding_window_pattern", i, (i + 1) % 5 != 0 ? 1 : 0) != 0)
       layer.window = window, layer.rope = kLocal;
   }

@@ -21,7 +21,7 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   spec.normalise_experts = false;
   spec.weigh_expert_inputs = true;
   if (spec.experts != 0 && spec.shared_feed_forward == 0) spec.shared_feed_forward = spec.expert_feed_forward;
-  if (spec.experts != kExperts_of_maverick) spec.qk_norm = QkNorm::kPlainAfterRotation;
+  if (keys.flag_or("use_qk_norm", spec.experts != kExperts_of_maverick)) spec.qk_norm = QkNorm::kPlainAfterRotation;
   TRY(add_rope(keys, options, device::Rope::Pairs::kAdjacent, &spec));
   // Ollama writes the first key; a window of 0 in the second says that the model has none (MobileLLM).
   ASSIGN_OR_RETURN(const uint32_t chunk, keys.count_or("attention.chunk_size", kChunk, 1, kMost_context));

@@ -28,7 +28,7 @@ constexpr Foreign kForeign[] = {
     {"logit_scale", 1},
     {"use_parallel_residual", 0},
     {"expert_shared_count", 0},
-    {"expert_group_used_count", 0},
+    {"expert_group_used_count", 1},
     {"expert_gating_func", 1},  // softmax
     {"nextn_predict_layers", 0},
     {"rope.scaling.yarn_log_multiplier", 0},
@@ -60,7 +60,7 @@ Status read_experts(const Metadata& keys, Spec* spec) {
                    keys.count_or("expert_feed_forward_length", spec->feed_forward, 1, kMost_width));
   ASSIGN_OR_RETURN(spec->expert_scale, keys.number_or("expert_weights_scale", 1, 0, 1e6));
   if (spec->expert_scale == 0) spec->expert_scale = 1;  // writers' "not set"
-  spec->normalise_experts = keys.file().bool_or(keys.name("expert_weights_norm"), true);
+  spec->normalise_experts = keys.flag_or("expert_weights_norm", true);
   return {};
 }
 
@@ -119,7 +119,10 @@ const gguf::Value* Metadata::find(std::string_view key) const {
       {"rope.scaling.yarn_beta_fast", "rope.scaling.beta_fast"},
       {"rope.scaling.yarn_beta_slow", "rope.scaling.beta_slow"},
       {"rope.scaling.yarn_log_multiplier", "rope.scaling.mscale_all_dim"},
+      {"rope.scaling.yarn_ext_factor", "rope.scaling.extrapolation_factor"},
+      {"rope.freq_base_swa", "rope.freq_base_local"},
       {"attention.temperature_scale", "rope.scaling_beta"},
+      {"expert_weights_norm", "norm_top_k_prob"},
   };
   const gguf::Value* value = file_.find(name(key));
   for (const auto& [usual, other] : kOf_ollama)
@@ -135,6 +138,7 @@ constexpr std::string_view kHarmless[] = {"vision.",
                                           "audio.",
                                           "mm.",
                                           "projector.",
+                                          "altup.lr_multiplier",
                                           "classifier.",
                                           "attention.causal",
                                           "attention.layer_norm_epsilon",
@@ -145,6 +149,7 @@ constexpr std::string_view kHarmless[] = {"vision.",
                                           "interleave_moe_layer_step",
                                           "leading_dense_block_count",
                                           "moe_every_n_layers",
+                                          "mrope_sections",
                                           "n_deepstack_layers",
                                           "pooling_type",
                                           "rope.dimension_count",
@@ -154,6 +159,9 @@ constexpr std::string_view kHarmless[] = {"vision.",
                                           "rope.mrope_section",
                                           "rope.scaling.finetuned",
                                           "rope.scaling.attn_factor",
+                                          "rope.scaling.beta_fast",
+                                          "rope.scaling.beta_slow",
+                                          "rope.scaling.extrapolation_factor",
                                           "rope.scaling.factor",
                                           "rope.scaling.original_context_length",
                                           "rope.scaling.yarn_attn_factor",
@@ -162,6 +170,8 @@ constexpr std::string_view kHarmless[] = {"vision.",
                                           "rope.scaling.yarn_ext_factor",
                                           "spatial_merge_size",
                                           "tensor_data_layout",
+                                          "vision_end_token_id",
+                                          "vision_start_token_id",
                                           "vocab_size"};
 
 bool is_harmless(const Spec& spec, std::string_view key) {
@@ -183,6 +193,18 @@ bool says_the_same_of_windows(const Spec& spec, const gguf::Value& value) {
   return true;
 }
 
+// Says of layers with a window what holds for all, or the size of a head under another name.
+bool repeats(const Metadata& keys, const Spec& spec, std::string_view key, const gguf::Value& value) {
+  const std::optional<double> number = value.as_f64();
+  if (!number) return false;
+  if (key == "head_dim" || key == "attention.head_dim") return *number == spec.key_dim;
+  if (key == "expert_group_count") return *number == 1;
+  constexpr std::string_view kOf_windows = "_swa";
+  if (!key.ends_with(kOf_windows)) return false;
+  const gguf::Value* of_all = keys.find(key.substr(0, key.size() - kOf_windows.size()));
+  return of_all != nullptr && of_all->as_f64() == number;
+}
+
 bool asks_for_nothing(const gguf::Value& value) {
   if (value.as_bool()) return !*value.as_bool();
   return value.as_f64().value_or(1) == 0;
@@ -196,10 +218,17 @@ Status Metadata::refuse_unknown(const Spec& spec) const {
     const std::string_view key = std::string_view(full).substr(prefix_.size());
     if (asked_.contains(key) || is_harmless(spec, key) || asks_for_nothing(value)) continue;
     if (key == "attention.sliding_window_pattern" && says_the_same_of_windows(spec, value)) continue;
+    if (key == "ssm.v_head_reordered" && spec.recurrent.interleaved) continue;
+    if (repeats(*this, spec, key, value)) continue;
     return error(ErrorKind::kUnsupported, "{}: {} is not known for architecture {}; what it asks for is not supported",
                  file_.path(), full, spec.architecture);
   }
   return {};
+}
+
+bool Metadata::flag_or(std::string_view key, bool fallback) const {
+  const gguf::Value* value = find(key);
+  return value == nullptr ? fallback : value->as_bool().value_or(fallback);
 }
 
 Error Metadata::invalid(std::string_view key, const std::string& why) const {
@@ -305,7 +334,7 @@ Result<Spec> read_sizes(const Metadata& keys, std::initializer_list<std::string_
 
 Status read_routing(const Metadata& keys, bool normalise, Spec* spec) {
   if (spec->experts == 0) return {};
-  spec->normalise_experts = keys.file().bool_or(keys.name("expert_weights_norm"), normalise);
+  spec->normalise_experts = keys.flag_or("expert_weights_norm", normalise);
   constexpr uint32_t kSoftmax = 1, kSigmoid = 2, kSoftmaxOfChosen = 3;  // in GGUF files
   ASSIGN_OR_RETURN(const uint32_t gating, keys.count_or("expert_gating_func", 0, 0, kSoftmaxOfChosen));
   if (gating == kSoftmax || gating == kSoftmaxOfChosen) spec->expert_gating = device::Gating::kSoftmax;

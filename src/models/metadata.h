@@ -49,6 +49,8 @@ class Metadata {
   Result<float> number(std::string_view key, double least, double most) const;
   Result<float> number_or(std::string_view key, float fallback, double least, double most) const;
 
+  bool flag_or(std::string_view key, bool fallback) const;
+
   Error invalid(std::string_view key, const std::string& why) const;
 
   // kUnsupported, by name, if the file has a key of the architecture that was never asked for, is not 0 or false, and

@@ -16,7 +16,8 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
   TRY(add_rope(keys, options, device::Rope::Pairs::kHalves, &spec));
   ASSIGN_OR_RETURN(const uint32_t window, keys.count_or("attention.sliding_window", 0, 0, kMost_context));
   if (window == 0) return spec;
-  ASSIGN_OR_RETURN(const float base, keys.number_or("rope.freq_base", 10000, 1.0001, 1e30));
+  ASSIGN_OR_RETURN(float base, keys.number_or("rope.freq_base", 10000, 1.0001, 1e30));
+  ASSIGN_OR_RETURN(base, keys.number_or("rope.freq_base_swa", base, 1.0001, 1e30));
   ASSIGN_OR_RETURN(device::Rope unscaled, plain_rope(keys, base, device::Rope::Pairs::kHalves, spec));
   spec.ropes.push_back(std::move(unscaled));
   for (uint32_t i = 0; i < spec.layers; ++i)

@@ -48,7 +48,7 @@ TEST(Spec, KeysThatAskForWhatIsNotImplementedAreRefused) {
                                                     {"logit_scale", 1},
                                                     {"use_parallel_residual", 0},
                                                     {"expert_shared_count", 0},
-                                                    {"expert_group_used_count", 0},
+                                                    {"expert_group_used_count", 1},
                                                     {"expert_gating_func", 1},
                                                     {"nextn_predict_layers", 0},
                                                     {"rope.scaling.yarn_log_multiplier", 0}};
@@ -68,6 +68,78 @@ TEST(Spec, KeysThatAskForWhatIsNotImplementedAreRefused) {
   }
   EXPECT_FALSE(read("use_parallel_residual", true).ok());
   EXPECT_FALSE(read("attention.causal", false).ok());
+}
+
+// With another value than the one that holds anyway they would change something.
+TEST(Spec, KeysThatSayWhatHoldsAnywayAreTaken) {
+  using Keys = std::vector<std::pair<const char*, SmallModel::Key>>;
+  const auto reads = [](const Keys& keys) {
+    SmallModel model("llama");
+    for (const auto& [key, value] : keys) model.set(key, value);
+    const auto file = model.open();
+    return models::read_spec(*file).ok();
+  };
+  for (const char* key : {"head_dim", "attention.head_dim"}) {
+    EXPECT_TRUE(reads({{key, 16u}})) << key;
+    EXPECT_FALSE(reads({{key, 32u}})) << key;
+  }
+  EXPECT_TRUE(reads({{"rope.freq_base", 1e6f}, {"rope.freq_base_swa", 1e6f}}));
+  EXPECT_FALSE(reads({{"rope.freq_base", 1e6f}, {"rope.freq_base_swa", 1e4f}}));
+  EXPECT_FALSE(reads({{"rope.freq_base_swa", 1e4f}}));
+  EXPECT_TRUE(reads({{"attention.key_length", 16u}, {"attention.key_length_swa", 16u}}));
+  EXPECT_FALSE(reads({{"attention.key_length", 16u}, {"attention.key_length_swa", 8u}}));
+  EXPECT_TRUE(reads({{"expert_count", 4u}, {"expert_used_count", 2u}, {"expert_group_count", 1u}}));
+  EXPECT_FALSE(reads({{"expert_count", 4u}, {"expert_used_count", 2u}, {"expert_group_count", 2u}}));
+  EXPECT_TRUE(reads({{"vision_start_token_id", 7u}, {"rope.scaling.beta_fast", 32.0f}}));
+}
+
+// Names that only Ollama's converter writes.
+TEST(Spec, KeysOfOllamaThatDecide) {
+  SmallModel experts("qwen3moe");
+  experts.use_experts(4, 2);
+  EXPECT_TRUE(spec_of(experts).normalise_experts);
+  experts.set("norm_top_k_prob", false);
+  EXPECT_FALSE(spec_of(experts).normalise_experts);
+
+  SmallModel llama4("llama4");
+  EXPECT_EQ(spec_of(llama4).qk_norm, models::QkNorm::kPlainAfterRotation);
+  llama4.set("use_qk_norm", false);
+  EXPECT_EQ(spec_of(llama4).qk_norm, models::QkNorm::kNone);
+
+  SmallModel gemma3n("gemma3n");
+  gemma3n.set("attention.sliding_window", 16u);
+  gemma3n.set("rope.freq_base_local", 1e6f);
+  gemma3n.set("head_dim", 16u);
+  gemma3n.set("altup.lr_multiplier", 1.0f);
+  gemma3n.set("altup.correct_scale", true);
+  EXPECT_FLOAT_EQ(spec_of(gemma3n).ropes[1].inverse_frequency[4], 1e-3f);
+  gemma3n.set("altup.correct_scale", false);
+  EXPECT_FALSE(models::read_spec(*gemma3n.open()).ok());
+}
+
+// The quantile of the normal distribution below which gates count for nothing is -infinity where all count.
+TEST(Spec, GatesOfGemma3nThatAllCount) {
+  SmallModel model("gemma3n");
+  model.set("attention.sliding_window", 16u);
+  for (const auto& [written, read] : {std::pair(-INFINITY, 0.0f), {0.0f, 0.0f}, {1.5f, 1.5f}}) {
+    model.set("activation_sparsity_scale", written);
+    EXPECT_EQ(spec_of(model).per_layer[0].gate_deviations, read) << written;
+  }
+  for (const float bad : {NAN, INFINITY}) {
+    model.set("activation_sparsity_scale", bad);
+    EXPECT_FALSE(models::read_spec(*model.open()).ok()) << bad;
+  }
+}
+
+// Writers say so of all models whose configuration does not speak of it.
+TEST(Spec, StableLmIsSideBySideWhereItHasNoSecondNorm) {
+  SmallModel model("stablelm");
+  model.unset("attention.layer_norm_rms_epsilon");
+  model.set("attention.layer_norm_epsilon", 1e-5f);
+  model.set("use_parallel_residual", true);
+  EXPECT_FALSE(spec_of(model).side_by_side);
+  model.remove("blk.0.ffn_norm.weight");
+  EXPECT_TRUE(spec_of(model).side_by_side);
 }
 
 // What no code here knows may change what a model computes: of every family that there is a model of.
