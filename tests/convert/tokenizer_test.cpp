@@ -104,6 +104,9 @@ const std::string kLlama3 =
 const std::string kQwen2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+const std::string kDeepSeek_letters =
+    R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)";
+
 json::value pre_tokenizer_of(const std::string& name) {
   if (name == "gpt-2") return bytes(true);
   if (name == "starcoder")
@@ -111,6 +114,10 @@ json::value pre_tokenizer_of(const std::string& name) {
   if (name == "llama-bpe") return sequence({split(kLlama3), bytes(false)});
   if (name == "deepseek-coder")
     return sequence({split("[\r\n]"), split(R"(\s?\p{L}+)"), split(R"(\s?\p{P}+)"), split("[一-龥ࠀ-一가-퟿]+"),
+                     json::object{{"type", "Digits"}, {"individual_digits", true}}, bytes(false)});
+  if (name == "deepseek-llm")
+    return sequence({split("[\r\n]"), split(kDeepSeek_letters), split(R"(\s?[!-/:-~！-／：-～‘-‟　-。]+)"),
+                     split(R"(\s+$)"), split("[一-龥ࠀ-一가-퟿]+"),
                      json::object{{"type", "Digits"}, {"individual_digits", true}}, bytes(false)});
   return sequence({split(kQwen2), bytes(false)});
 }
@@ -132,7 +139,7 @@ TEST_P(ByteLevel, GivesTheSameTokens) {
   expect_same_tokens(**imported, *file, name);
 }
 INSTANTIATE_TEST_SUITE_P(Vocabularies, ByteLevel,
-                         testing::Values("gpt-2", "starcoder", "llama-bpe", "qwen2", "deepseek-coder"),
+                         testing::Values("gpt-2", "starcoder", "llama-bpe", "qwen2", "deepseek-coder", "deepseek-llm"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
