@@ -56,20 +56,31 @@ enum class Where {
 };
 
 // For which models.
-enum class When { kAlways, kShared4, kShared4OrExperts4, kExperts8, kLayers80 };
+enum class When { kAlways, kShared4, kShared4OrExperts4, kExperts8, kLayers80, kFalcon };
 
 struct Rule {
   std::string_view recipes;  // separated by spaces; empty: all that are quantised in blocks
   Role role;
   Where where;
   When when;
-  const char* format;
+  const char* format;  // null: the recipe's own
 };
 
 constexpr std::string_view kLowest = "IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ1_S IQ1_M";
 
 // The first rule that fits decides.
 constexpr Rule kRules[] = {
+    // Of the one architecture for which llama.cpp measured other mixes.
+    {"", Role::kOutput, Where::kAll, When::kFalcon, "Q8_0"},
+    {"Q3_K_M", Role::kDown, Where::kFirst16th, When::kFalcon, "Q5_K"},
+    {"Q3_K_M", Role::kDown, Where::kSpread, When::kFalcon, "Q4_K"},
+    {"Q4_K_M", Role::kDown, Where::kFirst16th, When::kFalcon, "Q6_K"},
+    {"Q4_K_M", Role::kDown, Where::kSpread, When::kFalcon, "Q5_K"},
+    {"Q3_K_L", Role::kDown, Where::kAll, When::kFalcon, "Q4_K"},
+    {"Q3_K_M Q4_K_M Q4_K_S", Role::kDown, Where::kAll, When::kFalcon, nullptr},
+    {"Q3_K_L", Role::kAttentionOut, Where::kAll, When::kFalcon, "Q4_K"},
+    {"", Role::kAttentionOut, Where::kAll, When::kFalcon, nullptr},
+
     {"Q8_0 MXFP4_MOE", Role::kOutput, Where::kAll, When::kAlways, "Q8_0"},
     {"IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ1_S IQ1_M IQ3_XXS", Role::kOutput, Where::kAll, When::kAlways, "Q5_K"},
     {"", Role::kOutput, Where::kAll, When::kAlways, "Q6_K"},
@@ -248,6 +259,8 @@ bool holds(When when, const ModelProperties& properties) {
       return properties.experts == 8;
     case When::kLayers80:
       return properties.layers == 80 && properties.queries_per_value > 1;
+    case When::kFalcon:
+      return properties.is_falcon;
   }
   return false;
 }
@@ -262,7 +275,7 @@ const quant::Format* by_rules(const QuantizationRecipe& recipe, const ModelPrope
     const bool role_fits = rule.role == role || (rule.role == Role::kExperts && experts);
     if (role_fits && (rule.recipes.empty() || lists(rule.recipes, recipe.name)) &&
         holds(rule.where, layer, properties.layers) && holds(rule.when, properties)) {
-      return format_named(rule.format);
+      return rule.format == nullptr ? recipe.base : format_named(rule.format);
     }
   }
   return recipe.base;
@@ -309,6 +322,7 @@ ModelProperties read_properties(const File& file) {
     return static_cast<uint64_t>(most);
   };
   ModelProperties properties;
+  properties.is_falcon = prefix == "falcon";
   properties.layers = largest(".block_count");
   properties.experts = largest(".expert_count");
   const uint64_t heads = largest(".attention.head_count"), values = largest(".attention.head_count_kv");
@@ -324,7 +338,12 @@ bool is_quantised(const Tensor& tensor) {
                       [&](std::string_view part) { return contains(tensor.name, part); });
 }
 
+bool keeps_format(const QuantizationRecipe& recipe, const Tensor& tensor) {
+  return recipe.base->block_values > 1 && tensor.format != nullptr && tensor.format == quant::find_name("MXFP4");
+}
+
 Choice choose_format(const QuantizationRecipe& recipe, const ModelProperties& properties, const Tensor& tensor) {
+  if (keeps_format(recipe, tensor)) return {tensor.format};
   const quant::Format* wanted = by_rules(recipe, properties, tensor);
   const auto fits = [&](const quant::Format* format) { return tensor.shape[0] % format->block_values == 0; };
   if (fits(wanted)) return {wanted};

@@ -34,12 +34,16 @@ struct ModelProperties {
   uint64_t layers = 0;
   uint64_t queries_per_value = 1;  // query heads that share a key and value head
   uint64_t experts = 0;
+  bool is_falcon = false;
   bool has_output = false;  // false: the token embedding is also the output matrix
 };
 ModelProperties read_properties(const File& file);
 
 // False for what stays as it is: vectors, norms, routers, position embeddings and the like.
 bool is_quantised(const Tensor& tensor);
+
+// Whether a tensor has a format that recipes of blocks leave as it is: MXFP4, in which experts of gpt-oss were trained.
+bool keeps_format(const QuantizationRecipe& recipe, const Tensor& tensor);
 
 struct Choice {
   const quant::Format* format;

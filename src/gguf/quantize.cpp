@@ -78,7 +78,7 @@ class Quantizer {
   }
 
   Status choose_formats() {
-    uint64_t requantised = 0, starved = 0;
+    uint64_t requantised = 0, starved = 0, kept = 0;
     for (const Tensor& tensor : file_.tensors()) {
       const bool changed = recipe_ != nullptr && is_quantised(tensor);
       const Choice choice = changed ? choose_format(*recipe_, properties_, tensor) : Choice{tensor.format};
@@ -92,6 +92,7 @@ class Quantizer {
                                              choice.format->name));
       }
       const bool changes = choice.format != tensor.format;
+      kept += changed && !changes && keeps_format(*recipe_, tensor);
       requantised += changes && tensor.format->block_values > 1;
       starved += changes && quant::bits_per_weight(choice.format->block_bytes, choice.format->block_values) < kFewBits;
       formats_.push_back(choice.format);
@@ -99,6 +100,10 @@ class Quantizer {
       writer_.add_tensor(tensor.name, *choice.format, std::span(tensor.shape).first(dimensions));
       summary_.bytes_by_type[choice.format->name] += choice.format->bytes(tensor.values());
       total_bytes_ += tensor.bytes;
+    }
+    if (kept > 0) {
+      summary_.notes.push_back(fmt::format(
+          "{} tensors stay MXFP4, as they were trained: quantising them again would make them worse", kept));
     }
     if (requantised > 0) {
       summary_.notes.push_back(

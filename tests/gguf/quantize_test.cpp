@@ -89,6 +89,32 @@ TEST(QuantizationRecipe, KnowsTiedEmbeddingsAndExperts) {
   EXPECT_EQ(mxfp4_moe("blk.9.attn_q.weight"), "Q8_0");
 }
 
+// The one architecture that llama.cpp names in its rules.
+TEST(QuantizationRecipe, FalconHasMixesOfItsOwn) {
+  const ModelProperties falcon = {.layers = 32, .queries_per_value = 71, .is_falcon = true, .has_output = true};
+  const Plan q4_k_m = plan("Q4_K_M", falcon);
+  EXPECT_EQ(q4_k_m("output.weight"), "Q8_0");
+  EXPECT_EQ(q4_k_m.layers("ffn_down.weight", "Q6_K"), "0 1");
+  EXPECT_EQ(q4_k_m.layers("ffn_down.weight", "Q5_K"), "2 3 6 9 12 15 18 21 24 27 28 29 30 31");
+  EXPECT_EQ(q4_k_m("blk.5.ffn_down.weight"), "Q4_K");
+  EXPECT_EQ(q4_k_m("blk.0.attn_qkv.weight"), "Q5_K");
+  const Plan q3_k_m = plan("Q3_K_M", falcon);
+  EXPECT_EQ(q3_k_m.layers("ffn_down.weight", "Q5_K"), "0 1");
+  EXPECT_EQ(q3_k_m("blk.6.ffn_down.weight"), "Q4_K");
+  EXPECT_EQ(q3_k_m("blk.5.ffn_down.weight"), "Q3_K");
+  EXPECT_EQ(q3_k_m("blk.5.attn_output.weight"), "Q3_K");
+  EXPECT_EQ(plan("Q3_K_L", falcon)("blk.5.ffn_down.weight"), "Q4_K");
+  EXPECT_EQ(plan("Q4_K_S", falcon)("blk.0.ffn_down.weight"), "Q4_K");
+}
+
+TEST(QuantizationRecipe, LeavesExpertsAsTheyWereTrained) {
+  const Tensor tensor{"blk.0.ffn_up_exps.weight", quant::find_name("MXFP4"), 3, {2880, 2880, 32, 1}, 0, 0, 0};
+  for (const char* recipe : {"Q4_K_M", "Q8_0", "IQ2_XXS", "MXFP4_MOE"})
+    EXPECT_STREQ(choose_format(*find_recipe(recipe), kMixtral, tensor).format->name, "MXFP4") << recipe;
+  for (const char* recipe : {"F32", "F16", "BF16"})
+    EXPECT_STREQ(choose_format(*find_recipe(recipe), kMixtral, tensor).format->name, recipe);
+}
+
 TEST(QuantizationRecipe, LeavesSmallTensorsAlone) {
   const Plan any = plan("Q4_K_M", kTinyLlama);
   for (const char* name : {"blk.0.attn_norm.weight", "position_embd.weight", "token_types.weight", "rope_freqs.weight",
