@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "convert/family.h"
@@ -24,7 +25,7 @@ Result<const Family*> choose_family(const Json& config) {
       !classes->get_array()[0].is_string())
     return config.invalid("architectures", "does not name the model's class");
   const std::string_view name(classes->get_array()[0].get_string());
-  if (const Family* family = find_family(name)) return family;
+  if (const Family* family = find_family(name, config)) return family;
   return error(ErrorKind::kUnsupported, "{}: models of class {} cannot be imported; supported: {}", config.file(), name,
                fmt::join(all_classes(), ", "));
 }
@@ -42,6 +43,7 @@ Result<Blocks> read_quantization(const Json& config) {
   ASSIGN_OR_RETURN(const std::string format, quantization->text_or("format", ""));
   const bool fp8 = method == "fp8" || method == "fbgemm_fp8" ||
                    (method == "compressed-tensors" && (format == "float-quantized" || format == "naive-quantized"));
+  if (method == "mxfp4") return blocks;  // the family's tensors say so
   if (!fp8)
     return error(ErrorKind::kUnsupported,
                  "{}: weights quantised by '{}'{} cannot be imported; get the model in BF16, F16, F32 or FP8",
@@ -55,6 +57,7 @@ Result<Blocks> read_quantization(const Json& config) {
 
 // What keeps all of a source's weights.
 const quant::Format& format_of(const Target& target) {
+  if (!target.sources.empty() && target.sources[0].exponents.file != nullptr) return *quant::find_name("MXFP4");
   std::string_view widest = "BF16";
   for (const Source& source : target.sources) {
     const std::string_view type = source.weight.tensor->dtype->name;
@@ -90,28 +93,38 @@ class Converter {
 
   void choose_formats() {
     gguf::ModelProperties properties;
+    properties.is_falcon = plan_.architecture() == "falcon";
     properties.layers = plan_.layers;
     properties.experts = plan_.experts;
     properties.queries_per_value = plan_.heads / std::max(1u, plan_.kv_heads);
     for (const Target& target : plan_.targets()) properties.has_output |= target.name == "output.weight";
-    uint32_t most_used = gguf::find_recipe("BF16")->file_type;
+    std::map<const quant::Format*, uint64_t> bytes_of;  // of matrices
     for (const Target& target : plan_.targets()) {
       const gguf::Tensor tensor = described(target);
       const quant::Format* format = quant::find_name("F32");
       if (gguf::is_quantised(tensor)) {
         format = options_.recipe ? gguf::choose_format(*options_.recipe, properties, tensor).format : tensor.format;
-        if (const auto recipe = gguf::find_recipe(format->name)) most_used = recipe->file_type;
+        bytes_of[format] += target.rows() * format->bytes(target.columns());
       }
       formats_.push_back(format);
       plan_.writer.add_tensor(target.name, *format, target.shape);
       total_bytes_ += target.rows() * format->bytes(target.columns());
     }
-    plan_.writer.set_u32("general.file_type", options_.recipe ? options_.recipe->file_type : most_used);
+    plan_.writer.set_u32("general.file_type", options_.recipe ? options_.recipe->file_type : file_type_of(bytes_of));
     plan_.writer.set_u32("general.quantization_version", kQuantizationVersion);
   }
 
+  // That of the format that most of it has.
+  static uint32_t file_type_of(const std::map<const quant::Format*, uint64_t>& bytes_of) {
+    const auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
+    const auto most = std::max_element(bytes_of.begin(), bytes_of.end(), less);
+    const auto recipe = gguf::find_recipe(most == bytes_of.end() ? "BF16" : most->first->name);
+    return recipe ? recipe->file_type : 0;
+  }
+
   Status write(const Target& target, const quant::Format& format) {
-    for (const Source& source : target.sources) source.weight.file->bring_in(*source.weight.tensor);
+    for (const Source& source : target.sources)
+      source.weight.file->bring_in(*source.weight.tensor);  // exponents: small
     const std::string from =
         target.sources.empty() ? std::string("the configuration") : target.sources[0].weight.file->path();
     const std::string name = target.sources.empty() ? target.name : target.sources[0].weight.tensor->name;
@@ -163,9 +176,11 @@ std::string title_of(const std::string& folder) {
 
 }  // namespace
 
-const Family* find_family(std::string_view class_name) {
+const Family* find_family(std::string_view class_name, const Json& config) {
   for (const Family* family : RegisterFamily::all())
-    if (std::find(family->classes.begin(), family->classes.end(), class_name) != family->classes.end()) return family;
+    if (std::find(family->classes.begin(), family->classes.end(), class_name) != family->classes.end() &&
+        (family->fits == nullptr || family->fits(config)))
+      return family;
   return nullptr;
 }
 
@@ -174,6 +189,7 @@ std::vector<std::string_view> all_classes() {
   for (const Family* family : RegisterFamily::all())
     all.insert(all.end(), family->classes.begin(), family->classes.end());
   std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 

@@ -16,11 +16,13 @@ struct Family {
   const char* architecture;               // of the GGUF file: "llama"
   // Sets the file's keys and names every tensor. Errors: as Plan's; kUnsupported (a behaviour, by its key).
   Status (*describe)(const Json& config, Plan& plan);
+  // Which of the families with one class it is; null: there is one.
+  bool (*fits)(const Json& config) = nullptr;
 };
 using RegisterFamily = Register<Family>;
 
 // Null if there is none.
-const Family* find_family(std::string_view class_name);
+const Family* find_family(std::string_view class_name, const Json& config);
 // Of all families, sorted.
 std::vector<std::string_view> all_classes();
 

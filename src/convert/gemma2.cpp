@@ -17,7 +17,7 @@ Status describe(const Json& config, Plan& plan) {
   ASSIGN_OR_RETURN(const uint32_t window, config.count_or("sliding_window", 4096, 1, 1u << 30));
   plan.key("attention.sliding_window", window);
   TRY(add_rope_scaling(config, decoder, plan));
-  return add_tensors(decoder, {.post_norms = true, .add_to_norms = 1}, plan);
+  return add_tensors(decoder, {.norms = kNorms_around, .add_to_norms = 1}, plan);
 }
 
 const Family kGemma2{{"Gemma2ForCausalLM"}, "gemma2", describe};

@@ -5,6 +5,8 @@
 namespace hearth::convert {
 namespace {
 
+constexpr TargetOptions kTurned = {.transposed = true};
+
 struct Sizes {
   uint32_t layers = 0, width = 0, inner = 0, heads = 0, vocabulary = 0, context = 0;
 };
@@ -38,23 +40,13 @@ Result<Sizes> read_sizes(const Json& config, Plan& plan) {
   return s;
 }
 
-Status add_norm(Plan& plan, const std::string& name, const std::string& source, uint64_t width) {
-  TRY(plan.vector(name + ".weight", source + ".weight", width));
-  return plan.vector(name + ".bias", source + ".bias", width);
-}
-
-Status add_linear(Plan& plan, const std::string& name, const std::string& source, uint64_t rows, uint64_t columns) {
-  TRY(plan.matrix(name + ".weight", source + ".weight", rows, columns, {.transposed = true}));
-  return plan.vector(name + ".bias", source + ".bias", rows);
-}
-
 Status add_layer(Plan& plan, const Sizes& s, const std::string& block, const std::string& source) {
   TRY(add_norm(plan, block + "attn_norm", source + "ln_1", s.width));
-  TRY(add_linear(plan, block + "attn_qkv", source + "attn.c_attn", 3 * uint64_t{s.width}, s.width));
-  TRY(add_linear(plan, block + "attn_output", source + "attn.c_proj", s.width, s.width));
+  TRY(add_linear(plan, block + "attn_qkv", source + "attn.c_attn", 3 * uint64_t{s.width}, s.width, kTurned));
+  TRY(add_linear(plan, block + "attn_output", source + "attn.c_proj", s.width, s.width, kTurned));
   TRY(add_norm(plan, block + "ffn_norm", source + "ln_2", s.width));
-  TRY(add_linear(plan, block + "ffn_up", source + "mlp.c_fc", s.inner, s.width));
-  TRY(add_linear(plan, block + "ffn_down", source + "mlp.c_proj", s.width, s.inner));
+  TRY(add_linear(plan, block + "ffn_up", source + "mlp.c_fc", s.inner, s.width, kTurned));
+  TRY(add_linear(plan, block + "ffn_down", source + "mlp.c_proj", s.width, s.inner, kTurned));
   for (const char* mask : {"attn.bias", "attn.masked_bias"}) plan.leave_out(source + mask);
   return {};
 }

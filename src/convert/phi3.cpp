@@ -11,7 +11,7 @@ Status describe(const Json& config, Plan& plan) {
   ASSIGN_OR_RETURN(const uint32_t window, config.count_or("sliding_window", 0, 0, 1u << 30));
   plan.key("attention.sliding_window", window);
   TRY(add_rope_scaling(config, decoder, plan));
-  return add_tensors(decoder, {.fused = true}, plan);
+  return add_tensors(decoder, {.fused = true, .gate_in_up = true, .feed_forward = {.up = "gate_up_proj"}}, plan);
 }
 
 const Family kPhi3{{"Phi3ForCausalLM"}, "phi3", describe};

@@ -1,6 +1,7 @@
 // Which tensors a GGUF file gets, and from which tensors of a checkpoint each is made.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -23,32 +24,53 @@ struct Scale {
 struct Source {
   Checkpoint::Place weight;
   Scale scale;
+  // Of blocks of 32 numbers of 4 bits: a power of two for each (MXFP4). `weight` has two numbers a byte then, the first
+  // in the lower half. file is null if there are none.
+  Checkpoint::Place exponents = {nullptr, nullptr};
+};
+
+// Where the numbers of a row are: in which source, from which of its numbers on, and how far apart.
+struct RowPlace {
+  size_t source = 0;
+  uint64_t first = 0, stride = 1;
+};
+
+struct Arrangement {
+  // Empty: rows follow one another in all sources, which have equally many.
+  std::function<RowPlace(uint64_t row)> row = {};
+  // Which number of the row becomes this one; empty: each stays.
+  std::function<uint64_t(uint64_t column)> column = {};
+};
+
+struct TargetOptions {
+  // Rows are those of so many heads, of which the second half is dealt out among the first, so that pairs of numbers
+  // that rotate together are neighbours. 0: rows stay.
+  uint32_t heads = 0;
+  bool transposed = false;    // the source has rows as columns
+  float add = 0;              // to every value
+  bool negative_exp = false;  // of every value x: -exp(x)
 };
 
 struct Target {
   std::string name;             // "blk.0.attn_q.weight"
   std::vector<uint64_t> shape;  // as GGUF has it: columns first
-  std::vector<Source> sources;  // one under the other
-  std::vector<float> values;    // of one that is computed and has no source
-  // Rows are those of so many heads, of which the second half is dealt out among the first, so that pairs of numbers
-  // that rotate together are neighbours. 0: rows stay.
-  uint32_t heads = 0;
-  bool transposed = false;  // the source has rows as columns
-  float add = 0;            // to every value
+  std::vector<Source> sources;
+  Arrangement arrangement;
+  float add = 0;
+  bool negative_exp = false;
+  std::vector<float> values;  // of one that is computed and has no source
 
   uint64_t columns() const { return shape[0]; }
   uint64_t rows() const;
-  // Of the sources, widest first where they differ: what keeps all of it.
-  bool is_matrix() const { return shape.size() > 1; }
 };
 
 // Rows of a target as numbers. Any thread; the sources' files must be checked afterwards.
 void decode_rows(const Target& target, uint64_t first, uint64_t count, float* out);
 
-struct TargetOptions {
-  uint32_t heads = 0;
-  bool transposed = false;
-  float add = 0;
+// A tensor of the checkpoint and its shape, outermost dimension first.
+struct Needed {
+  std::string name;
+  std::vector<uint64_t> shape;
 };
 
 // Every call names tensors of the checkpoint; finish() tells of those that none named. Errors: kInvalidData (a tensor
@@ -68,6 +90,11 @@ class Plan {
   void key(std::string_view name, const char* value) {
     writer.set_string(architecture_ + "." + std::string(name), value);
   }
+  void key(std::string_view name, bool value) { writer.set_bool(architecture_ + "." + std::string(name), value); }
+  // One number for each layer.
+  void key(std::string_view name, const std::vector<uint32_t>& values);
+  void key(std::string_view name, const std::vector<float>& values);
+  void key(std::string_view name, const std::vector<bool>& values);
 
   bool has(std::string_view source) const { return checkpoint_.find(source).file != nullptr; }
   Status matrix(std::string name, const std::string& source, uint64_t rows, uint64_t columns,
@@ -75,6 +102,12 @@ class Plan {
   Status vector(std::string name, const std::string& source, uint64_t values, const TargetOptions& options = {});
   // One matrix of many, each from a tensor of its own.
   Status stack(std::string name, const std::vector<std::string>& sources, uint64_t rows, uint64_t columns);
+  // Any other way to make a tensor of `shape` (columns first) of tensors of the checkpoint.
+  Status arranged(std::string name, std::vector<uint64_t> shape, const std::vector<Needed>& sources,
+                  Arrangement arrangement = {}, const TargetOptions& options = {});
+  // The same of blocks of MXFP4: `source` + "_blocks" and "_scales", whose numbers have the shape {stacks, rows,
+  // columns}. They stay in this format.
+  Status arranged_mxfp4(std::string name, std::vector<uint64_t> shape, const Needed& source, Arrangement arrangement);
   void computed(std::string name, std::vector<float> values);
   // Known, and not needed; nothing if it is not there.
   void leave_out(const std::string& source) { taken_.insert(source); }
@@ -89,7 +122,8 @@ class Plan {
   uint32_t layers = 0, experts = 0, heads = 0, kv_heads = 0, vocabulary = 0;  // set by the family
 
  private:
-  Result<Source> take(const std::string& source, const std::vector<uint64_t>& shape);
+  Result<Checkpoint::Place> find(const Needed& needed) const;
+  Result<Source> take(const Needed& needed);
   Result<Scale> take_scale(const std::string& source, uint64_t rows, uint64_t columns);
 
   const Checkpoint& checkpoint_;

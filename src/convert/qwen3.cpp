@@ -1,18 +1,42 @@
-// Qwen 3 (Yang et al. 2025), dense: norms on the heads of q and k in place of biases.
-#include "convert/decoder.h"
+// Qwen 3 (Yang et al. 2025), dense: norms on the heads of q and k in place of biases. Also the part for text of
+// Qwen 3 VL.
+#include "convert/qwen.h"
 
 namespace hearth::convert {
 namespace {
 
-Status describe(const Json& config, Plan& plan) {
-  ASSIGN_OR_RETURN(const Decoder decoder, read_decoder(config, {.head = 128, .context = 32768}, plan));
+Status describe_with(const Json& config, bool tied, Plan& plan) {
+  ASSIGN_OR_RETURN(const Decoder decoder, read_decoder(config, {.head = 128, .context = 32768, .tied = tied}, plan));
   TRY(require_false(config, "use_sliding_window"));
   TRY(add_rope_scaling(config, decoder, plan));
-  return add_tensors(decoder, {.qk_norms = true}, plan);
+  return add_tensors(decoder, {.q_norm = "q_norm", .k_norm = "k_norm"}, plan);
+}
+
+Status describe(const Json& config, Plan& plan) {
+  return describe_with(config, false, plan);
+}
+
+// How many of the first layers get a picture's features added, for whoever has its encoder.
+Status add_deep_layers(const Json& config, Plan& plan) {
+  ASSIGN_OR_RETURN(const std::optional<Json> vision, config.child("vision_config"));
+  if (!vision) return {};
+  ASSIGN_OR_RETURN(const std::vector<float> layers, vision->numbers("deepstack_visual_indexes"));
+  plan.key("n_deepstack_layers", static_cast<uint32_t>(layers.size()));
+  return {};
+}
+
+Status describe_seeing(const Json& config, Plan& plan) {
+  ASSIGN_OR_RETURN(const bool tied, config.boolean_or("tie_word_embeddings", false));
+  TRY(add_deep_layers(config, plan));
+  ASSIGN_OR_RETURN(const Json text, text_part(config, plan));
+  TRY(add_rope_sections(text, plan));
+  return describe_with(text, tied, plan);
 }
 
 const Family kQwen3{{"Qwen3ForCausalLM"}, "qwen3", describe};
+const Family kQwen3_vl{{"Qwen3VLForConditionalGeneration"}, "qwen3vl", describe_seeing};
 const RegisterFamily registered(&kQwen3);
+const RegisterFamily registered_vl(&kQwen3_vl);
 
 }  // namespace
 }  // namespace hearth::convert

@@ -40,15 +40,25 @@ Status add_llama3(const Json& scaling, const Decoder& decoder, Plan& plan) {
   return {};
 }
 
-Status add_yarn(const Json& scaling, const Decoder& decoder, Plan& plan) {
+// Both scales of the magnitude, which is 1 if they are the same. DeepSeek's scores grow with the second one.
+Status add_magnitude(const Json& scaling, double log_multiplier, Plan& plan) {
+  if (!scaling.has("mscale") && !scaling.has("mscale_all_dim")) return {};
+  ASSIGN_OR_RETURN(const double magnitude, scaling.number_or("mscale", 1));
+  ASSIGN_OR_RETURN(const double all, scaling.number_or("mscale_all_dim", 0));
+  if (log_multiplier == 0 || magnitude != all)
+    return error(ErrorKind::kUnsupported, "{}: rope_scaling.mscale {} with mscale_all_dim {} is not supported",
+                 scaling.file(), magnitude, all);
+  plan.key("rope.scaling.yarn_log_multiplier", log_multiplier * all);
+  return {};
+}
+
+Status add_yarn(const Json& scaling, const Decoder& decoder, double log_multiplier, Plan& plan) {
   ASSIGN_OR_RETURN(const double factor, read_factor(scaling, "factor"));
   ASSIGN_OR_RETURN(const uint32_t original,
                    scaling.count_or("original_max_position_embeddings", decoder.context, 1, 1u << 30));
   ASSIGN_OR_RETURN(const double fast, scaling.number_or("beta_fast", 32));
   ASSIGN_OR_RETURN(const double slow, scaling.number_or("beta_slow", 1));
-  for (const char* key : {"mscale", "mscale_all_dim"})
-    if (scaling.has(key))
-      return error(ErrorKind::kUnsupported, "{}: rope_scaling.{} is not supported", scaling.file(), key);
+  TRY(add_magnitude(scaling, log_multiplier, plan));
   plan.key("rope.scaling.type", "yarn");
   plan.key("rope.scaling.factor", factor);
   plan.key("rope.scaling.original_context_length", original);
@@ -83,7 +93,7 @@ Status add_longrope(const Json& config, const Json& scaling, const Decoder& deco
 
 }  // namespace
 
-Status add_rope_scaling(const Json& config, const Decoder& decoder, Plan& plan) {
+Status add_rope_scaling(const Json& config, const Decoder& decoder, Plan& plan, double log_multiplier) {
   ASSIGN_OR_RETURN(std::optional<Json> scaling, config.child("rope_scaling"));
   if (!scaling) {
     ASSIGN_OR_RETURN(scaling, config.child("rope_parameters"));
@@ -93,9 +103,9 @@ Status add_rope_scaling(const Json& config, const Decoder& decoder, Plan& plan) 
   if (!scaling->has("rope_type")) {
     ASSIGN_OR_RETURN(type, scaling->text_or("type", "default"));
   }
-  if (type == "default") return {};
+  if (type == "default" || type == "mrope") return {};  // the second: sections, which are keys of their own
   if (type == "llama3") return add_llama3(*scaling, decoder, plan);
-  if (type == "yarn") return add_yarn(*scaling, decoder, plan);
+  if (type == "yarn") return add_yarn(*scaling, decoder, log_multiplier, plan);
   if (type == "longrope" || type == "su") return add_longrope(config, *scaling, decoder, plan);
   if (type != "linear")
     return error(ErrorKind::kUnsupported,

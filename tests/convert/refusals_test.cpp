@@ -92,6 +92,48 @@ TEST_F(Refusals, TensorsByName) {
   expect_refused("has shape [8, 7]; the configuration asks for [8, 8]", ErrorKind::kInvalidData);
 }
 
+// What a family's files cannot say.
+TEST_F(Refusals, BehavioursOfFamiliesByKey) {
+  const auto expect = [&](const char* class_name, const json::object& more, const char* part, ErrorKind kind) {
+    const json::object before = config_;
+    config_["architectures"] = json::array{class_name};
+    for (const auto& member : more) config_[member.key()] = member.value();
+    expect_refused(part, kind);
+    config_ = before;
+  };
+  expect("Exaone4ForCausalLM", {{"sliding_window", 16}}, "sliding_window is 16 with 1 layers", ErrorKind::kUnsupported);
+  expect("Cohere2ForCausalLM", {{"layer_types", json::array{"full_attention"}}}, "layer_types",
+         ErrorKind::kUnsupported);
+  expect("GptOssForCausalLM",
+         {{"num_local_experts", 2}, {"num_experts_per_tok", 1}, {"head_dim", 4}, {"swiglu_limit", 5.0}},
+         "swiglu_limit is 5", ErrorKind::kUnsupported);
+  expect("StableLmForCausalLM", {{"use_parallel_residual", true}, {"partial_rotary_factor", 1.0}},
+         "use_parallel_residual", ErrorKind::kUnsupported);
+  expect("FalconForCausalLM", {{"alibi", true}}, "alibi", ErrorKind::kUnsupported);
+  expect("NemotronHForCausalLM", {{"hybrid_override_pattern", "MX"}}, "'X'", ErrorKind::kUnsupported);
+  expect("GraniteMoeHybridForCausalLM",
+         {{"layer_types", json::array{"convolution"}}, {"mamba_n_heads", 2}, {"mamba_n_groups", 1}}, "'convolution'",
+         ErrorKind::kUnsupported);
+  expect("Lfm2ForCausalLM", {{"norm_eps", 1e-5}}, "layer_types is missing", ErrorKind::kInvalidData);
+  expect("OPTForCausalLM", {{"ffn_dim", 8}, {"activation_function", "gelu"}}, "activation_function is 'gelu'",
+         ErrorKind::kUnsupported);
+  expect("HunYuanDenseV1ForCausalLM", {{"use_cla", true}}, "use_cla", ErrorKind::kUnsupported);
+  const json::object latent = {{"kv_lora_rank", 4},
+                               {"qk_rope_head_dim", 2},
+                               {"qk_nope_head_dim", 2},
+                               {"v_head_dim", 4},
+                               {"n_routed_experts", 4},
+                               {"num_experts_per_tok", 1},
+                               {"moe_intermediate_size", 8},
+                               {"n_group", 2},
+                               {"topk_group", 1},
+                               {"topk_method", "group_limited_greedy"}};
+  expect("DeepseekV2ForCausalLM", latent, "group_limited_greedy", ErrorKind::kUnsupported);
+  expect("LlamaForCausalLM",
+         {{"rope_scaling", json::object{{"type", "yarn"}, {"factor", 4.0}, {"mscale", 1.0}, {"mscale_all_dim", 1.0}}}},
+         "mscale", ErrorKind::kUnsupported);
+}
+
 // A layer more than the configuration has.
 TEST_F(Refusals, LayersThatAreNotAskedFor) {
   tensors_["model.layers.1.input_layernorm.weight"] = {8};

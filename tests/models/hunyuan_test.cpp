@@ -14,14 +14,8 @@ SmallModel with_experts(const std::string& architecture) {
   model.use_experts(5, 2);
   model.add_head_norms();
   model.set("rope.freq_base", 1e4f);
-  model.set("expert_shared_count", 1u);
   model.set("expert_feed_forward_length", SmallModel::kInner);
-  for (uint32_t i = 0; i < SmallModel::kLayers; ++i) {
-    const std::string block = SmallModel::block(i);
-    for (const char* part : {"ffn_gate_shexp", "ffn_up_shexp"})
-      model.add(block + part + ".weight", {SmallModel::kWidth, SmallModel::kInner});
-    model.add(block + "ffn_down_shexp.weight", {SmallModel::kInner, SmallModel::kWidth});
-  }
+  model.add_shared_expert();
   return model;
 }
 

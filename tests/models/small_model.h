@@ -99,6 +99,15 @@ class SmallModel {
     }
   }
 
+  // One that every token uses beside them, as wide.
+  void add_shared_expert() {
+    set("expert_shared_count", 1u);
+    for (uint32_t i = 0; i < kLayers; ++i) {
+      for (const char* part : {"ffn_gate_shexp", "ffn_up_shexp"}) add(block(i) + part + ".weight", {kWidth, kInner});
+      add(block(i) + "ffn_down_shexp.weight", {kInner, kWidth});
+    }
+  }
+
   // A tensor for every expert, as files made before April 2024 have them, the parts of one expert side by side.
   void separate_experts() {
     constexpr std::string_view kTogether = "_exps.weight";
