@@ -55,10 +55,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   for (const models::Architecture* architecture : models::RegisterArchitecture::all()) {
     constexpr uint32_t kQ8_0 = 8;
     for (const uint32_t type : {0u, kQ8_0}) seeds.push_back(fuzz::ModelSeed(architecture->name, type).bytes());
-    fuzz::ModelSeed gemma(architecture->name);
-    gemma.add_gemma();
-    if (std::string_view(architecture->name).starts_with("gemma")) seeds.push_back(gemma.bytes());
   }
+  for (const fuzz::ModelSeed& seed : fuzz::whole_models()) seeds.push_back(seed.bytes());
   hearth::fuzz::use_seeds(seeds, argc, argv);
   return 0;
 }

@@ -57,13 +57,11 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
                                      {"rope.dimension_count", 4u}})
       states.set(key, value);
     for (const ModelSeed* seed : {&plain, &scaled, &experts, &states}) seeds.push_back(seed->bytes());
-    // The others lack tensors of their own; what they have is enough to begin with.
-    if (architecture->name == std::string_view("llama")) require(is_model(seeds[seeds.size() - 4]));
-    if (!std::string_view(architecture->name).starts_with("gemma")) continue;
-    ModelSeed gemma(architecture->name);
-    gemma.add_gemma();
-    seeds.push_back(gemma.bytes());
-    if (architecture->name == std::string_view("gemma3n")) require(is_model(seeds.back()));
+    // Some lack tensors of their own; what they have is enough to begin with.
+  }
+  for (const ModelSeed& seed : fuzz::whole_models()) {
+    seeds.push_back(seed.bytes());
+    require(is_model(seeds.back()));
   }
   hearth::fuzz::use_seeds(seeds, argc, argv);
   return 0;
