@@ -28,6 +28,14 @@ struct Experts {
 struct Latent {
   uint32_t rank = 0, rope = 0;  // heads have keys of head + rope numbers
 };
+// Of layers that keep a state: scans, delta nets or (without heads) short convolutions.
+struct Recurrent {
+  uint32_t taps = 0, heads = 0, groups = 0, state = 0, value = 0;
+  uint32_t every = 0, first = 0;  // which layers attend instead: first, first + every, ...
+
+  uint32_t inner() const { return heads * value; }
+  uint32_t channels() const { return inner() + 2 * groups * state; }
+};
 
 // Dimensions from the models' published configurations.
 struct Shape {
@@ -38,6 +46,8 @@ struct Shape {
   Experts experts = {};
   Latent latent = {};
   uint32_t window = 0;  // in every other layer
+  Recurrent recurrent = {};
+  uint32_t rotated = 0;  // numbers of a head; 0: all
 };
 constexpr Shape kShapes[] = {
     {"tiny", "llama", 2, 256, 512, 4, 2, 64, 512, 131072, 1e4f},  // of no model: for trying
@@ -63,12 +73,84 @@ constexpr Shape kShapes[] = {
      {512, 64}},
     {"qwen3-30b-a3b", "qwen3moe", 48, 2048, 6144, 32, 4, 128, 151936, 32768, 1e6f, {128, 8, 768, 0, 0}},
     {"gpt-oss-20b", "gpt-oss", 24, 2880, 2880, 64, 8, 64, 201088, 131072, 1.5e5f, {32, 4, 2880, 0, 0}, {}, 128},
+    {"glm-4.5-air", "glm4moe", 46, 4096, 10944, 96, 8, 128, 151552, 131072, 1e6f, {128, 8, 1408, 1, 1}, {}, 0, {}, 64},
+    {"llama-4-scout", "llama4", 48, 5120, 16384, 40, 8, 128, 202048, 10485760, 5e5f, {16, 1, 8192, 1, 0}},
+    {"lfm2-8b-a1b",
+     "lfm2moe",
+     24,
+     2048,
+     7168,
+     32,
+     8,
+     64,
+     65536,
+     128000,
+     1e6f,
+     {32, 4, 1792, 0, 2},
+     {},
+     0,
+     {.taps = 3, .every = 4, .first = 2}},
+    {"granite-4.0-h-tiny",
+     "granitehybrid",
+     40,
+     1536,
+     512,
+     12,
+     4,
+     128,
+     100352,
+     131072,
+     1e4f,
+     {64, 6, 512, 2, 0},
+     {},
+     0,
+     {.taps = 4, .heads = 48, .groups = 1, .state = 128, .value = 64, .every = 10, .first = 5}},
+    {"qwen3-next-80b-a3b",
+     "qwen3next",
+     48,
+     2048,
+     5120,
+     16,
+     2,
+     256,
+     151936,
+     262144,
+     1e7f,
+     {512, 10, 512, 1, 0},
+     {},
+     0,
+     {.taps = 4, .heads = 32, .groups = 16, .state = 128, .value = 128, .every = 4, .first = 3},
+     64},
+    {"mamba2-2.7b",
+     "mamba2",
+     64,
+     2560,
+     0,
+     0,
+     0,
+     0,
+     50288,
+     1048576,
+     1e4f,
+     {},
+     {},
+     0,
+     {.taps = 4, .heads = 80, .groups = 1, .state = 128, .value = 64}},
 };
 constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;  // tokenizer.ggml.token_type
 constexpr size_t kPattern_rows = 16;                                   // encoded once, then repeated
 
 bool has_own_output(const Shape& shape) {
-  return std::string_view(shape.name) != "qwen2.5-0.5b" && !std::string_view(shape.name).starts_with("llama-3.2");
+  const std::string_view name = shape.name, architecture = shape.architecture;
+  for (const char* tied : {"lfm2moe", "granitehybrid", "mamba2"})
+    if (architecture == tied) return false;
+  return name != "qwen2.5-0.5b" && !name.starts_with("llama-3.2");
+}
+
+bool attends(const Shape& shape, uint32_t layer) {
+  const Recurrent& recurrent = shape.recurrent;
+  if (recurrent.taps == 0) return true;
+  return recurrent.every != 0 && layer % recurrent.every == recurrent.first;
 }
 
 void describe_tokens(const Shape& shape, gguf::Writer* writer) {
@@ -102,6 +184,33 @@ void describe_experts(const Shape& shape, gguf::Writer* writer) {
   key("attention.value_length", shape.head);
   key("attention.kv_lora_rank", shape.latent.rank);
   if (shape.latent.rank != 0) writer->set_f32(fmt::format("{}.expert_weights_scale", shape.architecture), 1);
+  constexpr uint32_t kSigmoid = 2;
+  const std::string_view architecture = shape.architecture;
+  if (architecture == "glm4moe" || architecture == "lfm2moe") key("expert_gating_func", kSigmoid);
+  if (architecture == "qwen3next" || architecture == "granitehybrid") {  // by width, not by count
+    key("expert_shared_feed_forward_length", shape.experts.shared * shape.experts.feed_forward);
+  }
+}
+
+void describe_states(const Shape& shape, gguf::Writer* writer) {
+  const Recurrent& recurrent = shape.recurrent;
+  const auto name = [&](const char* key) { return fmt::format("{}.{}", shape.architecture, key); };
+  if (recurrent.heads == 0) {
+    writer->set_u32(name("shortconv.l_cache"), recurrent.taps);
+  } else {
+    writer->set_u32(name("ssm.conv_kernel"), recurrent.taps);
+    writer->set_u32(name("ssm.inner_size"), recurrent.inner());
+    writer->set_u32(name("ssm.state_size"), recurrent.state);
+    writer->set_u32(name("ssm.group_count"), recurrent.groups);
+    writer->set_u32(name("ssm.time_step_rank"), recurrent.heads);
+  }
+  if (shape.kv_heads == 0) return;
+  if (shape.architecture == std::string_view("qwen3next"))
+    return writer->set_u32(name("full_attention_interval"), recurrent.every);
+  std::vector<uint32_t> kv_heads;
+  for (uint32_t i = 0; i < shape.layers; ++i) kv_heads.push_back(attends(shape, i) ? shape.kv_heads : 0);
+  writer->set(name("attention.head_count_kv"),
+              gguf::Value::numbers(gguf::Type::kU32, std::as_bytes(std::span(kv_heads))));
 }
 
 void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::Writer* writer) {
@@ -117,8 +226,11 @@ void describe(const Shape& shape, const gguf::QuantizationRecipe& recipe, gguf::
   key("feed_forward_length", shape.feed_forward);
   key("attention.head_count", shape.heads);
   key("attention.head_count_kv", shape.kv_heads);
-  key("rope.dimension_count", shape.latent.rank != 0 ? shape.latent.rope : shape.head);
+  key("rope.dimension_count", shape.latent.rank != 0 ? shape.latent.rope
+                              : shape.rotated != 0   ? shape.rotated
+                                                     : shape.head);
   if (shape.experts.count != 0) describe_experts(shape, writer);
+  if (shape.recurrent.taps != 0) describe_states(shape, writer);
   key("vocab_size", shape.vocabulary);
   writer->set_f32(fmt::format("{}.rope.freq_base", shape.architecture), shape.rope_base);
   writer->set_f32(fmt::format("{}.attention.layer_norm_rms_epsilon", shape.architecture), 1e-5f);
@@ -135,6 +247,31 @@ gguf::Tensor tensor(std::string name, uint64_t columns, uint64_t rows, uint64_t 
 
 using Add = std::function<void(const char* name, uint64_t columns, uint64_t rows, uint64_t count)>;
 
+void add_state(const Shape& shape, const Add& add) {
+  const uint64_t width = shape.width, taps = shape.recurrent.taps, channels = shape.recurrent.channels(),
+                 inner = shape.recurrent.inner(), heads = shape.recurrent.heads, groups = shape.recurrent.groups;
+  if (heads == 0) {
+    add("shortconv.in_proj.weight", width, 3 * width, 1);
+    add("shortconv.conv.weight", taps, width, 1);
+    return add("shortconv.out_proj.weight", width, width, 1);
+  }
+  add("ssm_conv1d.weight", taps, channels, 1);
+  add("ssm_dt.bias", heads, 1, 1);
+  add("ssm_out.weight", inner, width, 1);
+  if (shape.architecture == std::string_view("qwen3next")) {
+    add("attn_qkv.weight", width, channels, 1);
+    add("attn_gate.weight", width, inner, 1);
+    add("ssm_ba.weight", width, 2 * heads, 1);
+    add("ssm_a", heads, 1, 1);
+    return add("ssm_norm.weight", shape.recurrent.value, 1, 1);
+  }
+  add("ssm_in.weight", width, inner + channels + heads, 1);
+  add("ssm_conv1d.bias", channels, 1, 1);
+  add("ssm_a", 1, heads, 1);
+  add("ssm_d", 1, heads, 1);
+  add("ssm_norm.weight", inner / groups, groups, 1);
+}
+
 void add_attention(const Shape& shape, const Add& add) {
   const uint64_t width = shape.width, q = uint64_t{shape.heads} * shape.head,
                  kv = uint64_t{shape.kv_heads} * shape.head;
@@ -145,16 +282,16 @@ void add_attention(const Shape& shape, const Add& add) {
     add("attn_kv_b.weight", shape.latent.rank, 2 * q, 1);
     return;
   }
-  add("attn_q.weight", width, q, 1);
+  const std::string_view architecture = shape.architecture;
+  add("attn_q.weight", width, architecture == "qwen3next" ? 2 * q : q, 1);  // with a gate
   add("attn_k.weight", width, kv, 1);
   add("attn_v.weight", width, kv, 1);
-  const std::string_view architecture = shape.architecture;
-  if (architecture == "qwen2" || architecture == "gpt-oss") {
+  if (architecture == "qwen2" || architecture == "gpt-oss" || architecture == "glm4moe") {
     add("attn_q.bias", q, 1, 1);
     add("attn_k.bias", kv, 1, 1);
     add("attn_v.bias", kv, 1, 1);
   }
-  if (architecture == "qwen3moe") {
+  if (architecture == "qwen3moe" || architecture == "qwen3next" || architecture == "lfm2moe") {
     add("attn_q_norm.weight", shape.head, 1, 1);
     add("attn_k_norm.weight", shape.head, 1, 1);
   }
@@ -182,11 +319,21 @@ void add_feed_forward(const Shape& shape, uint32_t layer, const Add& add) {
     add("ffn_up_exps.bias", experts.feed_forward, experts.count, 1);
     add("ffn_down_exps.bias", width, experts.count, 1);
   }
+  if (shape.architecture == std::string_view("glm4moe") || shape.architecture == std::string_view("lfm2moe"))
+    add("exp_probs_b.bias", experts.count, 1, 1);
+  if (shape.architecture == std::string_view("qwen3next")) add("ffn_gate_inp_shexp.weight", width, 1, 1);
   if (experts.shared == 0) return;
   const uint64_t together = uint64_t{experts.shared} * experts.feed_forward;
   add("ffn_gate_shexp.weight", width, together, 1);
   add("ffn_up_shexp.weight", width, together, 1);
   add("ffn_down_shexp.weight", together, width, 1);
+}
+
+// Some families name it after where it stands.
+const char* feed_forward_norm(const Shape& shape) {
+  for (const char* architecture : {"gpt-oss", "glm4moe", "qwen3next"})
+    if (shape.architecture == std::string_view(architecture)) return "post_attention_norm.weight";
+  return "ffn_norm.weight";
 }
 
 std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
@@ -197,13 +344,18 @@ std::vector<gguf::Tensor> tensors_of(const Shape& shape) {
       all.push_back(tensor(fmt::format("blk.{}.{}", i, name), columns, rows, count));
     };
     add("attn_norm.weight", width, 1, 1);
-    add_attention(shape, add);
-    add("attn_output.weight", uint64_t{shape.heads} * shape.head, width, 1);
-    add(shape.architecture == std::string_view("gpt-oss") ? "post_attention_norm.weight" : "ffn_norm.weight", width, 1,
-        1);
+    if (attends(shape, i)) {
+      add_attention(shape, add);
+      add("attn_output.weight", uint64_t{shape.heads} * shape.head, width, 1);
+    } else {
+      add_state(shape, add);
+    }
+    if (shape.feed_forward == 0) continue;
+    add(feed_forward_norm(shape), width, 1, 1);
     add_feed_forward(shape, i, add);
   }
-  all.push_back(tensor("output_norm.weight", width, 1));
+  const bool lfm = shape.architecture == std::string_view("lfm2moe");
+  all.push_back(tensor(lfm ? "token_embd_norm.weight" : "output_norm.weight", width, 1));
   if (has_own_output(shape)) all.push_back(tensor("output.weight", width, shape.vocabulary));
   return all;
 }
@@ -216,6 +368,8 @@ std::vector<uint8_t> encoded_rows(const gguf::Tensor& tensor, std::mt19937& rand
                                          tensor.dimensions == 1 ? 0.1f : 1 / std::sqrt(static_cast<float>(columns)));
   std::vector<float> values(columns * rows);
   for (float& value : values) value = normal(random);
+  if (tensor.name.ends_with(".ssm_a"))  // states decay
+    for (float& value : values) value = -std::exp(value);
   std::vector<uint8_t> out(tensor.format->bytes(values.size()));
   tensor.format->encode(values.data(), values.size(), nullptr, out.data());
   return out;
@@ -235,7 +389,7 @@ Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const st
   gguf::Writer writer;
   describe(shape, recipe, &writer);
   const gguf::ModelProperties properties{.layers = shape.layers,
-                                         .queries_per_value = shape.heads / shape.kv_heads,
+                                         .queries_per_value = shape.heads / std::max(1u, shape.kv_heads),
                                          .experts = shape.experts.count,
                                          .has_output = has_own_output(shape)};
   std::vector<gguf::Tensor> tensors = tensors_of(shape);
@@ -270,6 +424,9 @@ Status run(std::span<char*> args) {
         scaled.layers > shape->layers)
       return error(ErrorKind::kUsage, "{} layers: {} has 1 to {}", layers, name, shape->layers);
   }
+  if (scaled.recurrent.every != 0 && scaled.layers <= scaled.recurrent.first)
+    return error(ErrorKind::kUsage, "{} attends from layer {} on: at least {} layers", name, scaled.recurrent.first,
+                 scaled.recurrent.first + 1);
   ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(args[2]));
   return make(scaled, recipe, args[3]);
 }
