@@ -104,6 +104,22 @@ Result<std::shared_ptr<const File>> File::parse(std::span<const std::byte> bytes
   return std::shared_ptr<const File>(file);
 }
 
+std::shared_ptr<const File> File::renamed(const std::vector<std::pair<std::string, Value>>& metadata,
+                                          const std::function<std::string(const std::string&)>& name) const {
+  const auto file = std::make_shared<File>();
+  file->path_ = path_;
+  file->version_ = version_;
+  file->file_bytes_ = file_bytes_;
+  file->parts_ = parts_;
+  file->metadata_ = metadata;
+  file->metadata_.insert(file->metadata_.end(), metadata_.begin(), metadata_.end());
+  file->tensors_ = tensors_;
+  for (Tensor& tensor : file->tensors_) tensor.name = name(tensor.name);
+  for (size_t i = 0; i < file->metadata_.size(); ++i) file->metadata_index_.emplace(file->metadata_[i].first, i);
+  for (size_t i = 0; i < file->tensors_.size(); ++i) file->tensor_index_.emplace(file->tensors_[i].name, i);
+  return file;
+}
+
 std::vector<std::string> File::part_paths() const {
   std::vector<std::string> paths;
   for (const auto& part : parts_) paths.push_back(part->name());

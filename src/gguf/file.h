@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +49,11 @@ class File {
   // Of a split set, this one part.
   static Result<std::shared_ptr<const File>> parse(std::span<const std::byte> bytes, const std::string& name);
 
+  // The same weights as another converter would have named them: `name` gives each tensor's name, and `metadata` comes
+  // before this file's, of which it hides what has the same key; its values must stay as long as the program.
+  std::shared_ptr<const File> renamed(const std::vector<std::pair<std::string, Value>>& metadata,
+                                      const std::function<std::string(const std::string&)>& name) const;
+
   uint32_t version() const { return version_; }
   const std::string& path() const { return path_; }    // the first file's
   std::vector<std::string> part_paths() const;         // of all files of the set, the first included
@@ -70,12 +76,13 @@ class File {
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const Tensor* tensor(std::string_view name) const;  // null if absent
 
-  // Fills `to` with the tensor's bytes from `at` on. Errors: kIo naming the file, which may be shorter by now. Any thread.
+  // Fills `to` with the tensor's bytes from `at` on. Errors: kIo naming the file, which may be shorter by now. Any
+  // thread.
   Status read(const Tensor& tensor, uint64_t at, std::span<std::byte> to) const;
   // The system begins to read these bytes, and what lies behind them in the file; nobody waits.
   void read_ahead(const Tensor& tensor, uint64_t at, uint64_t bytes) const;
-  // Where its bytes can be read in place; its file is mapped when that is first asked for. What was computed from them is
-  // only good if check_mapped() says so afterwards. Errors: kIo, kNoMemory.
+  // Where its bytes can be read in place; its file is mapped when that is first asked for. What was computed from them
+  // is only good if check_mapped() says so afterwards. Errors: kIo, kNoMemory.
   Result<const uint8_t*> map(const Tensor& tensor) const;
   // Those of its bytes that are mapped come into memory, at once.
   void bring_in(const Tensor& tensor) const;
@@ -93,7 +100,7 @@ class File {
   std::string path_;
   uint32_t version_ = 0;
   uint64_t file_bytes_ = 0;
-  std::vector<std::unique_ptr<Source>> parts_;  // hold what the views below point to
+  std::vector<std::shared_ptr<Source>> parts_;  // hold what the views below point to
   std::vector<std::pair<std::string, Value>> metadata_;
   std::unordered_map<std::string_view, size_t> metadata_index_;
   std::vector<Tensor> tensors_;

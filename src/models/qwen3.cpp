@@ -16,7 +16,12 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
 
 Result<Spec> read_vl(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read(keys, options));
+  spec.other_tensors.insert(spec.other_tensors.end(), {"v.", "mm."});  // the encoder of files that have both
   TRY(add_axes(keys, true, &spec.ropes[0]));
+  // Files that Ollama made until 2026 do not say it: 24, 20 and 20 of the 64 pairs of all these models.
+  device::Rope& rope = spec.ropes[0];
+  if (rope.axis.empty())
+    set_axes({rope.dims / 2 * 24 / 64, rope.dims / 2 * 20 / 64, rope.dims / 2 * 20 / 64}, true, &rope);
   return spec;
 }
 

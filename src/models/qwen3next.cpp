@@ -30,6 +30,7 @@ Result<Spec> read(const Metadata& keys, const ReadOptions& options) {
 }
 Result<Spec> read_35(const Metadata& keys, const ReadOptions& options) {
   ASSIGN_OR_RETURN(Spec spec, read_with(keys, options, true));
+  spec.other_tensors.insert(spec.other_tensors.end(), {"v.", "mm."});  // the encoder of files that have both
   TRY(add_axes(keys, true, &spec.ropes[0]));
   return spec;
 }

@@ -119,9 +119,16 @@ Status add_axes(const Metadata& keys, bool in_turns, Rope* rope) {
   if (value == nullptr) return {};
   if (!value->is_array() || value->element_type() == gguf::Type::kString || value->size() < device::kPlaces)
     return keys.invalid("rope.dimension_sections", "is no array of at least three numbers");
-  const int64_t pairs = rope->dims / 2, time = value->at_i64(0), rows = value->at_i64(1), columns = value->at_i64(2);
+  const int64_t time = value->at_i64(0), rows = value->at_i64(1), columns = value->at_i64(2), pairs = rope->dims / 2;
   if (std::min({time, rows, columns}) < 0 || std::max({time, rows, columns}) > pairs)
     return keys.invalid("rope.dimension_sections", fmt::format("has numbers beyond the {} pairs that rotate", pairs));
+  set_axes({time, rows, columns}, in_turns, rope);
+  return {};
+}
+
+void set_axes(const std::array<int64_t, device::kPlaces>& sections, bool in_turns, Rope* rope) {
+  const auto [time, rows, columns] = sections;
+  const int64_t pairs = rope->dims / 2;
   rope->axis.assign(static_cast<size_t>(pairs), 0);
   for (int64_t i = 0; i < pairs; ++i) {
     uint8_t& axis = rope->axis[static_cast<size_t>(i)];
@@ -130,7 +137,6 @@ Status add_axes(const Metadata& keys, bool in_turns, Rope* rope) {
     else
       axis = i < time ? 0 : i < time + rows ? 1 : 2;
   }
-  return {};
 }
 
 Status add_rope(const Metadata& keys, const ReadOptions& options, Rope::Pairs pairs, Spec* spec) {

@@ -1,6 +1,8 @@
 // Every kind of rotary position embedding, reduced to a table of inverse frequencies and a magnitude.
 #pragma once
 
+#include <array>
+
 #include "models/metadata.h"
 
 namespace hearth::models {
@@ -22,6 +24,8 @@ Status add_rope(const Metadata& keys, const ReadOptions& options, device::Rope::
 // Positions with rows and columns (M-RoPE; Wang et al. 2024, "Qwen2-VL"): which pairs turn by which, as the sections in
 // the metadata say, in runs, or in turns as in newer models. Without sections all turn by the first.
 Status add_axes(const Metadata& keys, bool in_turns, device::Rope* rope);
+// The same of these sections: pairs for time, rows and columns.
+void set_axes(const std::array<int64_t, device::kPlaces>& sections, bool in_turns, device::Rope* rope);
 
 // So many dimensions, without any scaling.
 device::Rope rope_of(uint32_t dims, float base, device::Rope::Pairs pairs);

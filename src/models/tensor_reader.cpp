@@ -123,19 +123,34 @@ Result<Matrix> TensorReader::experts(const std::string& name, uint32_t count, ui
 Result<Matrix> TensorReader::rearranged(const std::string& name, MatrixShape of, MatrixShape shape, uint32_t parts,
                                         const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from) {
   ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {of.cols, of.rows, 1, 1}));
-  ASSIGN_OR_RETURN(Matrix matrix, described(*tensor, 1, shape.rows, shape.cols));
+  return rearrange(*tensor, of.cols, shape, parts, from);
+}
+
+Result<Matrix> TensorReader::convolution_of_frame(const std::string& name, uint32_t rows, uint32_t channels,
+                                                  uint32_t side, uint32_t frames, uint32_t frame) {
+  ASSIGN_OR_RETURN(const gguf::Tensor* tensor, take(name, {side, side, frames, uint64_t{channels} * rows}));
+  const uint32_t area = side * side;
+  return rearrange(*tensor, area, {rows, channels * area}, 1, [=](uint32_t row, uint32_t col) {
+    return MatrixPlace{(row * channels + col / area) * frames + frame, col % area};
+  });
+}
+
+Result<Matrix> TensorReader::rearrange(const gguf::Tensor& tensor, uint32_t tensor_cols, MatrixShape shape,
+                                       uint32_t parts,
+                                       const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from) {
+  ASSIGN_OR_RETURN(Matrix matrix, described(tensor, 1, shape.rows, shape.cols));
   if (std::string_view(matrix.format->name) != "F32") matrix.format = quant::find_name("F16");
   std::byte* const to = take_memory(matrix);
   if (device_ == nullptr) return matrix;
-  ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(*tensor, 0, tensor->bytes));
-  TRY(check_sound(file_, *tensor, bytes));
-  std::vector<float> all(tensor->values()), row(shape.cols);
-  tensor->format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), all.size(), all.data());
+  ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, stream_->read(tensor, 0, tensor.bytes));
+  TRY(check_sound(file_, tensor, bytes));
+  std::vector<float> all(tensor.values()), row(shape.cols);
+  tensor.format->decode(reinterpret_cast<const uint8_t*>(bytes.data()), all.size(), all.data());
   std::vector<uint8_t> made(matrix.bytes());
   for (uint32_t r = 0; r < shape.rows; ++r) {
     for (uint32_t c = 0; c < shape.cols; ++c) {
       const MatrixPlace at = from(r, c);
-      row[c] = all[size_t{at.row} * of.cols + at.col];
+      row[c] = all[size_t{at.row} * tensor_cols + at.col];
     }
     matrix.format->encode(row.data(), row.size(), nullptr, made.data() + r * matrix.row_bytes());
   }

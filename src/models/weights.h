@@ -139,6 +139,10 @@ class TensorReader {
                                     const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
   // The matrix on square patches of a picture: `side` x `side` numbers of each channel, one after the other.
   Result<device::Matrix> convolution(const std::string& name, uint32_t rows, uint32_t channels, uint32_t side);
+  // That of one of the `frames` of a film, where one tensor has those of all: channel by channel frame after frame. As
+  // rearranged() has it.
+  Result<device::Matrix> convolution_of_frame(const std::string& name, uint32_t rows, uint32_t channels, uint32_t side,
+                                              uint32_t frames, uint32_t frame);
   Result<device::Vector> vector(const std::string& name, uint32_t size, float factor = 1);  // times `factor`
   Result<device::Vector> repeated(const std::string& name, uint32_t size);  // of one number, so many times
   // Numbers in a tensor of this shape, innermost dimension first.
@@ -163,6 +167,8 @@ class TensorReader {
                                      float factor = 1);
   // A matrix that begins with the tensor's data, in the format that was assumed.
   Result<device::Matrix> described(const gguf::Tensor& tensor, uint32_t count, uint32_t rows, uint32_t cols) const;
+  Result<device::Matrix> rearrange(const gguf::Tensor& tensor, uint32_t tensor_cols, MatrixShape shape, uint32_t parts,
+                                   const std::function<MatrixPlace(uint32_t row, uint32_t col)>& from);
   // Read in the file, or taken to the device.
   Result<device::Matrix> place(const gguf::Tensor& tensor, device::Matrix matrix, uint32_t parts);
   // Where a matrix goes; null when counting.

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "models/sound.h"
 #include "models/weight_stream.h"
+#include "vision/ollama.h"
 
 namespace hearth::vision {
 namespace {
@@ -71,8 +72,9 @@ Encoder::Encoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Encoder::~Encoder() = default;
 
 Result<Memory> Encoder::estimate(const gguf::File& file, const device::Sizing& sizing) {
-  ASSIGN_OR_RETURN(Parts parts, read_parts(file));
-  models::TensorReader reader(file, sizing, false);
+  const std::shared_ptr<const gguf::File> usual = with_usual_names(file);
+  ASSIGN_OR_RETURN(Parts parts, read_parts(*usual));
+  models::TensorReader reader(*usual, sizing, false);
   TRY(read_weights(reader, parts));
   const uint32_t rows = usual_rows(parts.tower.spec());
   return Memory{reader.bytes() + reader.mapped_bytes(),
@@ -81,6 +83,7 @@ Result<Memory> Encoder::estimate(const gguf::File& file, const device::Sizing& s
 
 Result<std::unique_ptr<Encoder>> Encoder::load(std::shared_ptr<const gguf::File> file, device::Device& device) {
   TRY(models::check_complete(*file));
+  file = with_usual_names(*file);
   ASSIGN_OR_RETURN(Parts parts, read_parts(*file));
   models::TensorReader counting(*file, device, false);
   TRY(read_weights(counting, parts));

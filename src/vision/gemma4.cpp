@@ -79,7 +79,7 @@ class Gemma4 : public Projector {
   }
   bool see_each_other() const override { return true; }
   std::vector<std::string> other_tensors() const override {
-    return {"v.position_embd.weight", "v.std_bias", "v.std_scale"};
+    return {"v.position_embd.weight", "v.std_bias", "v.std_scale", "v.clamp_data", "mm.a."};  // bounds once more; sound
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "vision/ollama.h"
 
 namespace hearth::vision {
 
@@ -82,7 +83,7 @@ std::string projector_of(const gguf::File& file) {
     if (const std::string_view kind = file.string_or(key, ""); !kind.empty()) return std::string(kind);
   const bool llava =
       file.string_or("general.architecture", "") == "clip" && file.tensor("v.patch_embd.weight") != nullptr;
-  return llava ? "mlp" : "";
+  return llava ? "mlp" : projector_of_ollama(file);
 }
 
 }  // namespace hearth::vision

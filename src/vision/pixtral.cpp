@@ -1,9 +1,11 @@
 // Pixtral (Agrawal et al. 2024, "Pixtral 12B") and Mistral Small 3.1, which joins 2 x 2 patches: pictures of any shape,
-// and an embedding that ends each row but the last.
+// and an embedding that ends each row but the last. In Ollama's files that is the text model's of [IMG_BREAK], and the
+// halves of a head turn.
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "vision/ollama.h"
 #include "vision/views.h"
 
 namespace hearth::vision {
@@ -11,6 +13,7 @@ namespace {
 
 class Pixtral : public Projector {
  public:
+  // `row_end`: an embedding, or empty: the token [IMG_BREAK] ends rows.
   Pixtral(const Spec& spec, uint32_t side, std::vector<float> row_end)
       : spec_(spec), side_(side), row_end_(std::move(row_end)) {}
 
@@ -50,6 +53,7 @@ class Pixtral : public Projector {
     }
     ASSIGN_OR_RETURN(const Rows out, bench.two(rows, first_, device::Activation::kGeluTanh, second_));
     ASSIGN_OR_RETURN(const std::vector<float> all, bench.get(out));
+    if (row_end_.empty()) return all;
     const size_t row = size_t{layout.columns / side_} * spec_.out;
     std::vector<float> with_ends;
     for (size_t at = 0; at < all.size(); at += row) {
@@ -59,8 +63,17 @@ class Pixtral : public Projector {
     return with_ends;
   }
 
-  std::vector<Piece> assemble(const Views&, std::vector<std::vector<float>> embeddings) const override {
-    return {{.embeddings = std::move(embeddings[0])}, {.text = "[IMG_END]"}};
+  std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
+    if (!row_end_.empty()) return {{.embeddings = std::move(embeddings[0])}, {.text = "[IMG_END]"}};
+    const size_t row = size_t{views.pictures[0].width / spec_.patch / side_} * spec_.out;
+    std::vector<Piece> pieces;
+    for (size_t at = 0; at < embeddings[0].size(); at += row) {
+      if (at != 0) pieces.push_back({.text = "[IMG_BREAK]"});
+      const auto first = embeddings[0].begin() + static_cast<ptrdiff_t>(at);
+      pieces.push_back({.embeddings = {first, first + static_cast<ptrdiff_t>(row)}});
+    }
+    pieces.push_back({.text = "[IMG_END]"});
+    return pieces;
   }
   std::vector<std::string> other_tensors() const override { return {"v.token_embd.img_break"}; }
 
@@ -73,9 +86,9 @@ class Pixtral : public Projector {
 };
 
 // Of the frequencies of one axis every second one is for rows, the others for columns.
-device::Rope rope_of(const Spec& spec, float base) {
+device::Rope rope_of(const Spec& spec, float base, device::Rope::Pairs pairs) {
   device::Rope rope;
-  rope.pairs = device::Rope::Pairs::kAdjacent;
+  rope.pairs = pairs;
   const uint32_t half = spec.head() / 2;
   rope.dims = 2 * half;
   for (uint32_t i = 0; i < half; ++i) {
@@ -97,9 +110,14 @@ Result<std::unique_ptr<Projector>> read(const Keys& keys, Spec* spec) {
   const double base = keys.file().f64_or("clip.rope.freq_base", 1e4);
   if (!(base > 1 && base < 1e12))
     return error(ErrorKind::kInvalidData, "{}: clip.rope.freq_base is {}", keys.file().path(), base);
-  spec->rope = rope_of(*spec, static_cast<float>(base));
+  const bool of_ollama = is_of_ollama(keys.file());
+  using Pairs = device::Rope::Pairs;
+  spec->rope = rope_of(*spec, static_cast<float>(base), of_ollama ? Pairs::kHalves : Pairs::kAdjacent);
   ASSIGN_OR_RETURN(const uint32_t side, keys.count_or("spatial_merge_size", 1, 1, 16));
-  ASSIGN_OR_RETURN(std::vector<float> row_end, keys.values("v.token_embd.img_break", spec->out));
+  std::vector<float> row_end;
+  if (!of_ollama) {
+    ASSIGN_OR_RETURN(row_end, keys.values("v.token_embd.img_break", spec->out));
+  }
   return std::unique_ptr<Projector>(new Pixtral(*spec, side, std::move(row_end)));
 }
 

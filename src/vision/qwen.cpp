@@ -156,6 +156,18 @@ device::Rope rope_of(const Spec& spec) {
   return rope;
 }
 
+// Of so many blocks the last has no windows: as a number, or told by the blocks that have none.
+Result<uint32_t> whole_every(const Keys& keys, uint32_t layers) {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> whole, keys.counts("fullatt_block_indexes", layers, layers - 1));
+  if (whole.empty()) return keys.count_or("n_wa_pattern", 0, 0, 1 << 10);
+  for (size_t i = 0; i < whole.size(); ++i)
+    if (whole[i] + 1 != (whole[0] + 1) * (i + 1))
+      return error(ErrorKind::kUnsupported,
+                   "{}: clip.vision.fullatt_block_indexes tells blocks without windows at no equal distances",
+                   keys.file().path());
+  return whole[0] + 1;
+}
+
 Result<std::unique_ptr<Projector>> read(const Keys& keys, Spec* spec) {
   const gguf::Tensor* last = keys.file().tensor("mm.2.weight");
   if (last == nullptr) return error(ErrorKind::kInvalidData, "{}: tensor mm.2.weight is missing", keys.file().path());
@@ -168,7 +180,7 @@ Result<std::unique_ptr<Projector>> read(const Keys& keys, Spec* spec) {
   std::vector<float> table;
   if (spec->projector == "qwen2.5vl_merger") {
     spec->norm = device::NormKind::kRms;
-    ASSIGN_OR_RETURN(spec->whole_every, keys.count_or("n_wa_pattern", 0, 0, 1 << 10));
+    ASSIGN_OR_RETURN(spec->whole_every, whole_every(keys, spec->layers));
     if (spec->patch * kSide > kWindow_pixels)
       return error(ErrorKind::kInvalidData, "{}: patches of {} pixels are larger than windows of {}",
                    keys.file().path(), spec->patch, kWindow_pixels);

@@ -78,9 +78,15 @@ Status Tower::read_block(models::TensorReader& reader, uint32_t index) {
 
 Status Tower::read(models::TensorReader& reader) {
   const uint32_t patch = spec_.patch;
-  ASSIGN_OR_RETURN(patches_.weight, reader.convolution("v.patch_embd.weight", spec_.width, 3, patch));
-  if (spec_.two_frames) {
-    ASSIGN_OR_RETURN(second_patches_.weight, reader.convolution("v.patch_embd.weight.1", spec_.width, 3, patch));
+  const std::string name = "v.patch_embd.weight";
+  if (spec_.two_frames && !reader.has(name + ".1")) {  // both in one tensor
+    ASSIGN_OR_RETURN(patches_.weight, reader.convolution_of_frame(name, spec_.width, 3, patch, 2, 0));
+    ASSIGN_OR_RETURN(second_patches_.weight, reader.convolution_of_frame(name, spec_.width, 3, patch, 2, 1));
+  } else {
+    ASSIGN_OR_RETURN(patches_.weight, reader.convolution(name, spec_.width, 3, patch));
+  }
+  if (spec_.two_frames && reader.has(name + ".1")) {
+    ASSIGN_OR_RETURN(second_patches_.weight, reader.convolution(name + ".1", spec_.width, 3, patch));
   }
   ASSIGN_OR_RETURN(patches_.bias, reader.optional_vector("v.patch_embd.bias", spec_.width));
   if (spec_.pre_norm) {
