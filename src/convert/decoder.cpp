@@ -249,10 +249,27 @@ Status add_halves(Plan& plan, const std::string& first, const std::string& secon
 
 namespace {
 
+// Of stacks of columns x rows: rows [first, first + rows) of `all`, as rows x columns.
+Status add_turned(Plan& plan, std::string name, const std::string& source, uint64_t rows, uint64_t columns,
+                  uint64_t all, uint64_t first) {
+  return plan.arranged(std::move(name), {columns, rows, plan.experts}, {{source, {plan.experts, columns, all}}},
+                       {.row = [=](uint64_t row) -> RowPlace {
+                         return {0, row / rows * columns * all + first + row % rows, all};
+                       }});
+}
+
+// By both shapes: one alone may be the same either way.
+bool are_turned(const Plan& plan, const std::string& source, uint64_t width, uint64_t inner) {
+  return plan.has(Needed{source + "gate_up_proj", {plan.experts, width, 2 * inner}}) &&
+         plan.has(Needed{source + "down_proj", {plan.experts, inner, width}});
+}
+
 Status add_stacks(const Decoder& decoder, const ExpertNames& names, uint32_t index, Plan& plan) {
   const std::string ours = fmt::format("blk.{}.ffn_", index);
   const FeedForwardNames& parts = names.parts;
   const std::string theirs = decoder.layer(index) + names.module + "." + parts.module + ".";
+  if (are_turned(plan, theirs, decoder.width, names.inner))
+    return add_turned_stacks(decoder, names.inner, index, theirs, plan);
   if (plan.has(theirs + "gate_up_proj")) {
     TRY(add_halves(plan, ours + "gate_exps.weight", ours + "up_exps.weight", theirs + "gate_up_proj", plan.experts,
                    names.inner, decoder.width));
@@ -272,6 +289,14 @@ Status add_stacks(const Decoder& decoder, const ExpertNames& names, uint32_t ind
 }
 
 }  // namespace
+
+Status add_turned_stacks(const Decoder& decoder, uint64_t inner, uint32_t index, const std::string& source,
+                         Plan& plan) {
+  const std::string ours = fmt::format("blk.{}.ffn_", index), both = source + "gate_up_proj";
+  TRY(add_turned(plan, ours + "gate_exps.weight", both, inner, decoder.width, 2 * inner, 0));
+  TRY(add_turned(plan, ours + "up_exps.weight", both, inner, decoder.width, 2 * inner, inner));
+  return add_turned(plan, ours + "down_exps.weight", source + "down_proj", decoder.width, inner, decoder.width, 0);
+}
 
 Status add_experts(const Decoder& decoder, const ExpertNames& names, uint32_t index, Plan& plan) {
   const std::string block = fmt::format("blk.{}.", index), source = decoder.layer(index) + names.module + ".";

@@ -120,10 +120,13 @@ struct ExpertNames {
   uint32_t shared_inner = 0;
 };
 // The router and the feed-forwards of plan.experts experts of layer `index`, as stacks, and the one that every token
-// uses. The checkpoint has a tensor for each, or (newer libraries) stacks of gate and up together.
+// uses. The checkpoint has a tensor for each, or (newer libraries) stacks of gate and up together, turned or not.
 Status add_experts(const Decoder& decoder, const ExpertNames& names, uint32_t index, Plan& plan);
 // Sets plan.experts and the keys that all architectures with experts have.
 Status read_experts(const Json& config, const char* count_key, const char* used_key, Plan& plan);
+
+// Stacks that have columns x rows, gate beside up: `source` + "gate_up_proj" and "down_proj".
+Status add_turned_stacks(const Decoder& decoder, uint64_t inner, uint32_t index, const std::string& source, Plan& plan);
 
 // `source`, which has the rows of two matrices, one under the other, in each of `stacks` (0: it is no stack), as two.
 Status add_halves(Plan& plan, const std::string& first, const std::string& second, const std::string& source,

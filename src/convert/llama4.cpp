@@ -30,23 +30,10 @@ Status require_usual(const Json& config, const Decoder& decoder) {
   return {};
 }
 
-// Of stacks of columns x rows: rows [first, first + rows) of `all`, as rows x columns.
-Status add_turned(Plan& plan, std::string name, const std::string& source, uint64_t rows, uint64_t columns,
-                  uint64_t all, uint64_t first) {
-  return plan.arranged(std::move(name), {columns, rows, plan.experts}, {{source, {plan.experts, columns, all}}},
-                       {.row = [=](uint64_t row) -> RowPlace {
-                         return {0, row / rows * columns * all + first + row % rows, all};
-                       }});
-}
-
 Status add_expert_layer(const Decoder& decoder, uint32_t inner, uint32_t index, Plan& plan) {
   const std::string ours = fmt::format("blk.{}.ffn_", index), theirs = decoder.layer(index) + "feed_forward.";
   TRY(plan.matrix(ours + "gate_inp.weight", theirs + "router.weight", plan.experts, decoder.width));
-  const std::string both = theirs + "experts.gate_up_proj";
-  TRY(add_turned(plan, ours + "gate_exps.weight", both, inner, decoder.width, 2 * uint64_t{inner}, 0));
-  TRY(add_turned(plan, ours + "up_exps.weight", both, inner, decoder.width, 2 * uint64_t{inner}, inner));
-  TRY(add_turned(plan, ours + "down_exps.weight", theirs + "experts.down_proj", decoder.width, inner, decoder.width,
-                 0));
+  TRY(add_turned_stacks(decoder, inner, index, theirs + "experts.", plan));
   return add_feed_forward(decoder, {.module = "feed_forward.shared_expert"}, index, inner, "_shexp", plan);
 }
 

@@ -97,6 +97,7 @@ class Plan {
   void key(std::string_view name, const std::vector<bool>& values);
 
   bool has(std::string_view source) const { return checkpoint_.find(source).file != nullptr; }
+  bool has(const Needed& needed) const { return find(needed).ok(); }
   Status matrix(std::string name, const std::string& source, uint64_t rows, uint64_t columns,
                 const TargetOptions& options = {});
   Status vector(std::string name, const std::string& source, uint64_t values, const TargetOptions& options = {});

@@ -46,4 +46,12 @@ Status add_rope_sections(const Json& config, Plan& plan) {
   return {};
 }
 
+Status add_deep_layers(const Json& config, Plan& plan) {
+  ASSIGN_OR_RETURN(const std::optional<Json> vision, config.child("vision_config"));
+  if (!vision) return {};
+  ASSIGN_OR_RETURN(const std::vector<float> layers, vision->numbers("deepstack_visual_indexes"));
+  plan.key("n_deepstack_layers", static_cast<uint32_t>(layers.size()));
+  return {};
+}
+
 }  // namespace hearth::convert

@@ -18,4 +18,7 @@ Status add_experts_and_share(const Decoder& decoder, const GatedShare& sizes, ui
 // Sections of the rope for time, rows and columns, of models that also see; nothing where the configuration has none.
 Status add_rope_sections(const Json& config, Plan& plan);
 
+// How many of the first layers get a picture's features added, for whoever has its encoder (Qwen 3 VL).
+Status add_deep_layers(const Json& config, Plan& plan);
+
 }  // namespace hearth::convert

@@ -16,15 +16,6 @@ Status describe(const Json& config, Plan& plan) {
   return describe_with(config, false, plan);
 }
 
-// How many of the first layers get a picture's features added, for whoever has its encoder.
-Status add_deep_layers(const Json& config, Plan& plan) {
-  ASSIGN_OR_RETURN(const std::optional<Json> vision, config.child("vision_config"));
-  if (!vision) return {};
-  ASSIGN_OR_RETURN(const std::vector<float> layers, vision->numbers("deepstack_visual_indexes"));
-  plan.key("n_deepstack_layers", static_cast<uint32_t>(layers.size()));
-  return {};
-}
-
 Status describe_seeing(const Json& config, Plan& plan) {
   ASSIGN_OR_RETURN(const bool tied, config.boolean_or("tie_word_embeddings", false));
   TRY(add_deep_layers(config, plan));

@@ -443,8 +443,8 @@ Layout lfm2() {
 }
 
 // Stacks of columns x rows, up behind gate.
-bool llama4_experts(ModelFolder& folder, const gguf::Tensor& tensor, const std::string& layer,
-                    const std::string& rest) {
+bool turned_stacks(ModelFolder& folder, const gguf::Tensor& tensor, const std::string& layer, const std::string& rest,
+                   const std::string& theirs) {
   if (!is_stack(rest)) return false;
   if (rest == "ffn_up_exps.weight") return true;  // with the gate
   const bool gate = rest == "ffn_gate_exps.weight";
@@ -457,9 +457,14 @@ bool llama4_experts(ModelFolder& folder, const gguf::Tensor& tensor, const std::
     if (gate) append(one, part(up, i * each, each));
     append(out, turned(one, one.size() / columns));
   }
-  folder.put(layer + (gate ? "feed_forward.experts.gate_up_proj" : "feed_forward.experts.down_proj"),
+  folder.put(layer + theirs + (gate ? "gate_up_proj" : "down_proj"),
              {tensor.shape[2], columns, gate ? 2 * count : count}, out);
   return true;
+}
+Other turned_stacks_of(std::string theirs) {
+  return [=](ModelFolder& folder, const gguf::Tensor& tensor, const std::string& layer, const std::string& rest) {
+    return turned_stacks(folder, tensor, layer, rest, theirs);
+  };
 }
 Layout llama4() {
   return {.prefix = "language_model.model.",
@@ -470,7 +475,21 @@ Layout llama4() {
                     {"ffn_gate.", "feed_forward.gate_proj."},
                     {"ffn_up.", "feed_forward.up_proj."},
                     {"ffn_down.", "feed_forward.down_proj."}},
-          .other = llama4_experts};
+          .other = turned_stacks_of("feed_forward.experts.")};
+}
+
+// Stacks as they were published, and in the last layer as newer libraries write them.
+Layout qwen3vlmoe() {
+  const Other published = turned_stacks_of("mlp.experts."),
+              newer = first_of({gate_over_up_of("_exps.weight", "mlp.experts.gate_up_proj"),
+                                stack_of("ffn_down_exps.weight", "mlp.experts.down_proj")});
+  return {
+      .prefix = "model.language_model.",
+      .names = {{"ffn_gate_inp.", "mlp.gate."}},
+      .other = [=](ModelFolder& folder, const gguf::Tensor& tensor, const std::string& layer, const std::string& rest) {
+        const std::string last = fmt::format("layers.{}.", folder.key("block_count") - 1);
+        return (layer.ends_with(last) ? newer : published)(folder, tensor, layer, rest);
+      }};
 }
 
 // Three matrices, each a tensor.
@@ -648,6 +667,7 @@ Layout layout_of(const gguf::File& file) {
       {"qwen3next", qwen3next},
       {"qwen35", [] { return qwen35(false); }},
       {"qwen35moe", [] { return qwen35(true); }},
+      {"qwen3vlmoe", qwen3vlmoe},
       {"qwen3vl", [] { return Layout{.prefix = "model.language_model."}; }},
       {"mamba2", [] { return backbone(false); }},
       {"nemotron_h", [] { return backbone(false); }},
