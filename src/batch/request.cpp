@@ -55,7 +55,9 @@ json::value content_of(std::string text, const std::vector<std::string>& images)
   if (images.empty()) return json::value(std::move(text));
   json::array parts{{{"type", "text"}, {"text", std::move(text)}}};
   for (const std::string& image : images) {
-    const std::string url = image.starts_with("data:") ? image : "data:image/png;base64," + image;
+    const auto begins = [&](const char* scheme) { return image.starts_with(scheme); };
+    const bool is_url = begins("data:") || begins("http://") || begins("https://");
+    const std::string url = is_url ? image : "data:image/png;base64," + image;
     parts.push_back({{"type", "image_url"}, {"image_url", {{"url", url}}}});
   }
   return parts;

@@ -72,4 +72,15 @@ bool in_networks(std::string_view address, const std::vector<std::string>& netwo
   return false;
 }
 
+bool is_public(std::string_view address) {
+  static const std::vector<std::string> kNot_public{
+      "0.0.0.0/8",     "10.0.0.0/8",      "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
+      "172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",   "192.88.99.0/24", "192.168.0.0/16",
+      "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+      "168.63.129.16",  // Azure's host
+      "2001::/23",     "2001:db8::/32",   "2002::/16",      "3fff::/20"};
+  static const std::vector<std::string> kGlobal{"0.0.0.0/0", "2000::/3"};
+  return in_networks(address, kGlobal) && !in_networks(address, kNot_public);
+}
+
 }  // namespace hearth::config

@@ -18,6 +18,7 @@ struct Settings {
   bool open = false;                         // without keys, also where others than this machine can connect
   std::vector<std::string> origins;          // web pages that may ask, beside the usual ones, each with at most one "*"
   std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8") whose X-Forwarded-For counts
+  std::vector<std::string> pictures_from;    // sites whose pictures are fetched, see origin.h; empty: none
   std::string models;                        // folder; empty: Ollama's
   std::vector<std::string> aliases;          // "NAME=MODEL", see alias.h: for names that no model here has
   std::vector<std::string> keep;             // models that are loaded at the start and stay, see kept.h

@@ -247,6 +247,9 @@ std::vector<Setting> make_table() {
       reloading(list(
           "trusted_proxies", [](S & s) -> auto& { return s.trusted_proxies; }, check_network,
           "Addresses or networks whose X-Forwarded-For tells who the client is")),
+      reloading(list(
+          "pictures_from", [](S & s) -> auto& { return s.pictures_from; }, check_site,
+          "Sites whose pictures are fetched where a request has an address: scheme://host[:port], with one *")),
       named("OLLAMA_MODELS", text(
                                  "models", [](S & s) -> auto& { return s.models; },
                                  "Folder of models (default: Ollama's, ~/.ollama/models)")),
@@ -298,7 +301,8 @@ std::vector<Setting> make_table() {
           "Where the GPU is too small: expert weights to the CPU before whole layers"),
       list(
           "neighbours", [](S & s) -> auto& { return s.neighbours; }, neighbours::check_neighbour,
-          "KIND=URL each: other servers on the GPUs that are asked to unload when memory is short (ollama, hearth, vllm, "
+          "KIND=URL each: other servers on the GPUs that are asked to unload when memory is short (ollama, hearth, "
+          "vllm, "
           "sglang, "
           "localai, comfyui, llama-server, llama-swap, lmstudio)"),
       toggle(

@@ -3,6 +3,8 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +18,8 @@
 
 namespace hearth::http {
 namespace {
+
+constexpr int kMost_redirects = 3;
 
 // The functions in use; their types are those of curl/curl.h (https://curl.se/libcurl/c/).
 struct Curl {
@@ -64,6 +68,7 @@ struct Reception {
   const std::function<bool(std::string_view)>& take;
   Response response = {};
   bool head_told = false, refused = false, too_long = false, no_memory = false;
+  std::string forbidden = {};  // an address that there was to be no connection to
 
   long status() const {
     long code = 0;
@@ -108,6 +113,19 @@ size_t on_header(char* data, size_t size, size_t count, void* to) {
   return size * count;
 }
 
+// See CURLOPT_OPENSOCKETFUNCTION.
+curl_socket_t on_socket(void* asked, curlsocktype, curl_sockaddr* to) {
+  auto& reception = *static_cast<Reception*>(asked);
+  std::array<char, NI_MAXHOST> text{};
+  if (::getnameinfo(&to->addr, static_cast<socklen_t>(to->addrlen), text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) != 0 ||
+      !reception.request.may_connect(text.data())) {
+    reception.forbidden = text.data();
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 int on_progress(void* asked, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return (*static_cast<const std::function<bool()>*>(asked))() ? 1 : 0;
 }
@@ -149,10 +167,13 @@ void set_proxy(const Curl& curl, CURL* handle, std::string_view url) {
     curl.set(handle, CURLOPT_NOPROXY, "*");
 }
 
-Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail) {
+Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, const char* detail,
+              const std::string& forbidden) {
   const std::string_view cause = *detail != '\0' ? detail : curl.message(code);
   switch (code) {
     case CURLE_COULDNT_CONNECT:
+      if (!forbidden.empty())
+        return error(ErrorKind::kRefused, "{} is at {}, where no connection may go", request.url, forbidden);
       return error(ErrorKind::kNotFound, "nobody answers at {}", request.url);
     case CURLE_ABORTED_BY_CALLBACK:
       return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
@@ -167,9 +188,9 @@ Error failure(const Curl& curl, CURLcode code, const ClientRequest& request, con
   }
 }
 
-}  // namespace
-
-Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view)>& take) {
+// One request; `leads_to`: the whole address of a redirect, if they are asked for.
+Result<Response> fetch_one(const ClientRequest& request, const std::function<bool(std::string_view)>& take,
+                           std::string* leads_to) {
   static const Result<Curl> opened = open_curl();
   if (!opened) return opened.error();
   const Curl& curl = *opened;
@@ -208,7 +229,14 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
   }
   set_certificates(curl, handle, request.own_certificate);
   set_proxy(curl, handle, request.url);
-  curl.set(handle, CURLOPT_FOLLOWLOCATION, request.follows_redirects ? 1L : 0L);
+  if (request.total.count() > 0) curl.set(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.total.count()));
+  if (request.may_connect) {
+    curl.set(handle, CURLOPT_PROXY, "");
+    curl.set(handle, CURLOPT_FRESH_CONNECT, 1L);
+    curl.set(handle, CURLOPT_FORBID_REUSE, 1L);
+    curl.set(handle, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl.set(handle, CURLOPT_OPENSOCKETDATA, &reception);
+  }
   curl.set(handle, CURLOPT_ERRORBUFFER, detail.data());
   curl.set(handle, CURLOPT_WRITEFUNCTION, on_body);
   curl.set(handle, CURLOPT_WRITEDATA, &reception);
@@ -223,9 +251,34 @@ Result<Response> fetch(const ClientRequest& request, const std::function<bool(st
   if (reception.refused) return error(ErrorKind::kCancelled, "the transfer from {} was ended", request.url);
   if (reception.too_long) return error(ErrorKind::kIo, "{} answers with more than can be taken", request.url);
   if (reception.no_memory) return error(ErrorKind::kNoMemory, "there is no memory for the answer of {}", request.url);
-  if (code != CURLE_OK) return failure(curl, code, request, detail.data());
+  if (code != CURLE_OK) return failure(curl, code, request, detail.data(), reception.forbidden);
   reception.response.head.status = static_cast<unsigned>(reception.status());
+  char* next = nullptr;  // the library's
+  if (request.follows && curl.info(handle, CURLINFO_REDIRECT_URL, &next) == CURLE_OK && next != nullptr)
+    *leads_to = next;
   return std::move(reception.response);
+}
+
+}  // namespace
+
+Result<Response> fetch(const ClientRequest& request, const std::function<bool(std::string_view)>& take) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  std::string next;
+  Result<Response> response = fetch_one(request, take, &next);
+  ClientRequest hop;
+  for (int hops = 1; response && !next.empty(); ++hops) {
+    if (hops > kMost_redirects) return error(ErrorKind::kIo, "{} leads on and on", request.url);
+    TRY(request.follows(next));
+    if (hops == 1) hop = request;
+    hop.url = std::exchange(next, {});
+    if (request.total.count() > 0) {
+      hop.total = request.total - std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+      if (hop.total.count() <= 0) return error(ErrorKind::kTimeout, "{} was not there in time", request.url);
+    }
+    response = fetch_one(hop, take, &next);
+  }
+  return response;
 }
 
 }  // namespace hearth::http

@@ -21,7 +21,14 @@ struct ClientRequest {
   std::chrono::milliseconds connect{10'000};
   std::chrono::milliseconds silence{0};  // the transfer ends where nothing comes for so long; 0: it waits
   uint64_t most_body_bytes = 64 << 20;   // of an answer that is not taken in pieces
-  bool follows_redirects = false;
+  std::chrono::milliseconds total{0};    // for all of it; 0: no limit
+  // Asked for each redirect, of which 3 are followed, with the address that it leads to; an error ends the transfer.
+  // Not set: a redirect is the answer.
+  std::function<Status(const std::string& url)> follows = {};
+  // Asked before each connection with the address that it goes to, "127.0.0.1" or "::1": what a name was resolved to.
+  // Where it says false none is made (kRefused if there was no other). With it there is no proxy between, which would
+  // resolve names itself, and no connection from before is used.
+  std::function<bool(const std::string& address)> may_connect = {};
   // File of the peer's own certificate (PEM), which is trusted alone, whatever name it carries; empty: the authorities.
   std::string own_certificate = {};
   // Asked now and then, also while nothing comes: where it says true, the transfer ends (kCancelled).

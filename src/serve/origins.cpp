@@ -8,19 +8,13 @@
 #include <cctype>
 
 #include "base/text.h"
+#include "config/origin.h"
 
 namespace hearth::serve {
 namespace {
 
 constexpr std::string_view kPrograms[] = {"app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"};
 constexpr std::string_view kLocal_names[] = {"localhost", "127.0.0.1", "0.0.0.0"};
-
-bool matches(std::string_view pattern, std::string_view text) {
-  const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-  const std::string_view before = pattern.substr(0, star), behind = pattern.substr(star + 1);
-  return text.size() >= before.size() + behind.size() && text.starts_with(before) && text.ends_with(behind);
-}
 
 // Without its port, and an IPv6 address without its brackets.
 std::string_view host_name(std::string_view host) {
@@ -67,7 +61,7 @@ std::string machine_name() {
 bool origin_allowed(std::string_view origin, std::span<const std::string> more) {
   const auto begins = [&](std::string_view scheme) { return origin.starts_with(scheme); };
   if (is_local_origin(origin) || std::ranges::any_of(kPrograms, begins)) return true;
-  return std::ranges::any_of(more, [&](const std::string& pattern) { return matches(pattern, origin); });
+  return std::ranges::any_of(more, [&](const std::string& pattern) { return config::is_meant(pattern, origin); });
 }
 
 bool same_origin(std::string_view origin, std::string_view host) {

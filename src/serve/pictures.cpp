@@ -10,6 +10,13 @@ constexpr std::string_view kUnseen = "[an image, which you cannot see]";
 
 }  // namespace
 
+Error not_fetched(size_t index) {
+  return error(ErrorKind::kUsage,
+               "picture {}: addresses are not fetched here; send the picture itself, as a data: URL or base64 (who "
+               "runs the server can allow sites: pictures_from in its configuration)",
+               index + 1);
+}
+
 Result<SeenPictures> look_at(const api::AnswerRequest& request, const fleet::Resident& model) {
   SeenPictures seen;
   if (request.pictures.empty()) return seen;
@@ -18,6 +25,8 @@ Result<SeenPictures> look_at(const api::AnswerRequest& request, const fleet::Res
                  request.model);
   if (model.sight == nullptr)
     return error(ErrorKind::kUnsupported, "\"{}\" cannot see pictures here: {}", request.model, model.blind);
+  if (const auto& addresses = request.pictures.addresses(); !addresses.empty())
+    return not_fetched(addresses.begin()->first);
   for (const api::PictureFile& file : request.pictures.files()) {
     auto picture = model.sight->look(*file);
     if (!picture) {

@@ -16,6 +16,8 @@ using SeenPictures = std::vector<std::shared_ptr<const fleet::SeenPicture>>;
 // In the request's order. Errors: kUsage where the model does not see, or of a picture that is broken, with its number;
 // those of Sight::look().
 Result<SeenPictures> look_at(const api::AnswerRequest& request, const fleet::Resident& model);
+// Of an address that nobody has fetched.
+Error not_fetched(size_t index);
 uint32_t tokens_of(const SeenPictures& pictures);
 
 // Pictures that only results of tools have, for a model that does not see: refused, they would stand in the way of the

@@ -46,6 +46,7 @@
 #include "serve/openai_files.h"
 #include "serve/page.h"
 #include "serve/people.h"
+#include "serve/picture_fetch.h"
 #include "serve/registry_routes.h"
 #include "serve/requests.h"
 #include "serve/settings.h"
@@ -65,6 +66,7 @@ constexpr std::chrono::seconds kAsk_neighbours{30};
 constexpr int kWorkers = 2;  // the model needs the processors
 constexpr size_t kMost_waiting = 4096;
 constexpr size_t kMost_long_work = 4;  // models that are made at once
+constexpr size_t kMost_fetches = 16;   // requests whose pictures are fetched
 constexpr size_t kMost_inquiries = 8;  // looks at disks, plans and examinations
 
 bool is_loopback(const http::Address& address) {
@@ -257,6 +259,7 @@ struct Serving::Parts {
         state(std::move(its_state)),
         access(state ? &state->keys() : nullptr, local_key),
         front(front_options(loaded.settings)),
+        picture_sites(serve::picture_sites(loaded.settings.pictures_from)),
         workers(kWorkers, kMost_waiting),
         models(counted(with_neighbours(loaded.settings, work), registry)),
         health(models),
@@ -273,6 +276,7 @@ struct Serving::Parts {
     server.reset();
     work.stop();
     inquiries.stop();
+    fetches.stop();
     batch.reset();
     workers.stop();
   }
@@ -283,8 +287,9 @@ struct Serving::Parts {
   Result<State> state;
   Access access;
   Current<FrontOptions> front;
+  Current<PictureSites> picture_sites;
   Workers workers;
-  LongWork work{kMost_long_work}, inquiries{kMost_inquiries};
+  LongWork work{kMost_long_work}, inquiries{kMost_inquiries}, fetches{kMost_fetches};
   Current<std::string> shown_settings{settings_json(loaded)};
   AnswerRate rate;
   TextModels texts;
@@ -394,7 +399,8 @@ Result<std::unique_ptr<Serving>> Serving::start(config::Loaded loaded, std::vect
   const auto basic = make_service(parts->models, parts->workers, parts->rate, parts->catalog, parts->texts, parts->work,
                                   parts->transfers, settings.context);
   basic->substitute = [&settings](const std::string& name) { return model_for(name, settings); };
-  const auto counted_service = with_counts(parts->requests.watch(basic), parts->registry);
+  const auto seeing = with_pictures(basic, parts->picture_sites, parts->fetches);
+  const auto counted_service = with_counts(parts->requests.watch(seeing), parts->registry);
   const auto service = with_limits(parts->people.watch(counted_service));
   if (parts->state) {
     ASSIGN_OR_RETURN(parts->batch, BatchWork::start({.models = parts->models,
@@ -469,6 +475,7 @@ std::vector<std::string> Serving::reload(const config::Loaded& loaded) {
   set_log_level(settings.log);
   parts_->models.set_keep_alive(settings.keep_alive);
   parts_->front.set(front_options(settings));
+  parts_->picture_sites.set(picture_sites(settings.pictures_from));
   parts_->shown_settings.set(settings_json(parts_->loaded));
   return lines;
 }

@@ -250,7 +250,7 @@ TEST_F(AnthropicApi, ErrorsHaveTheirShapeAndPath) {
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text"}]}]})",
        "messages.0.content.0.text: Field required"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]})",
-       "messages.0.content.0.source.type: pictures come in base64 here; addresses are not fetched, files not stored"},
+       "messages.0.content.0.source.type: pictures come in base64 or by url here; files are not stored"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"}],"mcp_servers":[{}]})",
        "mcp_servers: this server calls no tools by itself"},
       {R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"}],"tool_choice":{"type":"any"}})",
@@ -364,7 +364,8 @@ TEST_F(AnthropicApi, ResultsFollowTheirCalls) {  // A21
       {"type":"tool_result","tool_use_id":"toolu_2","content":[{"type":"text","text":"r2"},
         {"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]},
       {"type":"tool_result","tool_use_id":"toolu_aaaaaaaaaaaaaaaaaaaaaaaa","content":"r1","is_error":true},
-      {"type":"tool_result","tool_use_id":"toolu_3"},{"type":"text","text":"after"}]}])");
+      {"type":"tool_result","tool_use_id":"toolu_3","content":[
+        {"type":"image","source":{"type":"url","url":"https://a.example/x.png"}}]},{"type":"text","text":"after"}]}])");
   ASSERT_EQ(messages.size(), 6u);
   EXPECT_EQ(messages[1].calls.at(0).id, "call_aaaaaaaaaaaaaaaaaaaaaaaa") << "as the model wrote it";
   EXPECT_EQ(messages[1].calls.at(0).arguments, R"({"x":1})");
@@ -374,7 +375,8 @@ TEST_F(AnthropicApi, ResultsFollowTheirCalls) {  // A21
   EXPECT_EQ(messages[2].tool_name, "f");
   EXPECT_EQ(messages[3].content, "r2" + chat::picture_mark(0));
   EXPECT_EQ(*request_.pictures.files().at(0), "hi");
-  EXPECT_EQ(messages[4].content, "");
+  EXPECT_EQ(messages[4].content, chat::picture_mark(1));
+  EXPECT_EQ(request_.pictures.addresses(), (std::map<size_t, std::string>{{1, "https://a.example/x.png"}}));
   EXPECT_EQ(messages[5].role, "user");
   EXPECT_EQ(messages[5].content, "before\n\nafter");
 }

@@ -374,8 +374,15 @@ TEST_F(OpenAiApi, MessagesOfAllKinds) {
   EXPECT_EQ(chat_input().messages.at(0).content, "a" + chat::picture_mark(0) + "b");
   EXPECT_EQ(*request_.pictures.files().at(0), "hi");
 
+  // Whether it may be fetched is for who serves to say.
+  const auto named = ask(router_, "POST", "/v1/chat/completions",
+                         R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/x.png"}}]}]})");
+  ASSERT_EQ(named->head.status, 200u) << named->body;
+  EXPECT_EQ(request_.pictures.addresses(), (std::map<size_t, std::string>{{0, "https://a.example/x.png"}}));
+  EXPECT_EQ(request_.pictures.files().at(0), nullptr);
+
   for (const char* part : {R"({"type":"image_url","image_url":{"url":"data:image/png;base64,a!"}})",
-                           R"({"type":"image_url","image_url":"http://169.254.169.254/x.png"})",
+                           R"({"type":"image_url","image_url":"file:///x.png"})",
                            R"({"type":"image_url"})",
                            R"({"type":"input_audio","input_audio":{}})", R"({"type":"file","file":{}})",
                            R"({"type":"hologram"})"}) {

@@ -164,5 +164,57 @@ TEST(ConfigOrigin, IsASchemeWithAtMostOneStar) {
   for (const char* bad : {"a.example", "http://*.*", "ftp://a"}) EXPECT_FALSE(check_origin_entry(bad)) << bad;
 }
 
+TEST(ConfigNetwork, KnowsWhatEverybodyCanReach) {
+  for (const char* address : {"1.1.1.1", "9.255.255.255", "100.63.0.1", "172.32.0.1", "192.167.1.1", "223.255.255.255",
+                              "2606:4700::1111", "2a00:1450::5", "::ffff:1.1.1.1"})
+    EXPECT_TRUE(is_public(address)) << address;
+  for (const char* address : {"0.0.0.0",
+                              "127.0.0.1",
+                              "127.9.9.9",
+                              "10.1.2.3",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.168.0.1",
+                              "169.254.169.254",
+                              "100.64.0.1",
+                              "100.100.100.200",
+                              "168.63.129.16",
+                              "224.0.0.1",
+                              "239.1.1.1",
+                              "240.0.0.1",
+                              "255.255.255.255",
+                              "192.0.2.1",
+                              "198.18.0.1",
+                              "::",
+                              "::1",
+                              "fe80::1",
+                              "fe80::1%1",
+                              "fc00::1",
+                              "fd00:ec2::254",
+                              "ff02::1",
+                              "2001:db8::1",
+                              "2001::1",
+                              "2002:7f00:1::",
+                              "64:ff9b::7f00:1",
+                              "::ffff:127.0.0.1",
+                              "::ffff:169.254.169.254",
+                              "::127.0.0.1",
+                              "localhost",
+                              ""})
+    EXPECT_FALSE(is_public(address)) << address;
+}
+
+TEST(ConfigSite, IsASchemeAndAHostWithAtMostOneStar) {
+  for (const char* good : {"https://a.example", "http://a.example:8080/", "https://*.example", "https://*"})
+    EXPECT_TRUE(check_site(good)) << good;
+  for (const char* bad : {"a.example", "https://", "https:///", "*", "https://*.*", "https://a/path", "https://u@a",
+                          "ftp://a", "https://a b"})
+    EXPECT_FALSE(check_site(bad)) << bad;
+  EXPECT_TRUE(is_meant("https://*.example", "https://a.example"));
+  EXPECT_FALSE(is_meant("https://*.example", "http://a.example"));
+  EXPECT_FALSE(is_meant("https://*.example", "https://a.example:81"));
+  EXPECT_FALSE(is_meant("https://a.example", "https://a.example.evil"));
+}
+
 }  // namespace
 }  // namespace hearth::config

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -58,7 +59,7 @@ class Vision(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
-        store = Store(cls.folder.name)
+        store = cls.store = Store(cls.folder.name)
         for name, (text, encoder) in MODELS.items():
             with open(f"{SHARED}/models/{text}", "rb") as model, \
                     open(f"{SHARED}/models/vision/mmproj-{encoder}.gguf", "rb") as projector:
@@ -158,6 +159,28 @@ class Vision(unittest.TestCase):
         self.server.wait_for("decoder of a picture ended by signal 11")
         self.assertTrue(self.chat("llava", picture("photo.png"))["done"])
         self.assertEqual(list(children_of(self.server.process.pid)), [])
+
+    def test_addresses_lead_to_no_private_network_whoever_allows_them(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(0)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.png"
+            server = Program(HEARTH, "--set", "pictures_from=http://127.0.0.1:*,https://example.org/",
+                             environment=self.store.environment)
+            try:
+                for path, source in (("/v1/chat/completions", {"type": "image_url", "image_url": {"url": url}}),
+                                     ("/v1/messages", {"type": "image", "source": {"type": "url", "url": url}})):
+                    status, _, body = server.request("POST", path, {
+                        "model": "llava", "max_tokens": 4, "messages": [{"role": "user", "content": [source]}]})
+                    self.assertEqual(status, 400, body)
+                    self.assertIn(b"is at 127.0.0.1, where no connection may go", body)
+                status, _, body = server.request("POST", "/v1/chat/completions", {
+                    "model": "llava", "messages": [{"role": "user", "content": [
+                        {"type": "image_url", "image_url": {"url": "https://example.com/x.png"}}]}]})
+                self.assertEqual(status, 400, body)
+                self.assertIn(b"pictures of https://example.com are not fetched here", body)
+            finally:
+                server.close()
+            self.assertRaises(BlockingIOError, listener.accept)
 
     def test_decoders_are_confined_and_nobody_is_told_otherwise(self):
         self.chat("llava", picture("square.png"))

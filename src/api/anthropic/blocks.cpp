@@ -90,20 +90,23 @@ bool is_foreign(const std::string& type) {
   return false;
 }
 
-// {"source": {"type": "base64", "media_type": "image/png", "data": "..."}}
+// {"source": {"type": "base64", "media_type": "image/png", "data": "..."}}, or {"type": "url", "url": "https://..."}.
 Result<std::string> picture_mark(const Fields& block) {
   ASSIGN_OR_RETURN(const json::object* source, block.object("source"));
   if (source == nullptr) return required(block, "source");
   const Fields inner = block.inner(*source, "source");
   ASSIGN_OR_RETURN(const auto kind, inner.text("type"));
-  if (kind.value_or("") != "base64")
-    return inner.refuse("type", "", "{}: pictures come in base64 here; addresses are not fetched, files not stored",
+  const bool is_url = kind.value_or("") == "url";
+  if (!is_url && kind.value_or("") != "base64")
+    return inner.refuse("type", "", "{}: pictures come in base64 or by url here; files are not stored",
                         inner.path("type"));
-  ASSIGN_OR_RETURN(const auto data, inner.text("data"));
-  if (!data) return required(inner, "data");
+  const char* const name = is_url ? "url" : "data";
+  ASSIGN_OR_RETURN(const auto data, inner.text(name));
+  if (!data) return required(inner, name);
   if (block.pictures() == nullptr) return block.refuse("type", "", "pictures are not read here");
-  auto mark = block.pictures()->add_base64(*data, inner.path("data"));
-  if (!mark) return inner.refuse("data", "", "{}", mark.error().message);
+  auto mark = is_url ? block.pictures()->add_url(*data, inner.path(name))
+                     : block.pictures()->add_base64(*data, inner.path(name));
+  if (!mark) return inner.refuse(name, "", "{}", mark.error().message);
   return mark;
 }
 

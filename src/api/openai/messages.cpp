@@ -11,16 +11,16 @@ namespace {
 
 namespace json = boost::json;
 
-// {"image_url": {"url": "data:..."}}, or the URL alone as the Responses API has it.
+// {"image_url": {"url": "data:..." or "https://..."}}, or the URL alone as the Responses API has it.
 Status add_picture(const Fields& part, std::string& content) {
   const json::value* image = part.find("image_url");
   if (image == nullptr)
     return part.refuse("image_url", "missing_required_parameter", "{} is missing: files are not stored here",
                        part.path("image_url"));
   const json::value* url = image->is_object() ? image->get_object().if_contains("url") : image;
-  if (url == nullptr || !url->is_string()) return part.wrong_type("image_url", "a data URL", *image);
+  if (url == nullptr || !url->is_string()) return part.wrong_type("image_url", "a URL", *image);
   if (part.pictures() == nullptr) return part.refuse("type", "unsupported_value", "pictures are not read here");
-  const auto mark = part.pictures()->add_base64(view(url->get_string()), part.path("image_url"));
+  const auto mark = part.pictures()->add_url(view(url->get_string()), part.path("image_url"));
   if (!mark) return part.refuse("image_url", "invalid_value", "{}", mark.error().message);
   content += *mark;
   return {};
