@@ -1,6 +1,6 @@
 // make_shape NAME[:LAYERS] TYPE OUT.gguf: a model of a real shape with random weights, for measurements: the text is
 // noise; sizes, formats per tensor and speed are those of the real model, or of its first LAYERS layers. Made at the
-// speed of the disk: a matrix repeats the same encoded rows.
+// speed of the disk: a matrix repeats the same encoded rows. llava-1.5-7b-encoder is a file of its own beside a model.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -385,6 +385,87 @@ Status write_tensor(const gguf::Tensor& tensor, std::mt19937& random, gguf::Writ
   return {};
 }
 
+// The encoder of LLaVA 1.5 7B: CLIP ViT-L/14 of 336 pixels without its last block, and the projector (Liu et al. 2023).
+constexpr const char* kEncoder = "llava-1.5-7b-encoder";
+struct Encoder {
+  uint32_t layers = 23;
+  uint64_t width = 1024, feed_forward = 4096, heads = 16, patch = 14, side = 336, out = 4096;
+};
+
+void describe(const Encoder& encoder, const gguf::QuantizationRecipe& recipe, gguf::Writer* writer) {
+  writer->set_string("general.architecture", "clip");
+  writer->set_u32("general.file_type", recipe.file_type);
+  writer->set_bool("clip.has_text_encoder", false);
+  writer->set_bool("clip.has_vision_encoder", true);
+  writer->set_bool("clip.has_llava_projector", true);
+  writer->set_string("clip.projector_type", "mlp");
+  writer->set_bool("clip.use_gelu", false);
+  const auto key = [&](const char* name, uint64_t value) {
+    writer->set_u32(fmt::format("clip.vision.{}", name), static_cast<uint32_t>(value));
+  };
+  key("image_size", encoder.side);
+  key("patch_size", encoder.patch);
+  key("embedding_length", encoder.width);
+  key("feed_forward_length", encoder.feed_forward);
+  key("projection_dim", encoder.out);
+  key("attention.head_count", encoder.heads);
+  key("block_count", encoder.layers);
+  writer->set_f32("clip.vision.attention.layer_norm_epsilon", 1e-5f);
+  constexpr float kMean[] = {0.48145466f, 0.4578275f, 0.40821073f},
+                  kDeviation[] = {0.26862954f, 0.26130258f, 0.27577711f};
+  writer->set("clip.vision.image_mean", gguf::Value::numbers(gguf::Type::kF32, std::as_bytes(std::span(kMean))));
+  writer->set("clip.vision.image_std", gguf::Value::numbers(gguf::Type::kF32, std::as_bytes(std::span(kDeviation))));
+}
+
+std::vector<gguf::Tensor> tensors_of(const Encoder& encoder) {
+  const uint64_t width = encoder.width, inner = encoder.feed_forward, side = encoder.side / encoder.patch;
+  std::vector<gguf::Tensor> all = {tensor("v.class_embd", width, 1),
+                                   tensor("v.position_embd.weight", width, side * side + 1)};
+  gguf::Tensor& patches = all.emplace_back(tensor("v.patch_embd.weight", encoder.patch, encoder.patch, 3));
+  patches.dimensions = 4;
+  patches.shape[3] = width;
+  const auto add = [&](const std::string& name, uint64_t columns, uint64_t rows) {
+    all.push_back(tensor(name + ".weight", columns, rows));
+    all.push_back(tensor(name + ".bias", rows == 1 ? columns : rows, 1));
+  };
+  add("v.pre_ln", width, 1);
+  for (uint32_t i = 0; i < encoder.layers; ++i) {
+    const std::string block = fmt::format("v.blk.{}.", i);
+    for (const char* norm : {"ln1", "ln2"}) add(block + norm, width, 1);
+    for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) add(block + part, width, width);
+    add(block + "ffn_up", width, inner);
+    add(block + "ffn_down", inner, width);
+  }
+  add("mm.0", width, encoder.out);
+  add("mm.2", encoder.out, encoder.out);
+  return all;
+}
+
+// Declares tensors, whose formats are chosen, and writes them.
+Status write_all(std::span<const gguf::Tensor> tensors, const std::string& path, gguf::Writer& writer) {
+  for (const gguf::Tensor& tensor : tensors)
+    writer.add_tensor(tensor.name, *tensor.format,
+                      std::span(tensor.shape).first(static_cast<size_t>(tensor.dimensions)));
+  TRY(writer.begin(path));
+  std::mt19937 random(1);
+  for (const gguf::Tensor& tensor : tensors) TRY(write_tensor(tensor, random, &writer));
+  return writer.finish();
+}
+
+// Matrices of the blocks and of the projector have the recipe's most common format.
+Status make(const Encoder& encoder, const gguf::QuantizationRecipe& recipe, const std::string& path) {
+  gguf::Writer writer;
+  describe(encoder, recipe, &writer);
+  std::vector<gguf::Tensor> tensors = tensors_of(encoder);
+  for (gguf::Tensor& tensor : tensors) {
+    const bool matrix = tensor.dimensions == 2 && tensor.name.find("position") == std::string::npos;
+    tensor.format = matrix ? gguf::choose_format(recipe, {.layers = encoder.layers}, tensor).format
+                           : quant::find_name(tensor.dimensions == 4 ? "F16" : "F32");
+    if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", recipe.name);
+  }
+  return write_all(tensors, path, writer);
+}
+
 Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const std::string& path) {
   gguf::Writer writer;
   describe(shape, recipe, &writer);
@@ -397,24 +478,23 @@ Status make(const Shape& shape, const gguf::QuantizationRecipe& recipe, const st
     tensor.format =
         gguf::is_quantised(tensor) ? gguf::choose_format(recipe, properties, tensor).format : quant::find_name("F32");
     if (tensor.format->encode == nullptr) return error(ErrorKind::kUnsupported, "{} cannot be written", recipe.name);
-    writer.add_tensor(tensor.name, *tensor.format,
-                      std::span(tensor.shape).first(static_cast<size_t>(tensor.dimensions)));
   }
-  TRY(writer.begin(path));
-  std::mt19937 random(1);
-  for (const gguf::Tensor& tensor : tensors) TRY(write_tensor(tensor, random, &writer));
-  return writer.finish();
+  return write_all(tensors, path, writer);
 }
 
 Status run(std::span<char*> args) {
   if (args.size() != 4) return error(ErrorKind::kUsage, "usage: make_shape NAME[:LAYERS] TYPE OUT.gguf");
   const std::string_view wanted = args[1], name = wanted.substr(0, wanted.find(':'));
+  if (wanted == kEncoder) {
+    ASSIGN_OR_RETURN(const gguf::QuantizationRecipe recipe, gguf::find_recipe(args[2]));
+    return make(Encoder{}, recipe, args[3]);
+  }
   const auto* shape =
       std::find_if(std::begin(kShapes), std::end(kShapes), [&](const Shape& known) { return name == known.name; });
   if (shape == std::end(kShapes)) {
     std::string names;
     for (const Shape& known : kShapes) names += fmt::format(" {}", known.name);
-    return error(ErrorKind::kUsage, "unknown shape '{}'; known:{}", name, names);
+    return error(ErrorKind::kUsage, "unknown shape '{}'; known:{} {}", name, names, kEncoder);
   }
   Shape scaled = *shape;
   if (name.size() < wanted.size()) {
