@@ -12,7 +12,4 @@ std::string seal(std::string_view text, bool carries);
 // The text that a seal carries; nothing if it carries none, or is somebody else's.
 std::optional<std::string> unseal(std::string_view seal);
 
-std::string base64(std::string_view bytes);
-std::optional<std::string> from_base64(std::string_view text);
-
 }  // namespace hearth::api

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "api/opaque.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "chat/picture_marks.h"
 

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 
-#include "api/opaque.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "cli/display.h"
 #include "cli/terminal.h"
@@ -148,7 +148,7 @@ bool can_run_through(const RunOptions& options) {
 json::object user_message(const std::string& text, const PictureFiles& pictures) {
   json::object message{{"role", "user"}, {"content", text}};
   json::array images;
-  for (const auto& picture : pictures) images.emplace_back(api::base64(*picture));
+  for (const auto& picture : pictures) images.emplace_back(base64(*picture));
   if (!images.empty()) message["images"] = std::move(images);
   return message;
 }

@@ -1,7 +1,6 @@
 #include "registry/credentials.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,25 +152,6 @@ Result<std::optional<Credentials>> find_credentials(const std::string& host) {
   auto found = credentials_in(*text, host, run_program);
   if (!found) return error(found.error().kind, "{}: {}", path, found.error().message);
   return found;
-}
-
-std::string base64(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0 || text.size() > kMost_answer_bytes) return std::nullopt;
-  std::string out(3 * (text.size() / 4), '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  for (size_t i = text.size(); i > 0 && text[i - 1] == '='; --i) out.pop_back();
-  return out;
 }
 
 }  // namespace hearth::registry

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/base64.h"
 #include "base/result.h"
 
 namespace hearth::registry {
@@ -22,9 +23,5 @@ Result<std::optional<Credentials>> credentials_in(std::string_view docker_config
 
 // $DOCKER_CONFIG/config.json or ~/.docker/config.json; nothing where there is none. Errors: kInvalidData, kIo.
 Result<std::optional<Credentials>> find_credentials(const std::string& host);
-
-std::string base64(std::string_view bytes);
-// Nothing where it is none.
-std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace hearth::registry

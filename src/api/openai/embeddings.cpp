@@ -6,11 +6,11 @@
 #include "api/deliver.h"
 #include "api/models_list.h"
 #include "api/ollama/decode.h"
-#include "api/opaque.h"
 #include "api/openai/ask.h"
 #include "api/openai/encode.h"
 #include "api/reply.h"
 #include "api/v1.h"
+#include "base/base64.h"
 #include "base/error.h"
 
 namespace hearth::api::openai {
