@@ -205,6 +205,7 @@ const Pretokenizer kPretokenizers[] = {
     {{"afmoe"}, {search<run<kNumbers>>, groups_of_three<kNumbers>, search<run<kAfmoeScripts>>, kDeepSeek3}},
     {{"bloom", "poro-chat", "gpt3-finnish"}, {search<prefixed<kBlanks, kBloomWord>>}},
     {{"viking"}, {search<prefixed<kBlanks, kBloomWord>>, kEachNumber}},
+    {{"gemma4"}, {search<run<is<'\n'>>>}, !kIgnoreMerges, kAddsBos},
     {{"chameleon"},
      {search<chameleon_space>, kEachNumber, search<one<any<in<kPunctuation>, kAsciiPunctuation>>>, kGpt2},
      !kIgnoreMerges,

@@ -43,7 +43,8 @@ struct TinyVocabulary {
     draft.metadata.push_back({"tokenizer.ggml.token_type", array_value(5, tokens.size(), types)});
     if (model == "llama" || model == "t5")
       draft.metadata.push_back({"tokenizer.ggml.scores", array_value(6, tokens.size(), scores)});
-    if (model == "gpt2") draft.metadata.push_back({"tokenizer.ggml.merges", array_value(8, merges.size(), joined)});
+    if (model == "gpt2" || model == "gemma4")
+      draft.metadata.push_back({"tokenizer.ggml.merges", array_value(8, merges.size(), joined)});
     draft.metadata.insert(draft.metadata.end(), more.begin(), more.end());
     return draft.bytes();
   }

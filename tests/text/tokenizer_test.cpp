@@ -226,6 +226,36 @@ TEST(BytePairs, TakesAWholeWordWithoutMergesWhereTheModelDoes) {
   EXPECT_EQ(load(vocabulary)->encode("abc", kPlain), (Tokens{256, 'c'}));
 }
 
+// As llama.cpp converts Gemma 4: SentencePiece's texts, and merges in the place of scores.
+TinyVocabulary gemma4() {
+  TinyVocabulary vocabulary =
+      test::sentencepiece({{"▁"}, {"h"}, {"e"}, {"l"}, {"\n"}, {"he"}, {"ll"}, {"▁he"}, {"\n\n"}});
+  vocabulary.model = "gemma4";
+  vocabulary.merges = {"h e", "l l", "▁ he"};
+  vocabulary.more = {{"tokenizer.ggml.bos_token_id", test::u32_value(1)},
+                     {"tokenizer.ggml.add_bos_token", test::bool_value(false)}};
+  return vocabulary;
+}
+
+TEST(BytePairs, JoinsTheCharactersOfLinesWhereTheModelDoes) {
+  const auto tokenizer = load(gemma4());
+  constexpr Token kHe = test::kFirstPiece + 5, kLl = kHe + 1, kSpaceHe = kHe + 2, kTwoLines = kHe + 3;
+  constexpr Token kLine = test::kFirstPiece + 4, kSpace = test::kFirstPiece;
+  EXPECT_EQ(tokenizer->encode("hell hell", kPlain), (Tokens{kHe, kLl, kSpaceHe, kLl}));
+  EXPECT_EQ(tokenizer->encode("hell▁he", kPlain), (Tokens{kHe, kLl, kSpaceHe}));
+  EXPECT_EQ(tokenizer->encode("  he", kPlain), (Tokens{kSpace, kSpaceHe}));
+  EXPECT_EQ(tokenizer->encode("he\n\nhe\n\n\n", kPlain), (Tokens{kHe, kTwoLines, kHe, kLine, kLine, kLine}));
+  EXPECT_EQ(tokenizer->encode("é", kPlain), (Tokens{test::byte_token(0xC3), test::byte_token(0xA9)}));
+  EXPECT_EQ(tokenizer->encode("he", {}), (Tokens{1, kHe})) << "though the file denies it";
+  std::mt19937_64 random(hearth::test::seed());
+  for (int round = 0; round < 500; ++round) {
+    std::string text;
+    for (size_t n = random() % 40; n > 0; --n)
+      text += random() % 2 == 0 ? "hel \n"[random() % 5] : static_cast<char>(random());
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode(text, kPlain), false), text);
+  }
+}
+
 TEST(BytePairs, WritesBytesWhereAMergeMakesNoToken) {
   TinyVocabulary vocabulary = byte_pairs("gpt-2", {"a b", "ab c"});
   vocabulary.tokens.pop_back();  // "abc"
