@@ -7,6 +7,7 @@
 #include <iostream>
 #include <set>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/outside_text.h"
 #include "base/text.h"
@@ -139,7 +140,34 @@ Status each_text_line(std::istream& in, const std::string& name, const TakeItem&
   }
 }
 
-Status each_file(const std::string& folder, const TakeItem& take) {
+Result<std::string> read_whole(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(in), {}};
+  if (!in || std::filesystem::is_directory(path)) return error(ErrorKind::kIo, "cannot read {}", path.string());
+  if (content.size() > kMost_item_bytes) return too_large(path.string(), 1);
+  return content;
+}
+
+// Puts the pictures in the place of their paths.
+Status read_images(const ItemSource& source, IsPicture is_picture, NewItem& item) {
+  json::object data = json::parse(item.data).as_object();
+  for (const std::string& name : source.images) {
+    json::value* path = data.if_contains(name);
+    if (path == nullptr || !path->is_string() || path->get_string().empty())
+      return error(ErrorKind::kUsage, "{}: item {} has no \"{}\" that could be the path of a picture", source.file,
+                   printable(item.key), printable(name));
+    const auto file = std::filesystem::path(source.file).parent_path() / std::string(path->get_string());
+    ASSIGN_OR_RETURN(const std::string content, read_whole(file));
+    if (!is_picture(content))
+      return error(ErrorKind::kUsage, "{}: this is no picture of a kind that is read (item {})", file.string(),
+                   printable(item.key));
+    *path = base64(content);
+  }
+  item.data = json::serialize(data);
+  return item.data.size() > kMost_item_bytes ? Status(too_large(source.file, 1)) : Status();
+}
+
+Status each_file(const std::string& folder, IsPicture is_picture, const TakeItem& take) {
   std::vector<std::filesystem::path> paths;
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(folder, failed))
@@ -149,10 +177,11 @@ Status each_file(const std::string& folder, const TakeItem& take) {
   std::ranges::sort(paths);
   for (const auto& path : paths) {
     const std::string name = path.filename().string();
-    std::ifstream in(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (!in) return error(ErrorKind::kIo, "cannot read {}", path.string());
-    if (text.size() > kMost_item_bytes) return too_large(path.string(), 1);
+    ASSIGN_OR_RETURN(std::string text, read_whole(path));
+    if (is_picture(text)) {
+      TRY(take({name, json::serialize(json::object{{"name", name}, {"image", base64(text)}})}));
+      continue;
+    }
     drop_byte_order_mark(text);
     TRY(check_text(text, path.string(), 1));
     TRY(take({name, json::serialize(json::object{{"name", name}, {"text", text}})}));
@@ -223,8 +252,12 @@ Status each_json_line(std::istream& in, const std::string& name, const std::stri
   }
 }
 
-Status each_item(const ItemSource& source, const TakeItem& take) {
-  if (!source.folder.empty()) return each_file(source.folder, take);
+Status each_item(const ItemSource& source, IsPicture is_picture, const TakeItem& taking) {
+  if (!source.folder.empty()) return each_file(source.folder, is_picture, taking);
+  const TakeItem take = [&](NewItem item) -> Status {
+    if (!source.images.empty()) TRY(read_images(source, is_picture, item));
+    return taking(std::move(item));
+  };
   std::ifstream file;
   const bool standard = source.file == "-";
   if (!standard) {

@@ -51,15 +51,17 @@ Result<std::string> render(const templates::JinjaTemplate& source, const json::o
   return std::move(rendered->text);
 }
 
+// Pictures before the text, as in Ollama's API.
 json::value content_of(std::string text, const std::vector<std::string>& images) {
   if (images.empty()) return json::value(std::move(text));
-  json::array parts{{{"type", "text"}, {"text", std::move(text)}}};
+  json::array parts;
   for (const std::string& image : images) {
     const auto begins = [&](const char* scheme) { return image.starts_with(scheme); };
     const bool is_url = begins("data:") || begins("http://") || begins("https://");
     const std::string url = is_url ? image : "data:image/png;base64," + image;
     parts.push_back({{"type", "image_url"}, {"image_url", {{"url", url}}}});
   }
+  parts.push_back({{"type", "text"}, {"text", std::move(text)}});
   return parts;
 }
 

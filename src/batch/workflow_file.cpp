@@ -76,6 +76,22 @@ Result<std::string> text_member(const json::object& object, const char* name, co
   return std::string(value->get_string());
 }
 
+// A text, or a list of them.
+Result<std::vector<std::string>> texts_member(const json::object& object, const char* name, const std::string& path,
+                                              const Where& where) {
+  std::vector<std::string> texts;
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr) return texts;
+  const json::array list = value->is_array() ? value->get_array() : json::array{*value};
+  for (const json::value& one : list) {
+    if (!one.is_string())
+      return Error{ErrorKind::kUsage,
+                   where(path + "." + name) + fmt::format("\"{}\" must be a text, or a list of texts", name)};
+    texts.emplace_back(one.get_string());
+  }
+  return texts;
+}
+
 Result<ItemSource> read_items(const json::value& value, const std::string& path, const Where& where) {
   ItemSource source;
   if (value.is_string()) {
@@ -86,15 +102,16 @@ Result<ItemSource> read_items(const json::value& value, const std::string& path,
     return Error{ErrorKind::kUsage, where("items") + "items must be a file, or { file = ..., key = ... }"};
   const json::object& object = value.get_object();
   for (const auto& [key, member] : object)
-    if (key != "file" && key != "folder" && key != "format" && key != "key")
+    if (key != "file" && key != "folder" && key != "format" && key != "key" && key != "images")
       return Error{ErrorKind::kUsage,
                    where("items." + std::string(key)) +
-                       fmt::format("\"{}\" is not known here; there are file, folder, format and key",
+                       fmt::format("\"{}\" is not known here; there are file, folder, format, key and images",
                                    printable(std::string(key)))};
   ASSIGN_OR_RETURN(source.file, text_member(object, "file", "items", where));
   ASSIGN_OR_RETURN(source.folder, text_member(object, "folder", "items", where));
   ASSIGN_OR_RETURN(source.format, text_member(object, "format", "items", where));
   ASSIGN_OR_RETURN(source.key, text_member(object, "key", "items", where));
+  ASSIGN_OR_RETURN(source.images, texts_member(object, "images", "items", where));
   if (source.file.empty() == source.folder.empty())
     return Error{ErrorKind::kUsage, where("items") + "items need either a file or a folder"};
   if (!source.format.empty() && source.format != "csv" && source.format != "jsonl" && source.format != "lines")

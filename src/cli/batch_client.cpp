@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "image/decode.h"
 
 namespace hearth::cli {
 namespace {
@@ -79,7 +80,8 @@ Result<JobUpload> make_upload(const batch::WorkflowFile& file) {
     return upload.body.append(text, kMemory_bytes, folder);
   };
   TRY(add({{"workflow", batch::to_json(file.workflow)}}));
-  const Status read = batch::each_item(file.items, [&](const batch::NewItem& item) -> Status {
+  const auto is_picture = [](std::string_view content) { return image::is_picture(std::as_bytes(std::span(content))); };
+  const Status read = batch::each_item(file.items, is_picture, [&](const batch::NewItem& item) -> Status {
     ++upload.items;
     return add({{"key", item.key}, {"data", json::parse(item.data)}});
   });
