@@ -337,9 +337,8 @@ void Engine::Impl::recover(const Error& loss) {
 
 // What was learned holds for where the layers were, so it is learned again soon after they have moved.
 void Engine::Impl::look_at_devices() {
-  constexpr std::chrono::milliseconds kBound_gpu(100), kBound_cpu(250);
   bound = options.step_bound;
-  if (bound.count() == 0) bound = devices_now().wholly_on_gpu() ? kBound_gpu : kBound_cpu;
+  if (bound.count() == 0) bound = devices_now().wholly_on_gpu() ? kStep_bound_gpu : kStep_bound_cpu;
 }
 
 DeviceStatus Engine::Impl::devices_now() const {

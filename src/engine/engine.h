@@ -29,6 +29,8 @@ namespace hearth::engine {
 
 struct Backend;  // engine/backend.h
 
+inline constexpr std::chrono::milliseconds kStep_bound_gpu(100), kStep_bound_cpu(250);
+
 // What is larger than the model was loaded for (LoadOptions' batch_rows, logit_rows) is cut to that, with a
 // warning in the log.
 struct EngineOptions {
@@ -36,7 +38,7 @@ struct EngineOptions {
   uint32_t queue = 512;        // that may wait
   uint32_t step_rows = 512;    // most tokens in one step: long prompts are cut into chunks of this
   // What a step may take, as far as that is learned, so that nobody waits longer for the next token; but see
-  // sched::Scheduler::plan(). 0: 100 ms for a model that is wholly on GPUs, else 250.
+  // sched::Scheduler::plan(). 0: kStep_bound_gpu for a model that is wholly on GPUs, else kStep_bound_cpu.
   std::chrono::milliseconds step_bound{0};
 };
 

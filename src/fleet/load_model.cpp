@@ -34,7 +34,7 @@ bool copies_weights(const ModelOptions& options, const gguf::File& file) {
 Status load_sight(const ModelOptions& options, const LoadObserver& observer, LoadedModel& loaded) {
   if (!Sight::has(loaded.found, *loaded.file)) return {};
   ASSIGN_OR_RETURN(const models::Spec spec, models::read_spec(*loaded.file));
-  auto sight = Sight::load(loaded.found, loaded.file, loaded.tokenizer, spec.width, options);
+  auto sight = Sight::load(loaded.found, loaded.file, loaded.tokenizer, spec, options);
   if (sight) {
     loaded.sight = std::move(*sight);
     if (const Cause& cause = loaded.sight->cause(); !cause.empty() && observer.note)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 
 #include "base/error.h"
 #include "base/host_owner.h"
@@ -21,16 +22,24 @@ namespace {
 constexpr uint64_t kMost_kept_bytes = 256u << 20;
 
 // What stands for a row in the prompt: penalties on tokens of the prompt fall on it, so that it had better be one that
-// no answer needs.
-text::Token placeholder(const text::Tokenizer& tokenizer) {
+// no answer needs. Where layers have inputs of their own by token, those of a picture's rows are the first token's, the
+// padding's (Hugging Face's Gemma3nModel and Gemma4Model).
+text::Token placeholder(const text::Tokenizer& tokenizer, const models::Spec& spec) {
+  if (spec.layer_inputs != 0) return 0;
   for (const char* name : {"<|image_pad|>", "<image_soft_token>", "<image>", "[IMG]", "<|image|>", "<unk>"})
     if (const text::Token token = tokenizer.find(name); token != text::kNoToken) return token;
   return 0;
 }
 
+// Of text that stands beside embeddings.
+std::vector<text::Token> tokens_beside(const text::Tokenizer& tokenizer, const std::string& text) {
+  return tokenizer.encode(text, {.add_special = false, .parse_special = true});
+}
+
 struct Place {
   std::unique_ptr<device::Device> device;
   Cause cause;
+  std::function<std::chrono::nanoseconds()> bound;  // of a step
 };
 
 // The first GPU that has the room.
@@ -45,13 +54,15 @@ Result<Place> find_place(const gguf::File& file, const std::string& model, const
       if (!device) continue;
       ASSIGN_OR_RETURN(const vision::Memory needed, vision::Encoder::estimate(file, **device));
       const placement::DeviceState state = engine::state_of(**device);
-      if (needed.total() <= state.budget()) return Place{std::move(*device), {}};
+      if (needed.total() <= state.budget())
+        return Place{std::move(*device), {}, [] { return engine::kStep_bound_gpu; }};
       room += fmt::format("{}{} has {} to give", room.empty() ? "" : " and ", state.name, size_text(state.budget()));
       place.cause = {"vision-encoder-on-cpu", {{"needed", size_text(needed.total())}, {"room", room}}};
     }
   }
   auto host = HostOwner::of_process()->join(options.threads > 0 ? options.threads : usable_processors());
-  ASSIGN_OR_RETURN(place.device, cpu::create_device({.host = std::move(host), .isa = options.cpu_isa}));
+  ASSIGN_OR_RETURN(place.device, cpu::create_device({.host = host, .isa = options.cpu_isa}));
+  place.bound = [host] { return std::chrono::nanoseconds(engine::kStep_bound_cpu) / host->sharers(); };
   return place;
 }
 
@@ -62,7 +73,7 @@ bool Sight::has(const store::ModelFiles& found, const gguf::File& file) {
 }
 
 Result<std::unique_ptr<Sight>> Sight::load(const store::ModelFiles& found, std::shared_ptr<const gguf::File> file,
-                                           std::shared_ptr<const text::Tokenizer> tokenizer, uint32_t width,
+                                           std::shared_ptr<const text::Tokenizer> tokenizer, const models::Spec& spec,
                                            const ModelOptions& options) {
   std::unique_ptr<Sight> sight(new Sight);
   if (!found.projector.empty()) {
@@ -71,16 +82,20 @@ Result<std::unique_ptr<Sight>> Sight::load(const store::ModelFiles& found, std::
   ASSIGN_OR_RETURN(Place place, find_place(*file, found.name, options));
   sight->device_ = std::move(place.device);
   sight->cause_ = std::move(place.cause);
+  sight->placeholder_ = placeholder(*tokenizer, spec);
   sight->tokenizer_ = std::move(tokenizer);
   ASSIGN_OR_RETURN(sight->memory_, vision::Encoder::estimate(*file, *sight->device_));
-  ASSIGN_OR_RETURN(sight->encoder_, vision::Encoder::load(file, *sight->device_));
-  if (sight->encoder_->width() != width)
+  ASSIGN_OR_RETURN(sight->encoder_, vision::Encoder::load(file, *sight->device_, std::move(place.bound)));
+  if (sight->encoder_->width() != spec.width)
     return error(ErrorKind::kUnsupported,
                  "{}: the encoder of pictures makes embeddings of {} numbers, but the model reads {}: it belongs to "
                  "another model",
-                 file->path(), sight->encoder_->width(), width);
+                 file->path(), sight->encoder_->width(), spec.width);
   if (!sight->cause_.empty())
     log_warn("{}: the encoder of pictures runs on the CPU: {}", found.name, text_of(sight->cause_));
+  vision::Encoder& encoder = *sight->encoder_;
+  sight->queue_.emplace(PictureQueue::Encode{[&encoder](const image::Picture& view) { return encoder.rows_of(view); },
+                                             [&encoder](PictureQueue::Views views) { return encoder.encode(views); }});
   return sight;
 }
 
@@ -98,7 +113,6 @@ void Sight::add_to(engine::DeviceStatus* devices) const {
 }
 
 std::shared_ptr<const SeenPicture> Sight::find(const std::string& hash) {
-  const std::lock_guard lock(mutex_);
   const auto kept = std::ranges::find(kept_, hash, &Kept::hash);
   if (kept == kept_.end()) return nullptr;
   kept_.splice(kept_.begin(), kept_, kept);
@@ -106,7 +120,6 @@ std::shared_ptr<const SeenPicture> Sight::find(const std::string& hash) {
 }
 
 void Sight::keep(const std::string& hash, std::shared_ptr<const SeenPicture> picture) {
-  const std::lock_guard lock(mutex_);
   kept_bytes_ += picture->bytes;
   kept_.push_front({hash, std::move(picture)});
   while (kept_bytes_ > kMost_kept_bytes && kept_.size() > 1) {
@@ -122,9 +135,9 @@ SeenPicture Sight::parts_of(std::vector<vision::Piece> pieces, const std::string
   for (vision::Piece& piece : pieces) {
     SeenPicture::Part part;
     if (piece.embeddings.empty()) {
-      part.tokens = tokenizer_->encode(piece.text, {.add_special = false, .parse_special = true});
+      part.tokens = tokens_beside(*tokenizer_, piece.text);
     } else {
-      part.tokens.resize(piece.embeddings.size() / row, placeholder(*tokenizer_));
+      part.tokens.resize(piece.embeddings.size() / row, placeholder_);
       seen.bytes += piece.embeddings.size() * sizeof(float);
       part.embedded.values = std::make_shared<const std::vector<float>>(std::move(piece.embeddings));
       part.embedded.key = key + seen.parts.size();
@@ -139,17 +152,108 @@ SeenPicture Sight::parts_of(std::vector<vision::Piece> pieces, const std::string
   return seen;
 }
 
-Result<std::shared_ptr<const SeenPicture>> Sight::look(std::string_view file) {
+// Null: it is neither kept nor on its way; else `done` is taken where it is on its way.
+std::shared_ptr<const SeenPicture> Sight::find_or_join(const std::string& hash, uint64_t look,
+                                                       std::function<void(Seen)>& done) {
+  if (auto seen = find(hash)) return seen;
+  if (const auto pending = pending_.find(hash); pending != pending_.end())
+    pending->second->wanted.emplace(look, std::exchange(done, nullptr));
+  return nullptr;
+}
+
+uint64_t Sight::look(std::string_view file, std::function<void(Seen)> done) {
   const std::string hash = sha256_hex(file);
-  if (auto seen = find(hash)) return seen;
-  ASSIGN_OR_RETURN(const image::Picture picture,
-                   image::decode_confined(std::as_bytes(std::span(file.data(), file.size()))));
-  const std::lock_guard lock(encoding_);
-  if (auto seen = find(hash)) return seen;
-  ASSIGN_OR_RETURN(std::vector<vision::Piece> pieces, encoder_->read(picture));
-  auto seen = std::make_shared<const SeenPicture>(parts_of(std::move(pieces), hash));
-  keep(hash, seen);
-  return std::shared_ptr<const SeenPicture>(std::move(seen));
+  std::shared_ptr<const SeenPicture> seen;
+  uint64_t look = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    look = ++last_look_;
+    seen = find_or_join(hash, look, done);
+  }
+  if (done != nullptr && seen == nullptr) {
+    auto picture = image::decode_confined(std::as_bytes(std::span(file.data(), file.size())));
+    if (!picture) {
+      done(picture.error());
+      return look;
+    }
+    vision::Views views = encoder_->prepare(*picture);
+    const std::lock_guard lock(mutex_);
+    seen = find_or_join(hash, look, done);  // somebody may have been quicker
+    if (done != nullptr && seen == nullptr) {
+      const auto pending = std::make_shared<Pending>();
+      pending->wanted.emplace(look, std::exchange(done, nullptr));
+      pending_.emplace(hash, pending);
+      std::vector<image::Picture> pictures;  // of `views` only sizes are left
+      for (image::Picture& view : views.pictures)
+        pictures.push_back({view.width, view.height, std::exchange(view.rgb, {})});
+      pending->queued =
+          queue_->add(std::move(pictures), [this, hash, pending, views = std::move(views)](auto embeddings) {
+            encoded(hash, pending, views, std::move(embeddings));
+          });
+    }
+  }
+  if (done != nullptr) done(std::move(seen));
+  return look;
+}
+
+void Sight::encoded(const std::string& hash, const std::shared_ptr<Pending>& pending, const vision::Views& views,
+                    Result<PictureQueue::Embeddings> embeddings) {
+  Seen seen =
+      embeddings
+          ? Seen(std::make_shared<const SeenPicture>(parts_of(encoder_->assemble(views, std::move(*embeddings)), hash)))
+          : Seen(embeddings.error());
+  std::map<uint64_t, std::function<void(Seen)>> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted.swap(pending->wanted);
+    if (const auto found = pending_.find(hash); found != pending_.end() && found->second == pending)
+      pending_.erase(found);
+    if (seen) keep(hash, *seen);
+  }
+  for (auto& [look, done] : wanted) done(seen);
+}
+
+void Sight::withdraw(uint64_t look) {
+  std::function<void(Seen)> done;
+  PictureQueue::Id unwanted = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found =
+        std::ranges::find_if(pending_, [&](const auto& one) { return one.second->wanted.contains(look); });
+    if (found == pending_.end()) return;
+    const std::shared_ptr<Pending> pending = found->second;
+    done = std::move(pending->wanted.extract(look).mapped());
+    if (pending->wanted.empty()) {
+      unwanted = pending->queued;
+      pending_.erase(found);
+    }
+  }
+  if (unwanted != 0) queue_->withdraw(unwanted);
+  done(error(ErrorKind::kCancelled, "the picture is not wanted any more"));
+}
+
+Sight::Seen Sight::look(std::string_view file) {
+  std::promise<Seen> seen;
+  look(file, [&](Seen result) { seen.set_value(std::move(result)); });
+  return seen.get_future().get();
+}
+
+Result<uint32_t> count_picture(const store::ModelFiles& found, std::shared_ptr<const gguf::File> file,
+                               const text::Tokenizer& tokenizer, std::string_view picture) {
+  if (!Sight::has(found, *file))
+    return error(ErrorKind::kUsage, "\"{}\" does not see pictures; use a model whose capabilities have \"vision\"",
+                 found.name);
+  if (!found.projector.empty()) {
+    ASSIGN_OR_RETURN(file, gguf::File::open(found.projector));
+  }
+  ASSIGN_OR_RETURN(const image::Picture decoded,
+                   image::decode_confined(std::as_bytes(std::span(picture.data(), picture.size()))));
+  ASSIGN_OR_RETURN(const vision::Encoder::Outline outline, vision::Encoder::outline(*file, decoded));
+  size_t tokens = 0;
+  for (const vision::Piece& piece : outline.pieces)
+    tokens += piece.embeddings.empty() ? tokens_beside(tokenizer, piece.text).size()
+                                       : piece.embeddings.size() / outline.values;
+  return static_cast<uint32_t>(tokens);
 }
 
 Result<std::string> plan_encoder(const store::ModelFiles& found, const std::shared_ptr<const gguf::File>& file,

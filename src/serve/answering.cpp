@@ -83,8 +83,8 @@ class TokenBook {
 // One request until the end of its answers.
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  Job(api::AnswerRequest request, api::AnswerSink sink, AnswerRate& rate)
-      : request_(std::move(request)), sink_(std::move(sink)), rate_(rate) {}
+  Job(api::AnswerRequest request, api::AnswerSink sink, AnswerRate& rate, Workers& workers)
+      : request_(std::move(request)), sink_(std::move(sink)), rate_(rate), workers_(workers) {}
 
   const api::AnswerRequest& request() const { return request_; }
 
@@ -95,16 +95,31 @@ class Job : public std::enable_shared_from_this<Job> {
     sink_({.end = std::move(end)});
   }
 
-  void cancel() { holding_.cancel(); }
+  void cancel() {
+    holding_.cancel();
+    looking_.cancel();
+  }
 
-  // On a worker, with the model loaded.
+  // On a worker, with the model loaded. Workers do not wait for pictures to be encoded: another turn follows then.
   void run(std::shared_ptr<fleet::Fleet::Lease> lease) {
     loaded_ = Clock::now();
     if (!holding_.take(lease)) return refuse(error(ErrorKind::kCancelled, "the client has gone"));
     context_tokens_ = (*lease)->context_tokens;
     model_ = (*lease)->found.name;
+    if (request_.pictures.empty()) return answer(lease, {});
+    looking_.start(request_, **lease, [self = shared_from_this(), lease](Result<SeenPictures> seen) {
+      const api::AnswerEnd end{.context_tokens = self->context_tokens_};
+      if (!seen) return self->end_early(seen.error(), end);
+      const bool posted = self->workers_.post(self->request_.caller.user,
+                                              [self, lease, seen = std::move(*seen)] { self->answer(lease, seen); });
+      if (!posted) self->end_early(error(ErrorKind::kBusy, "too many requests wait"), end);
+    });
+  }
+
+ private:
+  void answer(const std::shared_ptr<fleet::Fleet::Lease>& lease, const SeenPictures& pictures) {
     api::AnswerEnd end{.context_tokens = context_tokens_};
-    Result<Prepared> prepared = prepare(request_, **lease, &end.usage.prompt_tokens);
+    Result<Prepared> prepared = prepare(request_, **lease, pictures, &end.usage.prompt_tokens);
     if (!prepared) return end_early(prepared.error(), std::move(end));
     const engine::Request request = std::move(prepared->request);
     prepared_ = std::move(prepared).value();
@@ -115,7 +130,6 @@ class Job : public std::enable_shared_from_this<Job> {
     holding_.started(*ids);
   }
 
- private:
   // One answer.
   struct Part {
     std::unique_ptr<chat::Answer> reader;
@@ -224,6 +238,7 @@ class Job : public std::enable_shared_from_this<Job> {
   const api::AnswerRequest request_;
   const api::AnswerSink sink_;
   AnswerRate& rate_;
+  Workers& workers_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point loaded_ = start_;
   uint32_t context_tokens_ = 0, prompt_tokens_ = 0;
@@ -231,6 +246,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::string model_;  // by its own name, once it is loaded
 
   Holding holding_;
+  Looking looking_;
 
   std::mutex sink_mutex_;  // held while the sink is called
   bool accepted_ = false;
@@ -256,7 +272,7 @@ uint32_t AnswerRate::wait_s() const {
 
 api::Cancel answer(fleet::Fleet& models, Workers& workers, AnswerRate& rate, api::AnswerRequest request,
                    api::AnswerSink sink) {
-  return start(models, workers, std::make_shared<Job>(std::move(request), std::move(sink), rate));
+  return start(models, workers, std::make_shared<Job>(std::move(request), std::move(sink), rate, workers));
 }
 
 }  // namespace hearth::serve

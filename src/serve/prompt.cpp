@@ -320,11 +320,12 @@ Result<Prompted> make_prompt(const api::AnswerRequest& request, const PromptMode
   return PromptMaker(request, model).run();
 }
 
-Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, uint32_t* prompt_tokens) {
+Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, const SeenPictures& pictures,
+                         uint32_t* prompt_tokens) {
   if (!request.pictures.empty() && model.sight == nullptr) {
     api::AnswerRequest blind = request;
     if (describe_tool_pictures(&blind)) {
-      ASSIGN_OR_RETURN(Prepared described, prepare(blind, model, prompt_tokens));
+      ASSIGN_OR_RETURN(Prepared described, prepare(blind, model, {}, prompt_tokens));
       described.warnings.emplace_back("messages=the model does not see the images of tools' results");
       return described;
     }
@@ -343,7 +344,6 @@ Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& mod
   out.penalises_prompt = request.settings.penalises_prompt;
   out.tells_begin = true;
   const uint32_t context = model.context_tokens;
-  ASSIGN_OR_RETURN(const SeenPictures pictures, look_at(request, model));
   // Pictures are not counted where a conversation is shortened: their room is kept free.
   const uint32_t room = context - std::min(context / 2, tokens_of(pictures));
   const PromptModel prompt_model{model.found, *model.file, model.chat, model.raw, room};

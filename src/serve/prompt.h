@@ -11,6 +11,7 @@
 #include "chat/answer.h"
 #include "engine/engine.h"
 #include "fleet/resident.h"
+#include "serve/pictures.h"
 
 namespace hearth::serve {
 
@@ -44,7 +45,9 @@ struct Prepared : Prompted {
   engine::Request request;  // with the tokens
 };
 
-// Likewise, and kTooLong. Sets `prompt_tokens` as soon as they are counted.
-Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, uint32_t* prompt_tokens);
+// Likewise, and kTooLong. `pictures`: the request's, as the model sees them. Sets `prompt_tokens` as soon as they are
+// counted.
+Result<Prepared> prepare(const api::AnswerRequest& request, fleet::Resident& model, const SeenPictures& pictures,
+                         uint32_t* prompt_tokens);
 
 }  // namespace hearth::serve

@@ -3,8 +3,11 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "chat/picture_marks.h"
 #include "fleet/chat_model.h"
 #include "fleet/find_model.h"
+#include "fleet/sight.h"
+#include "serve/pictures.h"
 #include "serve/prompt.h"
 
 namespace hearth::serve {
@@ -47,11 +50,29 @@ Result<std::shared_ptr<const TextModel>> TextModels::get(const std::string& name
   return model;
 }
 
-Result<api::PromptView> render(TextModels& models, const api::AnswerRequest& request, uint32_t context) {
-  ASSIGN_OR_RETURN(const auto model, models.get(request.model));
+Result<api::PromptView> render(TextModels& models, const api::AnswerRequest& asked, uint32_t context) {
+  ASSIGN_OR_RETURN(const auto model, models.get(asked.model));
+  api::AnswerRequest request = asked;
+  if (!fleet::Sight::has(model->found, *model->file)) describe_tool_pictures(&request);
   const PromptModel prompt_model{model->found, *model->file, model->chat, model->raw, context};
   ASSIGN_OR_RETURN(Prompted prompt, make_prompt(request, prompt_model));
-  return api::PromptView{std::move(prompt.text), {prompt.tokens.begin(), prompt.tokens.end()}};
+  api::PromptView view{std::move(prompt.text), {}};
+  for (const text::Token token : prompt.tokens) {
+    const std::optional<size_t> picture = chat::picture_of(token);
+    uint32_t count = 1;
+    if (picture && *picture < request.pictures.size()) {
+      if (request.pictures.addresses().contains(*picture))
+        return error(ErrorKind::kUsage,
+                     "picture {} is an address, which is not fetched to be counted; send the picture itself",
+                     *picture + 1);
+      const auto counted = fleet::count_picture(model->found, model->file, model->chat->tokenizer(),
+                                                *request.pictures.files()[*picture]);
+      if (!counted) return of_picture(*picture, counted.error());
+      count = *counted;
+    }
+    view.tokens.insert(view.tokens.end(), count, token);
+  }
+  return view;
 }
 
 Result<std::vector<api::TokenView>> tokenize(TextModels& models, const api::TokenizeRequest& request) {

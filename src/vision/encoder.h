@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "device/device.h"
 #include "gguf/file.h"
@@ -10,7 +11,7 @@
 
 namespace hearth::vision {
 
-// What it takes of a device: weights, and a run over its largest views.
+// What it takes of a device: weights, and a run over its largest views, or over as many small ones as go together.
 struct Memory {
   uint64_t weights = 0, run = 0;
   uint64_t total() const { return weights + run; }
@@ -19,13 +20,28 @@ struct Memory {
 // Whether a file holds an encoder of pictures.
 bool has_encoder(const gguf::File& file);
 
+// So many rows of several views go through an encoder together: enough for products of matrices to be at their speed,
+// and no more, since each view has to wait for all.
+inline constexpr uint32_t kRows_together = 1024;
+
 class Encoder {
  public:
-  // Errors: kUnsupported (a kind that is not known, naming it and those that are; a tensor that nothing reads),
-  // kInvalidData, kNoMemory, kDeviceLost. The device serves nothing else, and must outlive the encoder.
-  static Result<std::unique_ptr<Encoder>> load(std::shared_ptr<const gguf::File> file, device::Device& device);
+  using Embeddings = Result<std::vector<float>>;
+
+  // `bound`: how long a step may take now (vision/pace.h); none: any time. Errors: kUnsupported (a kind that is not
+  // known, naming it and those that are; a tensor that nothing reads), kInvalidData, kNoMemory, kDeviceLost. The device
+  // serves nothing else, and must outlive the encoder.
+  static Result<std::unique_ptr<Encoder>> load(std::shared_ptr<const gguf::File> file, device::Device& device,
+                                               std::function<std::chrono::nanoseconds()> bound = {});
   // What load() on a device of this kind takes.
   static Result<Memory> estimate(const gguf::File& file, const device::Sizing& sizing);
+  // What stands in a prompt in the place of a picture, with zeros for embeddings, of so many values each: no weights
+  // are needed for that.
+  struct Outline {
+    std::vector<Piece> pieces;
+    uint32_t values = 0;
+  };
+  static Result<Outline> outline(const gguf::File& file, const image::Picture& picture);
   ~Encoder();
 
   const Spec& spec() const;
@@ -35,12 +51,20 @@ class Encoder {
 
   // The views that it sees of a picture. Any thread.
   Views prepare(const image::Picture& picture) const;
-  // The embeddings of one view, (1 + deep()) * width() values each. One thread at a time. Errors: kUnsupported (a view
-  // of a size that the encoder has no positions for), kNoMemory, kDeviceLost.
-  Result<std::vector<float>> encode(const image::Picture& view);
-  // Both, and what belongs between.
-  Result<std::vector<Piece>> read(const image::Picture& picture);
+  // Rows of a view within the encoder, which add up where views go together. Any thread.
+  uint32_t rows_of(const image::Picture& view) const;
+  // The embeddings of views, (1 + deep()) * width() values each, in one pass over the weights; to the bit what they are
+  // alone. One thread at a time. Errors, of each view: kUnsupported (of a size that the encoder has no positions for),
+  // kNoMemory, kDeviceLost.
+  std::vector<Embeddings> encode(std::span<const image::Picture* const> views);
+  Embeddings encode(const image::Picture& view);
+  // What stands in a prompt: the embeddings of the views, and what belongs between.
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const;
+
+  // So far: passes over the weights, and steps of all that it did.
+  uint64_t passes() const;
+  uint64_t steps() const;
+  uint64_t run_bytes() const;  // of device memory beside the weights, that the last pass took
 
  private:
   struct Impl;

@@ -23,8 +23,8 @@ struct Views {
 // What stands in a prompt in the place of a picture: text, of which special tokens count as such, and embeddings.
 struct Piece {
   std::string text = {};
-  std::vector<float> embeddings = {};   // rows of the text model's width, each followed by its deep features
-  uint32_t columns = 0, rows = 0;  // where positions have rows and columns (M-RoPE)
+  std::vector<float> embeddings = {};  // rows of the text model's width, each followed by its deep features
+  uint32_t columns = 0, rows = 0;      // where positions have rows and columns (M-RoPE)
 };
 
 // Of one file. Any thread, but for read().
@@ -41,9 +41,13 @@ class Projector {
   virtual Status read(models::TensorReader& reader) = 0;
   // Where Tower::run() tells of rows on the way; what is kept goes to embed() as `seen`.
   virtual Result<Rows> keep(Workbench&, uint32_t, const Rows& x) const { return x; }
-  // The embeddings of one view, row by row.
+  // How many embeddings a view has.
+  virtual uint32_t tokens(const Layout& layout) const = 0;
+  // They, row by row.
   virtual Result<std::vector<float>> embed(Workbench& bench, const Layout& layout, const Rows& x,
                                            const std::vector<Rows>& seen) const = 0;
+  // How many floats keep() and embed() take for each of the tower's rows, at most.
+  virtual uint64_t row_floats() const = 0;
   // `views`: embeddings of each.
   virtual std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const = 0;
 

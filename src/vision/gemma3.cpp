@@ -30,6 +30,9 @@ class Gemma3 : public Projector {
     return {};
   }
 
+  uint32_t tokens(const Layout& layout) const override {
+    return static_cast<uint32_t>(layout.order.size() / (kPool * kPool));
+  }
   Result<std::vector<float>> embed(Workbench& bench, const Layout&, const Rows& x,
                                    const std::vector<Rows>&) const override {
     ASSIGN_OR_RETURN(const Rows last, bench.norm(x, spec_.norm, last_norm_, spec_.epsilon));
@@ -39,6 +42,8 @@ class Gemma3 : public Projector {
     ASSIGN_OR_RETURN(const Rows out, bench.linear(normed, projection_));
     return bench.get(out);
   }
+
+  uint64_t row_floats() const override { return 2 * spec_.width + spec_.out / kPool; }
 
   std::vector<Piece> assemble(const Views&, std::vector<std::vector<float>> embeddings) const override {
     return {{.text = "<start_of_image>"}, {.embeddings = std::move(embeddings[0])}, {.text = "<end_of_image>"}};

@@ -57,6 +57,7 @@ class Gemma4 : public Projector {
     return {};
   }
 
+  uint32_t tokens(const Layout& layout) const override { return layout.columns / kPool * (layout.rows / kPool); }
   Result<std::vector<float>> embed(Workbench& bench, const Layout& layout, const Rows& x,
                                    const std::vector<Rows>&) const override {
     ASSIGN_OR_RETURN(std::vector<float> rows, bench.get(x));
@@ -73,6 +74,8 @@ class Gemma4 : public Projector {
     ASSIGN_OR_RETURN(const Rows out, bench.linear(normed, projection_));
     return bench.get(out);
   }
+
+  uint64_t row_floats() const override { return spec_.width + spec_.out / kPool; }
 
   std::vector<Piece> assemble(const Views&, std::vector<std::vector<float>> embeddings) const override {
     return {{.text = "<|image>"}, {.embeddings = std::move(embeddings[0])}, {.text = "<image|>"}};

@@ -45,12 +45,17 @@ class Idefics3 : public Projector {
     ASSIGN_OR_RETURN(projection_, reader.linear("mm.model.fc", spec_.out, side_ * side_ * spec_.width));
     return {};
   }
+  uint32_t tokens(const Layout& layout) const override {
+    return static_cast<uint32_t>(layout.order.size() / (side_ * side_));
+  }
   Result<std::vector<float>> embed(Workbench& bench, const Layout&, const Rows& x,
                                    const std::vector<Rows>&) const override {
     ASSIGN_OR_RETURN(const Rows last, bench.norm(x, spec_.norm, last_norm_, spec_.epsilon));
     ASSIGN_OR_RETURN(const Rows out, bench.linear(last.as(side_ * side_ * spec_.width), projection_));
     return bench.get(out);
   }
+
+  uint64_t row_floats() const override { return spec_.width + spec_.out / (side_ * side_) + 1; }
 
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
     std::vector<Piece> pieces;

@@ -45,6 +45,9 @@ class InternVl : public Projector {
     ASSIGN_OR_RETURN(second_, reader.linear("mm.model.mlp.3", spec_.out, spec_.out));
     return {};
   }
+  uint32_t tokens(const Layout& layout) const override {
+    return static_cast<uint32_t>(layout.order.size() / (side_ * side_));
+  }
   Result<std::vector<float>> embed(Workbench& bench, const Layout&, const Rows& x,
                                    const std::vector<Rows>&) const override {
     const Rows patches = spec_.class_token ? x.from(1) : x;
@@ -53,6 +56,8 @@ class InternVl : public Projector {
     ASSIGN_OR_RETURN(const Rows out, bench.two(joined, first_, device::Activation::kGeluTanh, second_));
     return bench.get(out);
   }
+
+  uint64_t row_floats() const override { return spec_.width + 2 * spec_.out / (side_ * side_) + 1; }
 
   std::vector<Piece> assemble(const Views&, std::vector<std::vector<float>> embeddings) const override {
     Piece all;

@@ -46,6 +46,7 @@ class Llava : public Projector {
     return bench.norm(x, device::NormKind::kNone, {}, 0);
   }
 
+  uint32_t tokens(const Layout& layout) const override { return static_cast<uint32_t>(layout.order.size()); }
   Result<std::vector<float>> embed(Workbench& bench, const Layout&, const Rows& x,
                                    const std::vector<Rows>& seen) const override {
     Rows all = x;
@@ -56,6 +57,8 @@ class Llava : public Projector {
     ASSIGN_OR_RETURN(const Rows out, bench.two(patches, first_, device::Activation::kGeluTanh, second_));
     return bench.get(out);
   }
+
+  uint64_t row_floats() const override { return 2 * spec_.out + 2 * spec_.seen.size() * spec_.width; }
 
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
     std::vector<Piece> pieces(1);

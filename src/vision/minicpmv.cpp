@@ -63,6 +63,7 @@ class MiniCpmV : public Projector {
     return {};
   }
 
+  uint32_t tokens(const Layout&) const override { return static_cast<uint32_t>(query_.size() / spec_.out); }
   Result<std::vector<float>> embed(Workbench& bench, const Layout& layout, const Rows& x,
                                    const std::vector<Rows>&) const override {
     const auto layer_norm = [&](const Rows& rows, const models::Norm& norm) {
@@ -83,6 +84,9 @@ class MiniCpmV : public Projector {
     ASSIGN_OR_RETURN(const Rows out, bench.linear(normed, projection_));
     return bench.get(out);
   }
+
+  // The patches, five arrays of the width behind, keys and values in the cache, and those of the queries, which are few.
+  uint64_t row_floats() const override { return spec_.width + 8 * spec_.out; }
 
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
     std::vector<Piece> pieces;

@@ -44,6 +44,10 @@ class Pixtral : public Projector {
     return {};
   }
 
+  uint32_t tokens(const Layout& layout) const override {
+    const uint32_t rows = layout.rows / side_;
+    return layout.columns / side_ * rows + (row_end_.empty() ? 0 : rows - 1);
+  }
   Result<std::vector<float>> embed(Workbench& bench, const Layout& layout, const Rows& x,
                                    const std::vector<Rows>&) const override {
     Rows rows = x;
@@ -62,6 +66,8 @@ class Pixtral : public Projector {
     }
     return with_ends;
   }
+
+  uint64_t row_floats() const override { return 2 * spec_.width + 2 * spec_.out / (side_ * side_); }
 
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
     if (!row_end_.empty()) return {{.embeddings = std::move(embeddings[0])}, {.text = "[IMG_END]"}};

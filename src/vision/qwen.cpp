@@ -78,6 +78,9 @@ class Qwen : public Projector {
     return bench.two(normed, deep.first, device::Activation::kGeluTanh, deep.second);
   }
 
+  uint32_t tokens(const Layout& layout) const override {
+    return static_cast<uint32_t>(layout.order.size() / (kSide * kSide));
+  }
   Result<std::vector<float>> embed(Workbench& bench, const Layout& layout, const Rows& x,
                                    const std::vector<Rows>& seen) const override {
     ASSIGN_OR_RETURN(const Rows last, bench.norm(x, spec_.norm, last_norm_, spec_.epsilon));
@@ -90,6 +93,8 @@ class Qwen : public Projector {
     }
     return in_order(layout, parts);
   }
+
+  uint64_t row_floats() const override { return (1 + spec_.seen.size()) * (2 * spec_.width + spec_.out / kSide); }
 
   std::vector<Piece> assemble(const Views& views, std::vector<std::vector<float>> embeddings) const override {
     const uint32_t unit = kSide * spec_.patch;

@@ -36,47 +36,55 @@ bool limits_result(const BoundedLinear& linear) {
   return std::isfinite(linear.out_least) || std::isfinite(linear.out_most);
 }
 
-// Rows that see one another, and where their keys and values lie.
-struct Sequences {
-  std::vector<int32_t> tokens, pages;
-  device::Batch batch;
-
-  Sequences(uint32_t rows, std::span<const uint32_t> sizes, std::span<const device::Place> places) : tokens(rows) {
-    batch.tokens = tokens;
-    batch.places.assign(places.begin(), places.end());
-    uint32_t count = 0;
-    for (const uint32_t size : sizes) count += static_cast<uint32_t>(divide_up(size, device::kPage_tokens));
-    pages.resize(count);
-    std::iota(pages.begin(), pages.end(), 0);
-    uint32_t first = 0, page = 0;
+// Adjacent runs of rows that see one another, and where their keys and values lie.
+class Sequences {
+ public:
+  explicit Sequences(const std::vector<uint32_t>& sizes) : firsts_{0}, first_pages_{0} {
     for (const uint32_t size : sizes) {
-      const uint32_t used = static_cast<uint32_t>(divide_up(size, device::kPage_tokens));
-      batch.sequences.push_back({first, size, 0, std::span<const int32_t>(pages).subspan(page, used)});
-      batch.ahead.push_back({first, size, size});
-      first += size;
-      page += used;
+      firsts_.push_back(firsts_.back() + size);
+      first_pages_.push_back(first_pages_.back() + static_cast<uint32_t>(divide_up(size, device::kPage_tokens)));
     }
-    CHECK(first == rows);
+    pages_.resize(first_pages_.back());
+    std::iota(pages_.begin(), pages_.end(), 0);
+    tokens_.resize(firsts_.back());
   }
-  Sequences(const Sequences&) = delete;
-};
 
-uint32_t page_count(uint32_t rows, const std::vector<uint32_t>& windows) {
-  uint32_t count = 0;
-  for (const uint32_t size : windows) count += static_cast<uint32_t>(divide_up(size, device::kPage_tokens));
-  return std::max(count, static_cast<uint32_t>(divide_up(rows, device::kPage_tokens)));
-}
+  uint32_t pages() const { return first_pages_.back(); }
+  // Of rows [first, first + rows): valid as long as this is.
+  device::Batch batch(uint32_t first, uint32_t rows, std::span<const device::Place> places) const {
+    device::Batch batch;
+    batch.tokens = std::span(tokens_).first(rows);
+    batch.places.assign(places.begin() + first, places.begin() + first + rows);
+    auto i = static_cast<size_t>(std::ranges::upper_bound(firsts_, first) - firsts_.begin()) - 1;
+    for (uint32_t row = first; row < first + rows; row = firsts_[++i]) {
+      const uint32_t end = std::min(first + rows, firsts_[i + 1]), size = firsts_[i + 1] - firsts_[i];
+      batch.sequences.push_back({row - first, end - row, row - firsts_[i],
+                                 std::span(pages_).subspan(first_pages_[i], first_pages_[i + 1] - first_pages_[i])});
+      batch.ahead.push_back({row - first, end - row, size});
+    }
+    return batch;
+  }
+
+ private:
+  std::vector<uint32_t> firsts_, first_pages_;  // and where the last ends
+  std::vector<int32_t> tokens_, pages_;
+};
 
 }  // namespace
 
-// One pass over the blocks.
+// One step of a pass over the blocks: of some rows.
 struct Tower::Run {
   const Spec& spec;
   device::Device& device;
-  uint32_t rows, inner;
-  float *x, *scratch, *other;  // other: for what has bounds, or norms of its own
+  uint32_t rows, inner, all_rows;
+  float *x, *heads;        // the first of these rows; queries, keys and values of all rows
+  float *scratch, *other;  // of a step; other: for what has bounds, or norms of its own
   std::byte* operand_memory;
   device::CacheLayer cache;
+
+  // Queries, keys and values lie beside one another where one matrix gives them all, else one after the other.
+  uint32_t stride(const Block& block) const { return block.qkv.linear.weight ? 3 * spec.width : spec.width; }
+  size_t part(const Block& block) const { return block.qkv.linear.weight ? spec.width : size_t{all_rows} * spec.width; }
 
   Operand operand(uint32_t width, std::initializer_list<const BoundedLinear*> weights) const {
     OperandForms forms = 0;
@@ -106,49 +114,48 @@ struct Tower::Run {
     device.project(in, rows, {&projection, 1});
     if (limits_result(by)) device.clamp(out, rows, by.linear.weight.rows, by.out_least, by.out_most);
   }
-  void attention(const Block& block) const;
+  void find_heads(const Block& block) const;
   void project_heads(const Block& block) const;
-  void norm_parts(const Block& block, uint32_t stride) const;
+  void norm_parts(const Block& block) const;
+  void attend(const Block& block) const;
   void feed_forward(const Block& block) const;
   void project_inner(const Block& block) const;
   void add_result(const Operand& in, float* values, const BoundedLinear& by, const models::Norm& post,
                   const device::Vector& scale) const;
 };
 
-// Queries, keys and values lie beside one another where one matrix gives them all, else one after the other.
 void Tower::Run::project_heads(const Block& block) const {
   const uint32_t width = spec.width;
-  const size_t part = size_t{rows} * width;
   if (block.qkv.linear.weight) {
     if (limits(block.qkv)) {
       norm(block.attention_norm, {}, other);
-      return bounded(other, block.qkv, scratch, 3 * width);
+      return bounded(other, block.qkv, heads, 3 * width);
     }
     const Operand in = operand(width, {&block.qkv});
     norm(block.attention_norm, in, nullptr);
-    return project(in, block.qkv, scratch, 3 * width);
+    return project(in, block.qkv, heads, 3 * width);
   }
   if (!limits(block.q) && !limits(block.k) && !limits(block.v)) {
     const Operand in = operand(width, {&block.q, &block.k, &block.v});
     norm(block.attention_norm, in, nullptr);
-    project(in, block.q, scratch, width);
-    project(in, block.k, scratch + part, width);
-    return project(in, block.v, scratch + 2 * part, width);
+    project(in, block.q, heads, width);
+    project(in, block.k, heads + part(block), width);
+    return project(in, block.v, heads + 2 * part(block), width);
   }
-  float* to = scratch;
+  float* to = heads;
   for (const BoundedLinear* by : {&block.q, &block.k, &block.v}) {
     norm(block.attention_norm, {}, other);
     bounded(other, *by, to, width);
-    to += part;
+    to += part(block);
   }
 }
 
 // Norms that are not those of single heads of queries and keys.
-void Tower::Run::norm_parts(const Block& block, uint32_t stride) const {
-  const size_t part = stride == spec.width ? size_t{rows} * spec.width : spec.width;
+void Tower::Run::norm_parts(const Block& block) const {
+  const uint32_t stride = this->stride(block);
   if (spec.norm_values) {
     const device::Pieces pieces{spec.heads, stride, spec.head(), stride, spec.head()};
-    float* v = scratch + 2 * part;
+    float* v = heads + 2 * part(block);
     device.norm({.epsilon = spec.epsilon,
                  .weight = {nullptr, spec.head()},
                  .bias = {},
@@ -159,33 +166,36 @@ void Tower::Run::norm_parts(const Block& block, uint32_t stride) const {
   }
   if (block.q_norm.size != spec.width || spec.heads == 1) return;
   const device::Pieces whole{1, stride, 0, stride, 0};
-  for (const auto& [weight, at] : {std::pair{block.q_norm, scratch}, {block.k_norm, scratch + part}})
+  for (const auto& [weight, at] : {std::pair{block.q_norm, heads}, {block.k_norm, heads + part(block)}})
     device.norm(
         {.epsilon = spec.epsilon, .weight = weight, .bias = {}, .in = at, .operand = {}, .out = at, .pieces = &whole});
 }
 
-void Tower::Run::attention(const Block& block) const {
-  const uint32_t width = spec.width, stride = block.qkv.linear.weight ? 3 * width : width;
-  const size_t part = block.qkv.linear.weight ? width : size_t{rows} * width;
+// Keys and values go to the cache, queries stay.
+void Tower::Run::find_heads(const Block& block) const {
   project_heads(block);
-  norm_parts(block, stride);
+  norm_parts(block);
   const bool per_head = block.q_norm.size == spec.head();
-  device.rotate_append({.q = scratch,
-                        .k = scratch + part,
-                        .v = scratch + 2 * part,
-                        .q_stride = stride,
-                        .k_stride = stride,
-                        .v_stride = stride,
+  device.rotate_append({.q = heads,
+                        .k = heads + part(block),
+                        .v = heads + 2 * part(block),
+                        .q_stride = stride(block),
+                        .k_stride = stride(block),
+                        .v_stride = stride(block),
                         .heads = spec.heads,
                         .rope = spec.rope.dims != 0 ? &spec.rope : nullptr,
                         .q_norm = per_head ? block.q_norm : device::Vector{},
                         .k_norm = per_head ? block.k_norm : device::Vector{},
                         .epsilon = spec.epsilon,
                         .cache = cache});
+}
+
+void Tower::Run::attend(const Block& block) const {
+  const uint32_t width = spec.width;
   const bool bounded = limits(block.attention_output);
   const Operand out = operand(width, {&block.attention_output});
-  device.attention({.q = scratch,
-                    .q_stride = stride,
+  device.attention({.q = heads,
+                    .q_stride = stride(block),
                     .heads = spec.heads,
                     .cache = cache,
                     .scale = spec.attention_scale,
@@ -246,87 +256,136 @@ void Tower::Run::feed_forward(const Block& block) const {
 
 device::StepShape Tower::step_shape(uint32_t rows) const {
   device::StepShape most;
-  most.rows = most.context = rows;
-  most.sequences = spec_.whole_every != 0 ? rows : 1;
+  most.rows = std::min(rows, kStep_rows);
+  most.context = rows;
+  most.sequences = most.rows;  // windows, or small views
   most.width = std::max({spec_.width * 3, feed_forward_, spec_.out});
   most.heads = spec_.heads;
   most.cache = {device::CacheType::kF32, spec_.heads, spec_.head(), spec_.head()};
   return most;
 }
 
-uint64_t Tower::run_bytes(const device::Sizing& sizing, uint32_t rows) const {
-  const uint64_t widest = std::max({3 * spec_.width, 2 * feed_forward_});
-  const uint64_t floats = spec_.width + widest + std::max(spec_.width, feed_forward_) + 3 * spec_.patch * spec_.patch;
-  const uint64_t forms =
-      sizing.operand_bytes(sizing.operand_forms(patches_.weight), std::max(spec_.width, feed_forward_));
-  const uint64_t page = sizing.page_bytes(step_shape(rows).cache);
-  return rows * (floats * sizeof(float) + forms) + (rows / device::kPage_tokens + 1) * page;
-}
-
-Status Tower::embed(Workbench& bench, const image::Picture& view, const Layout& layout, const Rows& x) const {
-  const uint32_t width = 3 * spec_.patch * spec_.patch, count = static_cast<uint32_t>(layout.order.size());
-  ASSIGN_OR_RETURN(const Rows patches, bench.put(patch_rows(spec_, view, layout), width));
-  const auto add = [&](const models::Linear& matrix) -> Status {
-    ASSIGN_OR_RETURN(const Operand operand, bench.operand(count, width, matrix.weight));
-    return bench.step(count, [&] {
-      bench.device().norm(
-          {.kind = NormKind::kNone, .weight = {nullptr, width}, .bias = {}, .in = patches.data, .operand = operand});
-      const device::Projection projection{matrix.weight, matrix.bias, x.data, spec_.width, true};
-      bench.device().project(operand, count, {&projection, 1});
-    });
-  };
-  TRY(add(patches_));
-  return spec_.two_frames ? add(second_patches_) : Status();
-}
-
-Result<Rows> Tower::run(Workbench& bench, const image::Picture& view, const Layout& layout, std::span<const float> base,
-                        const std::function<Status(uint32_t, const Rows&)>& seen) const {
-  const uint32_t lead = spec_.class_token ? 1 : 0, rows = lead + static_cast<uint32_t>(layout.order.size());
-  CHECK(base.size() == size_t{rows} * spec_.width);
-  device::Device& device = bench.device();
-  TRY(device.reserve(step_shape(rows)));
-  ASSIGN_OR_RETURN(Rows x, bench.put(base, spec_.width));
-  TRY(embed(bench, view, layout, x.from(lead)));
-  if (spec_.pre_norm) {
-    ASSIGN_OR_RETURN(x, bench.norm(x, spec_.norm, first_norm_, spec_.epsilon));
-  }
-  std::vector<device::Place> places(lead);
-  for (const uint32_t patch : layout.order) places.push_back({0, patch / layout.columns, patch % layout.columns});
-  const Sequences whole(rows, std::vector<uint32_t>{rows}, places);
-  const Sequences windows(rows, layout.windows.empty() ? std::vector<uint32_t>{rows} : layout.windows, places);
-
-  const uint32_t most = std::max(spec_.width, feed_forward_);
-  ASSIGN_OR_RETURN(const Rows scratch, bench.rows(rows, std::max(3 * spec_.width, 2 * feed_forward_)));
-  ASSIGN_OR_RETURN(const Rows other, bench.rows(rows, most));
-  size_t operand_row = 0;
+size_t Tower::operand_row_bytes(const device::Sizing& sizing) const {
+  size_t most = 0;
   for (const Block& block : blocks_)
-    for (const BoundedLinear* by : {&block.qkv, &block.q, &block.up, &block.attention_output, &block.down})
-      if (by->linear.weight) {
-        OperandForms forms = device.operand_forms(by->linear.weight);
-        for (const BoundedLinear* beside : {&block.k, &block.v, &block.gate})
-          if (beside->linear.weight) forms |= device.operand_forms(beside->linear.weight);
-        operand_row = std::max(operand_row, device.operand_bytes(forms, by->linear.weight.cols));
-      }
-  ASSIGN_OR_RETURN(std::byte * operand, bench.memory(rows * operand_row));
-  const device::CacheShape shape = step_shape(rows).cache;
-  const size_t page_bytes = device.page_bytes(shape);
-  ASSIGN_OR_RETURN(std::byte * cache, bench.memory(page_count(rows, layout.windows) * page_bytes));
+    for (const BoundedLinear* by : {&block.qkv, &block.q, &block.up, &block.attention_output, &block.down}) {
+      if (!by->linear.weight) continue;
+      OperandForms forms = sizing.operand_forms(by->linear.weight);
+      for (const BoundedLinear* beside : {&block.k, &block.v, &block.gate})
+        if (beside->linear.weight) forms |= sizing.operand_forms(beside->linear.weight);
+      most = std::max(most, sizing.operand_bytes(forms, by->linear.weight.cols));
+    }
+  return most;
+}
 
-  const Run run{
-      spec_, device, rows, feed_forward_, x.data, scratch.data, other.data, operand, {shape, cache, page_bytes}};
+uint64_t Tower::run_bytes(const device::Sizing& sizing, uint32_t rows) const {
+  const uint64_t inner = std::max(2 * feed_forward_, spec_.width), other = std::max(spec_.width, feed_forward_);
+  const uint64_t of_all = 5 * spec_.width + 3 * spec_.patch * spec_.patch;  // x, before the first norm, and the heads
+  const OperandForms forms = sizing.operand_forms(patches_.weight);
+  const uint64_t of_step = (inner + other) * sizeof(float) + operand_row_bytes(sizing) +
+                           sizing.operand_bytes(forms, std::max(3 * spec_.patch * spec_.patch, spec_.out));
+  // Windows and small views have pages of their own, which they do not fill: as many again.
+  const uint64_t pages = 2 * divide_up(rows, device::kPage_tokens);
+  return rows * of_all * sizeof(float) + std::min(rows, kStep_rows) * of_step +
+         pages * sizing.page_bytes(step_shape(rows).cache);
+}
+
+Status Tower::embed(Workbench& bench, const View& view, const Rows& x) const {
+  const uint32_t width = 3 * spec_.patch * spec_.patch;
+  const Workbench::Scope scope(bench);
+  ASSIGN_OR_RETURN(const Rows patches, bench.put(patch_rows(spec_, view.picture, view.layout), width));
+  TRY(bench.add_linear(patches, patches_, x));
+  return spec_.two_frames ? bench.add_linear(patches, second_patches_, x) : Status();
+}
+
+Result<Rows> Tower::first_rows(Workbench& bench, std::span<const View> views) const {
+  uint32_t rows = 0;
+  for (const View& view : views) rows += rows_of(view.layout);
+  ASSIGN_OR_RETURN(Rows x, bench.rows(rows, spec_.width));
+  uint32_t first = 0;
+  for (const View& view : views) {
+    const uint32_t count = rows_of(view.layout), lead = spec_.class_token ? 1 : 0;
+    CHECK(view.base.size() == size_t{count} * spec_.width);
+    const Rows own = x.range(first, count);
+    TRY(device::upload_floats(bench.device(), view.base, own.data));
+    TRY(embed(bench, view, own.from(lead)));
+    first += count;
+  }
+  return spec_.pre_norm ? bench.norm(x, spec_.norm, first_norm_, spec_.epsilon) : x;
+}
+
+Result<Rows> Tower::run(Workbench& bench, std::span<const View> views,
+                        const std::function<Status(uint32_t, const Rows&)>& seen) const {
+  std::vector<uint32_t> sizes, windows;
+  std::vector<device::Place> places;
+  for (const View& view : views) {
+    const Layout& layout = view.layout;
+    sizes.push_back(rows_of(layout));
+    if (spec_.class_token) places.emplace_back();
+    for (const uint32_t patch : layout.order) places.push_back({0, patch / layout.columns, patch % layout.columns});
+    if (layout.windows.empty())
+      windows.push_back(sizes.back());
+    else
+      windows.insert(windows.end(), layout.windows.begin(), layout.windows.end());
+  }
+  const Sequences whole(sizes), windowed(windows);
+  device::Device& device = bench.device();
+  device::StepShape shape = step_shape(static_cast<uint32_t>(places.size()));
+  shape.context = std::ranges::max(sizes);
+  TRY(device.reserve(shape));
+  ASSIGN_OR_RETURN(const Rows x, first_rows(bench, views));
+
+  const uint32_t in_step = std::min(x.rows, kStep_rows);
+  ASSIGN_OR_RETURN(const Rows heads, bench.rows(x.rows, 3 * spec_.width));
+  ASSIGN_OR_RETURN(const Rows scratch, bench.rows(in_step, std::max(2 * feed_forward_, spec_.width)));
+  ASSIGN_OR_RETURN(const Rows other, bench.rows(in_step, std::max(spec_.width, feed_forward_)));
+  ASSIGN_OR_RETURN(std::byte * operand, bench.memory(in_step * operand_row_bytes(device)));
+  const size_t page_bytes = device.page_bytes(shape.cache);
+  ASSIGN_OR_RETURN(std::byte * cache, bench.memory(std::max(whole.pages(), windowed.pages()) * page_bytes));
+
   const auto tell = [&](uint32_t passed) {
     return seen && std::ranges::find(spec_.seen, passed) != spec_.seen.end() ? seen(passed, x) : Status();
   };
   TRY(tell(0));
   for (uint32_t i = 0; i < spec_.layers; ++i) {
-    // A step for each block: others compute in between.
-    device.begin(spec_.whole_every != 0 && (i + 1) % spec_.whole_every != 0 ? windows.batch : whole.batch);
-    run.attention(blocks_[i]);
-    run.feed_forward(blocks_[i]);
-    TRY(device.finish());
+    const bool in_windows = spec_.whole_every != 0 && (i + 1) % spec_.whole_every != 0;
+    const Sequences& sequences = in_windows ? windowed : whole;
+    const auto part = [&](uint32_t first, uint32_t rows, double operations, bool finds, bool attends) {
+      const uint32_t stride = blocks_[i].qkv.linear.weight ? 3 * spec_.width : spec_.width;
+      const Run run{spec_,
+                    device,
+                    rows,
+                    feed_forward_,
+                    x.rows,
+                    x.data + size_t{first} * spec_.width,
+                    heads.data + size_t{first} * stride,
+                    scratch.data,
+                    other.data,
+                    operand,
+                    {shape.cache, cache, page_bytes}};
+      return bench.step(sequences.batch(first, rows, places), operations, [&] {
+        if (finds) run.find_heads(blocks_[i]);
+        if (!attends) return;
+        run.attend(blocks_[i]);
+        run.feed_forward(blocks_[i]);
+      });
+    };
+    TRY(run_block(bench, blocks_[i], x.rows, std::ranges::max(in_windows ? windows : sizes), part));
     TRY(tell(i + 1));
   }
   return x;
+}
+
+// One step, or several where that would be too many rows or take too long: keys and values of all rows, then the rest.
+Status Tower::run_block(Workbench& bench, const Block& block, uint32_t rows, uint32_t context, const Part& part) const {
+  const double width = spec_.width, find = 6 * width * width;
+  const double attend =
+      2 * width * width + (block.gate.linear.weight ? 6 : 4) * width * feed_forward_ + 4 * width * context;
+  if (rows <= bench.step_rows(find + attend)) return part(0, rows, rows * (find + attend), true, true);
+  TRY(bench.in_steps(rows, find,
+                     [&](uint32_t first, uint32_t count) { return part(first, count, count * find, true, false); }));
+  return bench.in_steps(
+      rows, attend, [&](uint32_t first, uint32_t count) { return part(first, count, count * attend, false, true); });
 }
 
 }  // namespace hearth::vision

@@ -40,6 +40,14 @@ struct Block {
   device::Vector attention_scale, feed_forward_scale;
 };
 
+// A view on its way through the tower. `base`: what is added to its patches, row for row; the class token's row is all
+// of it.
+struct View {
+  const image::Picture& picture;
+  Layout layout;
+  std::vector<float> base;
+};
+
 class Tower {
  public:
   explicit Tower(Spec spec) : spec_(std::move(spec)) {}
@@ -48,21 +56,29 @@ class Tower {
   // Takes its tensors: the patches' matrices, the first norm, the blocks. Errors: those of the reader.
   Status read(models::TensorReader& reader);
 
-  // What the device must be reserved for, and what a run takes of memory, of up to so many rows.
+  // What the device must be reserved for, and what a run takes of memory, of up to so many rows in all.
   device::StepShape step_shape(uint32_t rows) const;
   uint64_t run_bytes(const device::Sizing& sizing, uint32_t rows) const;
+  // Of one view: one for the class token, if there is one, and one for each of layout.order.
+  uint32_t rows_of(const Layout& layout) const {
+    return static_cast<uint32_t>(layout.order.size()) + (spec_.class_token ? 1 : 0);
+  }
 
-  // Behind the last block: a row for the class token, if there is one, and one for each of layout.order. `base`: what
-  // is added to the patches, row for row; the class token's row is all of it. `seen` is called where Spec::seen says,
-  // with the number of blocks passed.
-  Result<Rows> run(Workbench& bench, const image::Picture& view, const Layout& layout, std::span<const float> base,
+  // Views at once: their rows, view after view, behind the last block. Rows of a view do not depend on what is beside
+  // it. `seen` is called where Spec::seen says, with the number of blocks passed and the rows of all.
+  Result<Rows> run(Workbench& bench, std::span<const View> views,
                    const std::function<Status(uint32_t passed, const Rows& x)>& seen = {}) const;
 
  private:
   struct Run;
   Status read_block(models::TensorReader& reader, uint32_t index);
   Result<BoundedLinear> bounded(models::TensorReader& reader, const std::string& name, uint32_t rows, uint32_t cols);
-  Status embed(Workbench& bench, const image::Picture& view, const Layout& layout, const Rows& x) const;
+  Status embed(Workbench& bench, const View& view, const Rows& x) const;
+  Result<Rows> first_rows(Workbench& bench, std::span<const View> views) const;
+  size_t operand_row_bytes(const device::Sizing& sizing) const;
+  // Rows [first, first + rows) of a block: their queries, keys and values, or what follows, or both.
+  using Part = std::function<Status(uint32_t first, uint32_t rows, double operations, bool finds, bool attends)>;
+  Status run_block(Workbench& bench, const Block& block, uint32_t rows, uint32_t context, const Part& part) const;
 
   Spec spec_;
   models::Linear patches_, second_patches_;

@@ -4,8 +4,11 @@
 vision_test.py HEARTH SHARED
 """
 import base64
+import concurrent.futures
+import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -199,6 +202,112 @@ class Vision(unittest.TestCase):
                 {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [
                     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture("photo.png")}}]}]}]})
         self.assertEqual(status, 200)
+
+    def test_requests_at_once_get_their_own_answers(self):
+        names = ["photo.png", "portrait.png", "square.png", "tall.png", "wide.png", "lossy.webp", "rgb.bmp", "small.png"]
+        ask = lambda server, model, name: server.json("POST", "/api/chat", {
+            "model": model, "stream": False, "logprobs": True, "options": {"temperature": 0, "num_predict": 4},
+            "messages": [{"role": "user", "content": "What is this?", "images": [picture(name)]}]})
+        reasons = lambda answer: [token["logprob"] for token in answer["logprobs"]]
+        jobs = [(model, name) for model in ("next", "qwen3vl") for name in names]
+        other = Program(HEARTH, environment=self.store.environment)  # which has seen none of them
+        try:
+            with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+                together = list(pool.map(lambda job: ask(other, *job), jobs))
+        finally:
+            other.close()
+        for job, answer in zip(jobs, together):
+            alone = ask(self.server, *job)
+            self.assertEqual(answer["prompt_eval_count"], alone["prompt_eval_count"], job)
+            for one, two in zip(reasons(answer), reasons(alone), strict=True):
+                self.assertAlmostEqual(one, two, 4, job)
+
+    def test_a_client_that_goes_away_disturbs_nobody(self):
+        ask = {"model": "next", "stream": False, "options": {"temperature": 0, "num_predict": 4},
+               "messages": [{"role": "user", "content": "a", "images": [picture("large.png"), picture("tall.png")]}]}
+        for _ in range(4):
+            connection = http.client.HTTPConnection(self.server.host, self.server.port)
+            connection.request("POST", "/api/chat", json.dumps(ask))
+            connection.close()
+        self.assertTrue(self.server.json("POST", "/api/chat", ask)["done"])
+
+    def test_counting_tokens_counts_those_of_pictures(self):
+        for model in MODELS:
+            messages = [{"role": "user", "content": [
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture("wide.png")}},
+                {"type": "text", "text": "What is this?"}]}]
+            counted = self.server.json("POST", "/v1/messages/count_tokens", {"model": model, "messages": messages})
+            usage = self.server.json("POST", "/v1/messages", {"model": model, "max_tokens": 1, "messages": messages})["usage"]
+            self.assertEqual(counted["input_tokens"], usage["input_tokens"] + usage["cache_read_input_tokens"], model)
+        status, _, body = self.server.request("POST", "/v1/messages/count_tokens", {"model": "demo", "messages": messages})
+        self.assertEqual(status, 400)
+        self.assertIn(b"does not see pictures", body)
+
+    def test_pictures_are_items_of_a_workflow(self):
+        names = ["photo.png", "baseline.jpg"]
+        expected = [self.chat("llava", picture(name))["message"]["content"] for name in names]
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(f"{folder}/photos")
+            for name in names:
+                shutil.copy(f"{PICTURES}/{name}", f"{folder}/photos/{name}")
+            step = 'step = [{ name = "see", model = "llava", max_tokens = 8, options = { temperature = 0 }, ' \
+                   'prompt = "What is this?", images = ["{{ item.%s }}"] }]\n'
+            def run(items, member):
+                with open(f"{folder}/work.toml", "w") as file:
+                    file.write(f'name = "see"\nitems = {items}\n' + step % member)
+                done = self.server.command("batch", "run", f"{folder}/work.toml", "--out", f"{folder}/out.jsonl",
+                                           environment={"OLLAMA_HOST": self.server.url}, check=False)
+                if done.returncode != 0:
+                    return done, {}
+                with open(f"{folder}/out.jsonl") as file:
+                    return done, {line["key"]: line["steps"]["see"]["text"] for line in map(json.loads, file)}
+            with open(f"{folder}/photos.csv", "w") as file:
+                file.write("id,photo\n" + "".join(f"{i},photos/{name}\n" for i, name in enumerate(names)))
+            done, texts = run('{ file = "photos.csv", key = "id", images = "photo" }', "photo")
+            self.assertEqual(texts, {"0": expected[0], "1": expected[1]}, done.stderr)
+            done, texts = run('{ folder = "photos" }', "image")
+            self.assertEqual(texts, dict(zip(names, expected)), done.stderr)
+            # The same name, another picture: what was answered is not taken for it.
+            shutil.copy(f"{PICTURES}/baseline.jpg", f"{folder}/photos/photo.png")
+            done, texts = run('{ folder = "photos" }', "image")
+            self.assertEqual(texts, dict(zip(names, [expected[1]] * 2)), done.stderr)
+            for content, words in (("0,photos/nothing.png", "cannot read"), ("0,photos.csv", "no picture"), ("0,", "path of a picture")):
+                with open(f"{folder}/photos.csv", "w") as file:
+                    file.write("id,photo\n" + content + "\n")
+                done, _ = run('{ file = "photos.csv", key = "id", images = ["photo"] }', "photo")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(words, done.stderr)
+
+    def ended(self, path, member, wanted):
+        for _ in range(600):
+            batch = self.server.json("GET", path)
+            if batch[member] == wanted:
+                return batch
+            time.sleep(0.1)
+        raise AssertionError(batch)
+
+    def test_pictures_in_batches_of_the_dialects(self):
+        expected = self.chat("llava", picture("photo.png"))["message"]["content"]
+        url = "data:image/png;base64," + picture("photo.png")
+        body = {"model": "llava", "temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is this?"}]}]}
+        line = json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body})
+        form = ('--B\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+                f'--B\r\nContent-Disposition: form-data; name="file"; filename="in.jsonl"\r\n\r\n{line}\r\n--B--\r\n')
+        file = self.server.json("POST", "/v1/files", form, {"Content-Type": "multipart/form-data; boundary=B"})
+        batch = self.server.json("POST", "/v1/batches", {"input_file_id": file["id"], "endpoint": "/v1/chat/completions",
+                                                         "completion_window": "24h"})
+        done = self.ended("/v1/batches/" + batch["id"], "status", "completed")
+        answer = json.loads(self.server.request("GET", f"/v1/files/{done['output_file_id']}/content")[2])
+        self.assertEqual(answer["response"]["body"]["choices"][0]["message"]["content"], expected)
+        params = {"model": "llava", "temperature": 0, "max_tokens": 8, "messages": [{"role": "user", "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture("photo.png")}},
+            {"type": "text", "text": "What is this?"}]}]}
+        batch = self.server.json("POST", "/v1/messages/batches", {"requests": [{"custom_id": "a", "params": params}]})
+        path = "/v1/messages/batches/" + batch["id"]
+        self.ended(path, "processing_status", "ended")
+        message = json.loads(self.server.request("GET", path + "/results")[2])["result"]["message"]
+        self.assertEqual("".join(block.get("text", "") for block in message["content"]), expected)
 
     def test_the_command_takes_paths_in_the_prompt(self):
         model = [f"{SHARED}/models/tiny/llama.gguf", "--mmproj", f"{SHARED}/models/vision/mmproj-llava.gguf"]

@@ -60,6 +60,17 @@ class GoldenVision : public testing::TestWithParam<std::tuple<TestDevice, const 
     encoder_ = std::move(*encoder);
   }
 
+  std::vector<std::vector<float>> encode_together(const std::vector<image::Picture>& pictures) {
+    std::vector<const image::Picture*> views;
+    for (const image::Picture& picture : pictures) views.push_back(&picture);
+    std::vector<std::vector<float>> all;
+    for (auto& embeddings : encoder_->encode(views)) {
+      EXPECT_TRUE(embeddings.ok()) << embeddings.error().message;
+      if (embeddings) all.push_back(std::move(*embeddings));
+    }
+    return all;
+  }
+
   boost::json::object case_;
   std::shared_ptr<device::Device> device_;
   std::unique_ptr<Encoder> encoder_;
@@ -80,12 +91,12 @@ TEST_P(GoldenVision, EmbeddingsOfAView) {
 TEST_P(GoldenVision, WholePictures) {
   if (!case_.contains("assembled")) return;  // a view is the whole picture
   for (const auto& entry : case_.at("assembled").as_array()) {
-    const auto pieces = encoder_->read(picture_of(text(entry.at("picture"))));
-    ASSERT_TRUE(pieces.ok()) << pieces.error().message;
-    ASSERT_EQ(pieces->size(), 1u);
+    const Views views = encoder_->prepare(picture_of(text(entry.at("picture"))));
+    const std::vector<Piece> pieces = encoder_->assemble(views, encode_together(views.pictures));
+    ASSERT_EQ(pieces.size(), 1u);
     const auto expected = test::read_npy(golden(entry.at("embeddings")));
-    ASSERT_EQ((*pieces)[0].embeddings.size(), expected.values.size());
-    EXPECT_LE(test::relative_error((*pieces)[0].embeddings, expected.values),
+    ASSERT_EQ(pieces[0].embeddings.size(), expected.values.size());
+    EXPECT_LE(test::relative_error(pieces[0].embeddings, expected.values),
               entry.at("relative_error_at_most").as_double());
   }
 }
@@ -136,6 +147,23 @@ TEST_P(GoldenVision, LogitsBehindAPicture) {
   }
 }
 
+// Whatever is counted before a picture is encoded, its text and embeddings are as many.
+TEST_P(GoldenVision, OutlinesAreAsLongAsWhatIsEncoded) {
+  const auto file = gguf::File::open(shared("models/vision/" + text(case_.at("mmproj"))).string());
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const image::Picture picture = picture_of("small.png");
+  const Views views = encoder_->prepare(picture);
+  const std::vector<Piece> pieces = encoder_->assemble(views, encode_together(views.pictures));
+  const auto outline = Encoder::outline(**file, picture);
+  ASSERT_TRUE(outline.ok()) << outline.error().message;
+  EXPECT_EQ(outline->values, encoder_->width() * (1 + encoder_->deep()));
+  ASSERT_EQ(outline->pieces.size(), pieces.size());
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    EXPECT_EQ(outline->pieces[i].text, pieces[i].text);
+    EXPECT_EQ(outline->pieces[i].embeddings.size(), pieces[i].embeddings.size());
+  }
+}
+
 // Rows of a view do not depend on what was encoded before.
 TEST_P(GoldenVision, TheSameTwiceIsTheSameToTheBit) {
   if (std::get<1>(GetParam()) == std::string_view("gemma4")) return;  // its views are always large
@@ -146,6 +174,59 @@ TEST_P(GoldenVision, TheSameTwiceIsTheSameToTheBit) {
   const auto twice = encoder_->encode(view);
   ASSERT_TRUE(twice.ok());
   EXPECT_EQ(*once, *twice);
+}
+
+// Views of different sizes in one pass over the weights.
+TEST_P(GoldenVision, TogetherAsAloneToTheBit) {
+  const auto pixels = test::read_npz(golden(case_.at("pixels")));
+  std::vector<image::Picture> views;
+  std::vector<std::vector<float>> alone;
+  for (const auto& entry : case_.at("encode").as_array())
+    views.push_back(as_picture(pixels.at(text(entry.at("pixels")))));
+  views.push_back(views[0]);
+  for (const image::Picture& view : views) {
+    const auto embeddings = encoder_->encode(view);
+    ASSERT_TRUE(embeddings.ok()) << embeddings.error().message;
+    alone.push_back(*embeddings);
+  }
+  const uint64_t passes = encoder_->passes();
+  EXPECT_EQ(encode_together(views), alone);
+  EXPECT_EQ(encoder_->passes(), passes + 1);
+}
+
+// However little time a step may take: keys and values of all rows first, then the rest of each block, some rows a
+// step.
+TEST_P(GoldenVision, InSmallStepsAsInOneToTheBit) {
+  const auto pixels = test::read_npz(golden(case_.at("pixels")));
+  std::vector<image::Picture> views;
+  uint32_t rows = 0;
+  for (const auto& entry : case_.at("encode").as_array()) {
+    views.push_back(as_picture(pixels.at(text(entry.at("pixels")))));
+    rows += encoder_->rows_of(views.back());
+  }
+  const auto file = gguf::File::open(shared("models/vision/" + text(case_.at("mmproj"))).string());
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  auto hurried = Encoder::load(*file, *device_, [] { return std::chrono::nanoseconds(1); });
+  ASSERT_TRUE(hurried.ok()) << hurried.error().message;
+  const auto at_ease = encode_together(views);
+  const uint64_t steps = encoder_->steps();
+  std::swap(encoder_, *hurried);
+  EXPECT_EQ(encode_together(views), at_ease);
+  if (rows <= device::kPage_tokens) return;
+  // Of every block at least one more.
+  EXPECT_GE(encoder_->steps(), steps + encoder_->spec().layers);
+}
+
+TEST_P(GoldenVision, ARunTakesNoMoreThanWasEstimated) {
+  const auto pixels = test::read_npz(golden(case_.at("pixels")));
+  const auto file = gguf::File::open(shared("models/vision/" + text(case_.at("mmproj"))).string());
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const auto estimate = Encoder::estimate(**file, *device_);
+  ASSERT_TRUE(estimate.ok()) << estimate.error().message;
+  const image::Picture view = as_picture(pixels.at(text(case_.at("encode").at(0).at("pixels"))));
+  const std::vector<image::Picture> views(std::max(1u, kRows_together / encoder_->rows_of(view)), view);
+  encode_together(views);
+  EXPECT_LE(encoder_->run_bytes(), estimate->run);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, GoldenVision,

@@ -162,9 +162,14 @@ Seen seen_by(const std::shared_ptr<const gguf::File>& file) {
   const auto encoder = Encoder::load(file, *device);
   EXPECT_TRUE(encoder.ok()) << encoder.error().message;
   if (!encoder.ok()) return seen;
-  auto pieces = (*encoder)->read(photo());
-  EXPECT_TRUE(pieces.ok()) << pieces.error().message;
-  for (const Piece& piece : *pieces) {
+  const Views views = (*encoder)->prepare(photo());
+  std::vector<std::vector<float>> embeddings;
+  for (const image::Picture& view : views.pictures) {
+    auto one = (*encoder)->encode(view);
+    EXPECT_TRUE(one.ok()) << one.error().message;
+    embeddings.push_back(one ? std::move(*one) : std::vector<float>());
+  }
+  for (const Piece& piece : (*encoder)->assemble(views, std::move(embeddings))) {
     seen.embeddings.insert(seen.embeddings.end(), piece.embeddings.begin(), piece.embeddings.end());
     if (!piece.text.empty()) seen.texts.push_back(piece.text);
     seen.rows += piece.rows, seen.columns += piece.columns;
