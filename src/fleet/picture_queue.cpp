@@ -14,15 +14,13 @@ Error withdrawn() {
 }  // namespace
 
 PictureQueue::~PictureQueue() {
-  std::list<std::shared_ptr<Picture>> left;
   {
     const std::lock_guard lock(mutex_);
     ends_ = true;
-    left.swap(waiting_);
   }
   arrived_.notify_all();
   if (thread_.joinable()) thread_.join();
-  for (const auto& picture : left) picture->done(withdrawn());
+  for (const auto& picture : waiting_) picture->done(withdrawn());
 }
 
 PictureQueue::Id PictureQueue::add(std::vector<image::Picture> views, Done done) {
