@@ -430,7 +430,7 @@ TEST(Tokenizer, RefusesWhatItCannotUse) {
   TinyVocabulary vocabulary = hello();
   vocabulary.model = "rwkv";
   EXPECT_NE(error_of(vocabulary).find("'rwkv'"), std::string::npos);
-  EXPECT_NE(error_of(vocabulary).find("bert, gpt2, llama, t5"), std::string::npos);
+  EXPECT_NE(error_of(vocabulary).find("bert, gemma4, gpt2, llama, t5"), std::string::npos);
 
   vocabulary = hello();
   vocabulary.tokens.clear();
