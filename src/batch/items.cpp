@@ -9,6 +9,7 @@
 
 #include "base/base64.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/outside_text.h"
 #include "base/text.h"
 #include "template/unicode.h"
@@ -141,10 +142,9 @@ Status each_text_line(std::istream& in, const std::string& name, const TakeItem&
 }
 
 Result<std::string> read_whole(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string content{std::istreambuf_iterator<char>(in), {}};
-  if (!in || std::filesystem::is_directory(path)) return error(ErrorKind::kIo, "cannot read {}", path.string());
-  if (content.size() > kMost_item_bytes) return too_large(path.string(), 1);
+  auto content = read_file(path.string());
+  if (!content) return error(ErrorKind::kIo, "cannot read {}", path.string());
+  if (content->size() > kMost_item_bytes) return too_large(path.string(), 1);
   return content;
 }
 

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "base/error.h"
+#include "base/spawn.h"
 #include "cli/signals.h"
 #include "text/utf8_stream.h"
 
@@ -38,26 +38,12 @@ class Pipe {
   int ends_[2] = {-1, -1};
 };
 
-// A group of its own, so that all of it can be ended, and signals as a new program expects them.
 int start(const std::string& command, int input, int output, pid_t* pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  sigset_t all, none;
-  ::sigfillset(&all);
-  ::sigemptyset(&none);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  SpawnSettings settings;
+  settings.give(input, STDIN_FILENO);
+  settings.give(output, STDOUT_FILENO);
   const char* argv[] = {"sh", "-c", command.c_str(), nullptr};
-  const int failed = ::posix_spawn(pid, "/bin/sh", &actions, &attributes, const_cast<char**>(argv), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return failed;
+  return ::posix_spawn(pid, "/bin/sh", settings.actions(), settings.attributes(), const_cast<char**>(argv), environ);
 }
 
 class Process {

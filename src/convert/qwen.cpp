@@ -3,6 +3,18 @@
 #include "base/error.h"
 
 namespace hearth::convert {
+namespace {
+
+// How many of the first layers get a picture's features added, for whoever has its encoder (Qwen 3 VL).
+Status add_deep_layers(const Json& config, Plan& plan) {
+  ASSIGN_OR_RETURN(const std::optional<Json> vision, config.child("vision_config"));
+  if (!vision) return {};
+  ASSIGN_OR_RETURN(const std::vector<float> layers, vision->numbers("deepstack_visual_indexes"));
+  plan.key("n_deepstack_layers", static_cast<uint32_t>(layers.size()));
+  return {};
+}
+
+}  // namespace
 
 Status require_experts_everywhere(const Json& config) {
   ASSIGN_OR_RETURN(const uint32_t step, config.count_or("decoder_sparse_step", 1, 1, 4096));
@@ -46,12 +58,13 @@ Status add_rope_sections(const Json& config, Plan& plan) {
   return {};
 }
 
-Status add_deep_layers(const Json& config, Plan& plan) {
-  ASSIGN_OR_RETURN(const std::optional<Json> vision, config.child("vision_config"));
-  if (!vision) return {};
-  ASSIGN_OR_RETURN(const std::vector<float> layers, vision->numbers("deepstack_visual_indexes"));
-  plan.key("n_deepstack_layers", static_cast<uint32_t>(layers.size()));
-  return {};
+Status describe_seeing_part(const Json& config, Plan& plan,
+                            Status (*describe)(const Json& text, bool tied, Plan& plan)) {
+  ASSIGN_OR_RETURN(const bool tied, config.boolean_or("tie_word_embeddings", false));
+  TRY(add_deep_layers(config, plan));
+  ASSIGN_OR_RETURN(const Json text, text_part(config, plan));
+  TRY(add_rope_sections(text, plan));
+  return describe(text, tied, plan);
 }
 
 }  // namespace hearth::convert

@@ -1,4 +1,4 @@
-// What the Qwens with experts share.
+// What the Qwens share.
 #pragma once
 
 #include "convert/decoder.h"
@@ -18,7 +18,8 @@ Status add_experts_and_share(const Decoder& decoder, const GatedShare& sizes, ui
 // Sections of the rope for time, rows and columns, of models that also see; nothing where the configuration has none.
 Status add_rope_sections(const Json& config, Plan& plan);
 
-// How many of the first layers get a picture's features added, for whoever has its encoder (Qwen 3 VL).
-Status add_deep_layers(const Json& config, Plan& plan);
+// The part for text of a Qwen 3 VL: `describe` gets its configuration, and whether it is tied, which stands outside.
+Status describe_seeing_part(const Json& config, Plan& plan,
+                            Status (*describe)(const Json& text, bool tied, Plan& plan));
 
 }  // namespace hearth::convert

@@ -17,11 +17,7 @@ Status describe(const Json& config, Plan& plan) {
 }
 
 Status describe_seeing(const Json& config, Plan& plan) {
-  ASSIGN_OR_RETURN(const bool tied, config.boolean_or("tie_word_embeddings", false));
-  TRY(add_deep_layers(config, plan));
-  ASSIGN_OR_RETURN(const Json text, text_part(config, plan));
-  TRY(add_rope_sections(text, plan));
-  return describe_with(text, tied, plan);
+  return describe_seeing_part(config, plan, describe_with);
 }
 
 const Family kQwen3{{"Qwen3ForCausalLM"}, "qwen3", describe};

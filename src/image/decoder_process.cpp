@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/outside_text.h"
+#include "base/spawn.h"
 #include "image/confine.h"
 #include "image/formats.h"
 
@@ -79,31 +79,19 @@ class Child {
   pid_t pid_ = -1;
 };
 
-// Signals as a new program expects them, and nothing of our environment, which has secrets, but where libraries are.
+// With nothing of our environment, which has secrets, but where libraries are.
 int spawn(const std::string& program, int socket, pid_t* pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, socket, STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  sigset_t all, none;
-  ::sigfillset(&all);
-  ::sigemptyset(&none);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  SpawnSettings settings;
+  settings.give(socket, STDIN_FILENO);
+  settings.give(socket, STDOUT_FILENO);
+  ::posix_spawn_file_actions_addopen(settings.actions(), STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   const char* const folders = std::getenv("LD_LIBRARY_PATH");
   std::string libraries = std::string("LD_LIBRARY_PATH=") + (folders == nullptr ? "" : folders);
   std::array<char*, 2> environment{folders == nullptr ? nullptr : libraries.data(), nullptr};
   std::string name = "hearth", command = kDecoder_command;
   std::array<char*, 3> words{name.data(), command.data(), nullptr};
-  const int failed = ::posix_spawn(pid, program.c_str(), &actions, &attributes, words.data(), environment.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return failed;
+  return ::posix_spawn(pid, program.c_str(), settings.actions(), settings.attributes(), words.data(),
+                       environment.data());
 }
 
 Status Child::start(const std::string& program) {
