@@ -371,7 +371,6 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
     return refuse(lock, std::exchange(entry->waiting, {}), loaded.error());
   }
   entry->resident = std::move(loaded).value();
-  entry->grows_to = 0;  // but for those who wait
   tell_of_shortage(*entry);
   hand_over(lock, entry);
 }
@@ -379,6 +378,7 @@ void Fleet::load(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
 // To all who wait, but for those who need a larger context than there is: it grows for them.
 void Fleet::hand_over(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   std::vector<Waiting> waiting;
+  entry->grows_to = 0;
   std::erase_if(entry->waiting, [&](Waiting& one) {
     const uint32_t needed = needed_context(*entry, one);
     if (needed > entry->resident->context_tokens) {

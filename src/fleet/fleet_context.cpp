@@ -69,7 +69,7 @@ bool Fleet::grow_one(std::unique_lock<std::mutex>& lock) {
 
 // Where there is no room beside what runs, a new load finds what it can do without.
 void Fleet::grow(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
-  const uint32_t context = std::exchange(entry->grows_to, 0);
+  const uint32_t context = entry->grows_to;
   ++entry->users;
   lock.unlock();
   const Status grown = entry->resident->grow(context);
@@ -82,6 +82,7 @@ void Fleet::grow(std::unique_lock<std::mutex>& lock, const Ptr& entry) {
   }
   log_info("{} is loaded again for a context of {} tokens: {}", entry->found.name, context, grown.error().message);
   entry->grows = false;
+  entry->grows_to = 0;
   const store::ModelFiles found = entry->found;
   std::vector<Waiting> waiting = std::exchange(entry->waiting, {});
   LoadWish wish = entry->wish;  // as it was loaded, but for the context

@@ -187,6 +187,41 @@ TEST_F(FleetTest, AWishForALargerContextGrowsTheCacheUnderThoseWhoAnswer) {
   EXPECT_EQ(fleet_->running().front().context, 256u);
 }
 
+TEST_F(FleetTest, WhoComesWhileTheCacheGrowsAndNeedsLessHasWhatItGrewTo) {
+  Fleet& fleet = start();
+  const Taken first = use("a", {.context = 64});
+  ASSERT_TRUE(first.ok());
+  // The cache grows between two steps, so a reader that does not come back holds the growth up.
+  std::promise<void> reads, may_read_on, over;
+  bool held = false;
+  engine::Request request;
+  request.prompt = {70};
+  request.options.num_predict = 2;
+  const auto reader = [&](const engine::Event& event) {
+    if (!std::exchange(held, true)) {
+      reads.set_value();
+      may_read_on.get_future().wait();
+    }
+    if (event.finish) over.set_value();
+  };
+  ASSERT_TRUE((**first)->engine->submit(std::move(request), reader).ok());
+  reads.get_future().wait();
+  std::map<uint32_t, std::promise<Taken>, std::greater<>> taken;
+  for (const uint32_t context : {256, 128, 96}) {
+    fleet.use(named("a"), {.context = context}, {}, [&one = taken[context]](Taken l) { one.set_value(std::move(l)); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the growth has begun: without it the test says less
+  }
+  may_read_on.set_value();
+  over.get_future().wait();
+  for (auto& [context, one] : taken) {
+    const Taken lease = one.get_future().get();
+    ASSERT_TRUE(lease.ok()) << lease.error().message;
+    EXPECT_EQ((**lease)->context_tokens, 256u);
+  }
+  ASSERT_TRUE(use("a", {.context = 200}).ok());
+  EXPECT_EQ(fleet.running().front().context, 256u);
+}
+
 TEST_F(FleetTest, WhereTheCacheCannotGrowTheModelIsLoadedAgainOnce) {
   tiny_.long_rope = true;
   tiny_.write();
