@@ -9,8 +9,8 @@ if(HEARTH_STATIC)
   set(Boost_USE_STATIC_LIBS ON)
   set(OPENSSL_USE_STATIC_LIBS ON)
   add_link_options(-static-libstdc++ -static-libgcc)
-  set(CMAKE_BUILD_RPATH "$ORIGIN/../lib/hearth")
-  set(CMAKE_INSTALL_RPATH ${CMAKE_BUILD_RPATH})
+  set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/hearth")
+  set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)  # else CMake adds the build folder, whose length shows in what is installed
   add_link_options(-Wl,--disable-new-dtags)
   # The same release from any folder: __FILE__ says "src/...".
   add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")

@@ -4,6 +4,7 @@ through it.
 
 operations_test.py HEARTH
 """
+import fcntl
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -78,7 +80,8 @@ class Operations(unittest.TestCase):
         parent, child = pty.openpty()
         self.addCleanup(os.close, parent)
         process = subprocess.Popen([HEARTH, "run", "demo", "--temperature", "0", *options], stdin=child, stdout=child,
-                                   stderr=child, start_new_session=True,
+                                   stderr=child, start_new_session=True,  # and the terminal is its own: Ctrl-C reaches it
+                                   preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
                                    env=server.environment | {"TERM": "dumb", "HEARTH_HISTORY": server.folder + "/history"}
                                    | (environment or {}))
         os.close(child)
@@ -125,20 +128,34 @@ class Operations(unittest.TestCase):
         self.assertRegex(shown, r"eval rate: +[\d.]+ tokens/s")
 
     def test_control_c_stops_an_answer_through_the_server_at_once(self):
-        server = self.start("--parallel", "1")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        store = Store(folder.name)
+        store.add("demo", demo_bytes(1 << 20), parameters={"num_ctx": 1 << 20})
+        server = self.start("--parallel", "1", environment=store.environment)
         busy = http.client.HTTPConnection(server.host, server.port, timeout=60)
         self.addCleanup(busy.close)
-        server.generate("Hi")
-        busy.request("POST", "/v1/completions", json.dumps({"model": "demo", "prompt": "x", "max_tokens": 1000,
-                                                            "ignore_eos": True, "stream": True}))
-        busy.getresponse().readline()
+        busy.request("POST", "/v1/completions", json.dumps({"model": "demo", "prompt": "x", "max_tokens": 1 << 19,
+                                                            "ignore_eos": True}))
+
+        def requests(state):
+            page = server.request("GET", "/metrics")[2].decode()
+            return float(re.search(rf"^hearth_requests_{state} (\S+)$", page, re.MULTILINE)[1])
+
+        def wait_for(state, count):
+            deadline = time.monotonic() + 60
+            while requests(state) != count and time.monotonic() < deadline:
+                time.sleep(0.01)
 
         def interrupt(process, terminal, read_until):
+            wait_for("running", 1)
             os.write(terminal, b"hello\n")
-            read_until("hello")
-            time.sleep(0.3)  # it waits behind the other
+            wait_for("waiting", 1)
             os.write(terminal, b"\x03")
             read_until(">>> ")
+            wait_for("waiting", 0)
+            self.assertEqual((requests("running"), requests("waiting")), (1, 0), "the other is still answered")
+            busy.close()
 
         shown = self.chat(server, [interrupt, "What is the capital of France?"])
         self.assertIn("Paris", shown)
