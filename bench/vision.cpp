@@ -1,7 +1,8 @@
 // How long the encoder of LLaVA 1.5 (or another whose projector is `mlp`) takes for its views, against what the
 // processor's float32 instructions could do in the same time. Processor time, so that other programs count less;
 // limit and views take turns, each the best of the rounds.
-//   bench_vision ENCODER.gguf [VIEWS [ROUNDS]]      ENCODER: tools/make_shape llava-1.5-7b-encoder F16 ENCODER.gguf
+//   bench_vision ENCODER.gguf [VIEWS [ROUNDS [ISA]]]      ENCODER: tools/make_shape llava-1.5-7b-encoder F16
+//   ENCODER.gguf
 #include <fmt/format.h>
 #include <time.h>
 
@@ -35,27 +36,24 @@ double operations(const gguf::File& file, const vision::Spec& spec) {
 }
 
 // Operations a second of one thread in registers.
-double float_limit() {
-  const std::string isa = cpu::supported_isas().front();
-  const cpu::KernelTable& kernels = isa == "avx512" ? cpu::avx512_kernels()
-                                    : isa == "avx2" ? cpu::avx2_kernels()
-                                                    : cpu::generic_kernels();
+double float_limit(const std::string& isa) {
+  const cpu::KernelTable& kernels = cpu::kernels_of(isa);
   const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
   constexpr int kRepeats = 4096;
   for (int i = 0; i < kRepeats; ++i) kernels.float_rounds();
   return kernels.float_round_ops * cpu::kLimitRounds * kRepeats / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - start);
 }
 
-Status run(const std::string& path, int views, int rounds) {
+Status run(const std::string& path, int views, int rounds, const std::string& isa) {
   ASSIGN_OR_RETURN(const auto file, gguf::File::open(path));
-  ASSIGN_OR_RETURN(const auto device, cpu::create_device({.threads = 1}));
+  ASSIGN_OR_RETURN(const auto device, cpu::create_device({.threads = 1, .isa = isa}));
   ASSIGN_OR_RETURN(const auto encoder, vision::Encoder::load(file, *device));
   const uint32_t side = encoder->spec().image_size;
   image::Picture view{side, side, std::vector<uint8_t>(size_t{3} * side * side)};
   for (size_t i = 0; i < view.rgb.size(); ++i) view.rgb[i] = static_cast<uint8_t>(i * 2654435761u >> 24);
   double limit = 0, best = 1e30;
   for (int round = 0; round < rounds; ++round) {
-    limit = std::max(limit, float_limit());
+    limit = std::max(limit, float_limit(isa));
     const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < views; ++i) TRY(encoder->encode(view));
     best = std::min(best, seconds_of(CLOCK_THREAD_CPUTIME_ID) - start);
@@ -72,10 +70,11 @@ Status run(const std::string& path, int views, int rounds) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "usage: bench_vision ENCODER.gguf [VIEWS [ROUNDS]]\n");
+    fmt::print(stderr, "usage: bench_vision ENCODER.gguf [VIEWS [ROUNDS [ISA]]]\n");
     return 2;
   }
-  const Status status = run(argv[1], argc > 2 ? std::atoi(argv[2]) : 1, argc > 3 ? std::atoi(argv[3]) : 3);
+  const Status status = run(argv[1], argc > 2 ? std::atoi(argv[2]) : 1, argc > 3 ? std::atoi(argv[3]) : 3,
+                            argc > 4 ? argv[4] : cpu::supported_isas().front());
   if (!status) fmt::print(stderr, "bench_vision: {}\n", status.error().message);
   return status ? 0 : 1;
 }

@@ -17,7 +17,7 @@ void add_compute_options(Arguments& arguments, ModelOptions& options) {
   arguments.number("--threads", options.threads, 1, 4096, "Threads (default: all that this process may use)");
   arguments.choice("--kv-type", options.kv_type, {"f16", "q8_0", "f32"},
                    fmt::format("Type of the key and value cache (default: {})", options.kv_type));
-  arguments.text("--cpu-isa", options.cpu_isa, "Force an instruction set: avx512, avx2 or generic");
+  arguments.text("--cpu-isa", options.cpu_isa, "Force an instruction set: amx, avx512, avx2 or generic");
   arguments.choice(
       "--gpu", options.gpu, {"auto", "require", "off"},
       "auto: GPUs as far as they hold the model (default); require: wholly on GPUs, or fail; off: the CPU");

@@ -292,7 +292,7 @@ std::vector<Setting> make_table() {
       number<uint32_t>(
           "threads", [](S & s) -> auto& { return s.threads; }, 0, 4096, "Threads; 0: all that this process may use"),
       text(
-          "cpu_isa", [](S & s) -> auto& { return s.cpu_isa; }, "Force an instruction set: avx512, avx2 or generic"),
+          "cpu_isa", [](S & s) -> auto& { return s.cpu_isa; }, "Force an instruction set: amx, avx512, avx2 or generic"),
       choice(
           "mmap", [](S & s) -> auto& { return s.mmap; }, {"auto", "on", "off"},
           "Weights on the CPU: off copies them into memory, on reads them in the mapped file"),

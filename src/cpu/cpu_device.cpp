@@ -33,21 +33,16 @@ std::vector<float>& thread_scratch(size_t size) {
 Result<std::unique_ptr<device::Device>> create_device(const CpuOptions& options) {
   const std::vector<std::string> isas = supported_isas();
   const std::string isa = options.isa.empty() ? isas.front() : options.isa;
-  if (isa != "avx512" && isa != "avx2" && isa != "generic")
-    return error(ErrorKind::kUsage, "unknown instruction set '{}': use avx512, avx2 or generic", isa);
+  if (isa != "amx" && isa != "avx512" && isa != "avx2" && isa != "generic")
+    return error(ErrorKind::kUsage, "unknown instruction set '{}': use amx, avx512, avx2 or generic", isa);
   if (std::find(isas.begin(), isas.end(), isa) == isas.end())
     return error(ErrorKind::kUnsupported, "this processor has no {}; it has: {}", isa, fmt::join(isas, ", "));
   if (options.threads < 0)
     return error(ErrorKind::kUsage, "{} threads: use 1 or more, or 0 for all processors", options.threads);
   const int usable = usable_processors();
   const int threads = options.threads == 0 ? usable : std::min(options.threads, usable);
-#if defined(__x86_64__)
-  const KernelTable& kernels = isa == "avx512" ? avx512_kernels() : isa == "avx2" ? avx2_kernels() : generic_kernels();
-#else
-  const KernelTable& kernels = generic_kernels();
-#endif
   auto host = options.host != nullptr ? options.host : HostOwner::of_process()->join(threads);
-  return std::unique_ptr<device::Device>(new CpuDevice(std::move(host), kernels));
+  return std::unique_ptr<device::Device>(new CpuDevice(std::move(host), kernels_of(isa)));
 }
 
 device::Facts CpuDevice::facts() const {
@@ -276,36 +271,49 @@ void CpuDevice::mix(const device::MixArgs& args) {
 }
 
 void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t end) const {
-  if (!product.add || product.bias) {
-    for (uint32_t i = 0; i < product.count; ++i) {
-      float* out = product.out[i];
-      for (uint32_t r = begin; r < end; ++r)
-        out[r] = (product.add ? out[r] : 0.0f) + (product.bias ? product.bias.data[r] : 0.0f);
-    }
+  for (uint32_t i = 0; i < product.count; ++i) {
+    float* out = product.out[i] + begin;
+    if (product.add && product.bias)
+      kernels_.add_row(product.bias.data + begin, end - begin, out);
+    else if (product.bias)
+      std::copy(product.bias.data + begin, product.bias.data + end, out);
+    else if (!product.add)
+      std::fill_n(out, end - begin, 0.0f);
   }
   const device::Matrix& weight = product.weight;
-  const float* packed = product.packed ? packed_pieces(*product.packed) : nullptr;
+  const float* packed = product.packed ? packed_at(*product.packed) : nullptr;
   const MatmulArgs args{weight.data,   weight.row_bytes(), interleaved_rows(weight), weight.rows, weight.cols,
                         product.count, product.blocks,     product.floats,           packed,      product.out};
-  if (const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type))
+  const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type);
+  if (packed != nullptr && takes_bulk(product))
+    kernels_.bulk.matmul(*weight.format, args, begin, end);
+  else if (entry != nullptr)
     entry->run(args, begin, end);
   else
     kernels_.matmul_decoded(*weight.format, args, begin, end);
 }
 
+bool CpuDevice::takes_bulk(const Product& product) const {
+  return product.bulk && kernels_.bulk.matmul != nullptr && operand_forms(product.weight) == kFloat;
+}
+
 // Activations that float kernels read many times are packed once, for all products of the same rows.
 void CpuDevice::pack(std::span<Product> products) {
-  packings_.clear();
-  uint32_t pieces = 0;
+  packed_rows_.clear();
+  size_t floats = 0;
   for (Product& product : products) {
-    if (product.count < kPackedCount || operand_forms(product.weight) != kFloat) continue;
-    if (packings_.empty() || packings_.back().rows != product.floats) {  // else the rows of the product before
-      packings_.push_back({product.floats, product.count, product.weight.cols, pieces});
-      pieces += kernels_.packed_pieces(product.count, product.weight.cols);
+    const bool bulk = takes_bulk(product);
+    if (!bulk && (product.count < kPackedCount || operand_forms(product.weight) != kFloat)) continue;
+    const Packing& packing = bulk ? kernels_.bulk.packing : kernels_.packing;
+    // Else they are the rows of the product before.
+    if (packed_rows_.empty() || packed_rows_.back().rows != product.floats || packed_rows_.back().packing != &packing) {
+      const uint32_t pieces = packing.pieces(product.count, product.weight.cols);
+      packed_rows_.push_back({&packing, product.floats, product.count, product.weight.cols, pieces, floats});
+      floats += pieces * packing.piece;
     }
-    product.packed = packings_.back().first;
+    product.packed = packed_rows_.back().at;
   }
-  if (const size_t bytes = pieces * kernels_.packed_piece * sizeof(float); bytes > packed_.bytes()) {
+  if (const size_t bytes = floats * sizeof(float); bytes > packed_.bytes()) {
     Result<device::Buffer> memory = alloc(bytes);
     if (!memory) {  // it goes without, slower
       for (Product& product : products) product.packed.reset();
@@ -313,9 +321,9 @@ void CpuDevice::pack(std::span<Product> products) {
     }
     packed_ = std::move(*memory);
   }
-  for (const Packing& packing : packings_) {
-    host_->for_each(kernels_.packed_pieces(packing.count, packing.cols), [&](uint32_t piece, int) {
-      kernels_.pack(packing.rows, packing.count, packing.cols, piece, packed_pieces(packing.first));
+  for (const PackedRows& some : packed_rows_) {
+    host_->for_each(some.pieces, [&](uint32_t piece, int) {
+      some.packing->pack(some.rows, some.count, some.cols, piece, packed_at(some.at));
     });
   }
 }
@@ -323,17 +331,23 @@ void CpuDevice::pack(std::span<Product> products) {
 void CpuDevice::multiply(std::span<Product> products) {
   pack(products);
   panels_.clear();
-  uint32_t step = kSmallPanelRows;
-  for (const Product& product : products)
-    if (product.count > kSmallCount) step = kPanelRows;
-  for (uint32_t p = 0; p < products.size(); ++p) {
-    if (products[p].count == 0) continue;
-    for (uint32_t row = 0; row < products[p].weight.rows; row += step) panels_.emplace_back(p, row);
+  const bool many = std::ranges::any_of(products, [](const Product& one) { return one.count > kSmallCount; });
+  for (const Product& product : products) {
+    if (product.count == 0) continue;
+    const uint32_t rows = product.weight.rows;
+    const uint32_t step = takes_bulk(product) ? bulk_panel_rows(rows) : many ? kPanelRows : kSmallPanelRows;
+    for (uint32_t row = 0; row < rows; row += step) panels_.push_back({&product, row, std::min(row + step, rows)});
   }
   host_->for_each(static_cast<uint32_t>(panels_.size()), [&](uint32_t i, int) {
-    const auto [p, row] = panels_[i];
-    multiply_panel(products[p], row, std::min(row + step, products[p].weight.rows));
+    const PanelOf& panel = panels_[i];
+    multiply_panel(*panel.product, panel.begin, panel.end);
   });
+}
+
+// Large ones are fast, but every thread should have two at least.
+uint32_t CpuDevice::bulk_panel_rows(uint32_t rows) const {
+  const auto share = static_cast<uint32_t>(divide_up(rows, 2 * static_cast<uint32_t>(host_->threads())));
+  return std::clamp(static_cast<uint32_t>(round_up(share, kPanelRows)), kPanelRows, kernels_.bulk.most_rows);
 }
 
 void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<const device::Projection> outs) {
@@ -347,8 +361,8 @@ void CpuDevice::project(const device::Operand& in, uint32_t rows, std::span<cons
   }
   products_.clear();
   for (size_t k = 0; k < outs.size(); ++k)
-    products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, rows, block_rows_.data(), float_rows_.data(),
-                         out_rows_.data() + k * rows});
+    products_.push_back({outs[k].weight, outs[k].bias, outs[k].add, outs[k].bulk, rows, block_rows_.data(),
+                         float_rows_.data(), out_rows_.data() + k * rows});
   multiply(products_);
 }
 
@@ -369,8 +383,14 @@ void CpuDevice::project_heads(const device::HeadProjection& args) {
       out_rows_[first + row] = args.out + size_t{at} * args.stride;
     }
     weight.data = args.weight.data + head * weight.bytes();
-    products_.push_back(
-        {weight, {}, false, rows, block_rows_.data() + first, float_rows_.data() + first, out_rows_.data() + first});
+    products_.push_back({weight,
+                         {},
+                         false,
+                         false,
+                         rows,
+                         block_rows_.data() + first,
+                         float_rows_.data() + first,
+                         out_rows_.data() + first});
   }
   multiply(products_);
 }

@@ -19,7 +19,7 @@ struct CpuOptions {
   std::string isa = {};  // "", or one of supported_isas(): forces an instruction set
 };
 
-// Instruction sets that this machine runs, best first: "avx512", "avx2", "generic".
+// Instruction sets that this machine runs, best first: "amx", "avx512", "avx2", "generic".
 std::vector<std::string> supported_isas();
 
 // Errors: kUsage (unknown instruction set or thread count), kUnsupported (one that this machine lacks).

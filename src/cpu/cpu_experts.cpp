@@ -198,6 +198,7 @@ void CpuDevice::multiply_experts(ExpertStep& step) {
       return Product{.weight = expert_part(weights, args.experts, expert),
                      .bias = expert_part(bias, args.experts, expert),
                      .add = false,
+                     .bulk = false,
                      .count = static_cast<uint32_t>(end - i),
                      .blocks = &inputs.blocks[i],
                      .floats = &inputs.floats[i],

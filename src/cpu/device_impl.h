@@ -65,17 +65,22 @@ class CpuDevice final : public device::Device {
   struct Product {
     device::Matrix weight;
     device::Vector bias;
-    bool add;
+    bool add, bulk;
     uint32_t count;
     const QuantBlock* const* blocks;
     const float* const* floats;
     float* const* out;
-    std::optional<uint32_t> packed = {};  // the first of its pieces in packed_
+    std::optional<size_t> packed = {};  // where its activations begin in packed_
   };
-  // Activation rows to be packed, as pieces from `first` on.
-  struct Packing {
+  struct PanelOf {
+    const Product* product;
+    uint32_t begin, end;  // rows of its weight
+  };
+  struct PackedRows {
+    const Packing* packing;
     const float* const* rows;
-    uint32_t count, cols, first;
+    uint32_t count, cols, pieces;
+    size_t at;  // in packed_, in floats
   };
   // cosine and sine of every row's position and pair: [row][dims / 2] each.
   struct RotationTable {
@@ -101,9 +106,9 @@ class CpuDevice final : public device::Device {
   void free(std::byte* data, size_t bytes) override;
   void multiply(std::span<Product> products);
   void pack(std::span<Product> products);
-  float* packed_pieces(uint32_t first) const {
-    return reinterpret_cast<float*>(packed_.data()) + first * kernels_.packed_piece;
-  }
+  bool takes_bulk(const Product& product) const;
+  uint32_t bulk_panel_rows(uint32_t rows) const;
+  float* packed_at(size_t at) const { return reinterpret_cast<float*>(packed_.data()) + at; }
   void multiply_panel(const Product& product, uint32_t begin, uint32_t end) const;
   // Completes a row of an operand whose float values are in `values` (which may be the operand's own).
   void write_operand(const device::Operand& operand, uint32_t row, const float* values) const;
@@ -128,8 +133,8 @@ class CpuDevice final : public device::Device {
   std::vector<RotationTable> rotations_;
   size_t rotations_used_ = 0;
   std::vector<Product> products_;
-  std::vector<std::pair<uint32_t, uint32_t>> panels_;  // product, first row
-  std::vector<Packing> packings_;
+  std::vector<PanelOf> panels_;
+  std::vector<PackedRows> packed_rows_;
   device::Buffer packed_;
   std::vector<const QuantBlock*> block_rows_;
   std::vector<const float*> float_rows_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 #include <vector>
 
 #include "cpu/kernels/attention_block.h"
@@ -14,6 +15,13 @@
 namespace hearth::cpu {
 
 inline constexpr int kLimitRounds = 1 << 16;
+
+// Activation rows in the form of MatmulArgs::packed: pieces() pieces of `piece` floats, at a multiple of 64 bytes.
+struct Packing {
+  uint32_t (*pieces)(uint32_t count, uint32_t cols) = nullptr;
+  size_t piece = 0;
+  void (*pack)(const float* const* rows, uint32_t count, uint32_t cols, uint32_t piece, float* to) = nullptr;
+};
 
 struct KernelTable {
   // Rows [begin, end) of the product; begin is a multiple of kSmallPanelRows, end - begin <= kPanelRows.
@@ -30,11 +38,14 @@ struct KernelTable {
   std::vector<MatmulEntry> matmuls;
   void (*matmul_decoded)(const quant::Format& format, const MatmulArgs& args, uint32_t begin,
                          uint32_t end);  // takes kFloat
-  // Activation rows in the form of MatmulArgs::packed: packed_pieces() pieces of packed_piece floats, at a multiple of
-  // 64 bytes.
-  uint32_t (*packed_pieces)(uint32_t count, uint32_t cols);
-  size_t packed_piece;
-  void (*pack)(const float* const* rows, uint32_t count, uint32_t cols, uint32_t piece, float* to);
+  Packing packing;                       // for many rows
+  // What computes products of many rows in an order of sums of its own: device::Projection::bulk. Null where nothing
+  // does.
+  struct Bulk {
+    Packing packing;         // its activations are always packed
+    uint32_t most_rows = 0;  // of weights at once
+    void (*matmul)(const quant::Format& format, const MatmulArgs& args, uint32_t begin, uint32_t end) = nullptr;
+  } bulk;
   std::array<void (*)(const AttentionBlock& block), 3> attend;  // by CacheType
   uint32_t attention_rows;                                      // most rows of an AttentionBlock
 
@@ -68,5 +79,8 @@ struct KernelTable {
 const KernelTable& generic_kernels();
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
+const KernelTable& amx_kernels();  // those of avx512, and bulk
+// Of one of supported_isas().
+const KernelTable& kernels_of(std::string_view isa);
 
 }  // namespace hearth::cpu

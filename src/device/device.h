@@ -114,6 +114,9 @@ struct Projection {
   float* out = nullptr;
   uint32_t stride = 0;  // values between rows of out; at least weight.rows
   bool add = false;
+  // The weight is always multiplied with many rows, as those of encoders are: a device may then sum in another order
+  // than for few, whatever their number is this time.
+  bool bulk = false;
 };
 
 // A matrix of its own for every head: out[row][head] = weight[head] * in[row][head].

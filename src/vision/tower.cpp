@@ -110,7 +110,7 @@ struct Tower::Run {
     project(operand, by, out, stride);
   }
   void project(const Operand& in, const BoundedLinear& by, float* out, uint32_t stride, bool add = false) const {
-    const device::Projection projection{by.linear.weight, by.linear.bias, out, stride, add};
+    const device::Projection projection{by.linear.weight, by.linear.bias, out, stride, add, true};
     device.project(in, rows, {&projection, 1});
     if (limits_result(by)) device.clamp(out, rows, by.linear.weight.rows, by.out_least, by.out_most);
   }

@@ -152,7 +152,7 @@ TEST(Run, RefusesContextsLargerThanTheModelsOrThanMemory) {
 TEST(Run, EveryInstructionSetAndCacheTypeAnswers) {
   const TinyModel tiny;
   const Args base = {"run", tiny.write(), "hello", "--temperature", "0", "--num-predict", "8"};
-  for (const char* isa : {"avx512", "avx2", "generic"}) {
+  for (const char* isa : {"amx", "avx512", "avx2", "generic"}) {
     const Finished done = hearth(base + Args{"--cpu-isa", isa});
     if (done.code == 1 && done.err.find(isa) != std::string::npos) continue;  // this machine lacks it, and it says so
     EXPECT_EQ(done.code, 0) << done.err;

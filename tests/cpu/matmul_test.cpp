@@ -17,8 +17,7 @@ namespace {
 
 std::vector<const KernelTable*> tables() {
   std::vector<const KernelTable*> list;
-  for (const std::string& isa : supported_isas())
-    list.push_back(isa == "avx512" ? &avx512_kernels() : isa == "avx2" ? &avx2_kernels() : &generic_kernels());
+  for (const std::string& isa : supported_isas()) list.push_back(&kernels_of(isa));
   return list;
 }
 
@@ -76,9 +75,32 @@ class Product {
                             .count = static_cast<uint32_t>(outs.size()),
                             .blocks = blocks.data(),
                             .floats = floats.data(),
-                            .packed = packed ? pack(floats) : nullptr,
+                            .packed = packed ? pack(table_.packing, floats) : nullptr,
                             .out = outs.data()};
       for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
+    }
+    return out;
+  }
+
+  // On the unit for products of many rows.
+  std::vector<std::vector<float>> run_bulk(uint32_t together) const {
+    std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
+    for (size_t first = 0; first < floats_.size(); first += together) {
+      std::vector<const float*> floats;
+      std::vector<float*> outs;
+      for (size_t i = first; i < std::min(first + together, floats_.size()); ++i) {
+        floats.push_back(floats_[i].data());
+        outs.push_back(out[i].data());
+      }
+      const MatmulArgs args{.weight = weight_.data(),
+                            .row_bytes = format_.bytes(cols_),
+                            .rows = rows_,
+                            .cols = cols_,
+                            .count = static_cast<uint32_t>(outs.size()),
+                            .floats = floats.data(),
+                            .packed = pack(table_.bulk.packing, floats),
+                            .out = outs.data()};
+      table_.bulk.matmul(format_, args, 0, rows_);
     }
     return out;
   }
@@ -95,11 +117,13 @@ class Product {
       kernel_.interleave(&weight_[i * group_bytes], row_bytes, &interleaved_[i * group_bytes]);
   }
 
-  const float* pack(const std::vector<const float*>& rows) const {
-    const auto count = static_cast<uint32_t>(rows.size()), pieces = table_.packed_pieces(count, cols_);
-    packed_.resize(pieces * table_.packed_piece);
-    for (uint32_t piece = 0; piece < pieces; ++piece) table_.pack(rows.data(), count, cols_, piece, packed_.data());
-    return packed_.data();
+  // At a multiple of 64 bytes.
+  const float* pack(const Packing& packing, const std::vector<const float*>& rows) const {
+    const auto count = static_cast<uint32_t>(rows.size()), pieces = packing.pieces(count, cols_);
+    packed_.resize(pieces * packing.piece + 16);
+    float* const at = packed_.data() + (64 - reinterpret_cast<uintptr_t>(packed_.data()) % 64) / sizeof(float);
+    for (uint32_t piece = 0; piece < pieces; ++piece) packing.pack(rows.data(), count, cols_, piece, at);
+    return at;
   }
 
   const KernelTable& table_;
@@ -133,6 +157,52 @@ TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatchAndHoweverW
           EXPECT_EQ(product.run(together, false, true), alone) << what << ", packed";
         }
       }
+    }
+  }
+}
+
+TEST(Matmul, ABulkRowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
+  std::mt19937_64 random(test::seed());
+  constexpr uint32_t kCols = 1131;
+  for (const KernelTable* table : tables()) {
+    if (table->bulk.matmul == nullptr) continue;
+    for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
+      if (kernel.form != kFloat) continue;
+      std::vector<std::vector<float>> activations;
+      for (int i = 0; i < 57; ++i) activations.push_back(random_values(random, kCols));
+      const Product product(*table, kernel, kCols, random_values(random, size_t{83} * kCols), activations);
+      const auto alone = product.run_bulk(1);
+      for (const uint32_t together : {2u, 15u, 16u, 17u, 32u, 33u, 57u})
+        EXPECT_EQ(product.run_bulk(together), alone)
+            << table->isa << " " << kernel.type << ", " << together << " together";
+    }
+  }
+}
+
+// A float32 is more than the unit's bfloats hold: what it computes must be as near as the sums of the other kernels.
+TEST(Matmul, BulkProductsAreAsExactAsFloat32) {
+  std::mt19937_64 random(test::seed());
+  constexpr uint32_t kCols = 1024, kRows = 48;
+  for (const KernelTable* table : tables()) {
+    if (table->bulk.matmul == nullptr) continue;
+    for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
+      if (kernel.form != kFloat) continue;
+      std::vector<std::vector<float>> activations;
+      for (int i = 0; i < 40; ++i) activations.push_back(random_values(random, kCols));
+      const Product product(*table, kernel, kCols, random_values(random, size_t{kRows} * kCols), activations);
+      const std::vector<float> weights = product.decoded();
+      const auto squares = [&](const std::vector<std::vector<float>>& results) {
+        double sum = 0;
+        for (size_t i = 0; i < results.size(); ++i)
+          for (uint32_t r = 0; r < kRows; ++r) {
+            const double exact =
+                std::inner_product(activations[i].begin(), activations[i].end(), &weights[size_t{r} * kCols], 0.0,
+                                   std::plus<>(), [](float a, float b) { return static_cast<double>(a) * b; });
+            sum += std::pow(results[i][r] - exact, 2);
+          }
+        return std::sqrt(sum);
+      };
+      EXPECT_LE(squares(product.run_bulk(40)), 3 * squares(product.run(40))) << table->isa << " " << kernel.type;
     }
   }
 }

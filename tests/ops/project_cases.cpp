@@ -12,6 +12,7 @@ struct Shape {
 struct Options {
   bool bias = false, add = false;
   uint32_t gap = 0;  // unused values between rows of the result
+  bool bulk = false;
 };
 
 // Formats whose products every device computes in float32; with the others the activations may be
@@ -72,6 +73,7 @@ Part make_part(Rig& rig, Random& random, const quant::Format& format, const Shap
   part.projection.out = rig.floats(random.normal(size_t{shape.batch} * stride));
   part.projection.stride = stride;
   part.projection.add = options.add;
+  part.projection.bulk = options.bulk;
   return part;
 }
 
@@ -193,6 +195,11 @@ std::vector<OpCase> project_cases() {
     cases.push_back(one("batch_F16", f16, {batch, 70, 1131}));
     cases.push_back(one("batch_NVFP4", quant::find_name("NVFP4"), {batch, 70, 1088}));
   }
+  for (const char* format : {"F32", "F16", "BF16", "NVFP4", "Q8_0"})
+    for (const Shape shape : {Shape{1, 1, 64}, {3, 17, 1088}, {33, 300, 2048}, {100, 530, 320}})
+      cases.push_back(one(std::string("bulk_") + format, quant::find_name(format), shape, {.bulk = true}));
+  for (const Shape shape : {Shape{2, 3, 1}, {16, 16, 33}, {17, 31, 1055}, {80, 65, 1300}})
+    cases.push_back(one("bulk_odd_F16", f16, shape, {.bias = true, .add = true, .gap = 3, .bulk = true}));
   for (const uint32_t rows : {1u, 2u, 15u, 31u, 63u, 65u, 127u, 200u})
     cases.push_back(one("rows_Q4_K", q4_k, {5, rows, 256}));
   for (const auto& [name, options] : {std::pair{"bias", Options{true, false, 0}},

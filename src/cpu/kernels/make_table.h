@@ -34,11 +34,10 @@ KernelTable make_table() {
   table.isa = V::kName;
   table.matmuls = matmul_entries<V>(BlockFormats{});
   table.matmul_decoded = matmul_decoded<V>;
-  table.packed_pieces = [](uint32_t count, uint32_t cols) { return PackedLayout<V>(count, cols).pieces(); };
-  table.packed_piece = PackedLayout<V>::kPiece;
-  table.pack = [](const float* const* rows, uint32_t count, uint32_t cols, uint32_t piece, float* to) {
-    PackedLayout<V>(count, cols).pack(rows, piece, to);
-  };
+  table.packing = {.pieces = [](uint32_t count, uint32_t cols) { return PackedLayout<V>(count, cols).pieces(); },
+                   .piece = PackedLayout<V>::kPiece,
+                   .pack = [](const float* const* rows, uint32_t count, uint32_t cols, uint32_t piece,
+                              float* to) { PackedLayout<V>(count, cols).pack(rows, piece, to); }};
   table.attend = {attend<V, CacheType::kF32>, attend<V, CacheType::kF16>, attend<V, CacheType::kQ8_0>};
   table.attention_rows = V::kAttentionRows;
   table.quantize_row = quantize_row<V>;
