@@ -71,21 +71,28 @@ class Cards : public testing::TestWithParam<size_t> {
     request.options.num_predict = 12;
     return request;
   }
-  // Of every engine the answers to all requests, sent at once. Who may fail does so for a lost GPU.
+  // Of every engine the answers to all requests, sent at once. Who may fail does so for a lost GPU; an engine that has
+  // found out before that it lost its own refuses them.
   std::vector<std::vector<Event>> answer(
       std::vector<One>& all, const std::function<void()>& meanwhile = [] {}) {
-    std::vector<std::vector<Receiver>> receivers(all.size());
-    for (size_t n = 0; n < all.size(); ++n) {
-      receivers[n] = std::vector<Receiver>(6);
-      for (int i = 0; i < 6; ++i)
-        EXPECT_TRUE(all[n].engine->submit(request(i), receivers[n][static_cast<size_t>(i)].sink()).ok());
-    }
+    struct Asked {
+      Receiver receiver;
+      std::optional<Error> refusal;
+    };
+    std::vector<std::vector<Asked>> asked(all.size());
+    for (size_t n = 0; n < all.size(); ++n)
+      for (int i = 0; i < 6; ++i) {
+        Asked& one = asked[n].emplace_back();
+        if (const auto id = all[n].engine->submit(request(i), one.receiver.sink()); !id.ok()) one.refusal = id.error();
+      }
     meanwhile();
     std::vector<std::vector<Event>> events(all.size());
     for (size_t n = 0; n < all.size(); ++n)
-      for (Receiver& receiver : receivers[n]) {
-        events[n].push_back(receiver.wait());
-        EXPECT_TRUE(receiver.exactly_one_final());
+      for (Asked& one : asked[n]) {
+        Event event;
+        event.error = one.refusal;
+        events[n].push_back(one.refusal ? event : one.receiver.wait());
+        EXPECT_TRUE(one.refusal || one.receiver.exactly_one_final());
       }
     return events;
   }
