@@ -37,8 +37,8 @@ class CpuDevice final : public device::Device {
   Status supports(const device::CacheShape& shape) const override;
   void page_to_neutral(const device::CacheShape& shape, const std::byte* page, std::byte* neutral) const override;
   void page_from_neutral(const device::CacheShape& shape, const std::byte* neutral, std::byte* page) const override;
-  // What products of float weights with many rows pack, the size of one operand, is taken when it is first needed: the
-  // host has no exact promise to keep.
+  // What products of float weights with many rows pack, the size of one operand (in bfloats half as much again), is taken
+  // when it is first needed: the host has no exact promise to keep.
   uint64_t scratch_bytes(const device::StepShape&) const override { return 0; }
   Status reserve(const device::StepShape& most) override;
 

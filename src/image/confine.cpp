@@ -127,12 +127,14 @@ bool limit(decltype(RLIMIT_AS) what, uint64_t soft, uint64_t hard) {
 
 void set_limits(const Confinement& confinement, Problems* problems) {
   const uint64_t memory = address_space_bytes() + confinement.memory_bytes;
-  if (!kSanitized) problems->note(limit(RLIMIT_AS, memory, memory), "memory is not bounded");
+  if (!kSanitized) {  // a sanitizer maps terabytes, looks at memory through pipes and for leaks with a process
+    problems->note(limit(RLIMIT_AS, memory, memory), "memory is not bounded");
+    problems->note(limit(RLIMIT_NOFILE, 0, 0), "descriptors are not bounded");
+    problems->note(limit(RLIMIT_NPROC, 0, 0), "processes are not bounded");
+  }
   // The second signal, a second later, cannot be caught.
   problems->note(limit(RLIMIT_CPU, confinement.cpu_s, confinement.cpu_s + 1), "computing is not bounded");
   problems->note(limit(RLIMIT_FSIZE, 0, 0), "files are not bounded");
-  problems->note(limit(RLIMIT_NOFILE, 0, 0), "descriptors are not bounded");
-  problems->note(limit(RLIMIT_NPROC, 0, 0), "processes are not bounded");
   problems->note(limit(RLIMIT_CORE, 0, 0), "core files are not bounded");
 }
 
