@@ -285,7 +285,7 @@ void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t 
   const MatmulArgs args{weight.data,   weight.row_bytes(), interleaved_rows(weight), weight.rows, weight.cols,
                         product.count, product.blocks,     product.floats,           packed,      product.out};
   const KernelTable::MatmulEntry* entry = kernels_.find(weight.format->type);
-  if (packed != nullptr && takes_bulk(product))
+  if (product.bulk)
     kernels_.bulk.matmul(*weight.format, args, begin, end);
   else if (entry != nullptr)
     entry->run(args, begin, end);
@@ -293,18 +293,16 @@ void CpuDevice::multiply_panel(const Product& product, uint32_t begin, uint32_t 
     kernels_.matmul_decoded(*weight.format, args, begin, end);
 }
 
-bool CpuDevice::takes_bulk(const Product& product) const {
-  return product.bulk && kernels_.bulk.matmul != nullptr && operand_forms(product.weight) == kFloat;
-}
-
-// Activations that float kernels read many times are packed once, for all products of the same rows.
+// Activations that float kernels read many times are packed once, for all products of the same rows. Of the products
+// those stay bulk that are computed so.
 void CpuDevice::pack(std::span<Product> products) {
   packed_rows_.clear();
   size_t floats = 0;
   for (Product& product : products) {
-    const bool bulk = takes_bulk(product);
-    if (!bulk && (product.count < kPackedCount || operand_forms(product.weight) != kFloat)) continue;
-    const Packing& packing = bulk ? kernels_.bulk.packing : kernels_.packing;
+    const bool floats_only = operand_forms(product.weight) == kFloat;
+    product.bulk = product.bulk && floats_only && kernels_.bulk.matmul != nullptr;
+    if (!product.bulk && (product.count < kPackedCount || !floats_only)) continue;
+    const Packing& packing = product.bulk ? kernels_.bulk.packing : kernels_.packing;
     // Else they are the rows of the product before.
     if (packed_rows_.empty() || packed_rows_.back().rows != product.floats || packed_rows_.back().packing != &packing) {
       const uint32_t pieces = packing.pieces(product.count, product.weight.cols);
@@ -316,7 +314,10 @@ void CpuDevice::pack(std::span<Product> products) {
   if (const size_t bytes = floats * sizeof(float); bytes > packed_.bytes()) {
     Result<device::Buffer> memory = alloc(bytes);
     if (!memory) {  // it goes without, slower
-      for (Product& product : products) product.packed.reset();
+      for (Product& product : products) {
+        product.packed.reset();
+        product.bulk = false;
+      }
       return;
     }
     packed_ = std::move(*memory);
@@ -335,7 +336,7 @@ void CpuDevice::multiply(std::span<Product> products) {
   for (const Product& product : products) {
     if (product.count == 0) continue;
     const uint32_t rows = product.weight.rows;
-    const uint32_t step = takes_bulk(product) ? bulk_panel_rows(rows) : many ? kPanelRows : kSmallPanelRows;
+    const uint32_t step = product.bulk ? bulk_panel_rows(rows) : many ? kPanelRows : kSmallPanelRows;
     for (uint32_t row = 0; row < rows; row += step) panels_.push_back({&product, row, std::min(row + step, rows)});
   }
   host_->for_each(static_cast<uint32_t>(panels_.size()), [&](uint32_t i, int) {

@@ -106,7 +106,6 @@ class CpuDevice final : public device::Device {
   void free(std::byte* data, size_t bytes) override;
   void multiply(std::span<Product> products);
   void pack(std::span<Product> products);
-  bool takes_bulk(const Product& product) const;
   uint32_t bulk_panel_rows(uint32_t rows) const;
   float* packed_at(size_t at) const { return reinterpret_cast<float*>(packed_.data()) + at; }
   void multiply_panel(const Product& product, uint32_t begin, uint32_t end) const;

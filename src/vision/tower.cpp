@@ -110,7 +110,8 @@ struct Tower::Run {
     project(operand, by, out, stride);
   }
   void project(const Operand& in, const BoundedLinear& by, float* out, uint32_t stride, bool add = false) const {
-    const device::Projection projection{by.linear.weight, by.linear.bias, out, stride, add, true};
+    const device::Projection projection{
+        .weight = by.linear.weight, .bias = by.linear.bias, .out = out, .stride = stride, .add = add, .bulk = true};
     device.project(in, rows, {&projection, 1});
     if (limits_result(by)) device.clamp(out, rows, by.linear.weight.rows, by.out_least, by.out_most);
   }

@@ -105,8 +105,12 @@ Status Workbench::project(uint32_t width, const models::Linear& linear, const Ro
   return in_steps(out.rows, operations, [&](uint32_t first, uint32_t count) {
     return step(count, count * operations, [&] {
       write(first, operand);
-      const device::Projection projection{linear.weight, linear.bias, out.range(first, count).data,
-                                          out.width,     add,         true};
+      const device::Projection projection{.weight = linear.weight,
+                                          .bias = linear.bias,
+                                          .out = out.range(first, count).data,
+                                          .stride = out.width,
+                                          .add = add,
+                                          .bulk = true};
       device_.project(operand, count, {&projection, 1});
     });
   });

@@ -28,6 +28,12 @@ std::vector<float> random_values(std::mt19937_64& random, size_t n) {
   return values;
 }
 
+std::vector<std::vector<float>> random_rows(std::mt19937_64& random, size_t rows, size_t cols) {
+  std::vector<std::vector<float>> all(rows);
+  for (std::vector<float>& row : all) row = random_values(random, cols);
+  return all;
+}
+
 // One weight matrix and some activation rows, multiplied `together` at a time.
 class Product {
  public:
@@ -57,6 +63,28 @@ class Product {
 
   // With plain weights or with all whole groups of rows interleaved, and with activations as they are or packed.
   std::vector<std::vector<float>> run(uint32_t together, bool interleaved = false, bool packed = false) const {
+    return in_batches(together, packed ? &table_.packing : nullptr, [&](MatmulArgs args) {
+      if (interleaved) {
+        args.weight = interleaved_.data();
+        args.interleaved_rows = groups() * kInterleavedRows;
+      }
+      for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
+    });
+  }
+
+  // On the unit for products of many rows.
+  std::vector<std::vector<float>> run_bulk(uint32_t together) const {
+    return in_batches(together, &table_.bulk.packing,
+                      [&](const MatmulArgs& args) { table_.bulk.matmul(format_, args, 0, rows_); });
+  }
+
+  bool can_interleave() const { return !interleaved_.empty(); }
+  bool can_pack() const { return kernel_.form == kFloat; }
+
+ private:
+  // `multiply(args)` for so many activation rows at a time; null: they are not packed.
+  template <class Multiply>
+  std::vector<std::vector<float>> in_batches(uint32_t together, const Packing* packing, Multiply multiply) const {
     std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
     for (size_t first = 0; first < floats_.size(); first += together) {
       std::vector<const QuantBlock*> blocks;
@@ -67,48 +95,19 @@ class Product {
         floats.push_back(floats_[i].data());
         outs.push_back(out[i].data());
       }
-      const MatmulArgs args{.weight = interleaved ? interleaved_.data() : weight_.data(),
-                            .row_bytes = format_.bytes(cols_),
-                            .interleaved_rows = interleaved ? groups() * kInterleavedRows : 0,
-                            .rows = rows_,
-                            .cols = cols_,
-                            .count = static_cast<uint32_t>(outs.size()),
-                            .blocks = blocks.data(),
-                            .floats = floats.data(),
-                            .packed = packed ? pack(table_.packing, floats) : nullptr,
-                            .out = outs.data()};
-      for (uint32_t row = 0; row < rows_; row += kPanelRows) kernel_.run(args, row, std::min(row + kPanelRows, rows_));
+      multiply(MatmulArgs{.weight = weight_.data(),
+                          .row_bytes = format_.bytes(cols_),
+                          .rows = rows_,
+                          .cols = cols_,
+                          .count = static_cast<uint32_t>(outs.size()),
+                          .blocks = blocks.data(),
+                          .floats = floats.data(),
+                          .packed = packing != nullptr ? pack(*packing, floats) : nullptr,
+                          .out = outs.data()});
     }
     return out;
   }
 
-  // On the unit for products of many rows.
-  std::vector<std::vector<float>> run_bulk(uint32_t together) const {
-    std::vector<std::vector<float>> out(floats_.size(), std::vector<float>(rows_));
-    for (size_t first = 0; first < floats_.size(); first += together) {
-      std::vector<const float*> floats;
-      std::vector<float*> outs;
-      for (size_t i = first; i < std::min(first + together, floats_.size()); ++i) {
-        floats.push_back(floats_[i].data());
-        outs.push_back(out[i].data());
-      }
-      const MatmulArgs args{.weight = weight_.data(),
-                            .row_bytes = format_.bytes(cols_),
-                            .rows = rows_,
-                            .cols = cols_,
-                            .count = static_cast<uint32_t>(outs.size()),
-                            .floats = floats.data(),
-                            .packed = pack(table_.bulk.packing, floats),
-                            .out = outs.data()};
-      table_.bulk.matmul(format_, args, 0, rows_);
-    }
-    return out;
-  }
-
-  bool can_interleave() const { return !interleaved_.empty(); }
-  bool can_pack() const { return kernel_.form == kFloat; }
-
- private:
   uint32_t groups() const { return rows_ / kInterleavedRows; }
   void interleave() {
     interleaved_ = weight_;
@@ -143,8 +142,7 @@ TEST(Matmul, ARowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatchAndHoweverW
       const quant::Format& format = *quant::find_type(kernel.type);
       // A part of a chunk, where a row may end in one.
       const uint32_t cols = format.block_values == 256 ? 512 : format.block_values == 1 ? 1131 : 352;
-      std::vector<std::vector<float>> activations;
-      for (int i = 0; i < 57; ++i) activations.push_back(random_values(random, cols));
+      const auto activations = random_rows(random, 57, cols);
       const Product product(*table, kernel, cols, random_values(random, size_t{83} * cols), activations);
       const auto alone = product.run(1);
       for (const uint32_t together : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 13u, 19u, 57u}) {
@@ -168,8 +166,7 @@ TEST(Matmul, ABulkRowsResultIsTheSameToTheLastBitWhateverElseIsInTheBatch) {
     if (table->bulk.matmul == nullptr) continue;
     for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
       if (kernel.form != kFloat) continue;
-      std::vector<std::vector<float>> activations;
-      for (int i = 0; i < 57; ++i) activations.push_back(random_values(random, kCols));
+      const auto activations = random_rows(random, 57, kCols);
       const Product product(*table, kernel, kCols, random_values(random, size_t{83} * kCols), activations);
       const auto alone = product.run_bulk(1);
       for (const uint32_t together : {2u, 15u, 16u, 17u, 32u, 33u, 57u})
@@ -187,8 +184,7 @@ TEST(Matmul, BulkProductsAreAsExactAsFloat32) {
     if (table->bulk.matmul == nullptr) continue;
     for (const KernelTable::MatmulEntry& kernel : table->matmuls) {
       if (kernel.form != kFloat) continue;
-      std::vector<std::vector<float>> activations;
-      for (int i = 0; i < 40; ++i) activations.push_back(random_values(random, kCols));
+      const auto activations = random_rows(random, 40, kCols);
       const Product product(*table, kernel, kCols, random_values(random, size_t{kRows} * kCols), activations);
       const std::vector<float> weights = product.decoded();
       const auto squares = [&](const std::vector<std::vector<float>>& results) {
