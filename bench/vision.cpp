@@ -1,8 +1,8 @@
 // How long the encoder of LLaVA 1.5 (or another whose projector is `mlp`) takes for its views, against what the
 // processor's float32 instructions could do in the same time. Processor time, so that other programs count less;
 // limit and views take turns, each the best of the rounds.
-//   bench_vision ENCODER.gguf [VIEWS [ROUNDS [ISA]]]      ENCODER: tools/make_shape llava-1.5-7b-encoder F16
-//   ENCODER.gguf
+//   tools/make_shape llava-1.5-7b-encoder F16 ENCODER.gguf
+//   bench_vision ENCODER.gguf [VIEWS [ROUNDS [ISA]]]
 #include <fmt/format.h>
 #include <time.h>
 

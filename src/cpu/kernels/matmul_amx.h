@@ -25,10 +25,10 @@ inline constexpr uint32_t kParts = 3;  // of a float32
 inline constexpr uint32_t kChunk = 1024;
 // Columns whose tiles of activations stay in the first cache while they meet all weights of a panel.
 inline constexpr uint32_t kNear = 64;
-inline constexpr uint32_t kMostRows =
-    256;  // of a panel: its weights stay in the second cache while all activations pass
-inline constexpr uint32_t kWide =
-    256;  // columns of 16 weight rows that are float32 at a time: whole blocks of any format
+// Of a panel: its weights stay in the second cache while all activations pass.
+inline constexpr uint32_t kMostRows = 256;
+// Columns of 16 weight rows that are float32 at a time: whole blocks of any format.
+inline constexpr uint32_t kWide = 256;
 inline constexpr uint32_t kBlockRows = 2 * kTileRows;  // activation rows that are multiplied together
 
 // The parts of 32 floats, each cut off after what fits a bfloat, so that all are exact and no part is beyond the range.
